@@ -1,0 +1,48 @@
+# The verbs. `make` alone prints them. Only Python, make and git have to be there before.
+PYTHON ?= python3
+BIN := .venv/bin
+COMPILE := .venv-uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-header --no-annotate
+
+.DEFAULT_GOAL := help
+.PHONY: help install run up down demo test check format build validate lock clean
+
+help: ## Print these verbs
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: ## Install everything inside this folder; again only what changed
+	@$(PYTHON) -m local.install
+
+run: install ## Run the whole system in the foreground and show one connection; Ctrl-C stops it
+	@$(BIN)/python -m local.stack run
+
+up: install ## Start, repair or reconfigure the system in the background
+	@$(BIN)/python -m local.stack up
+
+down: install ## Stop the system; the database stays
+	@$(BIN)/python -m local.stack down
+
+demo: install ## Make one connection step by step on the running system
+	@$(BIN)/python -m local.stack demo
+
+test: install ## Run all tests
+	@$(BIN)/python -m local.browser && $(BIN)/python -m pytest
+
+check: install validate ## Check format, style, types and the template; changes nothing
+	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy
+
+format: install ## Format the code and repair what can be repaired by machine
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+build: install ## Build the functions and the layer for AWS
+	@$(BIN)/sam build --cached --parallel
+
+validate: install ## Check the template as CloudFormation and SAM would
+	@SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(BIN)/sam validate --lint --template-file template.yaml
+
+lock: install ## Pin the newest allowed versions of all packages, with their hashes
+	@cd requirements && for name in uv dev ministack node; do ../$(COMPILE) $$name.in -o $$name.txt || exit 1; done
+	@$(COMPILE) layers/shared/requirements.in -c requirements/dev.txt -o layers/shared/requirements.txt
+
+clean: install ## Stop the system and delete its database, keys and builds
+	@$(BIN)/python -m local.stack down --wipe && rm -rf .aws-sam

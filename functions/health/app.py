@@ -1,0 +1,77 @@
+"""GET /api/health: can connections be stored right now?
+
+Needs no sign-in, so it says no more than that, and asks storage at most once in a few seconds.
+"""
+
+import time
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from instagram_connect import api_gateway, data_api, settings
+from instagram_connect.errors import StorageError
+from instagram_connect.observability import logger, metrics
+from instagram_connect.repository import ConnectionRepository
+
+ANSWER_MAX_AGE_S = 5.0
+
+
+class StorageCheck:
+    """Asks storage, and remembers the answer for a while: anybody may call this route as often as they like."""
+
+    def __init__(
+        self, repository: Callable[[], ConnectionRepository], monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._repository = repository
+        self._monotonic = monotonic
+        self._checked_at: float | None = None
+        self._failure: StorageError | None = None
+
+    def raise_if_failing(self) -> None:
+        """Raises StorageError while storage does not work; ConfigurationError."""
+        if self._checked_at is None or self._monotonic() - self._checked_at > ANSWER_MAX_AGE_S:
+            self._failure = self._ask()
+            self._checked_at = self._monotonic()
+        if self._failure is not None:
+            raise self._failure
+
+    def _ask(self) -> StorageError | None:
+        try:
+            self._repository().check()
+        except StorageError as error:
+            return error
+        return None
+
+
+@cache
+def repository() -> ConnectionRepository:
+    """Built at the first request and kept while the sandbox lives. Raises ConfigurationError."""
+    secret_key = settings.load_secrets().required("supabase_secret_key")
+    return ConnectionRepository(data_api.connect(settings.required("SUPABASE_URL"), secret_key))
+
+
+def build_api(allowed_origins: tuple[str, ...], storage: StorageCheck) -> APIGatewayRestResolver:
+    """The route, with everything it needs passed in."""
+    api = api_gateway.create_api(allowed_origins)
+
+    @api.get("/api/health")
+    def health() -> Response[dict[str, Any]]:
+        storage.raise_if_failing()
+        return api_gateway.success(api.current_event, {"status": "ok", "storage": "ok"})
+
+    return api
+
+
+@cache
+def _api() -> APIGatewayRestResolver:
+    return build_api(settings.required_list("ALLOWED_ORIGINS"), StorageCheck(repository))
+
+
+@logger.inject_lambda_context(correlation_id_path="requestContext.requestId", clear_state=True)
+@metrics.log_metrics(raise_on_empty_metrics=False)
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Entry point of the Lambda: an API Gateway proxy event in, its answer out."""
+    return _api().resolve(event, context)

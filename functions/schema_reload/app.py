@@ -1,0 +1,153 @@
+"""Custom resource after everything else of a deploy: reloads the Data API's schema cache, then checks the contract.
+
+Answers CloudFormation exactly once. FAILED, with the names that the Data API does not know, rolls the stack back. The
+response URL is presigned, so it is never logged. Source of the protocol: CloudFormation, "Custom resource request
+types" and "Custom resource response objects".
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import boto3
+import httpx
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from botocore.exceptions import BotoCoreError, ClientError
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
+
+from instagram_connect import data_api, settings
+from instagram_connect.deadline import Deadline
+from instagram_connect.errors import InstagramConnectError, StorageError
+from instagram_connect.observability import logger, stack_of
+from instagram_connect.repository import ConnectionRepository
+from instagram_connect.storage_health import RELOAD_COMMAND, unknown_to_the_data_api
+
+# One constant per stack: a changed id would make CloudFormation send a Delete for the former one.
+PHYSICAL_RESOURCE_ID = "schema-contract"
+# CloudFormation refuses a response of more than 4096 bytes.
+MAX_REASON_CHARACTERS = 2000
+# The answer must leave before Lambda ends the function, or CloudFormation waits for its own time-out.
+RESERVED_FOR_ANSWER_S = 20.0
+PROBE_INTERVAL_S = 1.0
+
+
+@dataclass(frozen=True)
+class Dependencies:
+    """What the gate needs of the outside world."""
+
+    reload_schema_cache: Callable[[], None]
+    unknown_names: Callable[[], Iterator[str]]
+    is_rolling_back: Callable[[str], bool]
+    sleep: Callable[[float], None] = time.sleep
+
+
+@cache
+def dependencies() -> Dependencies:
+    """Built at the first event. Raises ConfigurationError."""
+    secret_key = settings.load_secrets().required("supabase_secret_key")
+    client = data_api.connect(settings.required("SUPABASE_URL"), secret_key)
+    return Dependencies(
+        reload_schema_cache=ConnectionRepository(client).reload_schema_cache,
+        unknown_names=lambda: unknown_to_the_data_api(client),
+        is_rolling_back=_is_rolling_back,
+    )
+
+
+def verdict(event: dict[str, Any], deps: Callable[[], Dependencies], deadline: Deadline) -> str | None:
+    """None when the stack may go on; otherwise the reason why not. Raises ConfigurationError."""
+    if event["RequestType"] == "Delete":  # nothing was made, so there is nothing to delete
+        return None
+    unknown = _unknown_after_reload(deps(), deadline)
+    if not unknown:
+        return None
+    reason = f"The Data API does not know what the code needs: {'; '.join(unknown)}. " + (
+        f"Apply the migrations (supabase db push), then run in SQL: {RELOAD_COMMAND}"
+    )
+    logger.error("Schema contract broken", unknown=unknown)
+    if deps().is_rolling_back(event["StackId"]):
+        # The former code is coming back whatever the schema; refusing would leave the stack stuck half-way.
+        logger.error("Not holding up the rollback")
+        return None
+    return reason
+
+
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Entry point of the Lambda: a CloudFormation custom resource event in; the answer is sent to its ResponseURL."""
+    reason: str | None = "The schema check ended unexpectedly; see the log of SchemaReloadFunction."
+    try:
+        remaining_s = context.get_remaining_time_in_millis() / 1000
+        reason = verdict(event, dependencies, Deadline(remaining_s - RESERVED_FOR_ANSWER_S))
+    except InstagramConnectError as error:
+        logger.error("Schema check failed", extra={"code": error.code, **error.log_context})
+        reason = f"{error.code}: {error.message} {error.hint}"
+    except Exception as error:  # noqa: BLE001 - whatever happens, CloudFormation must get its answer
+        logger.error("Schema check failed", extra={"cause": type(error).__name__, "stack": stack_of(error)})
+    finally:
+        answer = _answer(event, reason)
+        _send(event.get("ResponseURL"), answer)
+    return answer
+
+
+def _unknown_after_reload(deps: Dependencies, deadline: Deadline) -> list[str]:
+    """What is still unknown when the time is up; empty as soon as the whole contract is known."""
+    while True:
+        try:
+            deps.reload_schema_cache()
+        except StorageError as error:  # the reload function itself may be what is unknown
+            logger.warning("Could not ask for a reload", extra={"reason": error.reason, **error.log_context})
+        deps.sleep(PROBE_INTERVAL_S)
+        unknown = list(deps.unknown_names())
+        if not unknown or deadline.remaining_s() <= 0:
+            return unknown
+
+
+def _answer(event: dict[str, Any], reason: str | None) -> dict[str, Any]:
+    return {
+        "Status": "FAILED" if reason else "SUCCESS",
+        "Reason": (reason or "The Data API knows the schema contract.")[:MAX_REASON_CHARACTERS],
+        "PhysicalResourceId": event.get("PhysicalResourceId") or PHYSICAL_RESOURCE_ID,
+        "StackId": event.get("StackId"),
+        "RequestId": event.get("RequestId"),
+        "LogicalResourceId": event.get("LogicalResourceId"),
+    }
+
+
+def _send(response_url: str | None, answer: dict[str, Any]) -> None:
+    if not response_url:  # invoked by hand: the return value is the answer
+        return
+    body = json.dumps(answer).encode()
+    retrying = Retrying(
+        retry=retry_if_exception_type((httpx.HTTPError, _RefusedAnswerError)),
+        stop=stop_after_attempt(3),
+        wait=wait_fixed(1),
+        reraise=True,
+    )
+    try:
+        retrying(_put, response_url, body)
+    except (httpx.HTTPError, _RefusedAnswerError) as error:
+        # The original's text may hold the URL.
+        logger.error("CloudFormation did not take the answer", cause=type(error).__name__)
+
+
+def _put(response_url: str, body: bytes) -> None:
+    # The URL is signed for an empty content type.
+    response = httpx.put(response_url, content=body, headers={"Content-Type": ""}, timeout=4.0)
+    if not response.is_success:
+        raise _RefusedAnswerError
+
+
+class _RefusedAnswerError(Exception):
+    """The presigned URL answered with an error."""
+
+
+def _is_rolling_back(stack_id: str) -> bool:
+    client = boto3.client("cloudformation", config=settings.AWS_CLIENT_CONFIG)
+    try:
+        stacks = client.describe_stacks(StackName=stack_id)["Stacks"]
+    except (BotoCoreError, ClientError) as error:
+        logger.warning("Could not read the stack's status", cause=type(error).__name__)
+        return False
+    return "ROLLBACK" in stacks[0]["StackStatus"]

@@ -1,0 +1,387 @@
+"""The error taxonomy: everything that can go wrong in a connection, and who can do something about it.
+
+InstagramConnectError
+├── RequestError                     the caller sent something we refuse
+│   ├── InvalidRequestError
+│   ├── RedirectUriNotAllowedError
+│   └── RouteNotFoundError
+├── IdentityError                    we do not know who is calling
+│   ├── UnauthenticatedError
+│   └── IdentityUnavailableError
+├── LoginError                       Meta did not take the authorization code
+│   ├── LoginCodeExpiredError
+│   ├── LoginCodeUsedError
+│   ├── LoginCodeInvalidError
+│   ├── RedirectUriMismatchError
+│   └── LoginOutcomeUnknownError
+├── NoAccountError                   the login worked, and there is nothing to connect
+│   ├── ScopesDeclinedError
+│   ├── ScopesNotRequestedError
+│   ├── NoFacebookPageError
+│   └── NoInstagramAccountError
+├── MetaError                        Meta refused or failed a call after the login
+│   ├── MetaUnavailableError
+│   ├── MetaRateLimitedError
+│   ├── MetaAppMisconfiguredError
+│   ├── MetaActionBlockedError
+│   ├── MetaRequestRejectedError
+│   ├── PermissionMissingError
+│   └── ReconnectRequiredError
+└── BackendError                     our own side failed
+    ├── StorageError
+    ├── TokenEncryptionError
+    ├── ConfigurationError
+    └── InternalError
+
+`code`, `status`, `actor`, `recoverable`, `message` and `hint` are public and documented in docs/errors.md, which a
+test compares with this module. `details` is written by us for people and must never quote Meta, PostgREST or the
+caller's own secrets; `log_context` is for operators and must never hold a token, code, secret or row.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from http import HTTPStatus
+from typing import ClassVar
+
+
+class Actor(StrEnum):
+    """Who must act before the same request can succeed."""
+
+    USER = "user"
+    PAGE_ADMIN = "page_admin"
+    OPERATOR = "operator"
+    META = "meta"
+    NOBODY = "nobody"
+
+
+class InstagramConnectError(Exception):
+    """Base of every error that this product raises on purpose.
+
+    `recoverable` answers the frontend's question "may this person simply try again?", by logging in again or later.
+    """
+
+    code: ClassVar[str]
+    status: ClassVar[HTTPStatus]
+    message: ClassVar[str]
+    hint: ClassVar[str]
+    actor: Actor
+    recoverable: bool
+
+    def __init__(
+        self,
+        details: str | None = None,
+        *,
+        reason: str | None = None,
+        retry_after_s: int | None = None,
+        log_context: Mapping[str, object] | None = None,
+    ) -> None:
+        super().__init__(self.code if reason is None else f"{self.code}/{reason}")
+        self.details = details or self.message
+        self.reason = reason
+        self.retry_after_s = retry_after_s
+        self.log_context = dict(log_context or {})
+
+
+class RequestError(InstagramConnectError):
+    """The request itself is wrong; repeating it unchanged cannot succeed."""
+
+    status = HTTPStatus.BAD_REQUEST
+    actor = Actor.OPERATOR
+    recoverable = False
+
+
+class InvalidRequestError(RequestError):
+    """The body is not the JSON that this route takes; correct the frontend's call."""
+
+    code = "INVALID_REQUEST"
+    message = "The request is not in the expected form."
+    hint = "Compare the request with docs/api.md; `details` names the fields."
+
+
+class RedirectUriNotAllowedError(RequestError):
+    """The redirect URI is not on this deployment's allow-list; add it to OAuthRedirectUris or correct the frontend."""
+
+    code = "REDIRECT_URI_NOT_ALLOWED"
+    message = "This page may not receive Instagram logins."
+    hint = "Add the redirect URI to the stack parameter OAuthRedirectUris, exactly as the frontend sends it."
+
+
+class RouteNotFoundError(RequestError):
+    """No route has this path and method; correct the frontend's URL."""
+
+    code = "NOT_FOUND"
+    status = HTTPStatus.NOT_FOUND
+    message = "There is nothing at this address."
+    hint = "Compare the path and method with docs/api.md."
+
+
+class IdentityError(InstagramConnectError):
+    """The caller could not be identified."""
+
+
+class UnauthenticatedError(IdentityError):
+    """The bearer token is absent or not a valid access token of a signed-in Supabase user; sign in again.
+
+    `reason` is TOKEN_MISSING, TOKEN_EXPIRED or TOKEN_INVALID.
+    """
+
+    code = "UNAUTHENTICATED"
+    status = HTTPStatus.UNAUTHORIZED
+    actor = Actor.USER
+    recoverable = True
+    message = "You are not signed in."
+    hint = "Sign in again, then connect Instagram."
+
+
+class IdentityUnavailableError(IdentityError):
+    """The keys that sign access tokens could not be fetched, so nobody can be identified; wait and repeat."""
+
+    code = "IDENTITY_UNAVAILABLE"
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    actor = Actor.NOBODY
+    recoverable = True
+    message = "Your sign-in cannot be checked right now."
+    hint = "Try again in a few seconds. The Instagram login is still unused, so nothing is lost."
+
+
+class LoginError(InstagramConnectError):
+    """Meta did not exchange the authorization code for a token; a new login makes a new code."""
+
+    status = HTTPStatus.BAD_REQUEST
+    actor = Actor.USER
+    recoverable = True
+    hint = "Start the Instagram connection again and finish it without a long pause."
+
+
+class LoginCodeExpiredError(LoginError):
+    """The code was older than Meta accepts; log in again."""
+
+    code = "OAUTH_CODE_EXPIRED"
+    message = "The login took too long and is no longer valid."
+
+
+class LoginCodeUsedError(LoginError):
+    """The code had been exchanged before; if the accounts are not connected, log in again."""
+
+    code = "OAUTH_CODE_USED"
+    message = "This login was already used."
+    hint = "Look whether your accounts are connected already; if not, start the connection again."
+
+
+class LoginCodeInvalidError(LoginError):
+    """Meta does not know the code; log in again."""
+
+    code = "OAUTH_CODE_INVALID"
+    message = "Meta did not accept this login."
+
+
+class RedirectUriMismatchError(LoginError):
+    """The redirect URI differs from the one that the login dialog was opened with; the frontend must send the same."""
+
+    code = "REDIRECT_URI_MISMATCH"
+    actor = Actor.OPERATOR
+    recoverable = False
+    message = "The login was made for another address of this app."
+    hint = "Send the redirect URI of the login dialog, character by character: scheme, slashes and query too."
+
+
+class LoginOutcomeUnknownError(LoginError):
+    """Meta did not answer the code exchange, so the code may be spent; never repeat it, log in again."""
+
+    code = "OAUTH_OUTCOME_UNKNOWN"
+    status = HTTPStatus.BAD_GATEWAY
+    message = "Meta did not answer while the login was being completed."
+    hint = "Start the Instagram connection again; this login cannot be reused."
+
+
+class NoAccountError(InstagramConnectError):
+    """The login worked, but it gave us no Instagram business account."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    actor = Actor.USER
+    recoverable = True
+
+
+class ScopesDeclinedError(NoAccountError):
+    """A permission that the connection needs was unticked; log in again and leave it ticked."""
+
+    code = "SCOPES_DECLINED"
+    status = HTTPStatus.FORBIDDEN
+    message = "A permission that the connection needs was declined."
+    hint = "Connect again and leave the listed permissions ticked (open the dialog with auth_type=rerequest)."
+
+
+class ScopesNotRequestedError(NoAccountError):
+    """The login dialog was opened without a permission that the connection needs; the frontend must ask for it."""
+
+    code = "SCOPES_NOT_REQUESTED"
+    status = HTTPStatus.BAD_REQUEST
+    actor = Actor.OPERATOR
+    recoverable = False
+    message = "The login did not ask for a permission that the connection needs."
+    hint = "Add the listed permissions to the `scope` of the login dialog, or to its Login for Business configuration."
+
+
+class NoFacebookPageError(NoAccountError):
+    """The person has, or shared, no Facebook Page; choose one in the dialog or create it."""
+
+    code = "NO_FACEBOOK_PAGE"
+    message = "No Facebook Page was shared."
+    hint = "Connect again and choose the Facebook Page that your Instagram account is linked to."
+
+
+class NoInstagramAccountError(NoAccountError):
+    """Pages were shared, and none has an Instagram business account; link one, or choose it in the dialog."""
+
+    code = "NO_INSTAGRAM_ACCOUNT"
+    actor = Actor.PAGE_ADMIN
+    message = "None of the shared Facebook Pages has an Instagram business account."
+    hint = (
+        "Make the Instagram account a professional account, link it to the Page in the Page's settings, "
+        "and choose both when you connect again."
+    )
+
+
+class MetaError(InstagramConnectError):
+    """A call to Meta other than the code exchange did not succeed."""
+
+    status = HTTPStatus.BAD_GATEWAY
+
+
+class MetaUnavailableError(MetaError):
+    """Meta failed or did not answer, also when asked again; wait, then log in again."""
+
+    code = "META_UNAVAILABLE"
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    actor = Actor.META
+    recoverable = True
+    message = "Meta is not answering right now."
+    hint = "Wait a few minutes, then start the Instagram connection again."
+
+
+class MetaRateLimitedError(MetaError):
+    """Meta refuses further calls for a while; calling before `retry_after_s` lengthens the block."""
+
+    code = "META_RATE_LIMITED"
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    actor = Actor.NOBODY
+    recoverable = True
+    message = "Meta allows no more calls for the moment."
+    hint = "Wait for the time given, then start the Instagram connection again."
+
+
+class MetaAppMisconfiguredError(MetaError):
+    """Meta rejects the app itself: id, secret, mode or capability; nobody can connect until it is corrected.
+
+    `reason` is APP_ID_INVALID, APP_SECRET_INVALID, APP_SECRET_PROOF_INVALID, APP_CAPABILITY_MISSING or
+    REDIRECT_URI_UNREGISTERED.
+    """
+
+    code = "META_APP_MISCONFIGURED"
+    actor = Actor.OPERATOR
+    recoverable = False
+    message = "The connection to Meta is not set up correctly."
+    hint = "Compare the app id, the app secret and the app's settings in Meta's App Dashboard with the deployment."
+
+
+class MetaActionBlockedError(MetaError):
+    """Meta blocked the app or person for policy reasons; stop calling for hours and look at the App Dashboard."""
+
+    code = "META_ACTION_BLOCKED"
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    actor = Actor.OPERATOR
+    recoverable = False
+    message = "Meta is blocking this action."
+    hint = "Look for a notice in Meta's App Dashboard and in the person's account before trying again."
+
+
+class MetaRequestRejectedError(MetaError):
+    """Meta refused a call as malformed or unknown: our defect; the log has Meta's code and fbtrace_id."""
+
+    code = "META_REQUEST_REJECTED"
+    actor = Actor.OPERATOR
+    recoverable = False
+    message = "Meta did not accept a request of this app."
+    hint = "Search the log for the request id; it holds Meta's error code and fbtrace_id."
+
+
+class PermissionMissingError(MetaError):
+    """A call needs a permission that the person did not grant or withdrew; log in again with all permissions."""
+
+    code = "PERMISSION_MISSING"
+    status = HTTPStatus.FORBIDDEN
+    actor = Actor.USER
+    recoverable = True
+    message = "A permission is missing."
+    hint = "Connect again and leave all permissions ticked."
+
+
+class ReconnectRequiredError(MetaError):
+    """The person's token is dead, and only a new login replaces it.
+
+    `reason` is TOKEN_EXPIRED, TOKEN_INVALID, APP_REMOVED, ACCOUNT_CHECKPOINT, PASSWORD_CHANGED, ACCOUNT_UNCONFIRMED,
+    PAGE_ROLE_LOST, CONSENT_BLOCKED or ACCOUNT_UNAVAILABLE.
+    """
+
+    code = "RECONNECT_REQUIRED"
+    status = HTTPStatus.CONFLICT
+    actor = Actor.USER
+    recoverable = True
+    message = "Meta no longer accepts the login."
+    hint = "Open facebook.com, settle what it asks for, then connect Instagram again."
+
+
+class BackendError(InstagramConnectError):
+    """Something on our side of the connection failed."""
+
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    actor = Actor.OPERATOR
+    recoverable = False
+
+
+class StorageError(BackendError):
+    """Supabase did not store or return what it should; `reason` says why, `actor` who must act.
+
+    The reasons are those of `storage_health`. `recoverable` is true only where waiting helps.
+    """
+
+    code = "STORAGE_FAILED"
+    message = "Failed to store credentials"
+    hint = "Search the log for the request id: it has the cause and the command that ends it."
+
+    def __init__(
+        self,
+        details: str | None = None,
+        *,
+        reason: str,
+        actor: Actor = Actor.OPERATOR,
+        recoverable: bool = False,
+        log_context: Mapping[str, object] | None = None,
+    ) -> None:
+        super().__init__(details, reason=reason, log_context=log_context)
+        self.actor = actor
+        self.recoverable = recoverable
+
+
+class TokenEncryptionError(BackendError):
+    """KMS did not encrypt or decrypt a token; look at the key's state and the function's permissions."""
+
+    code = "TOKEN_ENCRYPTION_FAILED"
+    message = "The credentials could not be protected, so they were not stored."
+    hint = "Check that the KMS key is enabled and that the function's role may use it."
+
+
+class ConfigurationError(BackendError):
+    """A setting or secret of the deployment is missing or unusable; `log_context` names it."""
+
+    code = "CONFIGURATION_INVALID"
+    message = "The service is not set up completely."
+    hint = "Search the log for the request id: it names the missing setting."
+
+
+class InternalError(BackendError):
+    """A defect of ours: something happened that no other class describes; the log has the traceback."""
+
+    code = "INTERNAL_ERROR"
+    message = "Something went wrong on our side."
+    hint = "Try again; if it happens again, report the request id."

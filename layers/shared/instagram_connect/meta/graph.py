@@ -1,0 +1,121 @@
+"""One HTTP call to Meta: timeouts, repetition, and errors in our taxonomy.
+
+Meta wants tokens, codes and the app secret in query strings, so no URL may reach a log, an exception text or a trace;
+calls are logged by operation name.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import httpx
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from ..deadline import Deadline
+from ..errors import InstagramConnectError, LoginOutcomeUnknownError, MetaUnavailableError
+from ..observability import logger
+from .graph_errors import GraphFailure, error_for, error_for_code_exchange, read_failure
+
+MAX_ATTEMPTS = 4
+CONNECT_TIMEOUT_S = 3.0
+READ_TIMEOUT_S = 8.0
+# A page with 120 subscriptions in parallel must not open connections without end.
+MAX_CONNECTIONS = 100
+
+# The request never left: certain to be repeatable, even for a code.
+NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+
+
+def http_client() -> httpx.Client:
+    """The client for calls to Meta. Redirects are not followed: they would carry secrets to another address."""
+    limits = httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_CONNECTIONS)
+    return httpx.Client(limits=limits, follow_redirects=False)
+
+
+class GraphClient:
+    """Calls Graph-shaped APIs. Safe to use from several threads."""
+
+    def __init__(self, http: httpx.Client, *, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._http = http
+        self._sleep = sleep
+
+    def exchange_code(self, url: str, *, params: Mapping[str, str], deadline: Deadline) -> dict[str, Any]:
+        """Exchanges an authorization code: sent to Meta at most once.
+
+        A code is single use. When the answer is lost, Meta may have spent it, and a second exchange could only tell
+        the user "already used"; so only a connection that was never made is tried again.
+        Raises LoginError, MetaAppMisconfiguredError, MetaRateLimitedError.
+        """
+
+        def attempt() -> dict[str, Any]:
+            try:
+                return self._send("exchange_code", "GET", url, params, deadline, error_for_code_exchange)
+            except NEVER_SENT as error:
+                raise MetaUnavailableError(log_context={"cause": type(error).__name__}) from error
+            except httpx.HTTPError as error:
+                raise LoginOutcomeUnknownError(log_context={"cause": type(error).__name__}) from error
+
+        return self._repeated(attempt, deadline)
+
+    def call(
+        self, operation: str, method: str, url: str, *, params: Mapping[str, str], deadline: Deadline
+    ) -> dict[str, Any]:
+        """Makes a call that may be repeated, and repeats it on transient failures while there is time.
+
+        Raises MetaError: MetaUnavailableError once the attempts or the time are used up, any other kind at once.
+        """
+
+        def attempt() -> dict[str, Any]:
+            try:
+                return self._send(operation, method, url, params, deadline, error_for)
+            except httpx.HTTPError as error:
+                raise MetaUnavailableError(
+                    log_context={"meta_operation": operation, "cause": type(error).__name__}
+                ) from error
+
+        return self._repeated(attempt, deadline)
+
+    def _repeated(self, attempt: Callable[[], dict[str, Any]], deadline: Deadline) -> dict[str, Any]:
+        retrying = Retrying(
+            # Only this kind is transient; a dead token or a throttled app gets worse by asking again.
+            retry=retry_if_exception_type(MetaUnavailableError),
+            # Another attempt must leave time for its answer.
+            stop=lambda state: stop_after_attempt(MAX_ATTEMPTS)(state) or deadline.remaining_s() < 1.0,
+            wait=wait_random_exponential(multiplier=0.2, max=2),
+            sleep=self._sleep,
+            reraise=True,
+        )
+        return retrying(attempt)
+
+    def _send(
+        self,
+        operation: str,
+        method: str,
+        url: str,
+        params: Mapping[str, str],
+        deadline: Deadline,
+        translate: Callable[[GraphFailure], InstagramConnectError],
+    ) -> dict[str, Any]:
+        remaining = max(0.1, deadline.remaining_s())
+        timeout = httpx.Timeout(min(READ_TIMEOUT_S, remaining), connect=min(CONNECT_TIMEOUT_S, remaining))
+        started = time.monotonic()
+        response = self._http.request(method, url, params=dict(params), timeout=timeout)
+        logger.info(
+            "Called Meta",
+            meta_operation=operation,
+            meta_http_status=response.status_code,
+            duration_ms=round((time.monotonic() - started) * 1000),
+        )
+        body = _json(response)
+        if response.is_success and isinstance(body, dict) and "error" not in body:
+            return body
+        error = translate(read_failure(response, body))
+        error.log_context["meta_operation"] = operation
+        raise error
+
+
+def _json(response: httpx.Response) -> Any:
+    try:
+        return response.json()
+    except ValueError:  # HTML or nothing, from a proxy on the way
+        return None

@@ -1,0 +1,168 @@
+"""Turns every error answer of Meta into our taxonomy.
+
+Sources: Meta's "Handling Errors" and "Rate Limits" guides; subcodes 36007 to 36009 from answers seen in the field.
+Decisions are made by code and subcode. Meta's message is looked at only where one code stands for several causes, and
+it never leaves this module.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from ..errors import (
+    InstagramConnectError,
+    LoginCodeExpiredError,
+    LoginCodeInvalidError,
+    LoginCodeUsedError,
+    LoginOutcomeUnknownError,
+    MetaActionBlockedError,
+    MetaAppMisconfiguredError,
+    MetaRateLimitedError,
+    MetaRequestRejectedError,
+    MetaUnavailableError,
+    PermissionMissingError,
+    ReconnectRequiredError,
+    RedirectUriMismatchError,
+)
+
+# Platform limits count a rolling hour; used when Meta names no time itself.
+DEFAULT_THROTTLE_S = 3600
+
+TRANSIENT_CODES = frozenset({1, 2})
+RATE_LIMIT_CODES = frozenset({4, 17, 32, 341, 613})
+BUSINESS_USE_CASE_CODES = range(80000, 80015)
+
+APP_FAULTS = {
+    3: "APP_CAPABILITY_MISSING",
+    101: "APP_ID_INVALID",
+    104: "APP_SECRET_PROOF_INVALID",
+    191: "REDIRECT_URI_UNREGISTERED",
+}
+
+DEAD_TOKEN_SUBCODES = {
+    458: "APP_REMOVED",
+    459: "ACCOUNT_CHECKPOINT",
+    460: "PASSWORD_CHANGED",
+    463: "TOKEN_EXPIRED",
+    464: "ACCOUNT_UNCONFIRMED",
+    467: "TOKEN_INVALID",
+    492: "PAGE_ROLE_LOST",
+}
+RECONNECT_CODES = {
+    102: "TOKEN_EXPIRED",
+    110: "ACCOUNT_UNAVAILABLE",
+    190: "TOKEN_INVALID",
+    483: "CONSENT_BLOCKED",
+    9009: "ACCOUNT_UNAVAILABLE",
+}
+
+LOGIN_CODE_SUBCODES: dict[int, type[InstagramConnectError]] = {
+    36007: LoginCodeExpiredError,
+    36008: RedirectUriMismatchError,
+    36009: LoginCodeUsedError,
+}
+
+
+@dataclass(frozen=True)
+class GraphFailure:
+    """One error answer, reduced to what decides. `code` is None when the body was not Meta's error object."""
+
+    http_status: int
+    code: int | None
+    subcode: int | None
+    message: str
+    is_transient: bool
+    fbtrace_id: str | None
+    regain_access_s: int
+
+    def log_context(self) -> dict[str, object]:
+        """What an operator, or Meta's support, needs; never the message, which can quote parameters."""
+        return {
+            "meta_http_status": self.http_status,
+            "meta_code": self.code,
+            "meta_subcode": self.subcode,
+            "meta_fbtrace_id": self.fbtrace_id,
+        }
+
+
+def read_failure(response: httpx.Response, body: Any) -> GraphFailure:
+    """Reduces an answer with an error to a GraphFailure; `body` is the parsed JSON, or None if it was not JSON."""
+    error = body.get("error") if isinstance(body, Mapping) else None
+    error = error if isinstance(error, Mapping) else {}
+    return GraphFailure(
+        http_status=response.status_code,
+        code=_integer(error.get("code")),
+        subcode=_integer(error.get("error_subcode")),
+        message=str(error.get("message") or ""),
+        is_transient=error.get("is_transient") is True,
+        fbtrace_id=str(error["fbtrace_id"])[:64] if error.get("fbtrace_id") else None,
+        regain_access_s=_regain_access_s(response.headers.get("x-business-use-case-usage")),
+    )
+
+
+def error_for(failure: GraphFailure) -> InstagramConnectError:
+    """The error for any call but the code exchange."""
+    context = failure.log_context()
+    code = failure.code
+    if (app_fault := _app_fault(failure)) is not None:
+        return MetaAppMisconfiguredError(reason=app_fault, log_context=context)
+    if code in RATE_LIMIT_CODES or code in BUSINESS_USE_CASE_CODES:
+        return MetaRateLimitedError(retry_after_s=failure.regain_access_s or DEFAULT_THROTTLE_S, log_context=context)
+    if code == 368:
+        return MetaActionBlockedError(log_context=context)
+    if code in RECONNECT_CODES:
+        reason = DEAD_TOKEN_SUBCODES.get(failure.subcode or 0, RECONNECT_CODES[code])
+        return ReconnectRequiredError(reason=reason, log_context=context)
+    if (code, failure.subcode) == (100, 33):  # the object is gone, or the token may no longer see it
+        return ReconnectRequiredError(reason="ACCOUNT_UNAVAILABLE", log_context=context)
+    if code == 10 or code in range(200, 300):
+        return PermissionMissingError(log_context=context)
+    if code in TRANSIENT_CODES or failure.is_transient or failure.http_status >= 500 or code is None:
+        return MetaUnavailableError(log_context=context)
+    return MetaRequestRejectedError(log_context=context)
+
+
+def error_for_code_exchange(failure: GraphFailure) -> InstagramConnectError:
+    """The error for the exchange of an authorization code, where 100 is about the code and 5xx leaves it in doubt."""
+    context = failure.log_context()
+    if failure.subcode in LOGIN_CODE_SUBCODES:
+        return LOGIN_CODE_SUBCODES[failure.subcode](log_context=context)
+    if failure.code == 100 and "redirect_uri" in failure.message:  # seen without a subcode too
+        return RedirectUriMismatchError(log_context=context)
+    if failure.code in (100, 190):
+        return LoginCodeInvalidError(log_context=context)
+    general = error_for(failure)
+    if isinstance(general, MetaUnavailableError):
+        return LoginOutcomeUnknownError(log_context=context)
+    return general
+
+
+def _app_fault(failure: GraphFailure) -> str | None:
+    # Meta reports these two under codes that also mean other things: 1 is "unknown error", 100 any bad parameter.
+    if failure.code == 1 and "client secret" in failure.message:
+        return "APP_SECRET_INVALID"
+    if failure.code == 100 and "appsecret_proof" in failure.message:
+        return "APP_SECRET_PROOF_INVALID"
+    return APP_FAULTS.get(failure.code or 0)
+
+
+def _regain_access_s(header: str | None) -> int:
+    """The longest `estimated_time_to_regain_access` (minutes at Meta) of a usage header, in seconds; 0 if none."""
+    try:
+        objects = json.loads(header or "{}")
+        entries = [entry for usages in objects.values() for entry in usages]
+        minutes = max((float(entry.get("estimated_time_to_regain_access", 0)) for entry in entries), default=0.0)
+    except (ValueError, TypeError, AttributeError):
+        return 0
+    return int(minutes * 60) if math.isfinite(minutes) else 0
+
+
+def _integer(value: Any) -> int | None:
+    try:
+        return int(value)
+    except (TypeError, ValueError, OverflowError):
+        return None

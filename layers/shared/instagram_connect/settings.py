@@ -1,0 +1,72 @@
+"""Reads the deployment's settings: plain values from the environment, secrets from Secrets Manager.
+
+Nothing here runs at import. Each function declares the settings it needs in its own `app.py`.
+"""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from aws_lambda_powertools.utilities.parameters import (
+    GetParameterError,
+    SecretsProvider,
+    TransformParameterError,
+)
+from botocore.config import Config
+
+from .errors import ConfigurationError
+
+# AWS answers within milliseconds or not at all; three short attempts fit any function's time.
+AWS_CLIENT_CONFIG = Config(connect_timeout=1.5, read_timeout=2, retries={"total_max_attempts": 3, "mode": "standard"})
+
+
+def required(name: str) -> str:
+    """The environment variable `name`. Raises ConfigurationError if it is absent or blank."""
+    value = os.environ.get(name, "").strip()
+    if not value:
+        raise ConfigurationError(log_context={"setting": name})
+    return value
+
+
+def required_list(name: str) -> tuple[str, ...]:
+    """The comma-separated environment variable `name`, with at least one value. Raises ConfigurationError."""
+    return tuple(part.strip() for part in required(name).split(",") if part.strip())
+
+
+class Secrets:
+    """The deployment's one secret: a JSON object in Secrets Manager, named by SECRET_NAME.
+
+    Keys: supabase_secret_key, supabase_jwt_secret (projects that sign with HS256), facebook_app_secret.
+    """
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = values
+
+    def __repr__(self) -> str:
+        return "Secrets(...)"
+
+    def required(self, key: str) -> str:
+        """The secret `key`, without the line end that copying leaves behind. Raises ConfigurationError."""
+        value = self.optional(key)
+        if value is None:
+            raise ConfigurationError(log_context={"secret_key": key})
+        return value
+
+    def optional(self, key: str) -> str | None:
+        """The secret `key`, or None if it is absent or blank."""
+        return str(self._values.get(key) or "").strip() or None
+
+
+def load_secrets() -> Secrets:
+    """Fetches the secret. Raises ConfigurationError when it cannot be read or is not a JSON object."""
+    name = required("SECRET_NAME")
+    try:
+        values = SecretsProvider(boto_config=AWS_CLIENT_CONFIG).get(name, transform="json", max_age=300)
+    except GetParameterError as error:
+        raise ConfigurationError(log_context={"secret": name, "cause": "not readable"}) from error
+    except TransformParameterError:
+        # Its text and cause quote the secret.
+        raise ConfigurationError(log_context={"secret": name, "cause": "not JSON"}) from None
+    if not isinstance(values, dict):
+        raise ConfigurationError(log_context={"secret": name, "cause": "not a JSON object"})
+    return Secrets(values)

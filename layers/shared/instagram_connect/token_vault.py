@@ -1,0 +1,99 @@
+"""Encrypts Meta's tokens with KMS, each bound to the row it belongs to.
+
+Powertools Data Masking does the envelope encryption (AWS Encryption SDK: a data key from KMS, AES-256-GCM, the
+encryption context as authenticated data). A ciphertext that was copied to another user's or account's row, or taken
+for another product, does not decrypt: KMS refuses the context, and so does the library.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+
+import botocore.session
+from aws_encryption_sdk import (
+    CachingCryptoMaterialsManager,
+    EncryptionSDKClient,
+    LocalCryptoMaterialsCache,
+    StrictAwsKmsMasterKeyProvider,
+)
+from aws_encryption_sdk.exceptions import AWSEncryptionSDKClientError
+from aws_lambda_powertools.utilities.data_masking import DataMasking
+from aws_lambda_powertools.utilities.data_masking.exceptions import (
+    DataMaskingContextMismatchError,
+    DataMaskingDecryptKeyError,
+    DataMaskingDecryptValueError,
+    DataMaskingEncryptKeyError,
+)
+from aws_lambda_powertools.utilities.data_masking.provider.kms.aws_encryption_sdk import (
+    AWSEncryptionSDKProvider,
+    KMSKeyProvider,
+)
+from botocore.exceptions import BotoCoreError, ClientError
+
+from .errors import TokenEncryptionError
+from .models import Provider
+from .settings import AWS_CLIENT_CONFIG
+
+# The tokens of one account are sealed one after the other and may share a data key; nothing else does, because a
+# cached key serves one encryption context only.
+CACHED_KEYS = 200
+CACHED_KEY_MAX_AGE_S = 60.0
+
+FAILURES = (
+    AWSEncryptionSDKClientError,
+    BotoCoreError,
+    ClientError,
+    DataMaskingContextMismatchError,
+    DataMaskingDecryptKeyError,
+    DataMaskingDecryptValueError,
+    DataMaskingEncryptKeyError,
+    ValueError,  # what is no base64
+)
+
+
+@dataclass(frozen=True)
+class TokenBinding:
+    """What a ciphertext belongs to."""
+
+    user_id: str
+    provider: Provider
+    instagram_business_id: str
+
+
+class TokenVault:
+    """Encrypts and decrypts tokens. Safe to use from several threads."""
+
+    def __init__(self, key_arn: str) -> None:
+        self._masking = DataMasking(
+            provider=AWSEncryptionSDKProvider(keys=[key_arn], key_provider=_KeyProvider(key_arn))
+        )
+
+    def encrypt(self, token: str, binding: TokenBinding) -> str:
+        """The token as base64 text, to be stored beside the binding. Raises TokenEncryptionError."""
+        try:
+            return str(self._masking.encrypt(token, **asdict(binding)))
+        except FAILURES as error:
+            raise TokenEncryptionError(log_context={"cause": type(error).__name__}) from error
+
+    def decrypt(self, ciphertext: str, binding: TokenBinding) -> str:
+        """The token. Raises TokenEncryptionError, also when the ciphertext belongs to something else."""
+        try:
+            return str(self._masking.decrypt(ciphertext, **asdict(binding)))
+        except FAILURES as error:
+            raise TokenEncryptionError(log_context={"cause": type(error).__name__}) from error
+
+
+class _KeyProvider(KMSKeyProvider):
+    """Powertools' provider with time limits: its own waits a minute for KMS, longer than the function lives."""
+
+    def __init__(self, key_arn: str) -> None:
+        session = botocore.session.get_session()
+        session.set_default_client_config(AWS_CLIENT_CONFIG)
+        self.json_serializer = json.dumps
+        self.json_deserializer = json.loads
+        self.client = EncryptionSDKClient()
+        self.keys = [key_arn]
+        self.cache = LocalCryptoMaterialsCache(CACHED_KEYS)
+        self.key_provider = StrictAwsKmsMasterKeyProvider(key_ids=self.keys, botocore_session=session)
+        self.cache_cmm = CachingCryptoMaterialsManager(
+            master_key_provider=self.key_provider, cache=self.cache, max_age=CACHED_KEY_MAX_AGE_S
+        )

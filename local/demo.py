@@ -1,0 +1,157 @@
+"""One connection made step by step, the way a user's browser and the frontend make it.
+
+Signs up at Auth, walks through Meta's login dialog, hands the code to the deployed function, and reads the result with
+the user's own rights. Any answer that is not as it should be ends the demo with that answer.
+"""
+
+import json
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+
+from local.dialog_forms import Form, forms
+from local.errors import LocalSystemError
+from local.progress import say
+
+_PERSON = "Ana Souza"
+_SCOPES = (
+    "pages_show_list",
+    "pages_read_engagement",
+    "pages_manage_metadata",
+    "business_management",
+    "instagram_basic",
+    "instagram_manage_insights",
+    "instagram_manage_messages",
+)
+# The first request starts the function, which loads its libraries.
+_TIMEOUT_SECONDS = 60
+
+
+def read_stack(home: Path) -> dict[str, str]:
+    """What `make up` wrote about the running system."""
+    path = home / "stack.json"
+    if not path.exists():
+        raise LocalSystemError("The local system is not up: run `make up` first.")
+    stack: dict[str, str] = json.loads(path.read_text())
+    return stack
+
+
+def connect(stack: Mapping[str, str]) -> None:
+    """Make one connection, showing each step; raises `LocalSystemError` when an answer is not as it should be."""
+    with httpx.Client(timeout=_TIMEOUT_SECONDS, trust_env=False) as browser:
+        page = _json(browser.get(f"{stack['web_url']}/config.json"), 200)
+        if not page["facebookDialogUrl"].startswith(stack["meta_url"]):
+            say("\nNo demo connection: it needs the Meta simulator, and FACEBOOK_DIALOG_URL points elsewhere.")
+            return
+        say("\nOne connection, step by step")
+        user_token = _sign_up(browser, page)
+        code = _log_in_at_meta(browser, page)
+        connection = _exchange(browser, page, user_token, code)
+        _read_own_rows(browser, page, user_token, connection)
+        _try_credentials(browser, page, user_token)
+    say("\nThe demo connection works.")
+
+
+def _sign_up(browser: httpx.Client, page: Mapping[str, str]) -> str:
+    email = f"demo-{secrets.token_hex(4)}@example.com"
+    say(f"\n1. A user signs up at Supabase Auth: POST /auth/v1/signup as {email}")
+    answer = browser.post(
+        f"{page['supabaseUrl']}/auth/v1/signup",
+        headers={"apikey": page["supabasePublishableKey"]},
+        json={"email": email, "password": secrets.token_urlsafe(16)},
+    )
+    session = _json(answer, 200)
+    say(f"   signed in as user {session['user']['id']}")
+    token: str = session["access_token"]
+    return token
+
+
+def _log_in_at_meta(browser: httpx.Client, page: Mapping[str, str]) -> str:
+    state = secrets.token_urlsafe(16)
+    say(f"\n2. The browser opens Meta's login dialog, where {_PERSON} logs in and shares everything")
+    dialog = f"{page['facebookDialogUrl']}/{page['graphVersion']}/dialog/oauth"
+    question = {
+        "client_id": page["facebookAppId"],
+        "redirect_uri": page["redirectUri"],
+        "response_type": "code",
+        "scope": ",".join(_SCOPES),
+        "state": state,
+    }
+    login = browser.get(dialog, params=question)
+    choice = _press(browser, login, name="person", label=_PERSON)
+    arrival = _press(browser, choice, name="answer", label="Continue")
+    target = arrival.headers.get("location", "")
+    answer = {name: values[0] for name, values in parse_qs(urlsplit(target).query).items()}
+    if not target.startswith(page["redirectUri"]) or "code" not in answer or answer.get("state") != state:
+        raise LocalSystemError(f"Meta's dialog did not lead back with a code: {_summary(arrival)}")
+    say(f"   Meta sends the browser back to {page['redirectUri']} with a code")
+    code: str = answer["code"]
+    return code
+
+
+def _press(browser: httpx.Client, shown: httpx.Response, *, name: str, label: str) -> httpx.Response:
+    """Submit the form that holds this button, with the boxes as they are ticked."""
+    form: Form | None = next((form for form in forms(shown.text) if form.button(name, label)), None)
+    if form is None:
+        raise LocalSystemError(f"Meta's dialog shows no button {label!r}: {_summary(shown)}")
+    fields: dict[str, list[str]] = {}
+    for field, value in [*form.fields, (name, form.button(name, label) or "")]:
+        fields.setdefault(field, []).append(value)
+    return browser.post(str(shown.url.join(form.action)), data=fields)
+
+
+def _exchange(browser: httpx.Client, page: Mapping[str, str], user_token: str, code: str) -> dict[str, Any]:
+    say("\n3. The frontend hands the code to our API: POST /api/instagram/exchange-token")
+    answer = browser.post(
+        f"{page['apiUrl']}/api/instagram/exchange-token",
+        headers={"Authorization": f"Bearer {user_token}"},
+        json={"code": code, "redirectUri": page["redirectUri"]},
+    )
+    body = _json(answer, 200)
+    say(_indented(body))
+    connection: dict[str, Any] = body["data"]
+    return connection
+
+
+def _read_own_rows(
+    browser: httpx.Client, page: Mapping[str, str], user_token: str, connection: Mapping[str, Any]
+) -> None:
+    say("\n4. The user reads their own rows: GET /rest/v1/instagram_business_accounts")
+    rows = _json(_read(browser, page, user_token, "instagram_business_accounts?select=id,username,name"), 200)
+    say(_indented(rows))
+    if {row["id"] for row in rows} != {account["id"] for account in connection["accounts"]}:
+        raise LocalSystemError("These are not the accounts that were just connected.")
+
+
+def _try_credentials(browser: httpx.Client, page: Mapping[str, str], user_token: str) -> None:
+    say("\n5. The user tries to read the stored tokens: GET /rest/v1/instagram_credentials")
+    refusal = _json(_read(browser, page, user_token, "instagram_credentials?select=*"), 403)
+    say(f"   refused, as it must be: {refusal['message']}")
+
+
+def _read(browser: httpx.Client, page: Mapping[str, str], user_token: str, query: str) -> httpx.Response:
+    return browser.get(
+        f"{page['supabaseUrl']}/rest/v1/{query}",
+        headers={"apikey": page["supabasePublishableKey"], "Authorization": f"Bearer {user_token}"},
+    )
+
+
+def _json(answer: httpx.Response, expected: int) -> Any:
+    if answer.status_code != expected:
+        raise LocalSystemError(f"Expected {expected}, got {_summary(answer)}")
+    return answer.json()
+
+
+def _summary(answer: httpx.Response) -> str:
+    return (
+        f"{answer.status_code} from {answer.request.method} {answer.request.url.copy_with(query=None)}\n{answer.text}"
+    )
+
+
+def _indented(value: object) -> str:
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return "\n".join(f"   {line}" for line in text.splitlines())

@@ -1,0 +1,282 @@
+"""Puts the application on the local AWS the way it gets to the real one: `sam build`, then `sam deploy`.
+
+Built again when the code changed, deployed again when anything that a function can see changed, or when
+MiniStack was started anew and with that forgot the stack.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from local import template
+from local.errors import LocalSystemError
+from local.install import NO_TELEMETRY
+from local.processes import HOME_MARK, SERVICE_MARK, Record, end_of
+from local.services import aws_environment
+from local.settings import REGION, ROOT, SECRET_NAME, STACK_NAME, Settings
+
+if TYPE_CHECKING:
+    import boto3
+    from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_cloudformation.type_defs import StackTypeDef
+
+# A stack in one of these states can only be deleted.
+_DEAD = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED")
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """The application as these settings and the checkout's code want it deployed."""
+
+    settings: Settings
+
+    @cached_property
+    def code_hash(self) -> str:
+        """Names what `sam build` makes: template and code, and the Python and machine it is built for."""
+        digest = hashlib.sha256(f"{_runtime()} {_architecture()}".encode())
+        for path in [template.PATH, *_code(ROOT / "functions"), *_code(ROOT / "layers")]:
+            digest.update(f"{path.relative_to(ROOT)}\0".encode())
+            digest.update(path.read_bytes())
+        return digest.hexdigest()
+
+    @cached_property
+    def secret(self) -> dict[str, str]:
+        """What the functions read from Secrets Manager."""
+        return {
+            "supabase_secret_key": self.settings.keys.supabase_secret_key,
+            "supabase_jwt_secret": self.settings.keys.supabase_jwt_secret,
+            "facebook_app_secret": self.settings.facebook_app_secret,
+            "instagram_app_secret": self.settings.instagram_app_secret,
+            "webhook_verify_token": self.settings.webhook_verify_token,
+            "database_url": self.settings.database_url,
+        }
+
+    @cached_property
+    def parameters(self) -> dict[str, str]:
+        """The template's parameters, as far as it declares them."""
+        settings = self.settings
+        wanted = {
+            "PythonRuntime": _runtime(),
+            "Architecture": _architecture(),
+            "SecretName": SECRET_NAME,
+            "SupabaseUrl": settings.supabase_url,
+            "FacebookAppId": settings.facebook_app_id,
+            "InstagramAppId": settings.instagram_app_id,
+            "FacebookGraphUrl": settings.meta.facebook_graph,
+            "FacebookDialogUrl": settings.meta.facebook_dialog,
+            "InstagramGraphUrl": settings.meta.instagram_graph,
+            "InstagramApiUrl": settings.meta.instagram_api,
+            "InstagramDialogUrl": settings.meta.instagram_dialog,
+            "OAuthRedirectUris": settings.oauth_redirect_uris,
+            "AllowedOrigins": settings.web_url,
+            "Revision": self.revision,
+        }
+        return {name: value for name, value in wanted.items() if name in template.parameters()}
+
+    @cached_property
+    def revision(self) -> str:
+        """Changes with code, schema and secrets: a new one restarts the functions and runs the schema gate."""
+        digest = hashlib.sha256(f"{self.code_hash}{json.dumps(self.secret)}".encode())
+        for path in sorted((ROOT / "supabase" / "migrations").glob("*.sql")):
+            digest.update(path.read_bytes())
+        return digest.hexdigest()[:12]
+
+    def is_built(self) -> bool:
+        """Whether the last build was of this code, and finished."""
+        stamp = self._build_folder / "built"
+        return stamp.exists() and stamp.read_text() == self.code_hash
+
+    def build(self) -> None:
+        """Build the functions and the layer."""
+        stamp = self._build_folder / "built"
+        stamp.unlink(missing_ok=True)
+        self._sam(
+            "build",
+            "--cached",
+            "--parallel",
+            f"--build-dir={self._build_folder}",
+            f"--cache-dir={self.settings.home / 'sam' / 'cache'}",
+            f"--template-file={template.PATH}",
+            *self._overrides,
+        )
+        stamp.write_text(self.code_hash)
+
+    def deployed_api_url(self, aws: Record) -> str | None:
+        """The API's address if exactly this is deployed on this MiniStack process, else None."""
+        if not self._stamp_file.exists():
+            return None
+        deployed: dict[str, str] = json.loads(self._stamp_file.read_text())
+        is_same = deployed["content"] == self._content(aws) and self._is_standing()
+        return deployed["api_url"] if is_same else None
+
+    def deploy(self, aws: Record) -> str:
+        """Write the secret, deploy the build, return the API's address; raises with the reasons of a failure."""
+        self._stamp_file.unlink(missing_ok=True)
+        self._put_secret()
+        self._clear_the_way()
+        started = datetime.now(UTC)
+        try:
+            self._sam(
+                "deploy",
+                f"--template-file={self._build_folder / 'template.yaml'}",
+                f"--stack-name={STACK_NAME}",
+                f"--region={REGION}",
+                "--resolve-s3",
+                "--no-progressbar",
+                "--capabilities",
+                "CAPABILITY_IAM",
+                "CAPABILITY_NAMED_IAM",
+                "CAPABILITY_AUTO_EXPAND",
+                "--no-confirm-changeset",
+                "--no-fail-on-empty-changeset",
+                *self._overrides,
+            )
+        except LocalSystemError as error:
+            reasons = "\n".join(f"  {reason}" for reason in _failures(self._cloudformation, started))
+            raise LocalSystemError(f"CloudFormation refused:\n{reasons}" if reasons else str(error)) from error
+        api_url = self._api_url()
+        self._stamp_file.write_text(json.dumps({"content": self._content(aws), "api_url": api_url}))
+        return api_url
+
+    @property
+    def _build_folder(self) -> Path:
+        return self.settings.home / "sam" / "build"
+
+    @property
+    def _overrides(self) -> list[str]:
+        return ["--parameter-overrides", *(f"{name}={value}" for name, value in self.parameters.items())]
+
+    @property
+    def _stamp_file(self) -> Path:
+        return self.settings.home / "deployed.json"
+
+    def _content(self, aws: Record) -> str:
+        seen = [self.parameters, self.secret, self.code_hash, aws.pid, aws.started_at]
+        return hashlib.sha256(json.dumps(seen).encode()).hexdigest()
+
+    def _is_standing(self) -> bool:
+        """Whether MiniStack has the stack, whole; asked by hand, because boto3 takes a second to load."""
+        request = urllib.request.Request(
+            self.settings.aws_url,
+            data=urllib.parse.urlencode({"Action": "DescribeStacks", "StackName": STACK_NAME}).encode(),
+            headers={"Authorization": f"AWS4-HMAC-SHA256 Credential=test/0/{REGION}/cloudformation/aws4_request"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=5) as response:
+                answer = response.read().decode()
+        except OSError:
+            return False
+        return re.search(r"<StackStatus>(CREATE|UPDATE)_COMPLETE<", answer) is not None
+
+    @cached_property
+    def _session(self) -> "boto3.Session":
+        # Imported here because it takes a third of a second, which a call that deploys nothing can do without.
+        import boto3
+
+        return boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)
+
+    @cached_property
+    def _cloudformation(self) -> "CloudFormationClient":
+        return self._session.client("cloudformation", endpoint_url=self.settings.aws_url)
+
+    def _put_secret(self) -> None:
+        client = self._session.client("secretsmanager", endpoint_url=self.settings.aws_url)
+        text = json.dumps(self.secret)
+        try:
+            client.create_secret(Name=SECRET_NAME, SecretString=text)
+        except client.exceptions.ResourceExistsException:
+            client.put_secret_value(SecretId=SECRET_NAME, SecretString=text)
+
+    def _clear_the_way(self) -> None:
+        """Wait for what an interrupted deployment left running, and delete a stack that never came to be."""
+        deadline = time.monotonic() + 120
+        while (stack := _describe(self._cloudformation)) is not None:
+            if stack["StackStatus"] in _DEAD:
+                self._cloudformation.delete_stack(StackName=STACK_NAME)
+            elif not stack["StackStatus"].endswith("_IN_PROGRESS"):
+                return
+            if time.monotonic() > deadline:
+                raise LocalSystemError(f"The stack stays in {stack['StackStatus']}: run `make down up`.")
+            time.sleep(0.2)
+
+    def _api_url(self) -> str:
+        answer = self._cloudformation.describe_stack_resource(StackName=STACK_NAME, LogicalResourceId="Api")
+        api_id = answer["StackResourceDetail"].get("PhysicalResourceId", "")
+        return f"{self.settings.aws_url}/_aws/execute-api/{api_id}/live"
+
+    def _sam(self, verb: str, *arguments: str) -> None:
+        tools = Path(sys.executable).parent
+        environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
+            **NO_TELEMETRY,
+            **aws_environment(self.settings),
+            HOME_MARK: str(self.settings.home),
+            SERVICE_MARK: "sam",
+            # sam looks for python3.x by name.
+            "PATH": f"{tools}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+            "__SAM_CLI_APP_DIR": str(self.settings.home / "sam" / "cli"),
+        }
+        log = self.settings.home / "logs" / f"sam-{verb}.log"
+        for folder in (log.parent, self.settings.home / "sam"):
+            folder.mkdir(parents=True, exist_ok=True)
+        with log.open("wb") as output:
+            done = subprocess.run(
+                # An environment that samconfig.toml does not have: its stacks are other people's.
+                [str(tools / "sam"), verb, "--config-env=local-system", *arguments],
+                cwd=self.settings.home / "sam",  # where it puts what it downloads between two builds
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                check=False,
+            )
+        if done.returncode:
+            raise LocalSystemError(f"`sam {verb}` failed. {end_of(log)}")
+
+
+def _code(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            yield path
+
+
+def _runtime() -> str:
+    return f"python{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def _architecture() -> str:
+    return "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
+
+
+def _describe(client: "CloudFormationClient") -> "StackTypeDef | None":
+    """The stack, or None when there is none."""
+    try:
+        return client.describe_stacks(StackName=STACK_NAME)["Stacks"][0]
+    except client.exceptions.ClientError:
+        return None
+
+
+def _failures(client: "CloudFormationClient", since: datetime) -> Sequence[str]:
+    """Why resources failed, first cause first."""
+    try:
+        events = client.describe_stack_events(StackName=STACK_NAME)["StackEvents"]
+    except client.exceptions.ClientError:
+        return []
+    failed: list[Mapping[str, Any]] = [
+        event for event in events if event["Timestamp"] >= since and event.get("ResourceStatus", "").endswith("FAILED")
+    ]
+    failed.sort(key=lambda event: event["Timestamp"])
+    return [f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', 'no reason')}" for event in failed]

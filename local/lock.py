@@ -1,0 +1,26 @@
+"""One call at a time for each home folder."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from local.progress import say
+
+
+@contextmanager
+def locked(home: Path) -> Iterator[None]:
+    """Hold the home folder's lock, waiting for it if need be; the kernel frees it when its holder dies."""
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            say(f"Waiting for another call on {home} (pid {file.read().strip() or 'unknown'}) ...")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield

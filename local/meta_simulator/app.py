@@ -1,0 +1,21 @@
+"""The application: every host that the simulator plays, and the control API, on one port."""
+
+from starlette.applications import Starlette
+
+from local.meta_simulator.control.api import mount_control
+from local.meta_simulator.facebook.dialog import mount_facebook_dialog
+from local.meta_simulator.facebook.graph import mount_facebook_graph
+from local.meta_simulator.profile_pictures import picture_routes
+from local.meta_simulator.simulator import Simulator
+
+
+def create_app(simulator: Simulator) -> Starlette:
+    """Return the ASGI application; each host of Meta is a path prefix, /<host>/…."""
+    return Starlette(
+        routes=[
+            mount_facebook_graph(simulator),
+            mount_facebook_dialog(simulator),
+            picture_routes(),
+            mount_control(simulator),
+        ]
+    )

@@ -1,0 +1,207 @@
+"""Graph API errors in their real shape, and the ones that more than one module raises.
+
+Sources: Meta, "Handle Errors" and "Access Token Debugging and Error Handling"; where Meta gives no
+text, what clients report. Clients have to decide on `code` and `error_subcode`, never on the text.
+"""
+
+import json
+import secrets
+from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
+from enum import Enum
+
+MISSING_PERMISSION = 10
+INVALID_PARAMETER = 100
+UNKNOWN_APPLICATION = 101
+INVALID_TOKEN = 190
+PERMISSION_ERROR = 200
+PAGE_TOKEN_REQUIRED = 210
+QUERY_ERROR = 2500
+
+_PACIFIC = timezone(timedelta(hours=-8), "PST")  # Meta words its dates in Californian time
+
+
+class GraphError(Exception):
+    """An answer of the Graph API that is an error.
+
+    `challenge` is the second word of the WWW-Authenticate header, which Meta adds to every
+    OAuthException; `headers` are sent besides.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        code: int,
+        *,
+        type: str = "OAuthException",
+        subcode: int | None = None,
+        status: int = 400,
+        is_transient: bool | None = None,
+        challenge: str = "invalid_request",
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.type = type
+        self.subcode = subcode
+        self.status = status
+        self.is_transient = is_transient
+        self._challenge = challenge
+        self._headers = dict(headers or {})
+
+    def body(self) -> dict[str, object]:
+        """Return {"error": {message, type, code, …, fbtrace_id}}, with a new trace id each time."""
+        error: dict[str, object] = {"message": self.message, "type": self.type, "code": self.code}
+        if self.subcode is not None:
+            error["error_subcode"] = self.subcode
+        if self.is_transient is not None:
+            error["is_transient"] = self.is_transient
+        error["fbtrace_id"] = "A" + secrets.token_urlsafe(16)
+        return {"error": error}
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers that go with the body."""
+        if self.type != "OAuthException":
+            return dict(self._headers)
+        # A message may quote what the caller sent, and a header must stay one line of ASCII.
+        text = json.dumps(self.message)
+        return {**self._headers, "WWW-Authenticate": f'OAuth "Facebook Platform" "{self._challenge}" {text}'}
+
+
+class SessionEnd(Enum):
+    """Why a token stopped working before its time: the names that the control API uses."""
+
+    APP_REMOVED = "app_removed"
+    CHECKPOINT = "checkpoint"
+    PASSWORD_CHANGED = "password_changed"
+    EXPIRED = "expired"
+    UNCONFIRMED_USER = "unconfirmed_user"
+    LOGGED_OUT = "logged_out"
+    LOST_PAGE_ROLE = "lost_page_role"
+
+
+_SESSION_ENDS: dict[SessionEnd, tuple[int, str]] = {
+    SessionEnd.APP_REMOVED: (458, "The user has not authorized application {app_id}."),
+    SessionEnd.CHECKPOINT: (
+        459,
+        "You cannot access the app till you log in to www.facebook.com and follow the instructions given.",
+    ),
+    SessionEnd.PASSWORD_CHANGED: (
+        460,
+        "The session has been invalidated because the user changed their password or Facebook has"
+        " changed the session for security reasons.",
+    ),
+    SessionEnd.EXPIRED: (463, "Session has expired."),
+    SessionEnd.UNCONFIRMED_USER: (
+        464,
+        "Sessions for the user are not allowed because the user is not a confirmed user.",
+    ),
+    SessionEnd.LOGGED_OUT: (467, "The session is invalid because the user logged out."),
+    SessionEnd.LOST_PAGE_ROLE: (
+        492,
+        "The user must be an administrator, editor, or moderator of the page in order to impersonate it.",
+    ),
+}
+
+
+def session_ended(end: SessionEnd, app_id: str) -> GraphError:
+    """Return the 190 of a token that died early, with the subcode that says why."""
+    subcode, reason = _SESSION_ENDS[end]
+    return _token_error(f"Error validating access token: {reason.format(app_id=app_id)}", subcode)
+
+
+def expired_token(expired_at: datetime, now: datetime) -> GraphError:
+    """Return 190/463, worded with both times as Meta does."""
+    ended, current = (moment.astimezone(_PACIFIC).strftime("%A, %d-%b-%y %H:%M:%S %Z") for moment in (expired_at, now))
+    return _token_error(
+        f"Error validating access token: Session has expired on {ended}. The current time is {current}.", 463
+    )
+
+
+def unparseable_token() -> GraphError:
+    """Return the 190 without subcode of a string that is no token of this product."""
+    return _token_error("Invalid OAuth access token - Cannot parse access token", None)
+
+
+def foreign_token(app_id: str) -> GraphError:
+    """Return the 190 of a token that another app holds."""
+    return _token_error(f"The access token does not belong to application {app_id}", None)
+
+
+def _token_error(message: str, subcode: int | None) -> GraphError:
+    return GraphError(message, INVALID_TOKEN, subcode=subcode, challenge="invalid_token")
+
+
+def unknown_application() -> GraphError:
+    """Return 101: no app has this id."""
+    return GraphError("Error validating application. Invalid application ID.", UNKNOWN_APPLICATION)
+
+
+def wrong_secret() -> GraphError:
+    """Return the code 1 that means a wrong app secret, not an outage."""
+    return GraphError("Error validating client secret.", 1)
+
+
+def code_used() -> GraphError:
+    """Return 100/36009."""
+    return _code_error("This authorization code has been used.", 36009)
+
+
+def code_expired() -> GraphError:
+    """Return 100/36007."""
+    return _code_error("This authorization code has expired.", 36007)
+
+
+def redirect_uri_mismatch(subcode: int | None) -> GraphError:
+    """Return the 100 of an exchange whose redirect URI is not the dialog's."""
+    return _code_error(
+        "Error validating verification code. Please make sure your redirect_uri is identical to the one"
+        " you used in the OAuth dialog request",
+        subcode,
+    )
+
+
+def _code_error(message: str, subcode: int | None) -> GraphError:
+    return GraphError(message, INVALID_PARAMETER, subcode=subcode, challenge="invalid_code")
+
+
+def invalid_parameter(message: str) -> GraphError:
+    """Return a plain "(#100) …"."""
+    return GraphError(f"(#100) {message}", INVALID_PARAMETER)
+
+
+def nonexisting_field(name: str, node_type: str) -> GraphError:
+    """Return the 100 for a field that the node type does not have."""
+    return invalid_parameter(f"Tried accessing nonexisting field ({name}) on node type ({node_type})")
+
+
+def permission_denied() -> GraphError:
+    """Return code 10: the app lacks a permission for this object."""
+    return GraphError("(#10) Application does not have permission for this action", MISSING_PERMISSION)
+
+
+def object_missing(object_id: str, method: str) -> GraphError:
+    """Return 100/33, which stands for absent, not visible and not supported alike."""
+    return GraphError(
+        f"Unsupported {method.lower()} request. Object with ID '{object_id}' does not exist, cannot be loaded"
+        " due to missing permissions, or does not support this operation. Please read the Graph API"
+        " documentation at https://developers.facebook.com/docs/graph-api",
+        INVALID_PARAMETER,
+        type="GraphMethodException",
+        subcode=33,
+    )
+
+
+def invalid_proof() -> GraphError:
+    """Return the 100 of an appsecret_proof that is not this token's."""
+    return _proof_error("Invalid appsecret_proof provided in the API argument")
+
+
+def missing_proof() -> GraphError:
+    """Return the 100 of a call without proof to an app that requires one."""
+    return _proof_error("API calls from the server require an appsecret_proof argument")
+
+
+def _proof_error(message: str) -> GraphError:
+    return GraphError(message, INVALID_PARAMETER, type="GraphMethodException")

@@ -1,0 +1,35 @@
+"""The switches of the simulator: strictness, paging, and answers that Meta leaves unconfirmed."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Settings(BaseModel):
+    """All switches with their defaults; the control API sets any of them, unknown names are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    require_app_secret: bool = Field(
+        default=False, description="The dashboard's 'Require App Secret': calls need an appsecret_proof."
+    )
+    omit_expires_in: bool = Field(
+        default=False, description="Leave expires_in out of long-lived token answers, as sometimes seen."
+    )
+    max_page_size: Annotated[int, Field(ge=1, le=500)] = Field(
+        default=100, description="The most Pages in one answer of /me/accounts, whatever `limit` says."
+    )
+    empty_pages: bool = Field(
+        default=False,
+        description="Put an empty page of data, with a next one, before every page but the first.",
+    )
+    redirect_mismatch_subcode: int | None = Field(
+        default=36008, description="Subcode of a redirect_uri mismatch; null for the plain code 100."
+    )
+    long_lived_reexchange: Literal["keeps_expiry", "extends"] = Field(
+        default="keeps_expiry",
+        description="What fb_exchange_token does to a token that is long-lived already.",
+    )
+    append_fragment: bool = Field(
+        default=False, description="End the dialog's redirects with '#_=_', as Facebook does."
+    )

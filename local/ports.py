@@ -1,0 +1,56 @@
+"""Finds out who holds a port, and which ports are free."""
+
+import random
+import socket
+from collections.abc import Mapping
+
+import psutil
+
+from local.errors import LocalSystemError
+from local.settings import HOST
+
+_PORTS_OF_A_SYSTEM = 7
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen here now."""
+    with socket.socket() as probe:
+        # As servers do, or a port whose last connections are still being forgotten would look taken.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def refuse_taken(wanted: Mapping[int, str]) -> None:
+    """Raise an error that names each port that somebody else holds, what it is for and who holds it."""
+    taken = [(port, purpose) for port, purpose in wanted.items() if not is_free(port)]
+    if taken:
+        lines = [f"  port {port}, for {purpose}, is taken by {_holder(port)}" for port, purpose in taken]
+        raise LocalSystemError(
+            "Another program is where the local system wants to listen:\n"
+            + "\n".join(lines)
+            + "\nEnd that program, or move the local system: LOCAL_PORT_BASE=8500 make up"
+        )
+
+
+def free_base() -> int:
+    """A LOCAL_PORT_BASE with free ports after it, below those that the kernel gives to outgoing connections."""
+    for _ in range(100):
+        base = random.randrange(20000, 32000, 10)
+        if all(is_free(port) for port in range(base, base + _PORTS_OF_A_SYSTEM)):
+            return base
+    raise LocalSystemError("No free ports were found between 20000 and 32000.")
+
+
+def _holder(port: int) -> str:
+    try:
+        for connection in psutil.net_connections("tcp"):
+            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+                process = psutil.Process(connection.pid)
+                return f"{process.name()} (pid {process.pid})"
+    except (psutil.Error, OSError):
+        pass  # only root sees everybody's
+    return "a program that cannot be named"

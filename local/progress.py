@@ -1,0 +1,26 @@
+"""Progress lines on the terminal: what is being done and, once it is done, how long it took."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+def say(text: str) -> None:
+    """Print one line at once, also when the output is a file or a pipe."""
+    print(text, flush=True)
+
+
+@contextmanager
+def step(title: str) -> Iterator[None]:
+    """Show `title ... 1.2 s` around the work of a with block, or `title ... failed` when it raises."""
+    started = time.monotonic()
+    print(f"{title} ... ", end="", flush=True)
+    try:
+        yield
+    except BaseException:
+        say("failed")
+        raise
+    seconds = time.monotonic() - started
+    say(f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s")
+    sys.stdout.flush()

@@ -1,0 +1,32 @@
+"""Reads the application's parameters from its SAM template."""
+
+from functools import cache
+from typing import Any
+
+import yaml
+
+from local.settings import ROOT
+
+PATH = ROOT / "template.yaml"
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads CloudFormation's short tags, whatever they are, as plain values."""
+
+
+def _plain(loader: _Loader, _: str, node: yaml.Node) -> Any:
+    if isinstance(node, yaml.MappingNode):
+        return loader.construct_mapping(node)
+    if isinstance(node, yaml.SequenceNode):
+        return loader.construct_sequence(node)
+    return loader.construct_scalar(node) if isinstance(node, yaml.ScalarNode) else None
+
+
+_Loader.add_multi_constructor("!", _plain)
+
+
+@cache
+def parameters() -> dict[str, dict[str, Any]]:
+    """The template's parameters by name."""
+    declared: dict[str, dict[str, Any]] = yaml.load(PATH.read_text(), Loader=_Loader).get("Parameters", {})
+    return declared

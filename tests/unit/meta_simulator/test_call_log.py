@@ -1,0 +1,110 @@
+import hashlib
+
+import pytest
+
+from local.meta_simulator.connection import ConnectionDroppedError
+from tests.unit.meta_simulator.meta_client import GRAPH, VERSION, MetaClient
+
+
+def _calls(meta: MetaClient, query: str = "") -> list[dict[str, object]]:
+    return list(meta.control("GET", f"/calls{query}"))
+
+
+def test_every_graph_call_is_logged_under_the_name_of_its_operation(meta: MetaClient) -> None:
+    token = meta.long_token()
+    pages = meta.accounts(token)
+    page_id, page_token = pages[0]["id"], pages[0]["access_token"]
+    meta.debug(token)
+    meta.get("/me/permissions", access_token=token)
+    meta.get(f"/{page_id}", access_token=token)
+    meta.get("/17841400000000001", access_token=token)
+    meta.get("/10220000000000001", access_token=token)
+    meta.get("/1", access_token=token)
+    meta.get("/me/nope", access_token=token)
+    meta.call("POST", f"/{page_id}/subscribed_apps", access_token=page_token, subscribed_fields="feed")
+    meta.get(f"/{page_id}/subscribed_apps", access_token=page_token)
+    meta.call("DELETE", f"/{page_id}/subscribed_apps", access_token=page_token)
+    meta.call("DELETE", "/me/permissions/email", access_token=token)
+    meta.call("DELETE", "/me/permissions", access_token=token)
+
+    calls = _calls(meta)
+
+    assert [call["operation"] for call in calls] == [
+        "exchange_code",
+        "extend_token",
+        "list_accounts",
+        "debug_token",
+        "permissions",
+        "read_page",
+        "read_instagram_account",
+        "read_user",
+        "read_node",
+        "unknown",
+        "subscribe_page",
+        "list_page_subscriptions",
+        "unsubscribe_page",
+        "revoke_permission",
+        "revoke_app",
+    ]
+    assert [call["sequence"] for call in calls] == list(range(1, 16))
+
+
+def test_an_entry_tells_what_was_called_and_how_it_went(meta: MetaClient) -> None:
+    meta.get("/me", access_token="EAAnope", fields="id")
+
+    entry = _calls(meta)[0]
+
+    assert (entry["method"], entry["host"], entry["path"]) == ("GET", "graph.facebook.com", "/v25.0/me")
+    assert (entry["status"], entry["error_code"], entry["error_subcode"]) == (400, 190, None)
+    assert entry["parameters"] == ["access_token", "fields"]
+    assert entry["time"] == "2026-11-22T12:15:00+00:00"
+    assert isinstance(entry["started"], float)
+    assert isinstance(entry["ended"], float)
+    assert entry["started"] <= entry["ended"]
+
+
+def test_calls_at_the_same_time_overlap_in_the_log(meta: MetaClient) -> None:
+    token = meta.short_token()
+    meta.control("DELETE", "/calls")
+    meta.control("POST", "/faults", {"operation": "read_me", "latency_ms": 20, "times": None})
+
+    meta.at_once([f"{GRAPH}/{VERSION}/me?access_token={token}"] * 10)
+
+    calls = _calls(meta)
+    assert max(float(str(call["started"])) for call in calls) < min(float(str(call["ended"])) for call in calls)
+
+
+def test_secrets_appear_as_fingerprints_only(meta: MetaClient) -> None:
+    code = meta.authorize()
+    short = meta.exchange(code).json()["access_token"]
+    token = meta.extend(short).json()["access_token"]
+    meta.debug(token)
+    meta.http.get(f"{GRAPH}/{VERSION}/{token}")
+    meta.http.get(f"{GRAPH}/{VERSION}/{meta.app_token}/accounts")
+
+    text = meta.http.get("/_simulator/calls").text
+
+    for secret in (code, short, token, meta.app_secret):
+        assert secret not in text
+    assert hashlib.sha256(token.encode()).hexdigest()[:12] in text
+
+
+def test_a_dropped_call_has_no_status_and_names_the_fault(meta: MetaClient) -> None:
+    meta.control("POST", "/faults", {"operation": "read_me", "disconnect": True})
+
+    with pytest.raises(ConnectionDroppedError):
+        meta.get("/me")
+
+    entry = _calls(meta)[0]
+    assert (entry["status"], entry["fault"]) == (None, "disconnect")
+    assert entry["ended"] is not None
+
+
+def test_the_log_can_be_narrowed_and_emptied(meta: MetaClient) -> None:
+    meta.long_token()
+
+    assert len(_calls(meta, "?operation=extend_token")) == 1
+
+    meta.control("DELETE", "/calls")
+
+    assert _calls(meta) == []

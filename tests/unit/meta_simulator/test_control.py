@@ -1,0 +1,164 @@
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from local.meta_simulator.meta_apps import DEFAULT_APP_ID, DEFAULT_REDIRECT_URI, app_from_environment
+from local.meta_simulator.seed import ANA_CAFE
+from tests.unit.meta_simulator.meta_client import REDIRECT_URI, MetaClient, error_of
+
+
+def test_health_names_the_app_and_the_base_urls(meta: MetaClient) -> None:
+    assert meta.control("GET", "/health") == {
+        "status": "ok",
+        "app_id": "1111",
+        "facebook_graph_url": "http://meta.test/graph.facebook.com",
+        "facebook_dialog_url": "http://meta.test/www.facebook.com",
+    }
+
+
+def test_an_authorization_gives_the_redirect_of_the_dialog(meta: MetaClient) -> None:
+    body = {"person": "ana@people.example", "redirect_uri": REDIRECT_URI, "state": "a&b"}
+
+    answer = meta.control("POST", "/authorize", body)
+
+    url = urlsplit(answer["redirect_url"])
+    assert f"{url.scheme}://{url.netloc}{url.path}" == REDIRECT_URI
+    assert parse_qs(url.query) == {"code": [answer["code"]], "state": ["a&b"]}
+    assert url.fragment == ""
+
+
+def test_the_redirect_can_end_with_facebooks_fragment(meta: MetaClient) -> None:
+    meta.control("POST", "/settings", {"append_fragment": True})
+
+    answer = meta.control("POST", "/authorize", {"person": "Ana Souza", "redirect_uri": REDIRECT_URI})
+
+    assert answer["redirect_url"].endswith("#_=_")
+
+
+@pytest.mark.parametrize(
+    ("changed", "status"),
+    [
+        ({"person": "Nobody"}, 404),
+        ({"redirect_uri": "https://evil.example"}, 400),
+        ({"scopes": ["instagram_business_basic"]}, 400),
+        ({"app_id": "999"}, 404),
+        ({"surprise": 1}, 422),
+    ],
+)
+def test_an_authorization_that_the_dialog_would_refuse_is_refused(
+    meta: MetaClient, changed: dict[str, object], status: int
+) -> None:
+    body = {"person": "Ana Souza", "redirect_uri": REDIRECT_URI, **changed}
+
+    assert meta.http.post("/_simulator/authorize", json=body).status_code == status
+
+
+def test_a_reset_forgets_logins_faults_calls_settings_people_and_time(meta: MetaClient) -> None:
+    token = meta.long_token()
+    before = meta.control("GET", "/clock")
+    meta.advance(3600)
+    meta.control("POST", "/settings", {"require_app_secret": True})
+    meta.control("POST", "/faults", {"operation": "read_me", "error": "blocked"})
+    meta.control("POST", "/people", {"name": "New", "email": "new@people.example"})
+
+    meta.control("POST", "/reset")
+
+    assert meta.control("GET", "/calls") == []
+    assert meta.control("GET", "/faults") == []
+    assert meta.control("GET", "/settings")["require_app_secret"] is False
+    assert len(meta.control("GET", "/people")) == 6
+    assert meta.control("GET", "/clock") == before
+    assert error_of(meta.get("/me", access_token=token)) == (190, None)
+
+
+def test_the_clock_can_be_moved_to_a_moment(meta: MetaClient) -> None:
+    moved = meta.control("POST", "/clock", {"now": "2027-01-01T00:00:00+01:00"})
+
+    assert moved == {"now": "2026-12-31T23:00:00+00:00"}
+
+
+@pytest.mark.parametrize("body", [{}, {"now": "2027-01-01T00:00:00"}, {"advance_seconds": 1, "now": None, "x": 1}])
+def test_an_unclear_move_of_the_clock_is_refused(meta: MetaClient, body: dict[str, object]) -> None:
+    assert meta.http.post("/_simulator/clock", json=body).status_code == 422
+
+
+def test_an_added_person_can_log_in_and_has_their_pages(meta: MetaClient) -> None:
+    body = {
+        "name": "Zoë Ünal",
+        "email": "zoe@people.example",
+        "pages": [
+            {"name": "Zoë's", "tasks": ["ANALYZE"], "instagram": {"username": "zoe", "followers_count": 5}},
+            {"id": ANA_CAFE.id},
+        ],
+    }
+
+    added = meta.control("POST", "/people", body)
+
+    own = meta.accounts(meta.long_token("Zoë Ünal"), fields="id,tasks,instagram_business_account{username}")
+    assert [page["id"] for page in own] == [added["pages"][0]["id"], ANA_CAFE.id]
+    assert own[0]["tasks"] == ["ANALYZE"]
+    assert own[0]["instagram_business_account"]["username"] == "zoe"
+
+
+@pytest.mark.parametrize(
+    ("changed", "status"),
+    [
+        ({"email": "ANA@people.example"}, 409),
+        ({"id": ANA_CAFE.id}, 409),
+        ({"pages": [{"name": "Twice", "id": ANA_CAFE.id}]}, 409),
+        ({"pages": [{"name": "A", "id": "7"}, {"name": "B", "id": "7"}]}, 409),
+        ({"pages": [{"id": "404"}]}, 404),
+        ({"email": ""}, 422),
+    ],
+)
+def test_a_person_that_cannot_be_is_refused_and_leaves_nothing_behind(
+    meta: MetaClient, changed: dict[str, object], status: int
+) -> None:
+    before = meta.control("GET", "/people")
+
+    refused = meta.http.post("/_simulator/people", json={"name": "New", "email": "new@people.example", **changed})
+
+    assert refused.status_code == status
+    assert meta.control("GET", "/people") == before
+
+
+def test_settings_change_one_by_one_and_unknown_ones_are_refused(meta: MetaClient) -> None:
+    changed = meta.control("POST", "/settings", {"max_page_size": 7})
+
+    assert changed["max_page_size"] == 7
+    assert changed["empty_pages"] is False
+    assert meta.http.post("/_simulator/settings", json={"nope": 1}).status_code == 422
+    assert meta.http.post("/_simulator/settings", json=[1]).status_code == 400
+
+
+def test_an_apps_secret_can_be_replaced(meta: MetaClient) -> None:
+    meta.control("POST", "/apps", {"id": meta.app_id, "secret": "new", "redirect_uris": [REDIRECT_URI]})
+
+    assert error_of(meta.exchange(meta.authorize())) == (1, None)
+    assert "new" not in meta.http.get("/_simulator/apps").text
+
+
+def test_a_body_that_is_not_json_is_refused(meta: MetaClient) -> None:
+    assert meta.http.post("/_simulator/clock", content=b"{").status_code == 400
+
+
+def test_refusals_do_not_repeat_secrets(meta: MetaClient) -> None:
+    refused = meta.http.post("/_simulator/tokens/revoke", json={"token": "EAAsecret", "reason": "nope"})
+
+    assert refused.status_code == 422
+    assert "EAAsecret" not in refused.text
+
+
+def test_the_app_comes_from_the_environment_or_has_defaults() -> None:
+    app = app_from_environment(
+        {
+            "FACEBOOK_APP_ID": "42",
+            "FACEBOOK_APP_SECRET": "s3",
+            "FACEBOOK_REDIRECT_URIS": "https://a.example, https://b.example",
+        }
+    )
+    default = app_from_environment({"FACEBOOK_APP_ID": ""})
+
+    assert (app.id, app.secret, app.redirect_uris) == ("42", "s3", ("https://a.example", "https://b.example"))
+    assert (default.id, default.redirect_uris) == (DEFAULT_APP_ID, (DEFAULT_REDIRECT_URI,))
+    assert "s3" not in repr(app)

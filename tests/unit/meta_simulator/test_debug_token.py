@@ -1,0 +1,110 @@
+from datetime import UTC, datetime
+
+import pytest
+
+from local.meta_simulator.seed import ANA_CAFE, ANA_STUDIO
+from tests.unit.meta_simulator.conftest import NOON
+from tests.unit.meta_simulator.meta_client import REDIRECT_URI, MetaClient, error_of
+
+DAY = 24 * 60 * 60
+
+
+def test_a_short_user_token_is_described_without_issued_at(meta: MetaClient) -> None:
+    facts = meta.debug(meta.short_token(scopes=["pages_show_list"]))
+
+    assert facts == {
+        "app_id": meta.app_id,
+        "type": "USER",
+        "application": "Instagram Connect",
+        "data_access_expires_at": int(NOON.timestamp()) + 90 * DAY,
+        "expires_at": int(datetime(2026, 11, 22, 14, tzinfo=UTC).timestamp()),
+        "is_valid": True,
+        "scopes": ["public_profile", "pages_show_list"],
+        "granular_scopes": [{"scope": "pages_show_list", "target_ids": [ANA_CAFE.id, ANA_STUDIO.id]}],
+        "user_id": "10220000000000001",
+    }
+
+
+def test_a_long_token_has_issued_at_and_its_end(meta: MetaClient) -> None:
+    facts = meta.debug(meta.long_token())
+
+    assert facts["issued_at"] == int(NOON.timestamp())
+    assert facts["expires_at"] == int(NOON.timestamp()) + 5183944
+
+
+def test_a_never_expiring_page_token_has_expires_at_0_and_its_page(meta: MetaClient) -> None:
+    facts = meta.debug(meta.page_token(meta.long_token(), ANA_CAFE.id))
+
+    assert facts["type"] == "PAGE"
+    assert facts["expires_at"] == 0
+    assert facts["profile_id"] == ANA_CAFE.id
+    assert facts["user_id"] == "10220000000000001"
+
+
+def test_granular_scopes_name_the_ticked_assets(meta: MetaClient) -> None:
+    token = meta.long_token(pages=[ANA_CAFE.id])
+
+    granular = {entry["scope"]: entry.get("target_ids") for entry in meta.debug(token)["granular_scopes"]}
+
+    assert granular["pages_show_list"] == [ANA_CAFE.id]
+    assert granular["instagram_basic"] == ["17841400000000001"]
+    assert granular["business_management"] is None
+
+
+def test_an_expired_token_is_described_with_the_reason(meta: MetaClient) -> None:
+    token = meta.short_token()
+    meta.advance(2 * 3600)
+
+    facts = meta.debug(token)
+
+    assert facts["is_valid"] is False
+    assert (facts["error"]["code"], facts["error"]["subcode"]) == (190, 463)
+
+
+def test_garbage_is_not_valid_but_the_call_succeeds(meta: MetaClient) -> None:
+    facts = meta.debug("EAAgarbage")
+
+    assert facts["is_valid"] is False
+    assert facts["error"]["code"] == 190
+    assert facts["scopes"] == []
+
+
+def test_a_user_may_look_at_their_own_token(meta: MetaClient) -> None:
+    token = meta.short_token()
+
+    assert meta.data("/debug_token", access_token=token, input_token=token)["data"]["is_valid"] is True
+
+
+def test_a_user_may_not_look_at_somebody_elses_token(meta: MetaClient) -> None:
+    mine, other = meta.short_token(), meta.short_token("Ben Carter")
+
+    refused = meta.get("/debug_token", access_token=mine, input_token=other)
+
+    assert error_of(refused) == (100, None)
+    assert "must provide an app access token" in refused.json()["error"]["message"]
+
+
+def test_another_apps_token_may_not_be_looked_at(meta: MetaClient) -> None:
+    meta.control("POST", "/apps", {"id": "2222", "secret": "other", "redirect_uris": [REDIRECT_URI]})
+
+    refused = meta.get("/debug_token", access_token="2222|other", input_token=meta.short_token())
+
+    assert error_of(refused) == (100, None)
+    assert "did not match the Viewing App" in refused.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(("access_token", "expected"), [("", 104), ("1111|wrong", 190), ("999|x", 101), ("EAAx", 190)])
+def test_the_looking_token_has_to_be_valid(meta: MetaClient, access_token: str, expected: int) -> None:
+    refused = meta.get("/debug_token", access_token=access_token, input_token=meta.short_token())
+
+    assert error_of(refused) == (expected, None)
+
+
+def test_the_app_token_itself_can_be_described(meta: MetaClient) -> None:
+    facts = meta.debug(meta.app_token)
+
+    assert (facts["type"], facts["is_valid"], facts["app_id"]) == ("APP", True, meta.app_id)
+
+
+def test_input_token_is_required(meta: MetaClient) -> None:
+    assert error_of(meta.get("/debug_token", access_token=meta.app_token)) == (100, None)

@@ -1,0 +1,92 @@
+import pytest
+
+from tests.unit.meta_simulator.meta_client import REDIRECT_URI, MetaClient, error_of
+
+DAY = 24 * 60 * 60
+
+
+def test_a_short_token_becomes_a_different_one_of_60_days(meta: MetaClient) -> None:
+    short = meta.short_token()
+
+    answer = meta.extend(short).json()
+
+    assert answer["access_token"].startswith("EAA")
+    assert answer["access_token"] != short
+    assert answer["expires_in"] == 5183944
+
+
+def test_the_short_token_keeps_working_until_its_own_end(meta: MetaClient) -> None:
+    short = meta.short_token()
+    meta.extend(short)
+
+    assert meta.get("/me", access_token=short).status_code == 200
+
+    meta.advance(2 * 3600)
+
+    assert error_of(meta.get("/me", access_token=short)) == (190, 463)
+
+
+def test_the_long_token_ends_after_60_days(meta: MetaClient) -> None:
+    token = meta.long_token()
+    meta.advance(59 * DAY)
+
+    assert meta.get("/me", access_token=token).status_code == 200
+
+    meta.advance(DAY)
+
+    assert error_of(meta.get("/me", access_token=token)) == (190, 463)
+
+
+def test_an_expired_token_cannot_be_exchanged(meta: MetaClient) -> None:
+    short = meta.short_token()
+    meta.advance(2 * 3600)
+
+    refused = meta.extend(short)
+
+    assert error_of(refused) == (190, 463)
+    assert "Session has expired on Sunday, 22-Nov-26 06:00:00 PST" in refused.json()["error"]["message"]
+
+
+def test_expires_in_can_be_left_out(meta: MetaClient) -> None:
+    meta.control("POST", "/settings", {"omit_expires_in": True})
+
+    assert "expires_in" not in meta.extend(meta.short_token()).json()
+
+
+@pytest.mark.parametrize(("setting", "remaining"), [("keeps_expiry", 5183944 - DAY), ("extends", 5183944)])
+def test_exchanging_a_long_token_again_keeps_or_moves_its_end(meta: MetaClient, setting: str, remaining: int) -> None:
+    token = meta.long_token()
+    meta.control("POST", "/settings", {"long_lived_reexchange": setting})
+    meta.advance(DAY)
+
+    answer = meta.extend(token).json()
+
+    assert answer["expires_in"] == remaining
+    assert answer["access_token"] != token
+
+
+def test_a_token_of_one_app_is_refused_for_another(meta: MetaClient) -> None:
+    meta.control("POST", "/apps", {"id": "2222", "secret": "other", "redirect_uris": [REDIRECT_URI]})
+
+    refused = meta.extend(meta.short_token(), client_id="2222", client_secret="other")
+
+    assert error_of(refused) == (190, None)
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({"fb_exchange_token": ""}, 1),
+        ({"fb_exchange_token": "EAAnonsense"}, 190),
+        ({"client_secret": "wrong"}, 1),
+        ({"client_id": "999"}, 101),
+    ],
+)
+def test_a_broken_exchange_names_what_is_wrong(meta: MetaClient, changed: dict[str, str], expected: int) -> None:
+    assert error_of(meta.extend(meta.short_token(), **changed)) == (expected, None)
+
+
+def test_a_page_token_is_nothing_to_exchange(meta: MetaClient) -> None:
+    page_token = meta.accounts(meta.long_token())[0]["access_token"]
+
+    assert error_of(meta.extend(page_token)) == (190, None)

@@ -1,0 +1,77 @@
+import pytest
+
+from tests.unit.meta_simulator.meta_client import MetaClient, error_of
+
+
+def _statuses(meta: MetaClient, token: str) -> dict[str, str]:
+    answer = meta.data("/me/permissions", access_token=token)
+    return {entry["permission"]: entry["status"] for entry in answer["data"]}
+
+
+def test_granted_and_declined_permissions_are_listed(meta: MetaClient) -> None:
+    token = meta.short_token(scopes="instagram_basic,pages_show_list", declined_scopes="instagram_basic")
+
+    assert _statuses(meta, token) == {
+        "public_profile": "granted",
+        "instagram_basic": "declined",
+        "pages_show_list": "granted",
+    }
+
+
+def test_a_later_login_adds_to_what_was_granted(meta: MetaClient) -> None:
+    meta.authorize(scopes=["instagram_basic"])
+
+    token = meta.short_token(scopes=["pages_show_list"])
+
+    assert _statuses(meta, token)["instagram_basic"] == "granted"
+
+
+def test_the_last_answer_wins_for_a_permission_asked_again(meta: MetaClient) -> None:
+    first = meta.short_token(scopes=["pages_show_list"], declined_scopes=["instagram_basic"])
+    meta.authorize(scopes=["instagram_basic"], declined_scopes=["pages_show_list"])
+
+    statuses = _statuses(meta, first)
+
+    assert (statuses["instagram_basic"], statuses["pages_show_list"]) == ("granted", "declined")
+
+
+def test_the_grants_of_one_app_are_not_those_of_another(meta: MetaClient) -> None:
+    redirect_uri = "https://other.example"
+    meta.control("POST", "/apps", {"id": "2222", "secret": "s", "redirect_uris": [redirect_uri]})
+    meta.authorize(scopes=["instagram_basic"], app_id="2222", redirect_uri=redirect_uri)
+
+    assert "instagram_basic" not in _statuses(meta, meta.short_token(scopes=["pages_show_list"]))
+
+
+def test_a_permission_can_be_taken_back(meta: MetaClient) -> None:
+    token = meta.short_token()
+
+    answer = meta.call("DELETE", "/me/permissions/instagram_basic", access_token=token)
+
+    assert answer.json() == {"success": True}
+    assert _statuses(meta, token)["instagram_basic"] == "declined"
+
+
+@pytest.mark.parametrize("with_app_token", [True, False])
+def test_removing_the_app_ends_all_its_tokens(meta: MetaClient, with_app_token: bool) -> None:
+    token = meta.long_token()
+    page_token = meta.accounts(token)[0]["access_token"]
+    user_id = meta.data("/me", access_token=token)["id"]
+
+    meta.call("DELETE", f"/{user_id}/permissions", access_token=meta.app_token if with_app_token else token)
+
+    assert error_of(meta.get("/me", access_token=token)) == (190, 458)
+    assert error_of(meta.get("/me", access_token=page_token)) == (190, 458)
+
+
+def test_an_unknown_permission_cannot_be_taken_back(meta: MetaClient) -> None:
+    refused = meta.call("DELETE", "/me/permissions/nope", access_token=meta.short_token())
+
+    assert error_of(refused) == (100, None)
+
+
+@pytest.mark.parametrize(("scopes", "has_email"), [(["email"], True), (["pages_show_list"], False)])
+def test_the_e_mail_address_needs_its_permission(meta: MetaClient, scopes: list[str], has_email: bool) -> None:
+    me = meta.data("/me", access_token=meta.short_token(scopes=scopes), fields="id,email")
+
+    assert ("email" in me) is has_email

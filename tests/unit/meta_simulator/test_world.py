@@ -1,0 +1,31 @@
+from local.meta_simulator.seed import AGENCY_PAGE_COUNT, seeded_world
+from local.meta_simulator.world import Page, World
+
+
+def _pages_of(world: World, name: str) -> list[Page]:
+    person = world.find_person(name)
+    assert person is not None
+    return [page for page, _ in world.pages_of(person)]
+
+
+def test_the_seeded_people_have_what_the_readme_says() -> None:
+    world = seeded_world()
+
+    ana, ben = _pages_of(world, "Ana Souza"), _pages_of(world, "Ben Carter")
+    agency, emeka = _pages_of(world, "Dmitri Agency"), _pages_of(world, "Emeka Business")
+    assert [page.instagram is not None for page in ana] == [True, True]
+    assert [page.instagram for page in ben] == [None]
+    assert _pages_of(world, "Chloé Dubois") == []
+    assert len(agency) == AGENCY_PAGE_COUNT
+    assert sum(page.instagram is not None for page in agency) == 108
+    assert [page.owned_by_portfolio for page in emeka] == [True]
+
+
+def test_all_seeded_ids_differ() -> None:
+    world = seeded_world()
+    pages = {page.id: page for person in world.people for page, _ in world.pages_of(person)}.values()
+    ids = [person.id for person in world.people] + [page.id for page in pages]
+    ids += [page.instagram.id for page in pages if page.instagram]
+
+    assert len(ids) == len(set(ids))
+    assert all(each.isdecimal() for each in ids)

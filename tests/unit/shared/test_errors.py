@@ -1,0 +1,77 @@
+"""The taxonomy, its documentation and the docstring tree say the same."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from instagram_connect import errors, storage_health
+from instagram_connect.errors import InstagramConnectError, StorageError
+from instagram_connect.meta import graph_errors
+from instagram_connect.storage_health import Diagnosis
+
+DOCUMENT = (Path(__file__).parents[3] / "docs" / "errors.md").read_text()
+
+
+def public_errors(base: type[InstagramConnectError] = InstagramConnectError) -> Iterator[type[InstagramConnectError]]:
+    children = base.__subclasses__()
+    if not children:
+        yield base
+    for child in children:
+        yield from public_errors(child)
+
+
+def all_classes(base: type[InstagramConnectError] = InstagramConnectError) -> Iterator[str]:
+    yield base.__name__
+    for child in base.__subclasses__():
+        yield from all_classes(child)
+
+
+def diagnoses() -> list[Diagnosis]:
+    return [value for value in vars(storage_health).values() if isinstance(value, Diagnosis)]
+
+
+def test_no_two_errors_share_a_code() -> None:
+    codes = [error.code for error in public_errors()]
+
+    assert len(codes) == len(set(codes))
+
+
+def test_every_error_is_documented_with_its_exact_words_and_nothing_else_is() -> None:
+    rows = re.findall(r"^\| `([A-Z_]+)` \| \d.*$", DOCUMENT, re.MULTILINE)
+
+    for error in public_errors():
+        recoverable = "yes" if error.recoverable else "no"
+        row = (
+            f"| `{error.code}` | {int(error.status)} | {error.actor} | {recoverable} | {error.message} | {error.hint} |"
+        )
+        assert row in DOCUMENT
+    assert sorted(rows) == sorted(error.code for error in public_errors())
+
+
+def test_every_storage_reason_is_documented_with_its_remedy() -> None:
+    for diagnosis in diagnoses():
+        recoverable = "yes" if diagnosis.waiting_helps else "no"
+        assert f"| `{diagnosis.reason}` | {diagnosis.actor} | {recoverable} | {diagnosis.remedy} |" in DOCUMENT
+
+
+def test_every_reason_that_meta_can_cause_is_documented() -> None:
+    reasons = {
+        *graph_errors.APP_FAULTS.values(),
+        *graph_errors.DEAD_TOKEN_SUBCODES.values(),
+        *graph_errors.RECONNECT_CODES.values(),
+        "APP_SECRET_INVALID",
+    }
+
+    assert {reason for reason in reasons if f"`{reason}`" not in DOCUMENT} == set()
+
+
+def test_the_tree_in_the_docstring_is_the_tree_of_the_classes() -> None:
+    drawn = re.findall(r"(\w+Error)\b", (errors.__doc__ or "").split("`code`")[0])
+
+    assert drawn == list(all_classes())
+
+
+def test_an_error_says_its_code_and_reason_and_nothing_of_its_context() -> None:
+    error = StorageError(reason="KEY_REJECTED", log_context={"storage_code": "401"})
+
+    assert str(error) == "STORAGE_FAILED/KEY_REJECTED"

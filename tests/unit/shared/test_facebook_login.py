@@ -1,0 +1,213 @@
+"""Facebook Login: what a connection learns from Meta, in how many calls, and what each empty result is called."""
+
+from collections import Counter
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from instagram_connect.deadline import Deadline
+from instagram_connect.errors import (
+    InstagramConnectError,
+    LoginCodeUsedError,
+    MetaAppMisconfiguredError,
+    MetaUnavailableError,
+    NoFacebookPageError,
+    NoInstagramAccountError,
+    PermissionMissingError,
+    RedirectUriMismatchError,
+    ScopesDeclinedError,
+    ScopesNotRequestedError,
+)
+from instagram_connect.meta.facebook_login import FacebookLogin
+from instagram_connect.models import DiscoveredAccount, Login
+from tests.unit.fakes import NOW
+from tests.unit.meta_simulator.meta_client import REDIRECT_URI, MetaClient
+
+SCOPES = ["instagram_basic", "pages_show_list", "pages_read_engagement", "pages_manage_metadata"]
+
+
+def logged_in(
+    facebook: FacebookLogin, meta: MetaClient, person: str = "Ana Souza", **wanted: Any
+) -> tuple[Login, tuple[DiscoveredAccount, ...]]:
+    deadline = Deadline(20)
+    code = meta.authorize(person, **{"scopes": SCOPES, **wanted})
+    short_lived = facebook.exchange_code(code, REDIRECT_URI, deadline)
+    return facebook.discover(facebook.extend(short_lived, deadline), deadline)
+
+
+def calls(meta: MetaClient) -> list[dict[str, Any]]:
+    return list(meta.control("GET", "/calls"))
+
+
+def test_a_login_gives_the_accounts_of_all_pages_with_ids_and_names_intact(
+    facebook: FacebookLogin, meta: MetaClient
+) -> None:
+    login, accounts = logged_in(facebook, meta)
+
+    cafe, studio = accounts
+    assert (cafe.instagram_business_id, cafe.username, cafe.name) == (
+        "17841400000000001",
+        "cafe.azul",
+        'Café "Azul" ☕',
+    )
+    assert (studio.page_id, studio.page_name) == ("27640875392278831", "Ana's Estúdio 📸 & Söhne")
+    assert studio.followers_count == 942
+    assert cafe.access_token != studio.access_token
+    assert login.meta_user_id == "10220000000000001"
+    assert set(SCOPES) <= set(login.granted_scopes)
+    assert login.data_access_expires_at == NOW + timedelta(days=90)
+
+
+def test_the_stored_token_is_the_long_lived_one(facebook: FacebookLogin, meta: MetaClient) -> None:
+    login, _ = logged_in(facebook, meta)
+
+    assert login.token.expires_at is not None
+    assert timedelta(days=59) < login.token.expires_at - NOW <= timedelta(days=60)
+
+
+def test_a_lifetime_that_meta_leaves_out_is_asked_for_and_not_invented(
+    facebook: FacebookLogin, meta: MetaClient
+) -> None:
+    meta.control("POST", "/settings", {"omit_expires_in": True})
+
+    login, _ = logged_in(facebook, meta)
+
+    assert login.token.expires_at is not None
+    assert timedelta(days=59) < login.token.expires_at - NOW <= timedelta(days=60)
+
+
+def test_accounts_are_gathered_over_all_result_pages_also_empty_ones(facebook: FacebookLogin, meta: MetaClient) -> None:
+    meta.control("POST", "/settings", {"max_page_size": 1, "empty_pages": True})
+
+    _, accounts = logged_in(facebook, meta)
+
+    assert len(accounts) == 2
+
+
+def test_one_hundred_pages_take_one_call_to_list(facebook: FacebookLogin, meta: MetaClient) -> None:
+    ninety = [str(1048576_10000000 + number) for number in range(1, 101)]
+
+    _, accounts = logged_in(facebook, meta, "Dmitri Agency", pages=ninety)
+
+    assert len(accounts) == 90
+    assert Counter(call["operation"] for call in calls(meta)) == {
+        "exchange_code": 1,
+        "extend_token": 1,
+        "list_accounts": 1,
+        "permissions": 1,
+        "debug_token": 1,
+    }
+
+
+def test_more_pages_than_fit_one_answer_are_followed_by_cursor(facebook: FacebookLogin, meta: MetaClient) -> None:
+    _, accounts = logged_in(facebook, meta, "Dmitri Agency")
+
+    assert len({account.instagram_business_id for account in accounts}) == 108
+
+
+@pytest.mark.parametrize(
+    ("person", "wanted", "error"),
+    [
+        ("Chloé Dubois", {}, NoFacebookPageError),
+        ("Ana Souza", {"pages": []}, NoFacebookPageError),
+        ("Ben Carter", {}, NoInstagramAccountError),
+        ("Ana Souza", {"instagram_accounts": []}, NoInstagramAccountError),
+        ("Ana Souza", {"declined_scopes": ["instagram_basic"]}, ScopesDeclinedError),
+        ("Ana Souza", {"declined_scopes": ["pages_show_list"]}, ScopesDeclinedError),
+        ("Ana Souza", {"scopes": ["pages_show_list", "pages_read_engagement"]}, ScopesNotRequestedError),
+    ],
+)
+def test_no_account_is_told_apart(
+    facebook: FacebookLogin, meta: MetaClient, person: str, wanted: dict[str, Any], error: type[InstagramConnectError]
+) -> None:
+    with pytest.raises(error):
+        logged_in(facebook, meta, person, **wanted)
+
+
+def test_a_declined_scope_is_named(facebook: FacebookLogin, meta: MetaClient) -> None:
+    with pytest.raises(ScopesDeclinedError) as caught:
+        logged_in(facebook, meta, declined_scopes=["instagram_basic"])
+
+    assert caught.value.details == "Not granted: instagram_basic."
+
+
+def test_a_code_is_refused_the_second_time(facebook: FacebookLogin, meta: MetaClient) -> None:
+    code = meta.authorize()
+    facebook.exchange_code(code, REDIRECT_URI, Deadline(20))
+
+    with pytest.raises(LoginCodeUsedError):
+        facebook.exchange_code(code, REDIRECT_URI, Deadline(20))
+
+
+def test_another_redirect_uri_than_the_dialogs_is_a_mismatch(facebook: FacebookLogin, meta: MetaClient) -> None:
+    with pytest.raises(RedirectUriMismatchError):
+        facebook.exchange_code(meta.authorize(), f"{REDIRECT_URI}/", Deadline(20))
+
+
+def test_a_changed_app_secret_is_the_operators_to_mend(facebook: FacebookLogin, meta: MetaClient) -> None:
+    code = meta.authorize()
+    meta.control("POST", "/apps", {"id": "1111", "secret": "rotated", "redirect_uris": [REDIRECT_URI]})
+
+    with pytest.raises(MetaAppMisconfiguredError) as caught:
+        facebook.exchange_code(code, REDIRECT_URI, Deadline(20))
+    assert caught.value.reason == "APP_SECRET_INVALID"
+
+
+@pytest.mark.parametrize("operation", ["extend_token", "list_accounts", "permissions", "debug_token"])
+@pytest.mark.parametrize("error", ["server_error", "unknown_error", "html_502", "empty_500"])
+def test_one_failure_of_any_later_call_costs_nothing(
+    facebook: FacebookLogin, meta: MetaClient, operation: str, error: str
+) -> None:
+    meta.control("POST", "/faults", {"operation": operation, "times": 1, "error": error})
+
+    _, accounts = logged_in(facebook, meta)
+
+    assert len(accounts) == 2
+
+
+@pytest.mark.parametrize("operation", ["permissions", "debug_token"])
+def test_what_only_enriches_a_connection_may_stay_unanswered(
+    facebook: FacebookLogin, meta: MetaClient, operation: str
+) -> None:
+    meta.control("POST", "/faults", {"operation": operation, "times": None, "error": "server_error"})
+
+    login, accounts = logged_in(facebook, meta)
+
+    assert len(accounts) == 2
+    assert "instagram_basic" in login.granted_scopes
+
+
+@pytest.mark.parametrize("operation", ["extend_token", "list_accounts"])
+def test_a_lasting_failure_ends_as_meta_being_unavailable(
+    facebook: FacebookLogin, meta: MetaClient, operation: str
+) -> None:
+    meta.control("POST", "/faults", {"operation": operation, "times": None, "error": "server_error"})
+
+    with pytest.raises(MetaUnavailableError):
+        logged_in(facebook, meta)
+
+
+def test_every_call_proves_that_we_have_the_app_secret(facebook: FacebookLogin, meta: MetaClient) -> None:
+    meta.control("POST", "/settings", {"require_app_secret": True})
+
+    _, accounts = logged_in(facebook, meta)
+    facebook.subscribe(accounts[0], Deadline(20))
+
+    assert len(accounts) == 2
+
+
+def test_a_subscription_is_made_with_the_pages_own_token(facebook: FacebookLogin, meta: MetaClient) -> None:
+    _, accounts = logged_in(facebook, meta)
+
+    facebook.subscribe(accounts[0], Deadline(20))
+
+    subscribed = meta.data(f"/{accounts[0].page_id}/subscribed_apps", access_token=accounts[0].access_token)
+    assert "messages" in subscribed["data"][0]["subscribed_fields"]
+
+
+def test_a_subscription_without_the_permission_says_so(facebook: FacebookLogin, meta: MetaClient) -> None:
+    _, accounts = logged_in(facebook, meta, declined_scopes=["pages_manage_metadata"])
+
+    with pytest.raises(PermissionMissingError):
+        facebook.subscribe(accounts[0], Deadline(20))

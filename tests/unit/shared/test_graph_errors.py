@@ -1,0 +1,132 @@
+"""What each of Meta's answers becomes. Codes and texts from Meta's error reference and from answers seen in the field."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from instagram_connect.errors import InstagramConnectError
+from instagram_connect.meta.graph_errors import error_for, error_for_code_exchange, read_failure
+
+
+def graph_error(code: Any, subcode: Any = None, message: str = "x", status: int = 400, **more: Any) -> httpx.Response:
+    error = {"message": message, "type": "OAuthException", "code": code, "fbtrace_id": "AbC", **more}
+    if subcode is not None:
+        error["error_subcode"] = subcode
+    return httpx.Response(status, json={"error": error})
+
+
+def classified(response: httpx.Response, body: Any = None) -> InstagramConnectError:
+    return error_for(read_failure(response, response.json() if body is None else body))
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "reason"),
+    [
+        (graph_error(1, status=500), "META_UNAVAILABLE", None),
+        (graph_error(2, status=503), "META_UNAVAILABLE", None),
+        (graph_error(999, is_transient=True), "META_UNAVAILABLE", None),
+        (graph_error(1, message="Error validating client secret."), "META_APP_MISCONFIGURED", "APP_SECRET_INVALID"),
+        (graph_error(3), "META_APP_MISCONFIGURED", "APP_CAPABILITY_MISSING"),
+        (graph_error(101), "META_APP_MISCONFIGURED", "APP_ID_INVALID"),
+        (graph_error(104), "META_APP_MISCONFIGURED", "APP_SECRET_PROOF_INVALID"),
+        (
+            graph_error(100, message="Invalid appsecret_proof provided in the API argument"),
+            "META_APP_MISCONFIGURED",
+            "APP_SECRET_PROOF_INVALID",
+        ),
+        (graph_error(4), "META_RATE_LIMITED", None),
+        (graph_error(17, 2446079), "META_RATE_LIMITED", None),
+        (graph_error(32), "META_RATE_LIMITED", None),
+        (graph_error(613), "META_RATE_LIMITED", None),
+        (graph_error(80002), "META_RATE_LIMITED", None),
+        (graph_error(368), "META_ACTION_BLOCKED", None),
+        (graph_error(10), "PERMISSION_MISSING", None),
+        (graph_error(200, status=403), "PERMISSION_MISSING", None),
+        (graph_error(283), "PERMISSION_MISSING", None),
+        (graph_error(190), "RECONNECT_REQUIRED", "TOKEN_INVALID"),
+        (graph_error(190, 0), "RECONNECT_REQUIRED", "TOKEN_INVALID"),
+        (graph_error(190, 458), "RECONNECT_REQUIRED", "APP_REMOVED"),
+        (graph_error(190, 459), "RECONNECT_REQUIRED", "ACCOUNT_CHECKPOINT"),
+        (graph_error(190, 460), "RECONNECT_REQUIRED", "PASSWORD_CHANGED"),
+        (graph_error(190, 463), "RECONNECT_REQUIRED", "TOKEN_EXPIRED"),
+        (graph_error(190, 492), "RECONNECT_REQUIRED", "PAGE_ROLE_LOST"),
+        (graph_error(102), "RECONNECT_REQUIRED", "TOKEN_EXPIRED"),
+        (graph_error(483), "RECONNECT_REQUIRED", "CONSENT_BLOCKED"),
+        (graph_error(100, 33), "RECONNECT_REQUIRED", "ACCOUNT_UNAVAILABLE"),
+        (graph_error(9009), "RECONNECT_REQUIRED", "ACCOUNT_UNAVAILABLE"),
+        (graph_error(100), "META_REQUEST_REJECTED", None),
+        (graph_error(2500), "META_REQUEST_REJECTED", None),
+        (graph_error("190", "463"), "RECONNECT_REQUIRED", "TOKEN_EXPIRED"),
+    ],
+)
+def test_each_code_becomes_the_error_that_says_who_must_act(
+    answer: httpx.Response, code: str, reason: str | None
+) -> None:
+    error = classified(answer)
+
+    assert (error.code, error.reason) == (code, reason)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [None, [], "text", {}, {"error": "text"}, {"error": {"code": "abc"}}, {"error": {"code": None}}, {"error": []}],
+)
+def test_an_answer_that_is_not_metas_error_object_counts_as_transient(body: Any) -> None:
+    error = error_for(read_failure(httpx.Response(502), body))
+
+    assert error.code == "META_UNAVAILABLE"
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (graph_error(100, 36007), "OAUTH_CODE_EXPIRED"),
+        (graph_error(100, 36008), "REDIRECT_URI_MISMATCH"),
+        (graph_error(100, 36009), "OAUTH_CODE_USED"),
+        (
+            graph_error(
+                100, message="Error validating verification code. Please make sure your redirect_uri is identical"
+            ),
+            "REDIRECT_URI_MISMATCH",
+        ),
+        (graph_error(100, message="Invalid verification code format."), "OAUTH_CODE_INVALID"),
+        (graph_error(101), "META_APP_MISCONFIGURED"),
+        (graph_error(1, message="Error validating client secret."), "META_APP_MISCONFIGURED"),
+        (graph_error(4), "META_RATE_LIMITED"),
+        (graph_error(1, status=500), "OAUTH_OUTCOME_UNKNOWN"),
+        (graph_error(2, status=500), "OAUTH_OUTCOME_UNKNOWN"),
+    ],
+)
+def test_at_the_code_exchange_the_code_is_judged_and_a_failure_leaves_it_in_doubt(
+    answer: httpx.Response, code: str
+) -> None:
+    error = error_for_code_exchange(read_failure(answer, answer.json()))
+
+    assert error.code == code
+
+
+def test_a_throttled_account_waits_for_the_minutes_that_meta_names() -> None:
+    answer = graph_error(80002)
+    answer.headers["X-Business-Use-Case-Usage"] = (
+        '{"1784":[{"type":"instagram","estimated_time_to_regain_access":0}],'
+        '"99":[{"type":"pages","estimated_time_to_regain_access":7}]}'
+    )
+
+    assert classified(answer).retry_after_s == 7 * 60
+
+
+@pytest.mark.parametrize(
+    "header", ["", "not json", "[]", '{"a": 1}', '{"a": [1]}', '{"a":[{"estimated_time_to_regain_access":1e999}]}']
+)
+def test_a_usage_header_that_makes_no_sense_is_worth_an_hour(header: str) -> None:
+    answer = graph_error(80002)
+    answer.headers["X-Business-Use-Case-Usage"] = header
+
+    assert classified(answer).retry_after_s == 3600
+
+
+def test_metas_message_is_neither_shown_nor_logged() -> None:
+    error = classified(graph_error(100, message="Param EAAsecret is bad"))
+
+    assert "EAAsecret" not in f"{error} {error.details} {error.log_context}"

@@ -1,0 +1,121 @@
+"""The rules that keep the code findable, checked on the code itself."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from instagram_connect.schema_contract import FUNCTIONS, RELATIONS
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "layers" / "shared" / "instagram_connect"
+APPS = sorted((ROOT / "functions").glob("*/app.py"))
+MODULES = sorted(PACKAGE.rglob("*.py"))
+# Elsewhere, names of tables and RPCs would spread; api_gateway is the only one to know shapes of events.
+MAY_NAME_TABLES = {"repository.py", "storage_health.py", "schema_contract.py"}
+
+
+def imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield f"{'.' * node.level}{node.module or ''}"
+
+
+def string_values(path: Path) -> Iterator[str]:
+    """String constants that are not docstrings."""
+    tree = ast.parse(path.read_text())
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    docstrings = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, documented) and node.body and isinstance(node.body[0], ast.Expr)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+            yield node.value
+
+
+def template() -> dict[str, dict[str, object]]:
+    """The template with CloudFormation's tags read as plain values."""
+
+    class Loader(yaml.SafeLoader):
+        """SafeLoader that knows the short forms of intrinsic functions."""
+
+    def plain(loader: Loader, _: str, node: yaml.Node) -> object:
+        if isinstance(node, yaml.ScalarNode):
+            return loader.construct_scalar(node)
+        if isinstance(node, yaml.SequenceNode):
+            return loader.construct_sequence(node)
+        assert isinstance(node, yaml.MappingNode)
+        return loader.construct_mapping(node)
+
+    Loader.add_multi_constructor("!", plain)
+    loaded: dict[str, dict[str, object]] = yaml.load((ROOT / "template.yaml").read_text(), Loader)  # noqa: S506
+    return loaded
+
+
+@pytest.mark.parametrize("path", APPS, ids=lambda path: path.parent.name)
+def test_functions_import_the_package_and_never_each_other(path: Path) -> None:
+    assert not [name for name in imported(path) if name.startswith(("functions", "."))]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
+def test_the_package_imports_neither_functions_nor_tests_nor_the_local_system(path: Path) -> None:
+    assert not [name for name in imported(path) if name.split(".")[0] in ("functions", "tests", "local")]
+
+
+def test_errors_import_the_standard_library_only() -> None:
+    assert set(imported(PACKAGE / "errors.py")) == {"collections.abc", "enum", "http", "typing"}
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in [*MODULES, *APPS] if path.name not in MAY_NAME_TABLES], ids=lambda path: path.name
+)
+def test_tables_and_rpcs_are_named_in_the_storage_modules_only(path: Path) -> None:
+    assert not set(string_values(path)) & {*RELATIONS, *FUNCTIONS}
+
+
+def test_every_function_folder_is_one_lambda_of_the_same_name_and_no_lambda_lacks_one() -> None:
+    resources = template()["Resources"]
+    lambdas = {
+        name: resource["Properties"]
+        for name, resource in resources.items()
+        if isinstance(resource, dict) and resource["Type"] == "AWS::Serverless::Function"
+    }
+
+    expected = {"".join(word.title() for word in app.parent.name.split("_")) + "Function": app for app in APPS}
+    assert set(lambdas) == set(expected)
+    for name, app in expected.items():
+        assert lambdas[name]["CodeUri"] == f"functions/{app.parent.name}"
+        assert lambdas[name]["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"] == app.parent.name
+        assert (app.parent / "requirements.txt").exists()
+
+
+def test_every_setting_that_a_function_reads_is_in_the_template() -> None:
+    text = (ROOT / "template.yaml").read_text()
+    read = {
+        node.args[0].value
+        for path in [*APPS, *MODULES]
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func).removeprefix("settings.") in ("required", "required_list")
+        and node.args
+        and isinstance(node.args[0], ast.Constant)
+    }
+
+    assert len(read) > 5
+    assert not [name for name in read if f"{name}:" not in text]
+
+
+@pytest.mark.parametrize("path", APPS, ids=lambda path: path.parent.name)
+def test_a_handler_stays_small(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 200
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
+def test_a_module_stays_readable_in_one_sitting(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 300 or path.name == "errors.py"
