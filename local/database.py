@@ -37,9 +37,14 @@ def data_folder(settings: Settings) -> Path:
 
 
 def prepare(settings: Settings) -> None:
-    """Make the data folder unless it is there, readable for the user that Postgres runs as."""
+    """Make the data folder unless it is there, readable for the user that Postgres runs as.
+
+    Nothing may work in the folder any more.
+    """
     data = data_folder(settings)
     user = _system_user()
+    # A killed server leaves its lock behind, and honours it while its pid exists: as a zombie, or as somebody else's.
+    (data / "postmaster.pid").unlink(missing_ok=True)
     if (data / "PG_VERSION").exists():
         if user is not None:
             _open_to(user, data)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_cloudformation.type_defs import StackTypeDef
 
+_BUCKET = f"{STACK_NAME}-artifacts"
 # A stack in one of these states can only be deleted.
 _DEAD = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED")
 
@@ -126,6 +127,8 @@ class Deployment:
         """Write the secret, deploy the build, return the API's address; raises with the reasons of a failure."""
         self._stamp_file.unlink(missing_ok=True)
         self._put_secret()
+        # Not --resolve-s3: it makes its bucket with a stack of its own, and looks at that every 15 s.
+        self._session.client("s3", endpoint_url=self.settings.aws_url).create_bucket(Bucket=_BUCKET)
         self._clear_the_way()
         started = datetime.now(UTC)
         try:
@@ -134,7 +137,7 @@ class Deployment:
                 f"--template-file={self._build_folder / 'template.yaml'}",
                 f"--stack-name={STACK_NAME}",
                 f"--region={REGION}",
-                "--resolve-s3",
+                f"--s3-bucket={_BUCKET}",
                 "--no-progressbar",
                 "--capabilities",
                 "CAPABILITY_IAM",
@@ -227,6 +230,7 @@ class Deployment:
             SERVICE_MARK: "sam",
             # sam looks for python3.x by name.
             "PATH": f"{tools}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+            "SAM_CLI_POLL_DELAY": "0.2",  # it asks every 5 s by default
             "__SAM_CLI_APP_DIR": str(self.settings.home / "sam" / "cli"),
         }
         log = self.settings.home / "logs" / f"sam-{verb}.log"

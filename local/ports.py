@@ -25,19 +25,19 @@ def is_free(port: int) -> bool:
 
 
 def refuse_taken(wanted: Mapping[int, str]) -> None:
-    """Raise an error that names each port that somebody else holds, what it is for and who holds it."""
+    """Raise an error that names each port that is held by somebody else, what it is for and who holds it."""
     taken = [(port, purpose) for port, purpose in wanted.items() if not is_free(port)]
     if taken:
         lines = [f"  port {port}, for {purpose}, is taken by {_holder(port)}" for port, purpose in taken]
         raise LocalSystemError(
             "Another program is where the local system wants to listen:\n"
             + "\n".join(lines)
-            + "\nEnd that program, or move the local system: LOCAL_PORT_BASE=8500 make up"
+            + f"\nEnd that program, or move the local system: LOCAL_PORT_BASE={free_base()} make up"
         )
 
 
 def free_base() -> int:
-    """A LOCAL_PORT_BASE with free ports after it, below those that the kernel gives to outgoing connections."""
+    """A LOCAL_PORT_BASE with free ports after it, below those that kernels give to outgoing connections."""
     for _ in range(100):
         base = random.randrange(20000, 32000, 10)
         if all(is_free(port) for port in range(base, base + _PORTS_OF_A_SYSTEM)):
@@ -48,9 +48,8 @@ def free_base() -> int:
 def _holder(port: int) -> str:
     try:
         for connection in psutil.net_connections("tcp"):
-            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
-                process = psutil.Process(connection.pid)
-                return f"{process.name()} (pid {process.pid})"
+            if connection.status == psutil.CONN_LISTEN and connection.laddr[1:] == (port,) and connection.pid:
+                return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
     except (psutil.Error, OSError):
         pass  # only root sees everybody's
     return "a program that cannot be named"

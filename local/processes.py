@@ -1,8 +1,8 @@
 """Starts and stops the processes of one home folder, and only those.
 
 A process belongs to a home when its pid and start time are those that were recorded when it was started, or
-when it carries the home's name in its environment: what a service starts itself inherits that, and so stays
-findable when the service was killed.
+when it carries the home's name in its environment: what a service starts itself inherits that, and so is found
+even when the service was killed.
 """
 
 import contextlib
@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -39,9 +40,9 @@ class Record:
             process = psutil.Process(self.pid)
             # The start time is derived from the clock, which may be set by a fraction while the process runs.
             is_same = abs(process.create_time() - self.started_at) < 1
-            return process if is_same and process.status() != psutil.STATUS_ZOMBIE else None
         except psutil.NoSuchProcess:
             return None
+        return process if is_same and _is_alive(process) else None
 
 
 @dataclass(frozen=True)
@@ -139,20 +140,25 @@ class Processes:
         for process in psutil.process_iter():
             # Another user's process, a kernel thread or one that just ended cannot be asked, and is not ours.
             with contextlib.suppress(psutil.Error, OSError):
-                environment = process.environ()
-                is_ours = environment.get(HOME_MARK) == str(self.home) and process.pid != os.getpid()
-                if is_ours and (names is None or environment.get(SERVICE_MARK) in names):
+                name = self._service_of(process)
+                if name is not None and (names is None or name in names):
                     left_behind.append(process)
         self._finish(left_behind, at_once=True)
 
+    def _service_of(self, process: psutil.Process) -> str | None:
+        """The service of this home that a process belongs to, if any."""
+        environment = process.environ()
+        if environment.get(HOME_MARK) == str(self.home) and process.pid != os.getpid():
+            return environment.get(SERVICE_MARK)
+        # Postgres writes its title where its environment was, and works in its data folder.
+        return "postgres" if process.cwd() == str(self.home / "postgres") else None
+
     @staticmethod
     def _finish(processes: list[psutil.Process], *, at_once: bool = False) -> None:
-        alive = processes
-        if not at_once:
-            _, alive = psutil.wait_procs(processes, timeout=_GRACE_SECONDS)
+        alive = processes if at_once else _wait(processes)
         for process in alive:
             _signal(process, signal.SIGKILL)
-        psutil.wait_procs(alive, timeout=_GRACE_SECONDS)
+        _wait(alive)
 
     def _save(self, records: Mapping[str, Record]) -> None:
         draft = self._path.with_suffix(".new")
@@ -165,6 +171,22 @@ def _tree(process: psutil.Process) -> list[psutil.Process]:
         return [process, *process.children(recursive=True)]
     except psutil.NoSuchProcess:
         return [process]
+
+
+def _wait(processes: Collection[psutil.Process]) -> list[psutil.Process]:
+    """Wait until these have ended; return those that do not."""
+    deadline = time.monotonic() + _GRACE_SECONDS
+    while (alive := [process for process in processes if _is_alive(process)]) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return alive
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    """Whether a process still runs; one that only waits for init to collect it does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _signal(process: psutil.Process, number: int) -> None:

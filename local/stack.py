@@ -140,6 +140,10 @@ def _is_current(processes: Processes, service: Service) -> bool:
 def _start(settings: Settings, processes: Processes, service: Service) -> None:
     if service.name == "postgres":
         database.prepare(settings)
+    if service.name == "aws":
+        # A killed MiniStack leaves the unpacked code of its functions behind, 70 MB for each.
+        shutil.rmtree(settings.home / "aws" / "tmp", ignore_errors=True)
+        (settings.home / "aws" / "tmp").mkdir()
     processes.start(service.command)
     _wait(processes, service)
 

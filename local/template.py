@@ -1,4 +1,4 @@
-"""Reads the application's parameters from its SAM template."""
+"""Reads the application's SAM template."""
 
 from functools import cache
 from typing import Any
@@ -26,7 +26,12 @@ _Loader.add_multi_constructor("!", _plain)
 
 
 @cache
+def section(name: str) -> dict[str, dict[str, Any]]:
+    """A section of the template, such as Parameters or Resources; intrinsic functions are plain values."""
+    declared: dict[str, dict[str, Any]] = yaml.load(PATH.read_text(), Loader=_Loader).get(name, {})
+    return declared
+
+
 def parameters() -> dict[str, dict[str, Any]]:
     """The template's parameters by name."""
-    declared: dict[str, dict[str, Any]] = yaml.load(PATH.read_text(), Loader=_Loader).get("Parameters", {})
-    return declared
+    return section("Parameters")

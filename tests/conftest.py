@@ -1,12 +1,20 @@
 """What every tier shares: recorded events, a Lambda context, and an environment without surprises."""
 
 import json
-from collections.abc import Callable
+import os
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
+from botocore.config import Config
+
+from local.lock import locked
+from local.ports import free_base
+from local.stack import running
 
 EVENTS = Path(__file__).parent.parent / "events"
 
@@ -37,3 +45,45 @@ def load_event() -> Callable[[str], dict[str, Any]]:
         return event
 
     return load
+
+
+TEST_HOME = Path(__file__).parent.parent / ".local" / "test"
+
+
+@pytest.fixture(scope="session")
+def stack_environment() -> dict[str, str]:
+    """What the deployed stack of this test run is configured with: ports of its own, and none of the developer's
+    settings."""
+    overrides = ("FACEBOOK_", "INSTAGRAM_", "WEBHOOK_", "OAUTH_", "DATA_API")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(overrides)}
+    return {**inherited, "LOCAL_PORT_BASE": str(free_base())}
+
+
+@pytest.fixture(scope="session")
+def stack(stack_environment: dict[str, str]) -> Iterator[dict[str, str]]:
+    """The whole system, deployed, with an empty database; gone when the tests are, whatever happens to them."""
+    # Two test runs of one folder would take each other's system away; the second one waits.
+    with locked(TEST_HOME.with_name("test-run")):
+        shutil.rmtree(TEST_HOME / "postgres", ignore_errors=True)
+        (TEST_HOME / "migrations.json").unlink(missing_ok=True)
+        with running(TEST_HOME, stack_environment) as stack:
+            yield stack
+
+
+@pytest.fixture(scope="session")
+def aws(stack: dict[str, str]) -> dict[str, Any]:
+    """Clients of the local AWS, and the environment that other code needs to reach it."""
+    environment = {
+        "AWS_ENDPOINT_URL": stack["aws_endpoint_url"],
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_DEFAULT_REGION": stack["aws_region"],
+    }
+    session = boto3.Session("local", "local", region_name=stack["aws_region"])
+    # An invocation may take as long as the function's own time-out, and must not be repeated.
+    config = Config(read_timeout=120, retries={"total_max_attempts": 1})
+
+    def client(service: Any) -> Any:
+        return session.client(service, endpoint_url=stack["aws_endpoint_url"], config=config)
+
+    return {"client": client, "environment": environment}

@@ -60,18 +60,18 @@ def verdict(event: dict[str, Any], deps: Callable[[], Dependencies], deadline: D
     """None when the stack may go on; otherwise the reason why not. Raises ConfigurationError."""
     if event["RequestType"] == "Delete":  # nothing was made, so there is nothing to delete
         return None
+    if deps().is_rolling_back(event["StackId"]):
+        # The former code is coming back whatever the schema; refusing would leave the stack stuck half-way.
+        logger.warning("Not holding up a rollback")
+        return None
     unknown = _unknown_after_reload(deps(), deadline)
     if not unknown:
         return None
-    reason = f"The Data API does not know what the code needs: {'; '.join(unknown)}. " + (
+    logger.error("Schema contract broken", unknown=unknown)
+    return (
+        f"The Data API does not know what the code needs: {'; '.join(unknown)}. "
         f"Apply the migrations (supabase db push), then run in SQL: {RELOAD_COMMAND}"
     )
-    logger.error("Schema contract broken", unknown=unknown)
-    if deps().is_rolling_back(event["StackId"]):
-        # The former code is coming back whatever the schema; refusing would leave the stack stuck half-way.
-        logger.error("Not holding up the rollback")
-        return None
-    return reason
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 
 from instagram_connect.schema_contract import FUNCTIONS, RELATIONS
+from local.template import section
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "layers" / "shared" / "instagram_connect"
@@ -39,25 +39,6 @@ def string_values(path: Path) -> Iterator[str]:
             yield node.value
 
 
-def template() -> dict[str, dict[str, object]]:
-    """The template with CloudFormation's tags read as plain values."""
-
-    class Loader(yaml.SafeLoader):
-        """SafeLoader that knows the short forms of intrinsic functions."""
-
-    def plain(loader: Loader, _: str, node: yaml.Node) -> object:
-        if isinstance(node, yaml.ScalarNode):
-            return loader.construct_scalar(node)
-        if isinstance(node, yaml.SequenceNode):
-            return loader.construct_sequence(node)
-        assert isinstance(node, yaml.MappingNode)
-        return loader.construct_mapping(node)
-
-    Loader.add_multi_constructor("!", plain)
-    loaded: dict[str, dict[str, object]] = yaml.load((ROOT / "template.yaml").read_text(), Loader)  # noqa: S506
-    return loaded
-
-
 @pytest.mark.parametrize("path", APPS, ids=lambda path: path.parent.name)
 def test_functions_import_the_package_and_never_each_other(path: Path) -> None:
     assert not [name for name in imported(path) if name.startswith(("functions", "."))]
@@ -80,11 +61,10 @@ def test_tables_and_rpcs_are_named_in_the_storage_modules_only(path: Path) -> No
 
 
 def test_every_function_folder_is_one_lambda_of_the_same_name_and_no_lambda_lacks_one() -> None:
-    resources = template()["Resources"]
     lambdas = {
         name: resource["Properties"]
-        for name, resource in resources.items()
-        if isinstance(resource, dict) and resource["Type"] == "AWS::Serverless::Function"
+        for name, resource in section("Resources").items()
+        if resource["Type"] == "AWS::Serverless::Function"
     }
 
     expected = {"".join(word.title() for word in app.parent.name.split("_")) + "Function": app for app in APPS}
@@ -98,7 +78,7 @@ def test_every_function_folder_is_one_lambda_of_the_same_name_and_no_lambda_lack
 def test_every_setting_that_a_function_reads_is_in_the_template() -> None:
     text = (ROOT / "template.yaml").read_text()
     read = {
-        node.args[0].value
+        str(ast.literal_eval(node.args[0]))
         for path in [*APPS, *MODULES]
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Call)

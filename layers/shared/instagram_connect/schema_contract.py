@@ -100,8 +100,8 @@ RELATIONS: Mapping[str, tuple[str, ...]] = {
     ),
 }
 
-# Every function that takes a payload is STRICT: called with null it does nothing and answers null, which makes it
-# possible to ask the Data API whether it knows the function, and whether we may call it, without any effect.
+# Every function that takes a payload does nothing and answers null when called with null. So the Data API can be asked
+# whether it knows the function, and whether we may call it, without any effect.
 FUNCTIONS: Mapping[str, tuple[str, ...]] = {
     "store_connection": ("payload",),
     "reload_schema_cache": (),

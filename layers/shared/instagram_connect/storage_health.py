@@ -128,7 +128,7 @@ def storage_error(error: APIError | httpx.TransportError, operation: str) -> Sto
 def unknown_to_the_data_api(data_api: SyncPostgrestClient) -> Iterator[str]:
     """Asks the Data API for everything in the schema contract; yields one line for each thing that it refuses.
 
-    Nothing is written: an insert of no rows names all columns, and a STRICT function called with null does not run.
+    Nothing is written: an insert of no rows names all columns, and a function called with null does nothing.
     Unlike a GET this tells the truth in every PostgREST version, and it needs the same privileges as a real write.
     """
     for relation, columns in RELATIONS.items():

@@ -1,4 +1,4 @@
-"""What each of Meta's answers becomes. Codes and texts from Meta's error reference and from answers seen in the field."""
+"""What each of Meta's answers becomes. Codes from Meta's error reference and from answers seen in the field."""
 
 from typing import Any
 

@@ -93,7 +93,7 @@ def test_without_a_bearer_token_nobody_is_signed_in(auth: FakeSupabaseAuth, auth
         "a.b.c",
         "sb_secret_abcdef",
         "sb_publishable_abcdef",
-        jwt.encode(claims(), None, algorithm="none"),
+        jwt.encode(claims(), "", algorithm="none"),
         hs256(secret="another-secret-long-enough-for-hs256-tokens"),
         hs256(aud="anon"),
         hs256(aud=None),
@@ -203,10 +203,8 @@ def test_known_keys_survive_an_outage_of_the_key_set(auth: FakeSupabaseAuth) -> 
 
 @given(st.text(max_size=300), st.sampled_from(["", "Bearer ", "bearer  "]))
 def test_no_header_raises_anything_but_our_own_errors(text: str, scheme: str) -> None:
-    try:
+    with pytest.raises(UnauthenticatedError):
         FakeSupabaseAuth().verifier().identify(scheme + text)
-    except InstagramConnectError as error:
-        assert error.code == "UNAUTHENTICATED"
 
 
 @given(

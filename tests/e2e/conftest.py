@@ -1,0 +1,91 @@
+"""The deployed local stack as its users see it: over HTTP only."""
+
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+
+SCOPES = ["instagram_basic", "pages_show_list", "pages_read_engagement", "pages_manage_metadata"]
+
+
+@dataclass(frozen=True)
+class User:
+    """A signed-in user of the app."""
+
+    id: str
+    email: str
+    password: str
+    token: str
+
+
+class App:
+    """A frontend: signs users up, logs them in at the simulated Meta, calls the API and reads the Data API."""
+
+    def __init__(self, stack: dict[str, str], http: httpx.Client) -> None:
+        self.stack = stack
+        self.http = http
+        self.redirect_uri = f"{stack['web_url']}/callback"
+        self.exchange_url = f"{stack['api_url']}/api/instagram/exchange-token"
+
+    def sign_up(self) -> User:
+        email, password = f"user-{secrets.token_hex(6)}@example.com", secrets.token_urlsafe(12)
+        answer = self.http.post(
+            f"{self.stack['supabase_url']}/auth/v1/signup",
+            headers={"apikey": self.stack["supabase_publishable_key"]},
+            json={"email": email, "password": password},
+        )
+        session = answer.raise_for_status().json()
+        return User(session["user"]["id"], email, password, session["access_token"])
+
+    def meta(self, method: str, path: str, body: object = None) -> Any:
+        """The simulator's control API."""
+        answer = self.http.request(method, f"{self.stack['meta_url']}/_simulator{path}", json=body)
+        return answer.raise_for_status().json()
+
+    def log_in(self, person: str = "Ana Souza", **wanted: Any) -> str:
+        """The code that the dialog gives."""
+        wanted = {"person": person, "redirect_uri": self.redirect_uri, "scopes": SCOPES, **wanted}
+        return str(self.meta("POST", "/authorize", wanted)["code"])
+
+    def exchange(self, user: User, code: str, **changes: Any) -> httpx.Response:
+        return self.http.post(
+            self.exchange_url,
+            headers={"Authorization": f"Bearer {user.token}"},
+            json={"code": code, "redirectUri": self.redirect_uri, **changes},
+        )
+
+    def read(self, user: User, query: str) -> httpx.Response:
+        """The Data API with the user's own rights."""
+        headers = {"apikey": self.stack["supabase_publishable_key"], "Authorization": f"Bearer {user.token}"}
+        return self.http.get(f"{self.stack['supabase_url']}/rest/v1/{query}", headers=headers)
+
+
+@pytest.fixture
+def app(stack: dict[str, str]) -> Iterator[App]:
+    """A frontend, and a Meta without faults, former logins and a moved clock."""
+    # The first call of a function loads its libraries, on a machine that may be busy.
+    with httpx.Client(timeout=60, trust_env=False) as http:
+        app = App(stack, http)
+        app.meta("POST", "/reset")
+        yield app
+
+
+@pytest.fixture
+def user(app: App) -> User:
+    return app.sign_up()
+
+
+Fault = Callable[..., None]
+
+
+@pytest.fixture
+def fault(app: App) -> Fault:
+    """Makes the simulator fail: see its README for the fields."""
+
+    def set_fault(**wanted: Any) -> None:
+        app.meta("POST", "/faults", wanted)
+
+    return set_fault

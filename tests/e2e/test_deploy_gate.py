@@ -1,0 +1,72 @@
+"""The custom resource, as CloudFormation meets it: by hand, and in a deploy that it has to stop."""
+
+import json
+from typing import Any
+
+import psycopg
+import pytest
+
+from local.errors import LocalSystemError
+from local.stack import up
+from tests.conftest import TEST_HOME
+from tests.e2e.conftest import App, User
+
+
+@pytest.fixture
+def database(stack: dict[str, str]) -> Any:
+    with psycopg.connect(stack["database_url"], autocommit=True) as connection:
+        yield connection
+
+
+def invoke_gate(aws: dict[str, Any], request_type: str) -> dict[str, Any]:
+    functions = aws["client"]("lambda").list_functions()["Functions"]
+    (name,) = [f["FunctionName"] for f in functions if "SchemaReloadFunction" in f["FunctionName"]]
+    event = {"RequestType": request_type, "RequestId": "r", "StackId": "none", "LogicalResourceId": "SchemaReload"}
+    answer = aws["client"]("lambda").invoke(FunctionName=name, Payload=json.dumps(event))
+    payload: dict[str, Any] = json.loads(answer["Payload"].read())
+    return payload
+
+
+def test_a_dropped_function_is_named_and_the_gate_opens_when_it_is_back(
+    aws: dict[str, Any], database: psycopg.Connection[Any]
+) -> None:
+    database.execute("alter function store_connection(jsonb) rename to store_connection_gone")
+    try:
+        closed = invoke_gate(aws, "Update")
+        deleted = invoke_gate(aws, "Delete")
+    finally:
+        database.execute("alter function store_connection_gone(jsonb) rename to store_connection")
+
+    # The cache still lacks the function here: the gate itself has to ask for the reload.
+    opened = invoke_gate(aws, "Update")
+
+    assert closed["Status"] == "FAILED"
+    assert "store_connection(payload)" in closed["Reason"]
+    assert deleted["Status"] == "SUCCESS"
+    assert opened["Status"] == "SUCCESS"
+
+
+def test_a_deploy_without_a_table_of_the_contract_is_rolled_back_and_the_old_one_serves(
+    app: App, user: User, aws: dict[str, Any], database: psycopg.Connection[Any], stack_environment: dict[str, str]
+) -> None:
+    database.execute("alter table daily_analytics rename to daily_analytics_gone")
+    changed = {**stack_environment, "WEBHOOK_VERIFY_TOKEN": "another-token-another-revision"}
+    try:
+        with pytest.raises(LocalSystemError) as caught:
+            up(TEST_HOME, changed)
+        status = _status(aws, app)
+        # The code of before is back, and connections that do not need the table go on.
+        answer = app.exchange(user, app.log_in())
+    finally:
+        database.execute("alter table daily_analytics_gone rename to daily_analytics")
+        database.execute("notify pgrst, 'reload schema'")
+        up(TEST_HOME, stack_environment)
+
+    assert "daily_analytics" in str(caught.value)
+    assert status == "UPDATE_ROLLBACK_COMPLETE"
+    assert answer.status_code == 200
+
+
+def _status(aws: dict[str, Any], app: App) -> str:
+    stacks = aws["client"]("cloudformation").describe_stacks(StackName=app.stack["stack_name"])["Stacks"]
+    return str(stacks[0]["StackStatus"])

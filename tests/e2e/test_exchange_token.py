@@ -1,0 +1,315 @@
+"""A frontend connects Instagram accounts over HTTP, against the deployed stack."""
+
+import json
+import time
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from instagram_connect.errors import TokenEncryptionError
+from instagram_connect.models import Provider
+from instagram_connect.token_vault import TokenBinding, TokenVault
+from supabase import ClientOptions, create_client
+from tests.e2e.conftest import App, Fault, User
+
+
+def test_two_accounts_on_two_result_pages_are_stored_with_ids_and_names_intact(app: App, user: User) -> None:
+    app.meta("POST", "/settings", {"max_page_size": 1})
+
+    answer = app.exchange(user, app.log_in())
+
+    body = answer.json()
+    assert (answer.status_code, body["success"]) == (200, True)
+    accounts = body["data"]["accounts"]
+    assert [account["instagramBusinessId"] for account in accounts] == ["17841400000000001", "17841400000000002"]
+    assert accounts[1]["pageId"] == "27640875392278831"
+    assert accounts[0]["name"] == 'Café "Azul" ☕'
+    assert accounts[1]["pageName"] == "Ana's Estúdio 📸 & Söhne"
+    assert body["data"]["businessAccountId"] == accounts[0]["id"]
+    rows = app.read(user, "instagram_business_accounts?select=*&order=instagram_business_id").json()
+    assert [row["id"] for row in rows] == [account["id"] for account in accounts]
+    assert rows[1]["page_id"] == "27640875392278831"
+    assert rows[0]["biography"] == 'Fresh coffee & "pão de queijo" 🧀\nOpen 8-18h'
+    assert {row["last_request_id"] for row in rows} == {body["requestId"]}
+
+
+def test_owners_read_their_rows_with_supabase_py_and_nobody_elses(app: App, user: User) -> None:
+    stranger = app.sign_up()
+    app.exchange(user, app.log_in()).raise_for_status()
+
+    def count(reader: User) -> int:
+        with httpx.Client(trust_env=False) as http:
+            options = ClientOptions(httpx_client=http, auto_refresh_token=False, persist_session=False)
+            client = create_client(app.stack["supabase_url"], app.stack["supabase_publishable_key"], options)
+            client.postgrest.auth(reader.token)
+            return len(client.table("instagram_business_accounts").select("id").execute().data)
+
+    assert (count(user), count(stranger)) == (2, 0)
+
+
+def test_nobody_but_the_backend_reads_credentials_or_writes_anything(app: App, user: User) -> None:
+    app.exchange(user, app.log_in()).raise_for_status()
+    headers = {"apikey": app.stack["supabase_publishable_key"], "Authorization": f"Bearer {user.token}"}
+    rest = f"{app.stack['supabase_url']}/rest/v1"
+
+    refused = [
+        app.read(user, "instagram_credentials?select=*"),
+        app.http.get(f"{rest}/instagram_credentials", headers={"apikey": headers["apikey"]}),
+        app.http.get(f"{rest}/instagram_business_accounts", headers={"apikey": headers["apikey"]}),
+        app.http.patch(f"{rest}/instagram_business_accounts?status=eq.active", headers=headers, json={"name": "x"}),
+        app.http.delete(f"{rest}/instagram_business_accounts?status=eq.active", headers=headers),
+        app.http.post(f"{rest}/rpc/store_connection", headers=headers, json={"payload": {"accounts": []}}),
+        app.http.post(f"{rest}/rpc/reload_schema_cache", headers=headers, json={}),
+    ]
+
+    assert [answer.json()["code"] for answer in refused] == ["42501"] * len(refused)
+
+
+def test_connecting_again_updates_the_rows(app: App, user: User) -> None:
+    first = app.exchange(user, app.log_in()).json()["data"]["accounts"]
+
+    second = app.exchange(user, app.log_in()).json()["data"]["accounts"]
+
+    assert [account["id"] for account in second] == [account["id"] for account in first]
+    assert len(app.read(user, "instagram_business_accounts?select=id").json()) == 2
+
+
+def test_two_users_with_one_instagram_account_have_rows_of_their_own(app: App, user: User) -> None:
+    colleague = app.sign_up()
+
+    first = app.exchange(user, app.log_in("Ana Souza")).json()["data"]["accounts"]
+    second = app.exchange(colleague, app.log_in("فاطمة Teammate")).json()["data"]["accounts"]
+
+    assert first[0]["instagramBusinessId"] == second[0]["instagramBusinessId"]
+    assert first[0]["id"] != second[0]["id"]
+
+
+def stored_ciphertexts(app: App, user: User) -> dict[str, tuple[str, str]]:
+    with psycopg.connect(app.stack["database_url"]) as database:
+        rows = database.execute(
+            """
+            select account.instagram_business_id, access_token_ciphertext, user_token_ciphertext
+            from instagram_credentials
+            join instagram_business_accounts as account on account.id = business_account_id
+            where account.user_id = %s
+            """,
+            [user.id],
+        ).fetchall()
+    return {row[0]: (row[1], row[2]) for row in rows}
+
+
+@pytest.fixture
+def vault(app: App, aws: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> TokenVault:
+    for name in ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
+        monkeypatch.setenv(name, aws["environment"][name])
+    stacks = aws["client"]("cloudformation").describe_stacks(StackName=app.stack["stack_name"])["Stacks"]
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in stacks[0]["Outputs"]}
+    return TokenVault(outputs["TokenKeyArn"])
+
+
+def test_a_stored_token_works_at_meta_and_decrypts_for_its_own_row_only(
+    app: App, user: User, vault: TokenVault
+) -> None:
+    app.exchange(user, app.log_in()).raise_for_status()
+    colleague = app.sign_up()
+    app.exchange(colleague, app.log_in()).raise_for_status()
+    ciphertext, _ = stored_ciphertexts(app, user)["17841400000000001"]
+    own = TokenBinding(user.id, Provider.FACEBOOK, "17841400000000001")
+
+    token = vault.decrypt(ciphertext, own)
+    page = app.http.get(
+        f"{app.stack['meta_url']}/graph.facebook.com/v25.0/me", params={"access_token": token, "fields": "id"}
+    )
+
+    assert page.json()["id"] == "104857600000001"
+    for moved_to in (
+        TokenBinding(user.id, Provider.FACEBOOK, "17841400000000002"),
+        TokenBinding(colleague.id, Provider.FACEBOOK, "17841400000000001"),
+    ):
+        with pytest.raises(TokenEncryptionError):
+            vault.decrypt(ciphertext, moved_to)
+
+
+def test_at_most_four_calls_to_meta_follow_one_another(app: App, user: User, fault: Fault) -> None:
+    # Slow enough that calls which could overlap do.
+    fault(path="*", times=None, latency_ms=300)
+    pages = [str(104857610000000 + number) for number in range(1, 101)]
+
+    answer = app.exchange(user, app.log_in("Dmitri Agency", pages=pages))
+
+    calls = app.meta("GET", "/calls")
+    assert len(answer.json()["data"]["accounts"]) == 90
+    assert len(calls) == 95
+    assert longest_chain(calls) == 4
+
+
+def longest_chain(calls: list[dict[str, Any]]) -> int:
+    """How many calls ran strictly after one another at the longest."""
+    chain: dict[int, int] = {}
+    for call in sorted(calls, key=lambda call: call["started"]):
+        before = [chain[other["sequence"]] for other in calls if other["ended"] <= call["started"]]
+        chain[call["sequence"]] = 1 + max(before, default=0)
+    return max(chain.values())
+
+
+@pytest.mark.parametrize("operation", ["extend_token", "list_accounts", "permissions", "debug_token", "subscribe_page"])
+def test_one_500_from_meta_costs_no_connection(app: App, user: User, fault: Fault, operation: str) -> None:
+    fault(operation=operation, times=1, error="server_error")
+
+    answer = app.exchange(user, app.log_in())
+
+    assert answer.status_code == 200
+    assert len(answer.json()["data"]["accounts"]) == 2
+
+
+def test_a_code_whose_exchange_was_not_answered_is_sent_to_meta_once(app: App, user: User, fault: Fault) -> None:
+    fault(operation="exchange_code", times=1, apply_then_disconnect=True)
+
+    answer = app.exchange(user, app.log_in())
+
+    assert (answer.status_code, answer.json()["code"]) == (502, "OAUTH_OUTCOME_UNKNOWN")
+    assert len(app.meta("GET", "/calls?operation=exchange_code")) == 1
+
+
+@pytest.mark.parametrize(
+    ("person", "wanted", "status", "code", "actor"),
+    [
+        ("Chloé Dubois", {}, 422, "NO_FACEBOOK_PAGE", "user"),
+        ("Ben Carter", {}, 422, "NO_INSTAGRAM_ACCOUNT", "page_admin"),
+        ("Ana Souza", {"declined_scopes": ["instagram_basic"]}, 403, "SCOPES_DECLINED", "user"),
+    ],
+)
+def test_no_account_is_told_apart_and_stores_nothing(
+    app: App, user: User, person: str, wanted: dict[str, Any], status: int, code: str, actor: str
+) -> None:
+    answer = app.exchange(user, app.log_in(person, **wanted))
+
+    body = answer.json()
+    assert (answer.status_code, body["code"], body["actor"]) == (status, code, actor)
+    assert body["hint"]
+    assert app.read(user, "instagram_business_accounts?select=id").json() == []
+
+
+def test_a_failed_subscription_is_recorded_in_the_row(app: App, user: User) -> None:
+    answer = app.exchange(user, app.log_in(declined_scopes=["pages_manage_metadata"]))
+
+    columns = "webhook_subscribed_at,webhook_subscription_error"
+    rows = app.read(user, f"instagram_business_accounts?select={columns}").json()
+    assert answer.status_code == 200
+    assert rows == [{"webhook_subscribed_at": None, "webhook_subscription_error": "PERMISSION_MISSING"}] * 2
+
+
+def test_a_code_expires(app: App, user: User) -> None:
+    code = app.log_in()
+    app.meta("POST", "/clock", {"advance_seconds": 601})
+
+    assert app.exchange(user, code).json()["code"] == "OAUTH_CODE_EXPIRED"
+
+
+def test_a_code_is_used_once(app: App, user: User) -> None:
+    code = app.log_in()
+    app.exchange(user, code).raise_for_status()
+
+    assert app.exchange(user, code).json()["code"] == "OAUTH_CODE_USED"
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        None,
+        "Bearer rubbish",
+        # {"alg":"none","typ":"JWT"}.{"sub":"7b0f…","role":"authenticated","aud":"authenticated","exp":4102444800}.
+        "Bearer eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.eyJzdWIiOiI3YjBmMWM1ZS0wMDAwLTQwMDAtODAwMC0wMDAwMDAwMDAwMDEiLCJyb2x"
+        "lIjoiYXV0aGVudGljYXRlZCIsImF1ZCI6ImF1dGhlbnRpY2F0ZWQiLCJleHAiOjQxMDI0NDQ4MDB9.",
+        "Bearer the publishable key",
+        "Bearer the secret key",
+    ],
+)
+def test_strangers_are_refused(app: App, authorization: str | None) -> None:
+    keys = {"publishable": app.stack["supabase_publishable_key"], "secret": app.stack["supabase_secret_key"]}
+    for name, key in keys.items():
+        authorization = authorization and authorization.replace(f"the {name} key", key)
+
+    answer = app.http.post(
+        app.exchange_url,
+        headers={"Authorization": authorization} if authorization else {},
+        json={"code": "c", "redirectUri": app.redirect_uri},
+    )
+
+    assert (answer.status_code, answer.json()["code"]) == (401, "UNAUTHENTICATED")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{",
+        "[]",
+        '{"code": 5, "redirectUri": "x"}',
+        json.dumps({"code": "c" * 300_000, "redirectUri": "http://127.0.0.1/callback"}),
+        json.dumps({"code": "c", "redirectUri": "https://evil.example.com/callback"}),
+    ],
+)
+def test_a_bad_body_gets_the_error_shape_and_reaches_nobody(app: App, user: User, content: str) -> None:
+    answer = app.http.post(
+        app.exchange_url,
+        headers={"Authorization": f"Bearer {user.token}", "Content-Type": "application/json"},
+        content=content,
+    )
+
+    assert answer.status_code == 400
+    expected = {"success", "error", "details", "code", "actor", "recoverable", "hint", "requestId"}
+    assert expected <= set(answer.json())
+    assert app.meta("GET", "/calls") == []
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_a_preflight_answers_allowed_origins_only(app: App, allowed: bool) -> None:
+    origin = app.stack["web_url"] if allowed else "https://evil.example.com"
+
+    answer = app.http.options(
+        app.exchange_url,
+        headers={
+            "Origin": origin,
+            "Access-Control-Request-Method": "POST",
+            "Access-Control-Request-Headers": "authorization,content-type",
+        },
+    )
+
+    assert answer.status_code in (200, 204)
+    assert answer.headers.get("Access-Control-Allow-Origin") == (origin if allowed else None)
+
+
+def test_a_revoked_grant_is_named_as_the_operators_to_mend(app: App, user: User) -> None:
+    with psycopg.connect(app.stack["database_url"], autocommit=True) as database:
+        database.execute("revoke execute on function store_connection(jsonb) from service_role")
+        try:
+            answer = app.exchange(user, app.log_in())
+            health = until_health(app, 500)
+        finally:
+            database.execute("grant execute on function store_connection(jsonb) to service_role")
+
+    body = answer.json()
+    assert (answer.status_code, body["code"], body["reason"]) == (500, "STORAGE_FAILED", "PERMISSION_DENIED")
+    assert body["actor"] == "operator"
+    assert health["reason"] == "PERMISSION_DENIED"
+    until_health(app, 200)
+
+
+def until_health(app: App, status: int) -> dict[str, Any]:
+    """The answer of the health route once it has this status; it may repeat its last one for some seconds."""
+    for _ in range(40):
+        answer = app.http.get(f"{app.stack['api_url']}/api/health")
+        if answer.status_code == status:
+            body: dict[str, Any] = answer.json()
+            return body
+        time.sleep(0.25)
+    raise AssertionError(f"health did not become {status}: {answer.text}")
+
+
+def test_health_is_public_and_says_that_storage_works(app: App) -> None:
+    answer = app.http.get(f"{app.stack['api_url']}/api/health")
+
+    assert (answer.status_code, answer.json()["data"]["storage"]) == (200, "ok")

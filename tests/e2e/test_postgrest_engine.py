@@ -1,0 +1,55 @@
+"""The same connection with the real PostgREST behind the Data API."""
+
+from collections.abc import Iterator
+
+import httpx
+import psycopg
+import pytest
+
+from local.stack import up
+from tests.conftest import TEST_HOME
+from tests.e2e.conftest import App
+from tests.e2e.test_deploy_gate import invoke_gate
+
+
+@pytest.fixture(scope="module")
+def on_postgrest(stack: dict[str, str], stack_environment: dict[str, str]) -> Iterator[dict[str, str]]:
+    yield up(TEST_HOME, {**stack_environment, "DATA_API": "postgrest"})
+    up(TEST_HOME, stack_environment)
+
+
+@pytest.fixture
+def app(on_postgrest: dict[str, str]) -> Iterator[App]:
+    with httpx.Client(timeout=60, trust_env=False) as http:
+        app = App(on_postgrest, http)
+        app.meta("POST", "/reset")
+        yield app
+
+
+def test_accounts_are_stored_and_read_by_their_owner_only(app: App) -> None:
+    user, stranger = app.sign_up(), app.sign_up()
+
+    answer = app.exchange(user, app.log_in())
+
+    query = "instagram_business_accounts?select=instagram_business_id&order=instagram_business_id"
+    assert answer.status_code == 200
+    assert [row["instagram_business_id"] for row in app.read(user, query).json()] == [
+        "17841400000000001",
+        "17841400000000002",
+    ]
+    assert app.read(stranger, query).json() == []
+    assert app.read(user, "instagram_credentials?select=*").json()["code"] == "42501"
+
+
+def test_the_deploy_gate_names_what_postgrest_does_not_know(app: App, aws: dict[str, object]) -> None:
+    with psycopg.connect(app.stack["database_url"], autocommit=True) as database:
+        database.execute("alter table api_usage rename to api_usage_gone")
+        try:
+            closed = invoke_gate(aws, "Update")
+        finally:
+            database.execute("alter table api_usage_gone rename to api_usage")
+
+    opened = invoke_gate(aws, "Update")
+
+    assert (closed["Status"], opened["Status"]) == ("FAILED", "SUCCESS")
+    assert "api_usage: SCHEMA_CACHE_STALE" in closed["Reason"]

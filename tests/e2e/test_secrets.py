@@ -1,0 +1,50 @@
+"""After connections of every kind, no log of any process holds a token, a code or a secret."""
+
+import json
+from typing import Any
+
+from tests.e2e.conftest import App, Fault, User
+
+
+def test_no_log_holds_a_token_a_code_or_a_secret(app: App, user: User, fault: Fault, aws: dict[str, Any]) -> None:
+    codes = [app.log_in(), app.log_in(), app.log_in("Ben Carter"), app.log_in()]
+    answers = [app.exchange(user, codes[0]), app.exchange(user, codes[0]), app.exchange(user, codes[2])]
+    fault(operation="exchange_code", times=1, error="server_error")
+    answers.append(app.exchange(user, codes[1]))
+    fault(operation="list_accounts", times=None, error="expired_token")
+    answers.append(app.exchange(user, codes[3]))
+    assert [answer.status_code for answer in answers] == [200, 400, 422, 502, 409]
+
+    secret_names = ("supabase_secret_key", "facebook_app_secret", "instagram_app_secret", "webhook_verify_token")
+    secrets = {*codes, user.token, *(app.stack[name] for name in secret_names)}
+    lines = _function_logs(aws)
+    everything = "\n".join([*lines, *(answer.text for answer in answers)])
+
+    # The search can find something: the request ids of these very answers are there.
+    assert all(answer.json()["requestId"] in everything for answer in answers)
+    assert any("list_accounts" in line for line in lines)
+    assert [secret[:6] for secret in secrets if secret in everything] == []
+    assert "access_token=" not in everything
+    assert '"EAA' not in everything
+
+
+def test_one_correlation_id_leads_from_the_request_to_the_stored_row(app: App, user: User, aws: dict[str, Any]) -> None:
+    body = app.exchange(user, app.log_in()).json()
+
+    lines = [json.loads(line) for line in _function_logs(aws) if line.startswith("{")]
+    of_this_request = [line for line in lines if line.get("correlation_id") == body["requestId"]]
+    rows = app.read(user, "instagram_business_accounts?select=last_request_id").json()
+
+    assert "Stored a connection" in [line["message"] for line in of_this_request]
+    assert {"exchange_code", "subscribe_page"} <= {line.get("meta_operation") for line in of_this_request}
+    assert rows == [{"last_request_id": body["requestId"]}] * 2
+
+
+def _function_logs(aws: dict[str, Any]) -> list[str]:
+    logs = aws["client"]("logs")
+    groups = [group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]]
+    lines: list[str] = []
+    for group in groups:
+        for page in logs.get_paginator("filter_log_events").paginate(logGroupName=group):
+            lines += [event["message"] for event in page["events"]]
+    return lines

@@ -1,0 +1,96 @@
+"""The migrations and the schema contract say the same, and nobody can read or write what is not theirs."""
+
+import psycopg
+import pytest
+
+from instagram_connect.schema_contract import FUNCTIONS, RELATIONS
+from tests.integration.conftest import Database
+
+READABLE_BY_OWNERS = set(RELATIONS) - {"instagram_credentials", "data_deletion_requests"}
+WITH_BUSINESS_ACCOUNT = set(RELATIONS) - {"instagram_business_accounts", "data_deletion_requests"}
+
+
+def test_the_contract_lists_exactly_the_relations_and_columns_that_the_migrations_make(database: Database) -> None:
+    rows = database.execute(
+        "select table_name, array_agg(column_name::text) as columns from information_schema.columns "
+        "where table_schema = 'public' group by table_name"
+    ).fetchall()
+
+    assert {row["table_name"]: set(row["columns"]) for row in rows} == {
+        relation: set(columns) for relation, columns in RELATIONS.items()
+    }
+
+
+def test_the_contract_lists_exactly_the_functions_and_arguments_that_the_migrations_make(database: Database) -> None:
+    rows = database.execute(
+        "select proname, coalesce(proargnames, '{}') as arguments from pg_proc "
+        "where pronamespace = 'public'::regnamespace"
+    ).fetchall()
+
+    assert {row["proname"]: tuple(row["arguments"]) for row in rows} == FUNCTIONS
+
+
+@pytest.mark.parametrize("function", [name for name, arguments in FUNCTIONS.items() if arguments])
+def test_a_function_asked_with_null_checks_the_grant_and_does_nothing(database: Database, function: str) -> None:
+    database.execute("set local role service_role")
+    answer = database.execute(f"select {function}(null) as answer").fetchone()
+    database.execute("set local role authenticated")
+
+    assert answer == {"answer": None}
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        database.execute(f"select {function}(null)")
+
+
+@pytest.mark.parametrize("relation", RELATIONS)
+def test_row_level_security_is_on_and_only_owners_and_the_backend_get_in(database: Database, relation: str) -> None:
+    row = database.execute(
+        """
+        select
+          relrowsecurity as protected,
+          obj_description(oid) is not null as described,
+          (select array_agg(p) from unnest(array['select','insert','update','delete']) p
+            where has_table_privilege('anon', oid, p)) as anon,
+          (select array_agg(p) from unnest(array['select','insert','update','delete']) p
+            where has_table_privilege('authenticated', oid, p)) as authenticated,
+          (select array_agg(p) from unnest(array['select','insert','update','delete']) p
+            where has_table_privilege('service_role', oid, p)) as service_role
+        from pg_class where oid = to_regclass('public.' || %s)
+        """,
+        [relation],
+    ).fetchone()
+
+    assert row == {
+        "protected": True,
+        "described": True,
+        "anon": None,
+        "authenticated": ["select"] if relation in READABLE_BY_OWNERS else None,
+        "service_role": ["select", "insert", "update", "delete"],
+    }
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_only_the_backend_may_call_a_function(database: Database, function: str) -> None:
+    row = database.execute(
+        """
+        select
+          has_function_privilege('anon', oid, 'execute') as anon,
+          has_function_privilege('authenticated', oid, 'execute') as authenticated,
+          has_function_privilege('service_role', oid, 'execute') as service_role,
+          obj_description(oid) is not null as described
+        from pg_proc where proname = %s and pronamespace = 'public'::regnamespace
+        """,
+        [function],
+    ).fetchone()
+
+    assert row == {"anon": False, "authenticated": False, "service_role": True, "described": True}
+
+
+@pytest.mark.parametrize("relation", sorted(WITH_BUSINESS_ACCOUNT))
+def test_what_belongs_to_an_account_goes_with_it(database: Database, relation: str) -> None:
+    row = database.execute(
+        "select confdeltype from pg_constraint where contype = 'f' and conrelid = to_regclass('public.' || %s) "
+        "and confrelid = 'public.instagram_business_accounts'::regclass",
+        [relation],
+    ).fetchone()
+
+    assert row == {"confdeltype": b"c"} or row == {"confdeltype": "c"}

@@ -1,0 +1,44 @@
+"""The installer's stamps: nothing is made twice, and nothing half made is taken for whole."""
+
+from pathlib import Path
+
+import pytest
+
+from local.errors import LocalSystemError
+from local.install import Part
+
+
+@pytest.fixture
+def requirements(tmp_path: Path) -> Path:
+    path = tmp_path / "requirements.txt"
+    path.write_text("one==1")
+    return path
+
+
+def test_a_part_is_made_once_until_its_inputs_change(tmp_path: Path, requirements: Path) -> None:
+    made: list[str] = []
+    part = Part("Part", tmp_path, [requirements], lambda: made.append(requirements.read_text()))
+
+    part.ensure()
+    part.ensure()
+    requirements.write_text("one==2")
+    part.ensure()
+
+    assert made == ["one==1", "one==2"]
+
+
+def test_a_part_that_failed_is_made_again(tmp_path: Path, requirements: Path) -> None:
+    attempts: list[int] = []
+
+    def fail_first() -> None:
+        attempts.append(1)
+        if len(attempts) == 1:
+            raise LocalSystemError("the registry hiccuped")
+
+    part = Part("Part", tmp_path, [requirements], fail_first)
+    with pytest.raises(LocalSystemError):
+        part.ensure()
+
+    part.ensure()
+
+    assert len(attempts) == 2

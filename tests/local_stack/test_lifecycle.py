@@ -1,0 +1,188 @@
+"""`make up` and `make down` with real processes: idempotent, self-repairing, and gone without a trace."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+
+from local import stack
+from local.errors import LocalSystemError
+from local.ports import free_base, is_free
+from local.settings import HOST, ROOT
+from tests.local_stack.conftest import LocalSystem
+from tests.local_stack.polling import eventually
+
+SERVICES = ("postgres", "aws", "meta", "web", "supabase")
+# Quick to start, and enough where it does not matter which service it is.
+ONE_SERVICE = ("web",)
+
+
+def test_a_second_up_changes_nothing(system: LocalSystem) -> None:
+    first = system.up()
+    pids = system.pids()
+
+    second = system.up()
+
+    assert system.pids() == pids
+    assert second == first
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_up_repairs_what_was_killed_and_leaves_the_rest(system: LocalSystem, service: str) -> None:
+    system.up()
+    before = system.pids()
+    os.kill(before[service], signal.SIGKILL)
+
+    system.up()
+
+    after = system.pids()
+    assert after.pop(service) != before.pop(service)
+    assert after == before
+
+
+def test_everything_listens_on_loopback_only(system: LocalSystem) -> None:
+    system.up()
+    ours = {
+        process.pid
+        for record in system.processes.records().values()
+        for process in [psutil.Process(record.pid), *psutil.Process(record.pid).children(recursive=True)]
+    }
+
+    listening = {
+        tuple(connection.laddr)
+        for connection in psutil.net_connections("inet")
+        if connection.pid in ours and connection.status == psutil.CONN_LISTEN
+    }
+
+    assert listening == {(HOST, system.port_base + offset) for offset in range(5)}
+
+
+def test_another_app_secret_reaches_the_services_and_leaves_with_its_variable(system: LocalSystem) -> None:
+    usual = system.up()
+    pids = system.pids()
+
+    changed = system.up(FACEBOOK_APP_SECRET="another-secret")
+    changed_pids = system.pids()
+    back = system.up()
+
+    assert changed["facebook_app_secret"] == "another-secret"
+    assert changed_pids["meta"] != pids["meta"]
+    assert changed_pids["postgres"] == pids["postgres"]
+    assert back == usual
+
+
+def test_another_port_base_moves_the_system_and_keeps_the_database(system: LocalSystem) -> None:
+    before = system.up()
+    with psycopg.connect(before["database_url"]) as database:
+        database.execute("create table public.kept (word text)")
+        database.execute("insert into public.kept values ('still here')")
+    old_base = system.port_base
+
+    system.port_base = free_base()
+    after = system.up()
+
+    with psycopg.connect(after["database_url"]) as database:
+        assert database.execute("select word from public.kept").fetchall() == [("still here",)]
+    assert all(is_free(old_base + offset) for offset in range(5))
+
+
+def test_down_leaves_no_process_and_no_port(system: LocalSystem) -> None:
+    system.up()
+    pids = system.pids().values()
+
+    stack.down(system.home)
+
+    assert not any(_runs(pid) for pid in pids)
+    assert all(is_free(system.port_base + offset) for offset in range(7))
+    assert not (system.home / "stack.json").exists()
+    assert (system.home / "postgres" / "PG_VERSION").exists()
+
+
+def test_down_of_a_system_that_is_not_up_does_nothing(tmp_path: Path) -> None:
+    stack.down(tmp_path / "never")
+
+    assert not (tmp_path / "never").exists()
+
+
+def test_down_ends_what_a_killed_service_left_behind(tmp_path: Path) -> None:
+    marks = {"INSTAGRAM_CONNECT_HOME": str(tmp_path), "INSTAGRAM_CONNECT_SERVICE": "aws"}
+    with subprocess.Popen(["/bin/sleep", "600"], env=marks) as left_behind:
+        stack.down(tmp_path)
+
+        assert left_behind.wait(timeout=5) == -signal.SIGKILL
+
+
+def test_a_recorded_pid_that_went_to_somebody_else_is_left_alone(tmp_path: Path) -> None:
+    with subprocess.Popen(["/bin/sleep", "600"]) as somebody_else:
+        (tmp_path / "processes.json").write_text(
+            f'{{"web": {{"pid": {somebody_else.pid}, "started_at": 1.0, "fingerprint": ""}}}}'
+        )
+
+        stack.down(tmp_path)
+
+        assert somebody_else.poll() is None
+        somebody_else.kill()
+
+
+def test_a_taken_port_is_named_with_its_use_and_the_way_out(fresh_system: LocalSystem) -> None:
+    port = fresh_system.port_base
+    with socket.create_server((HOST, port)), pytest.raises(LocalSystemError) as refusal:
+        fresh_system.up(ONE_SERVICE)
+
+    assert f"port {port}, for the web page" in str(refusal.value)
+    assert f"pid {os.getpid()}" in str(refusal.value)
+    assert "LOCAL_PORT_BASE=" in str(refusal.value)
+
+
+def test_a_service_that_does_not_come_up_shows_its_last_words(fresh_system: LocalSystem) -> None:
+    data = fresh_system.home / "postgres"
+    data.mkdir()
+    (data / "PG_VERSION").write_text("9.1\n")
+
+    with pytest.raises(LocalSystemError) as failure:
+        fresh_system.up(("postgres",))
+
+    assert "Postgres ended" in str(failure.value)
+    assert "postgresql.conf" in str(failure.value)
+
+
+def test_nothing_outlives_a_parent_that_was_killed(fresh_system: LocalSystem) -> None:
+    program = (
+        "import time; from pathlib import Path; from local import stack\n"
+        f"with stack.running(Path({str(fresh_system.home)!r}), only={ONE_SERVICE!r}):\n"
+        "    print('ready', flush=True)\n"
+        "    time.sleep(600)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        assert any(b"ready" in line for line in parent.stdout)
+        pids = fresh_system.pids().values()
+        parent.kill()
+
+    assert pids
+    assert eventually(lambda: not any(_runs(pid) for pid in pids))
+    assert eventually(lambda: not (fresh_system.home / "stack.json").exists())
+
+
+def test_two_calls_at_once_wait_for_each_other(fresh_system: LocalSystem) -> None:
+    program = (
+        "import os; from pathlib import Path; from local import stack\n"
+        f"stack.up(Path({str(fresh_system.home)!r}), os.environ, only={ONE_SERVICE!r})\n"
+    )
+    command = [sys.executable, "-c", program]
+    calls = [subprocess.Popen(command, cwd=ROOT, env=fresh_system.environment({})) for _ in range(2)]
+
+    assert [call.wait(timeout=30) for call in calls] == [0, 0]
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
