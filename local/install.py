@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local.errors import LocalSystemError
+from local.lock import locked
 from local.progress import say, step
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -54,16 +55,22 @@ class Part:
             digest.update(path.read_bytes())
         return digest.hexdigest()
 
+    def is_current(self) -> bool:
+        """Whether the result is there, whole and up to date."""
+        return self._stamp_file.exists() and self._stamp_file.read_text() == self.stamp()
+
     def ensure(self) -> None:
-        """Make the result unless it is there, whole and up to date."""
-        stamp_file = self.target / ".installed"
-        stamp = self.stamp()
-        if stamp_file.exists() and stamp_file.read_text() == stamp:
+        """Make the result unless it is current."""
+        if self.is_current():
             return
-        stamp_file.unlink(missing_ok=True)
+        self._stamp_file.unlink(missing_ok=True)
         with step(self.title):
             self.make()
-        stamp_file.write_text(stamp)
+        self._stamp_file.write_text(self.stamp())
+
+    @property
+    def _stamp_file(self) -> Path:
+        return self.target / ".installed"
 
 
 def install() -> None:
@@ -74,8 +81,11 @@ def install() -> None:
             f"This needs Python {wanted} or newer; {sys.executable} is {sys.version.split()[0]}. "
             f"Name another one: make PYTHON=python{wanted}"
         )
-    for part in _parts():
-        part.ensure()
+    if all(part.is_current() for part in _parts()):
+        return
+    with locked(ROOT / ".local" / "install"):
+        for part in _parts():
+            part.ensure()
 
 
 def node() -> Path | None:

@@ -68,6 +68,28 @@ def down(home: Path, *, wipe: bool = False) -> None:
 
 
 @contextmanager
+def guarded(home: Path) -> Iterator[None]:
+    """Whatever is up in a home folder at the end of a with block, or of this process, is taken down.
+
+    Another process does it, which notices the end of this one by the end of a pipe: even after a kill -9 nothing
+    stays behind.
+    """
+    reading, writing = os.pipe()
+    watchdog = subprocess.Popen(
+        [sys.executable, "-m", "local.watchdog", "--home", str(home.resolve())],
+        cwd=ROOT,
+        stdin=reading,
+        start_new_session=True,
+    )
+    os.close(reading)
+    try:
+        yield
+    finally:
+        os.close(writing)
+        watchdog.wait()
+
+
+@contextmanager
 def running(
     home: Path,
     environment: Mapping[str, str] | None = None,
@@ -77,24 +99,12 @@ def running(
 ) -> Iterator[dict[str, str]]:
     """The system of a home folder, up for the length of a with block and down after it, whatever happens here.
 
-    Without an environment it is this process' own, with ports that are free. The one who stops it is another process,
-    which notices the end of this one by the end of a pipe: even after a kill -9 nothing stays behind.
+    Without an environment it is this process' own, with ports that are free.
     """
     if environment is None:
         environment = {**os.environ, "LOCAL_PORT_BASE": str(ports.free_base())}
-    reading, writing = os.pipe()
-    watchdog = subprocess.Popen(
-        [sys.executable, "-m", "local.watchdog", "--home", str(home)],
-        cwd=ROOT,
-        stdin=reading,
-        start_new_session=True,
-    )
-    os.close(reading)
-    try:
+    with guarded(home):
         yield up(home, environment, only=only, deploy=deploy)
-    finally:
-        os.close(writing)
-        watchdog.wait()
 
 
 def run(home: Path, environment: Mapping[str, str]) -> None:

@@ -34,10 +34,8 @@ def temporary_system() -> Iterator[LocalSystem]:
     # Not pytest's own folder: it is closed to the user that Postgres runs as.
     with tempfile.TemporaryDirectory(prefix="instagram-connect-") as folder:
         system = LocalSystem(Path(folder).resolve())
-        try:
+        with stack.guarded(system.home):
             yield system
-        finally:
-            stack.down(system.home, wipe=True)
 
 
 @pytest.fixture(scope="module")
