@@ -40,7 +40,7 @@ build: install ## Build the functions and the layer for AWS
 validate: install ## Check the template as CloudFormation and SAM would
 	@SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(BIN)/sam validate --lint --template-file template.yaml
 
-lock: install ## Pin the newest allowed versions of all packages, with their hashes
+lock: install ## Pin all packages with their hashes, after a change to an .in file
 	@cd requirements && for name in uv dev ministack node; do ../$(COMPILE) $$name.in -o $$name.txt || exit 1; done
 	@$(COMPILE) layers/shared/requirements.in -c requirements/dev.txt -o layers/shared/requirements.txt
 

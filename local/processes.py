@@ -118,14 +118,18 @@ class Processes:
     def stop(self, names: Collection[str]) -> None:
         """End services with everything that they started, all at the same time, and forget them."""
         records = self.records()
-        processes: dict[int, psutil.Process] = {}
+        processes: list[psutil.Process] = []
         for name in names:
             main = records[name].process() if name in records else None
             if main is not None:
-                processes.update({process.pid: process for process in _tree(main)})
-                # Postgres' fast shutdown is SIGINT; its SIGTERM waits until every client has left.
-                _signal(main, signal.SIGINT if name == "postgres" else signal.SIGTERM)
-        self._finish(list(processes.values()))
+                tree = _tree(main)
+                processes += tree
+                if name == "postgres":
+                    _signal(main, signal.SIGINT)  # the fast shutdown; SIGTERM waits until every client has left
+                else:
+                    for process in tree:
+                        _signal(process, signal.SIGTERM)
+        self._finish(processes)
         self.sweep(names)
         self._save({name: record for name, record in records.items() if name not in names})
 

@@ -171,9 +171,8 @@ def _wait(processes: Processes, service: Service) -> None:
 
 
 def _migrate(settings: Settings) -> None:
-    missing = database.missing_migrations(settings)
-    if missing:
-        with step(f"Applying {len(missing)} migrations"):
+    if database.missing_migrations(settings):
+        with step("Applying the migrations"):
             database.migrate(settings)
 
 
@@ -186,6 +185,7 @@ def _deploy(settings: Settings, processes: Processes) -> str:
     if api_url is not None:
         return api_url
     (settings.home / "stack.json").unlink(missing_ok=True)
+    processes.sweep(["sam"])  # of a call that was killed
     if not deployment.is_built():
         with step("Building the functions (sam build)"):
             deployment.build()
