@@ -43,8 +43,9 @@ class ConnectionRepository:
         try:
             try:
                 return call.execute().data
-            except httpx.TransportError:
-                # Most often a connection that was closed while the function slept. Every RPC is safe to repeat.
+            except (httpx.NetworkError, httpx.RemoteProtocolError):
+                # Most often a connection that was closed while the function slept: known at once, so there is time
+                # for another attempt, which there is not after a time-out. Every RPC is safe to repeat.
                 return call.execute().data
         except (APIError, httpx.TransportError) as error:
             raise storage_error(error, function) from None

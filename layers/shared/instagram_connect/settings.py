@@ -16,8 +16,8 @@ from botocore.config import Config
 
 from .errors import ConfigurationError
 
-# AWS answers within milliseconds or not at all; three short attempts fit any function's time.
-AWS_CLIENT_CONFIG = Config(connect_timeout=1.5, read_timeout=2, retries={"total_max_attempts": 3, "mode": "standard"})
+# AWS answers within milliseconds or not at all; two short attempts (5 s at worst) fit any function's time.
+AWS_CLIENT_CONFIG = Config(connect_timeout=1, read_timeout=1.5, retries={"total_max_attempts": 2, "mode": "standard"})
 
 
 def required(name: str) -> str:
