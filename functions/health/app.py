@@ -70,7 +70,7 @@ def _api() -> APIGatewayRestResolver:
     return build_api(settings.required_list("ALLOWED_ORIGINS"), StorageCheck(repository))
 
 
-@logger.inject_lambda_context(correlation_id_path="requestContext.requestId", clear_state=True)
+@logger.inject_lambda_context(log_event=False, correlation_id_path="requestContext.requestId", clear_state=True)
 @metrics.log_metrics(raise_on_empty_metrics=False)
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Entry point of the Lambda: an API Gateway proxy event in, its answer out."""

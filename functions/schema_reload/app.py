@@ -7,7 +7,7 @@ types" and "Custom resource response objects".
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -29,8 +29,9 @@ from instagram_connect.storage_health import RELOAD_COMMAND, unknown_to_the_data
 PHYSICAL_RESOURCE_ID = "schema-contract"
 # CloudFormation refuses a response of more than 4096 bytes.
 MAX_REASON_CHARACTERS = 2000
-# The answer must leave before Lambda ends the function, or CloudFormation waits for its own time-out.
-RESERVED_FOR_ANSWER_S = 20.0
+# The answer must leave before Lambda ends the function, or CloudFormation waits for its own time-out: 15 s for a last
+# round of reload and probes that hang, 13 s for two attempts to answer.
+RESERVED_FOR_ANSWER_S = 28.0
 PROBE_INTERVAL_S = 1.0
 
 
@@ -39,8 +40,7 @@ class Dependencies:
     """What the gate needs of the outside world."""
 
     reload_schema_cache: Callable[[], None]
-    unknown_names: Callable[[], Iterator[str]]
-    is_rolling_back: Callable[[str], bool]
+    unknown_names: Callable[[], list[str]]
     sleep: Callable[[float], None] = time.sleep
 
 
@@ -52,16 +52,20 @@ def dependencies() -> Dependencies:
     return Dependencies(
         reload_schema_cache=ConnectionRepository(client).reload_schema_cache,
         unknown_names=lambda: unknown_to_the_data_api(client),
-        is_rolling_back=_is_rolling_back,
     )
 
 
-def verdict(event: dict[str, Any], deps: Callable[[], Dependencies], deadline: Deadline) -> str | None:
+def verdict(
+    event: dict[str, Any],
+    deps: Callable[[], Dependencies],
+    is_rolling_back: Callable[[str], bool],
+    deadline: Deadline,
+) -> str | None:
     """None when the stack may go on; otherwise the reason why not. Raises ConfigurationError."""
     if event["RequestType"] == "Delete":  # nothing was made, so there is nothing to delete
         return None
-    if deps().is_rolling_back(event["StackId"]):
-        # The former code is coming back whatever the schema; refusing would leave the stack stuck half-way.
+    if is_rolling_back(event["StackId"]):
+        # The former code is coming back whatever the schema or the secrets; refusing would leave the stack stuck.
         logger.warning("Not holding up a rollback")
         return None
     unknown = _unknown_after_reload(deps(), deadline)
@@ -79,7 +83,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     reason: str | None = "The schema check ended unexpectedly; see the log of SchemaReloadFunction."
     try:
         remaining_s = context.get_remaining_time_in_millis() / 1000
-        reason = verdict(event, dependencies, Deadline(remaining_s - RESERVED_FOR_ANSWER_S))
+        reason = verdict(event, dependencies, is_rolling_back, Deadline(remaining_s - RESERVED_FOR_ANSWER_S))
     except InstagramConnectError as error:
         logger.error("Schema check failed", extra={"code": error.code, **error.log_context})
         reason = f"{error.code}: {error.message} {error.hint}"
@@ -99,7 +103,7 @@ def _unknown_after_reload(deps: Dependencies, deadline: Deadline) -> list[str]:
         except StorageError as error:  # the reload function itself may be what is unknown
             logger.warning("Could not ask for a reload", extra={"reason": error.reason, **error.log_context})
         deps.sleep(PROBE_INTERVAL_S)
-        unknown = list(deps.unknown_names())
+        unknown = deps.unknown_names()
         if not unknown or deadline.remaining_s() <= 0:
             return unknown
 
@@ -121,7 +125,7 @@ def _send(response_url: str | None, answer: dict[str, Any]) -> None:
     body = json.dumps(answer).encode()
     retrying = Retrying(
         retry=retry_if_exception_type((httpx.HTTPError, _RefusedAnswerError)),
-        stop=stop_after_attempt(3),
+        stop=stop_after_attempt(2),
         wait=wait_fixed(1),
         reraise=True,
     )
@@ -134,7 +138,7 @@ def _send(response_url: str | None, answer: dict[str, Any]) -> None:
 
 def _put(response_url: str, body: bytes) -> None:
     # The URL is signed for an empty content type.
-    response = httpx.put(response_url, content=body, headers={"Content-Type": ""}, timeout=4.0)
+    response = httpx.put(response_url, content=body, headers={"Content-Type": ""}, timeout=2.0)
     if not response.is_success:
         raise _RefusedAnswerError
 
@@ -143,7 +147,8 @@ class _RefusedAnswerError(Exception):
     """The presigned URL answered with an error."""
 
 
-def _is_rolling_back(stack_id: str) -> bool:
+def is_rolling_back(stack_id: str) -> bool:
+    """Whether CloudFormation is taking this stack back to what it was; False when it does not say."""
     client = boto3.client("cloudformation", config=settings.AWS_CLIENT_CONFIG)
     try:
         stacks = client.describe_stacks(StackName=stack_id)["Stacks"]

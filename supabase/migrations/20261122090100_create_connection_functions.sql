@@ -88,11 +88,23 @@ begin
     on conflict (business_account_id) do update set
       provider = excluded.provider,
       access_token_ciphertext = excluded.access_token_ciphertext,
-      user_token_ciphertext = excluded.user_token_ciphertext,
-      scopes = excluded.scopes,
+      -- What Meta did not tell this time stays as it was; what belongs to another product does not.
+      user_token_ciphertext = case
+        when excluded.provider = stored.provider
+          then coalesce(excluded.user_token_ciphertext, stored.user_token_ciphertext)
+        else excluded.user_token_ciphertext
+      end,
+      scopes = case
+        when excluded.provider = stored.provider and excluded.scopes = '{}' then stored.scopes
+        else excluded.scopes
+      end,
+      data_access_expires_at = case
+        when excluded.provider = stored.provider
+          then coalesce(excluded.data_access_expires_at, stored.data_access_expires_at)
+        else excluded.data_access_expires_at
+      end,
       issued_at = excluded.issued_at,
-      expires_at = excluded.expires_at,
-      data_access_expires_at = excluded.data_access_expires_at,
+      expires_at = excluded.expires_at,  -- of the new token: null says that it does not end
       status = 'active',
       failure_code = null,
       failure_subcode = null,

@@ -12,14 +12,20 @@ from datetime import datetime
 from aws_lambda_powertools.metrics import MetricUnit
 
 from .deadline import Deadline
-from .errors import MetaError
+from .errors import LateStartError, MetaError, TokenEncryptionError
 from .meta.facebook_login import FacebookLogin
 from .models import AccountToStore, ConnectionToStore, DiscoveredAccount, Login, StoredAccount
 from .observability import logger, metrics
 from .repository import ConnectionRepository
 from .token_vault import TokenBinding, TokenVault
 
-MAX_THREADS = 100
+# Without this much time for Meta a login could not be finished, and its code would be spent for nothing.
+LEAST_TIME_FOR_META_S = 5.0
+# 4 s for KMS and 8 s for an attempt to store.
+RESERVED_FOR_STORING_S = 12.0
+SUBSCRIBING_S = 6.0
+SUBSCRIBING_THREADS = 100
+ENCRYPTING_THREADS = 16
 
 
 @dataclass(frozen=True)
@@ -36,16 +42,18 @@ class ConnectionFlow:
     ) -> tuple[StoredAccount, ...]:
         """Spends the code and stores every account that the login may act for, at least one.
 
-        `deadline` is for Meta; storing comes after it. Raises LoginError, NoAccountError, MetaError,
-        TokenEncryptionError, StorageError. Nothing is stored unless all accounts are.
+        Raises LateStartError while the code is unspent; LoginError, NoAccountError, MetaError, TokenEncryptionError,
+        StorageError. Nothing is stored unless all accounts are.
         """
-        short_lived = self.product.exchange_code(code, redirect_uri, deadline)
-        token = self.product.extend(short_lived, deadline)
-        login, accounts = self.product.discover(token, deadline)
-        prepared = self._prepare(accounts, login, user_id, deadline)
-        stored = self.repository.store_connection(
-            ConnectionToStore(user_id=user_id, login=login, accounts=prepared, request_id=request_id)
-        )
+        for_meta = deadline.earlier(RESERVED_FOR_STORING_S)
+        if for_meta.remaining_s() < LEAST_TIME_FOR_META_S:
+            raise LateStartError
+        short_lived = self.product.exchange_code(code, redirect_uri, for_meta)
+        token = self.product.extend(short_lived, for_meta)
+        login, accounts = self.product.discover(token, for_meta)
+        prepared = self._prepare(accounts, login, user_id, for_meta)
+        connection = ConnectionToStore(user_id=user_id, login=login, accounts=prepared, request_id=request_id)
+        stored = self.repository.store_connection(connection, deadline)
         logger.info("Stored a connection", user_id=user_id, accounts=len(stored))
         metrics.add_metric("AccountsConnected", MetricUnit.Count, len(stored))
         return stored
@@ -53,13 +61,22 @@ class ConnectionFlow:
     def _prepare(
         self, accounts: Iterable[DiscoveredAccount], login: Login, user_id: str, deadline: Deadline
     ) -> tuple[AccountToStore, ...]:
-        with ThreadPoolExecutor(MAX_THREADS) as threads:
-            subscriptions = [threads.submit(self._subscribe, account, deadline) for account in accounts]
-            ciphertexts = [threads.submit(self._encrypt, account, login, user_id) for account in accounts]
-            return tuple(
-                AccountToStore(account, *ciphertext.result(), *subscription.result())
-                for account, ciphertext, subscription in zip(accounts, ciphertexts, subscriptions, strict=True)
-            )
+        with (
+            ThreadPoolExecutor(ENCRYPTING_THREADS) as encrypting,
+            ThreadPoolExecutor(SUBSCRIBING_THREADS) as subscribing,
+        ):
+            until = deadline.within(SUBSCRIBING_S)
+            ciphertexts = [encrypting.submit(self._encrypt, account, login, user_id) for account in accounts]
+            subscriptions = [subscribing.submit(self._subscribe, account, until) for account in accounts]
+            try:
+                return tuple(
+                    AccountToStore(account, *ciphertext.result(), *subscription.result())
+                    for account, ciphertext, subscription in zip(accounts, ciphertexts, subscriptions, strict=True)
+                )
+            except TokenEncryptionError:
+                # The others would wait for the same KMS, one after the other, until the function ends.
+                encrypting.shutdown(cancel_futures=True)
+                raise
 
     def _subscribe(self, account: DiscoveredAccount, deadline: Deadline) -> tuple[datetime | None, str | None]:
         # Webhooks can be subscribed later; the login cannot be repeated without its user. So this never fails it.

@@ -7,7 +7,7 @@ needed here and would double the time to start.
 import httpx
 from postgrest import SyncPostgrestClient
 
-# With connecting and sending, 7 s at worst for one attempt: what a function keeps for storing must hold it.
+# With connecting and sending, 7 s at worst for one attempt.
 TIMEOUT = httpx.Timeout(connect=1.5, write=1.5, read=4.0, pool=0.5)
 # A frozen Lambda keeps sockets that the other side has long closed; an idle one is better opened anew.
 KEEPALIVE_EXPIRY_S = 10.0

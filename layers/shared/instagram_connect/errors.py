@@ -4,7 +4,8 @@ InstagramConnectError
 ├── RequestError                     the caller sent something we refuse
 │   ├── InvalidRequestError
 │   ├── RedirectUriNotAllowedError
-│   └── RouteNotFoundError
+│   ├── RouteNotFoundError
+│   └── TooManyRequestsError
 ├── IdentityError                    we do not know who is calling
 │   ├── UnauthenticatedError
 │   └── IdentityUnavailableError
@@ -31,6 +32,7 @@ InstagramConnectError
     ├── StorageError
     ├── TokenEncryptionError
     ├── ConfigurationError
+    ├── LateStartError
     └── InternalError
 
 `code`, `status`, `actor`, `recoverable`, `message` and `hint` are public and documented in docs/errors.md, which a
@@ -113,6 +115,17 @@ class RouteNotFoundError(RequestError):
     status = HTTPStatus.NOT_FOUND
     message = "There is nothing at this address."
     hint = "Compare the path and method with docs/api.md."
+
+
+class TooManyRequestsError(RequestError):
+    """API Gateway's throttle refused the call before any function saw it; wait and repeat."""
+
+    code = "TOO_MANY_REQUESTS"
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    actor = Actor.NOBODY
+    recoverable = True
+    message = "Too many people are connecting at this moment."
+    hint = "Try again in a few seconds. The Instagram login is still unused, so nothing is lost."
 
 
 class IdentityError(InstagramConnectError):
@@ -377,6 +390,17 @@ class ConfigurationError(BackendError):
     code = "CONFIGURATION_INVALID"
     message = "The service is not set up completely."
     hint = "Search the log for the request id: it names the missing setting."
+
+
+class LateStartError(BackendError):
+    """Starting took so long that a login could not have been finished, so the code was not sent; repeat."""
+
+    code = "SERVICE_STARTING"
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    actor = Actor.NOBODY
+    recoverable = True
+    message = "The service was not ready in time."
+    hint = "Try again in a few seconds. The Instagram login is still unused, so nothing is lost."
 
 
 class InternalError(BackendError):

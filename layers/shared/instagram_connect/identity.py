@@ -50,7 +50,7 @@ class SigningKeys:
         """The key, or None when the project does not publish it. Raises IdentityUnavailableError without any keys."""
         if self._older_than(self._fetched_at, KEYS_MAX_AGE_S):
             self._fetch()
-        if key_id not in self._keys and self._older_than(self._unknown_fetched_at, UNKNOWN_KEY_INTERVAL_S):
+        elif key_id not in self._keys and self._older_than(self._unknown_fetched_at, UNKNOWN_KEY_INTERVAL_S):
             self._unknown_fetched_at = self._monotonic()
             self._fetch()
         return self._keys.get(key_id)
@@ -68,7 +68,9 @@ class SigningKeys:
             logger.warning("Could not fetch the signing keys", cause=type(error).__name__)
             if self._fetched_at is None:
                 raise IdentityUnavailableError from error
-            return  # known keys stay good; a revoked one does so until the next fetch succeeds
+            # Known keys stay good, a revoked one among them until a fetch succeeds; the next try is a while away.
+            self._fetched_at = self._monotonic() - KEYS_MAX_AGE_S + UNKNOWN_KEY_INTERVAL_S
+            return
         self._keys = {
             key.key_id: key
             for key in published

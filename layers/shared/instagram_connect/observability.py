@@ -12,9 +12,16 @@ from aws_lambda_powertools import Logger, Metrics
 logger = Logger()
 metrics = Metrics(namespace="InstagramConnect")
 
-# httpx logs whole URLs at INFO, and Meta's URLs hold tokens, codes and the app secret.
-for _name in ("httpx", "httpcore"):
-    logging.getLogger(_name).setLevel(logging.WARNING)
+# httpx logs whole URLs at INFO, and Meta's URLs hold tokens, codes and the app secret. The AWS libraries log what we
+# raise as our own errors once more, as plain text without the correlation id.
+for _name, _level in {
+    "httpx": logging.WARNING,
+    "httpcore": logging.WARNING,
+    "aws_encryption_sdk": logging.CRITICAL,
+    "botocore": logging.ERROR,
+    "urllib3": logging.ERROR,
+}.items():
+    logging.getLogger(_name).setLevel(_level)
 
 
 def stack_of(error: BaseException) -> list[str]:

@@ -1,28 +1,46 @@
 """Storage of connections: the verbs of the domain, one request to the Data API each."""
 
+import time
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 import httpx
 from postgrest import APIError, SyncPostgrestClient
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
+from .deadline import Deadline
+from .errors import StorageError
 from .models import AccountToStore, ConnectionToStore, Login, StoredAccount
 from .storage_health import storage_error
+
+# An attempt that fails takes up to this long; one is only begun while there is time for it.
+ATTEMPT_S = 7.0
+MAX_ATTEMPTS = 5
 
 
 class ConnectionRepository:
     """Stores and reads connections through RPCs; each call is one transaction."""
 
-    def __init__(self, data_api: SyncPostgrestClient) -> None:
+    def __init__(self, data_api: SyncPostgrestClient, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self._data_api = data_api
+        self._sleep = sleep
 
-    def store_connection(self, connection: ConnectionToStore) -> tuple[StoredAccount, ...]:
+    def store_connection(self, connection: ConnectionToStore, deadline: Deadline) -> tuple[StoredAccount, ...]:
         """Stores all accounts of a login with their credentials, or none of them; answers them in the same order.
 
-        Safe to repeat. A newer token that is already stored stays, and no good value is replaced by a blank.
-        Raises StorageError.
+        Repeated within the deadline while waiting can help. A newer token that is already stored stays, and no good
+        value is replaced by a blank. Raises StorageError.
         """
-        rows = self._call("store_connection", {"payload": _payload(connection)}, request_id=connection.request_id)
+        retrying = Retrying(
+            retry=retry_if_exception(lambda error: isinstance(error, StorageError) and error.recoverable),
+            stop=lambda state: stop_after_attempt(MAX_ATTEMPTS)(state) or deadline.remaining_s() < ATTEMPT_S,
+            wait=wait_random_exponential(multiplier=0.2, max=1),
+            sleep=self._sleep,
+            reraise=True,
+        )
+        arguments = {"payload": _payload(connection)}
+        rows = retrying(self._call, "store_connection", arguments, request_id=connection.request_id)
         return tuple(_stored_account(row) for row in rows)
 
     def reload_schema_cache(self) -> None:
@@ -41,12 +59,7 @@ class ConnectionRepository:
         if request_id:
             call.request.headers["X-Request-Id"] = request_id
         try:
-            try:
-                return call.execute().data
-            except (httpx.NetworkError, httpx.RemoteProtocolError):
-                # Most often a connection that was closed while the function slept: known at once, so there is time
-                # for another attempt, which there is not after a time-out. Every RPC is safe to repeat.
-                return call.execute().data
+            return call.execute().data
         except (APIError, httpx.TransportError) as error:
             raise storage_error(error, function) from None
 

@@ -4,7 +4,8 @@ Sources: PostgREST's "Errors" and "Schema Cache" references. Decisions are made 
 Postgres stay in this module: `details` of a constraint violation holds the whole failing row.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -125,22 +126,24 @@ def storage_error(error: APIError | httpx.TransportError, operation: str) -> Sto
     )
 
 
-def unknown_to_the_data_api(data_api: SyncPostgrestClient) -> Iterator[str]:
-    """Asks the Data API for everything in the schema contract; yields one line for each thing that it refuses.
+def unknown_to_the_data_api(data_api: SyncPostgrestClient) -> list[str]:
+    """Asks the Data API for everything in the schema contract; one line for each thing that it refuses.
 
     Nothing is written: an insert of no rows names all columns, and a function called with null does nothing.
     Unlike a GET this tells the truth in every PostgREST version, and it needs the same privileges as a real write.
     """
+    questions: list[tuple[str, Callable[[], object]]] = []
     for relation, columns in RELATIONS.items():
         insert = data_api.from_(relation).insert([], returning=ReturnMethod.minimal)
         insert.request.params = insert.request.params.add("columns", ",".join(columns))
-        if (refusal := _refusal(insert.execute)) is not None:
-            yield f"{relation}: {refusal}"
+        questions.append((relation, insert.execute))
     for function, arguments in FUNCTIONS.items():
         nothing: dict[str, Any] = dict.fromkeys(arguments)
-        call = data_api.rpc(function, nothing)
-        if (refusal := _refusal(call.execute)) is not None:
-            yield f"{function}({', '.join(arguments)}): {refusal}"
+        questions.append((f"{function}({', '.join(arguments)})", data_api.rpc(function, nothing).execute))
+    # Side by side, so that a Data API that hangs costs one time-out and not one for each question.
+    with ThreadPoolExecutor(len(questions)) as threads:
+        refusals = threads.map(_refusal, [ask for _, ask in questions])
+    return [f"{name}: {refusal}" for (name, _), refusal in zip(questions, refusals, strict=True) if refusal]
 
 
 def _refusal(ask: Callable[[], object]) -> str | None:

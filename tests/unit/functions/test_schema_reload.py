@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -29,12 +29,13 @@ class FakeSchema:
         if self.reload_fails:
             raise StorageError(reason="SCHEMA_CACHE_STALE")
 
-    def unknown(self) -> Iterator[str]:
+    def unknown(self) -> list[str]:
         if self.reloads < self.known_after_reloads:
-            yield "store_connection(payload): SCHEMA_CACHE_STALE (PGRST202)"
+            return ["store_connection(payload): SCHEMA_CACHE_STALE (PGRST202)"]
+        return []
 
     def dependencies(self) -> Dependencies:
-        return Dependencies(self.reload, self.unknown, lambda _: self.is_rolling_back, sleep=lambda _: None)
+        return Dependencies(self.reload, self.unknown, sleep=lambda _: None)
 
 
 class FakeCloudFormation:
@@ -45,7 +46,7 @@ class FakeCloudFormation:
         self.refusals: list[httpx.Response | Exception] = []
 
     def put(self, url: str, *, content: bytes, headers: dict[str, str], timeout: float) -> httpx.Response:
-        assert (headers, timeout) == ({"Content-Type": ""}, 4.0)
+        assert (headers, timeout) == ({"Content-Type": ""}, 2.0)
         if self.refusals:
             refusal = self.refusals.pop(0)
             if isinstance(refusal, Exception):
@@ -76,7 +77,8 @@ def send(
     lambda_context: FakeLambdaContext,
 ) -> Callable[..., dict[str, Any]]:
     monkeypatch.setattr(app, "dependencies", schema.dependencies)
-    lambda_context.remaining_s = 20.5  # half a second to probe
+    monkeypatch.setattr(app, "is_rolling_back", lambda _: schema.is_rolling_back)
+    lambda_context.remaining_s = app.RESERVED_FOR_ANSWER_S + 0.5  # half a second to probe
 
     def invoke(**changes: Any) -> dict[str, Any]:
         return lambda_handler({**load_event("schema_reload_create"), **changes}, lambda_context)  # type: ignore[arg-type]
@@ -115,7 +117,7 @@ def test_the_reload_is_asked_for_again_until_it_is_heard(
 ) -> None:
     schema.known_after_reloads = 4
 
-    assert verdict(load_event("schema_reload_create"), schema.dependencies, Deadline(5)) is None
+    assert verdict(load_event("schema_reload_create"), schema.dependencies, lambda _: False, Deadline(5)) is None
     assert schema.reloads == 4
 
 
@@ -140,10 +142,16 @@ def test_deleting_the_stack_asks_nothing_and_succeeds(
     assert schema.reloads == 0
 
 
-def test_a_rollback_is_never_held_up(
-    send: Callable[..., dict[str, Any]], cloudformation: FakeCloudFormation, schema: FakeSchema
+def test_a_rollback_is_never_held_up_even_by_unreadable_secrets(
+    send: Callable[..., dict[str, Any]],
+    cloudformation: FakeCloudFormation,
+    schema: FakeSchema,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    schema.known_after_reloads = 10**9
+    def unreadable() -> Dependencies:
+        raise ConfigurationError(log_context={"secret": "s"})
+
+    monkeypatch.setattr(app, "dependencies", unreadable)
     schema.is_rolling_back = True
 
     send(RequestType="Update", PhysicalResourceId="schema-contract")
@@ -175,8 +183,8 @@ def test_an_answer_stays_below_what_cloudformation_takes(
     schema: FakeSchema,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def many() -> Iterator[str]:
-        yield from ("x" * 200 for _ in range(100))
+    def many() -> list[str]:
+        return ["x" * 200 for _ in range(100)]
 
     monkeypatch.setattr(schema, "unknown", many)
 
@@ -186,7 +194,7 @@ def test_an_answer_stays_below_what_cloudformation_takes(
 
 
 def test_a_failed_delivery_is_repeated(send: Callable[..., dict[str, Any]], cloudformation: FakeCloudFormation) -> None:
-    cloudformation.refusals = [httpx.Response(503), httpx.ConnectError("x")]
+    cloudformation.refusals = [httpx.ConnectError("x")]
 
     send()
 

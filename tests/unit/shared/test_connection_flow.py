@@ -9,12 +9,12 @@ import httpx
 import pytest
 from moto import mock_aws
 
-from instagram_connect.connection_flow import ConnectionFlow
+from instagram_connect.connection_flow import LEAST_TIME_FOR_META_S, RESERVED_FOR_STORING_S, ConnectionFlow
 from instagram_connect.deadline import Deadline
-from instagram_connect.errors import InstagramConnectError, StorageError
+from instagram_connect.errors import InstagramConnectError, LateStartError, StorageError
 from instagram_connect.meta.facebook_login import FacebookLogin
 from instagram_connect.models import Provider, StoredAccount
-from instagram_connect.repository import ConnectionRepository
+from instagram_connect.repository import MAX_ATTEMPTS, ConnectionRepository
 from instagram_connect.token_vault import TokenBinding, TokenVault
 from tests.unit.fakes import NOW, USER_ID, FakeDataApi
 from tests.unit.meta_simulator.meta_client import REDIRECT_URI, MetaClient
@@ -34,11 +34,13 @@ def vault() -> Iterator[TokenVault]:
 
 @pytest.fixture
 def flow(facebook: FacebookLogin, vault: TokenVault, storage: FakeDataApi) -> ConnectionFlow:
-    return ConnectionFlow(facebook, vault, ConnectionRepository(storage.client()), now=lambda: NOW)
+    return ConnectionFlow(
+        facebook, vault, ConnectionRepository(storage.client(), sleep=lambda _: None), now=lambda: NOW
+    )
 
 
-def connect(flow: ConnectionFlow, code: str) -> tuple[StoredAccount, ...]:
-    return flow.connect(code, REDIRECT_URI, user_id=USER_ID, request_id="r-1", deadline=Deadline(20))
+def connect(flow: ConnectionFlow, code: str, seconds: float = 26) -> tuple[StoredAccount, ...]:
+    return flow.connect(code, REDIRECT_URI, user_id=USER_ID, request_id="r-1", deadline=Deadline(seconds))
 
 
 def test_a_code_becomes_one_payload_with_all_accounts(
@@ -94,19 +96,71 @@ def test_subscriptions_run_side_by_side(flow: ConnectionFlow, meta: MetaClient) 
     assert sum(call["started"] < first_end for call in calls) > 20
 
 
-def test_a_connection_dropped_by_the_data_api_is_made_anew(
-    flow: ConnectionFlow, meta: MetaClient, storage: FakeDataApi
+@pytest.mark.parametrize(
+    "failure",
+    [
+        httpx.RemoteProtocolError("Server disconnected"),
+        httpx.ConnectTimeout("x"),
+        httpx.Response(503, json={"code": "PGRST002", "message": "m"}),
+        httpx.Response(503, json={"message": "no healthy upstream"}),
+        httpx.Response(500, json={"code": "57P03", "message": "m"}),
+    ],
+)
+def test_storage_is_asked_again_while_waiting_can_help(
+    flow: ConnectionFlow, meta: MetaClient, storage: FakeDataApi, failure: httpx.Response | Exception
 ) -> None:
-    storage.failures = [httpx.RemoteProtocolError("Server disconnected")]
+    storage.failures = [failure, failure]
 
     assert len(connect(flow, meta.authorize())) == 2
+
+
+def test_storage_is_not_asked_again_when_only_an_operator_can_help(
+    flow: ConnectionFlow, meta: MetaClient, storage: FakeDataApi
+) -> None:
+    storage.failures = [httpx.Response(403, json={"code": "42501", "message": "m"})]
+
+    with pytest.raises(StorageError):
+        connect(flow, meta.authorize())
+    assert storage.payloads == []
+
+
+def test_a_code_is_not_spent_without_the_time_to_finish(flow: ConnectionFlow, meta: MetaClient) -> None:
+    with pytest.raises(LateStartError):
+        connect(flow, meta.authorize(), seconds=RESERVED_FOR_STORING_S + LEAST_TIME_FOR_META_S - 1)
+
+    assert meta.control("GET", "/calls") == []
+
+
+def test_encryption_does_not_wait_for_subscriptions_that_hang(
+    flow: ConnectionFlow, meta: MetaClient, storage: FakeDataApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("instagram_connect.connection_flow.SUBSCRIBING_S", 0.3)
+    meta.control("POST", "/faults", {"operation": "subscribe_page", "times": None, "latency_ms": 1500})
+
+    assert len(connect(flow, meta.authorize("Dmitri Agency"))) == 108
+    errors = {account["webhook_subscription_error"] for account in storage.payloads[0]["accounts"]}
+    assert errors == {"META_UNAVAILABLE"}
+
+
+def test_characters_that_postgres_cannot_store_cost_no_connection(
+    flow: ConnectionFlow, meta: MetaClient, storage: FakeDataApi
+) -> None:
+    profile = {"id": "17841400000000077", "name": "half an emoji \ud83d"}
+    pages = {"data": [{"id": "1", "name": "N\x00ame", "access_token": "EAA1", "instagram_business_account": profile}]}
+    meta.control("POST", "/faults", {"operation": "list_accounts", "status": 200, "body": json.dumps(pages)})
+
+    connect(flow, meta.authorize())
+
+    (account,) = storage.payloads[0]["accounts"]
+    assert (account["page_name"], account["name"]) == ("Name", "half an emoji ?")
 
 
 def test_storage_that_refuses_says_why_and_quotes_nothing(
     flow: ConnectionFlow, meta: MetaClient, storage: FakeDataApi, log: io.StringIO
 ) -> None:
     details = "Failing row contains (EAAtoken)"
-    storage.failures = [httpx.Response(404, json={"code": "PGRST202", "message": details, "details": details})]
+    stale = httpx.Response(404, json={"code": "PGRST202", "message": details, "details": details})
+    storage.failures = [stale] * MAX_ATTEMPTS
 
     with pytest.raises(StorageError) as caught:
         connect(flow, meta.authorize())

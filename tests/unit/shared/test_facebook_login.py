@@ -132,6 +132,14 @@ def test_a_declined_scope_is_named(facebook: FacebookLogin, meta: MetaClient) ->
     assert caught.value.details == "Not granted: instagram_basic."
 
 
+def test_a_declined_scope_is_named_also_when_meta_refuses_to_list(facebook: FacebookLogin, meta: MetaClient) -> None:
+    meta.control("POST", "/faults", {"operation": "list_accounts", "times": None, "error": "permission_denied"})
+
+    with pytest.raises(ScopesDeclinedError) as caught:
+        logged_in(facebook, meta, declined_scopes=["pages_read_engagement"])
+    assert caught.value.details == "Not granted: pages_read_engagement."
+
+
 def test_a_code_is_refused_the_second_time(facebook: FacebookLogin, meta: MetaClient) -> None:
     code = meta.authorize()
     facebook.exchange_code(code, REDIRECT_URI, Deadline(20))

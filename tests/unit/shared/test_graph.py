@@ -1,7 +1,8 @@
 """When a call to Meta is repeated, when never, and that no secret of it is logged."""
 
 import io
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
@@ -119,6 +120,21 @@ def test_a_200_that_carries_an_error_is_an_error() -> None:
     with pytest.raises(InstagramConnectError) as caught:
         call(FakeMeta(httpx.Response(200, json={"error": {"code": 190, "error_subcode": 463}})))
     assert caught.value.reason == "TOKEN_EXPIRED"
+
+
+def test_an_answer_that_trickles_in_is_given_up_as_a_whole() -> None:
+    class Trickle(httpx.SyncByteStream):
+        def __iter__(self) -> Iterator[bytes]:
+            for _ in range(30):
+                time.sleep(0.1)
+                yield b" "
+
+    http = httpx.Client(transport=httpx.MockTransport(lambda _: httpx.Response(200, stream=Trickle())))
+    started = time.monotonic()
+
+    with pytest.raises(MetaUnavailableError):
+        GraphClient(http).call("x", "GET", URL, params={}, deadline=Deadline(0.5))
+    assert time.monotonic() - started < 2
 
 
 def test_a_redirect_is_not_followed() -> None:

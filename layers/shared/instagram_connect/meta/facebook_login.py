@@ -19,6 +19,7 @@ from ..errors import (
     MetaRequestRejectedError,
     NoFacebookPageError,
     NoInstagramAccountError,
+    PermissionMissingError,
     ScopesDeclinedError,
     ScopesNotRequestedError,
 )
@@ -33,6 +34,7 @@ PROFILE_FIELDS = "id,username,name,biography,website,profile_picture_url,followe
 PAGE_FIELDS = f"id,name,access_token,tasks,instagram_business_account{{{PROFILE_FIELDS}}}"
 PAGE_LIMIT = 100  # the most that Meta returns at once
 MAX_RESULT_PAGES = 100  # an endless chain of cursors must end
+SIDE_CALL_S = 5.0  # what only enriches a connection may not hold it up for longer
 
 # The Page edge takes Page field names only. Meta then sends every Instagram field that the app subscribed to.
 SUBSCRIBED_PAGE_FIELDS = "messages,message_reactions,messaging_postbacks,message_reads,messaging_referrals,feed,mention"
@@ -96,9 +98,13 @@ class FacebookLogin:
         MetaError.
         """
         with ThreadPoolExecutor(max_workers=2) as beside:
-            permissions = beside.submit(self._permissions, token, deadline)
-            inspection = beside.submit(self._inspect, token, deadline)
-            pages = list(self._pages(token, deadline))
+            permissions = beside.submit(self._permissions, token, deadline.within(SIDE_CALL_S))
+            inspection = beside.submit(self._inspect, token, deadline.within(SIDE_CALL_S))
+            try:
+                pages = list(self._pages(token, deadline))
+            except PermissionMissingError:
+                _check_scopes(_known_or_empty(permissions, "permissions"), found_account=False)
+                raise
         statuses = _known_or_empty(permissions, "permissions")
         details = _known_or_empty(inspection, "debug_token")
         accounts = _accounts(pages, token)
@@ -139,7 +145,7 @@ class FacebookLogin:
             deadline=deadline,
         )
         entries = _objects(answer.get("data"))
-        return {str(entry.get("permission")): str(entry.get("status")) for entry in entries}
+        return {_text(entry.get("permission")) or "": str(entry.get("status")) for entry in entries}
 
     def _inspect(self, token: UserToken, deadline: Deadline) -> dict[str, Any]:
         params = {"input_token": token.value, "access_token": f"{self._app.app_id}|{self._app.app_secret}"}
@@ -155,8 +161,8 @@ class FacebookLogin:
         return Login(
             provider=self.provider,
             token=UserToken(token.value, token.issued_at, expires_at),
-            meta_user_id=str(details["user_id"]) if details.get("user_id") else None,
-            granted_scopes=tuple(sorted(granted or map(str, details.get("scopes") or ()))),
+            meta_user_id=_text(details.get("user_id")),
+            granted_scopes=tuple(sorted(granted or _texts(details.get("scopes")))),
             data_access_expires_at=_moment(details.get("data_access_expires_at")),
         )
 
@@ -177,9 +183,9 @@ def _accounts(pages: Iterable[Mapping[str, Any]], token: UserToken) -> tuple[Dis
     accounts: dict[str, DiscoveredAccount] = {}
     for page in pages:
         profile = _object(page.get("instagram_business_account"))
-        if not profile.get("id"):
+        instagram_business_id = _text(profile.get("id"))
+        if instagram_business_id is None:
             continue
-        instagram_business_id = str(profile["id"])
         accounts.setdefault(
             instagram_business_id,
             DiscoveredAccount(
@@ -196,7 +202,7 @@ def _accounts(pages: Iterable[Mapping[str, Any]], token: UserToken) -> tuple[Dis
                 media_count=_count(profile.get("media_count")),
                 page_id=_text(page.get("id")),
                 page_name=_text(page.get("name")),
-                page_tasks=tuple(map(str, page.get("tasks") or ())),
+                page_tasks=_texts(page.get("tasks")),
             ),
         )
     return tuple(accounts.values())
@@ -230,7 +236,14 @@ def _objects(value: Any) -> list[dict[str, Any]]:
 
 
 def _text(value: Any) -> str | None:
-    return None if value is None or value == "" else str(value)
+    if value is None:
+        return None
+    # What Postgres cannot store (NUL) or UTF-8 not express (half an emoji) must not cost the whole connection.
+    return str(value).replace("\0", "").encode("utf-8", "replace").decode() or None
+
+
+def _texts(values: Any) -> tuple[str, ...]:
+    return tuple(filter(None, map(_text, values))) if isinstance(values, list) else ()
 
 
 def _count(value: Any) -> int | None:

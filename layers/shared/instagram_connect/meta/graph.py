@@ -6,6 +6,7 @@ calls are logged by operation name.
 
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -16,9 +17,10 @@ from ..errors import InstagramConnectError, LoginOutcomeUnknownError, MetaUnavai
 from ..observability import logger
 from .graph_errors import GraphFailure, error_for, error_for_code_exchange, read_failure
 
-MAX_ATTEMPTS = 4
+# Spread over about ten seconds: Meta's hiccups last longer than a moment, and a spent code cannot wait for another day.
+MAX_ATTEMPTS = 8
 CONNECT_TIMEOUT_S = 3.0
-READ_TIMEOUT_S = 8.0
+CALL_TIMEOUT_S = 8.0
 # A page with 120 subscriptions in parallel must not open connections without end.
 MAX_CONNECTIONS = 100
 
@@ -38,6 +40,8 @@ class GraphClient:
     def __init__(self, http: httpx.Client, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self._http = http
         self._sleep = sleep
+        # httpx times connecting, sending and each chunk one by one; only a thread can be waited for as a whole.
+        self._calls = ThreadPoolExecutor(MAX_CONNECTIONS, thread_name_prefix="meta")
 
     def exchange_code(self, url: str, *, params: Mapping[str, str], deadline: Deadline) -> dict[str, Any]:
         """Exchanges an authorization code: sent to Meta at most once.
@@ -96,10 +100,14 @@ class GraphClient:
         deadline: Deadline,
         translate: Callable[[GraphFailure], InstagramConnectError],
     ) -> dict[str, Any]:
-        remaining = max(0.1, deadline.remaining_s())
-        timeout = httpx.Timeout(min(READ_TIMEOUT_S, remaining), connect=min(CONNECT_TIMEOUT_S, remaining))
+        limit_s = max(0.1, min(CALL_TIMEOUT_S, deadline.remaining_s()))
+        timeout = httpx.Timeout(limit_s, connect=min(CONNECT_TIMEOUT_S, limit_s))
         started = time.monotonic()
-        response = self._http.request(method, url, params=dict(params), timeout=timeout)
+        answer = self._calls.submit(self._http.request, method, url, params=dict(params), timeout=timeout)
+        try:
+            response = answer.result(timeout=limit_s)
+        except TimeoutError:
+            raise httpx.ReadTimeout("Meta did not finish its answer in time") from None
         logger.info(
             "Called Meta",
             meta_operation=operation,
