@@ -86,7 +86,7 @@ def test_a_failed_subscription_is_recorded_and_fails_nothing(
 
 
 def test_subscriptions_run_side_by_side(flow: ConnectionFlow, meta: MetaClient) -> None:
-    meta.control("POST", "/faults", {"operation": "subscribe_page", "times": None, "latency_ms": 150})
+    meta.control("POST", "/faults", {"operation": "subscribe_page", "times": None, "latency_ms": 1500})
 
     connect(flow, meta.authorize("Dmitri Agency"))
 
