@@ -85,6 +85,43 @@ def test_accounts_are_gathered_over_all_result_pages_also_empty_ones(facebook: F
     assert len(accounts) == 2
 
 
+def test_a_result_page_with_a_next_one_but_without_cursors_is_not_the_last(
+    facebook: FacebookLogin, meta: MetaClient
+) -> None:
+    profile = {"id": "17841400000000088", "username": "first"}
+    page = {"id": "1", "name": "First", "access_token": "EAA1", "instagram_business_account": profile}
+    first = {"data": [page], "paging": {"next": "https://graph.facebook.com/v25.0/me/accounts?limit=1&after=QVF1"}}
+    second = {"data": [{**page, "id": "2", "instagram_business_account": {**profile, "id": "17841400000000089"}}]}
+    for answer in (first, second):
+        meta.control("POST", "/faults", {"operation": "list_accounts", "status": 200, "body": answer})
+
+    _, accounts = logged_in(facebook, meta)
+
+    assert [account.page_id for account in accounts] == ["1", "2"]
+
+
+@pytest.mark.parametrize("expires_in", [1e30, "1e9999", -5, "soon", None, 10**40])
+def test_a_lifetime_that_makes_no_sense_is_asked_for(
+    facebook: FacebookLogin, meta: MetaClient, expires_in: object
+) -> None:
+    token = meta.long_token(scopes=SCOPES)
+    answer = {"access_token": token, "expires_in": expires_in}
+    meta.control("POST", "/faults", {"operation": "extend_token", "status": 200, "body": answer})
+
+    login, _ = logged_in(facebook, meta)
+
+    assert login.token.expires_at is not None
+    assert login.token.expires_at - NOW <= timedelta(days=60)
+
+
+def test_a_page_id_cannot_lead_a_subscription_elsewhere(facebook: FacebookLogin, meta: MetaClient) -> None:
+    account = DiscoveredAccount("17841400000000001", access_token="EAA", page_id="../../me?x=1#")
+
+    with pytest.raises(InstagramConnectError):
+        facebook.subscribe(account, Deadline(2))
+    assert [call["operation"] for call in calls(meta)] != ["read_me"]
+
+
 def test_one_hundred_pages_take_one_call_to_list(facebook: FacebookLogin, meta: MetaClient) -> None:
     ninety = [str(1048576_10000000 + number) for number in range(1, 101)]
 

@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
 
 from ..deadline import Deadline
 from ..errors import (
@@ -34,6 +35,7 @@ PROFILE_FIELDS = "id,username,name,biography,website,profile_picture_url,followe
 PAGE_FIELDS = f"id,name,access_token,tasks,instagram_business_account{{{PROFILE_FIELDS}}}"
 PAGE_LIMIT = 100  # the most that Meta returns at once
 MAX_RESULT_PAGES = 100  # an endless chain of cursors must end
+YEAR_3000 = 32_503_680_000  # in Unix seconds: a time or lifetime beyond it is no answer
 SIDE_CALL_S = 5.0  # what only enriches a connection may not hold it up for longer
 
 # The Page edge takes Page field names only. Meta then sends every Instagram field that the app subscribed to.
@@ -118,8 +120,10 @@ class FacebookLogin:
     def subscribe(self, account: DiscoveredAccount, deadline: Deadline) -> None:
         """Has Meta send the account's webhooks to this app. Raises MetaError; safe to repeat."""
         params = {"subscribed_fields": SUBSCRIBED_PAGE_FIELDS, **self._signed(account.access_token)}
-        url = f"{self._base_url}/{account.page_id}/subscribed_apps"
-        self._graph.call("subscribe_page", "POST", url, params=params, deadline=deadline)
+        url = f"{self._base_url}/{quote(account.page_id or '', safe='')}/subscribed_apps"
+        answer = self._graph.call("subscribe_page", "POST", url, params=params, deadline=deadline)
+        if answer.get("success") is False:
+            raise MetaRequestRejectedError(log_context={"cause": "answer without success"})
 
     def _pages(self, token: UserToken, deadline: Deadline) -> Iterator[dict[str, Any]]:
         params = {"fields": PAGE_FIELDS, "limit": str(PAGE_LIMIT), **self._signed(token.value)}
@@ -128,12 +132,10 @@ class FacebookLogin:
                 "list_accounts", "GET", f"{self._base_url}/me/accounts", params=params, deadline=deadline
             )
             yield from _objects(answer.get("data"))
-            paging = _object(answer.get("paging"))
-            after = _object(paging.get("cursors")).get("after")
-            # A result page may be empty and still have a next one. `next` itself is not followed: it holds the token.
-            if not paging.get("next") or not after:
+            after = _next_cursor(_object(answer.get("paging")))
+            if after is None or after == params.get("after"):
                 return
-            params = {**params, "after": str(after)}
+            params = {**params, "after": after}
         logger.warning("Stopped listing Pages", result_pages=MAX_RESULT_PAGES)
 
     def _permissions(self, token: UserToken, deadline: Deadline) -> dict[str, Any]:
@@ -227,6 +229,15 @@ def _known_or_empty(future: Future[dict[str, Any]], question: str) -> dict[str, 
         return {}
 
 
+def _next_cursor(paging: Mapping[str, Any]) -> str | None:
+    # The last result page is the one without `next`; one with it may be empty, or come without `cursors`. The address
+    # itself is not followed: it holds the token, and where it leads is not ours to trust.
+    if not paging.get("next"):
+        return None
+    in_address = parse_qs(urlsplit(str(paging["next"])).query).get("after", [None])[0]
+    return _text(_object(paging.get("cursors")).get("after")) or in_address
+
+
 def _object(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
@@ -247,14 +258,15 @@ def _texts(values: Any) -> tuple[str, ...]:
 
 
 def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and value >= 0 else None
+    return value if isinstance(value, int) and 0 <= value < 2**63 else None
 
 
 def _seconds(value: Any) -> int:
     try:
-        return max(0, int(value))
-    except (TypeError, ValueError):
+        seconds = int(value)
+    except (TypeError, ValueError, OverflowError):
         return 0
+    return seconds if 0 < seconds < YEAR_3000 else 0
 
 
 def _moment(value: Any) -> datetime | None:

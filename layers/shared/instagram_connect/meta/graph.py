@@ -125,5 +125,5 @@ class GraphClient:
 def _json(response: httpx.Response) -> Any:
     try:
         return response.json()
-    except ValueError:  # HTML or nothing, from a proxy on the way
+    except (ValueError, RecursionError):  # HTML or nothing, from a proxy on the way; or nonsense
         return None
