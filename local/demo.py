@@ -18,15 +18,6 @@ from local.errors import LocalSystemError
 from local.progress import say
 
 _PERSON = "Ana Souza"
-_SCOPES = (
-    "pages_show_list",
-    "pages_read_engagement",
-    "pages_manage_metadata",
-    "business_management",
-    "instagram_basic",
-    "instagram_manage_insights",
-    "instagram_manage_messages",
-)
 # The first request starts the function, which loads its libraries.
 _TIMEOUT_SECONDS = 60
 
@@ -44,13 +35,14 @@ def connect(stack: Mapping[str, str]) -> None:
     """Make one connection, showing each step; raises `LocalSystemError` when an answer is not as it should be."""
     with httpx.Client(timeout=_TIMEOUT_SECONDS, trust_env=False) as browser:
         page = _json(browser.get(f"{stack['web_url']}/config.json"), 200)
-        if not page["facebookDialogUrl"].startswith(stack["meta_url"]):
-            say("\nNo demo connection: it needs the Meta simulator, and FACEBOOK_DIALOG_URL points elsewhere.")
-            return
         say("\nOne connection, step by step")
         user_token = _sign_up(browser, page)
-        code = _log_in_at_meta(browser, page)
-        connection = _exchange(browser, page, user_token, code)
+        login = _start_login(browser, page, user_token)
+        if not login["authorizeUrl"].startswith(stack["meta_url"]):
+            say("\nNo demo connection: it needs the Meta simulator, and FACEBOOK_DIALOG_URL points elsewhere.")
+            return
+        code = _log_in_at_meta(browser, page, login)
+        connection = _exchange(browser, page, user_token, code, login["state"])
         _read_own_rows(browser, page, user_token, connection)
         _try_credentials(browser, page, user_token)
     say("\nThe demo connection works.")
@@ -70,23 +62,26 @@ def _sign_up(browser: httpx.Client, page: Mapping[str, str]) -> str:
     return token
 
 
-def _log_in_at_meta(browser: httpx.Client, page: Mapping[str, str]) -> str:
-    state = secrets.token_urlsafe(16)
-    say(f"\n2. The browser opens Meta's login dialog, where {_PERSON} logs in and shares everything")
-    dialog = f"{page['facebookDialogUrl']}/{page['graphVersion']}/dialog/oauth"
-    question = {
-        "client_id": page["facebookAppId"],
-        "redirect_uri": page["redirectUri"],
-        "response_type": "code",
-        "scope": ",".join(_SCOPES),
-        "state": state,
-    }
-    login = browser.get(dialog, params=question)
-    choice = _press(browser, login, name="person", label=_PERSON)
+def _start_login(browser: httpx.Client, page: Mapping[str, str], user_token: str) -> dict[str, str]:
+    say("\n2. The frontend asks our API where to log in: POST /api/instagram/authorize")
+    answer = browser.post(
+        f"{page['apiUrl']}/api/instagram/authorize",
+        headers={"Authorization": f"Bearer {user_token}"},
+        json={"redirectUri": page["redirectUri"]},
+    )
+    login: dict[str, str] = _json(answer, 200)["data"]
+    say(f"   the dialog's address, with a state that ends at {login['expiresAt']}")
+    return login
+
+
+def _log_in_at_meta(browser: httpx.Client, page: Mapping[str, str], login: Mapping[str, str]) -> str:
+    say(f"\n3. The browser opens Meta's login dialog, where {_PERSON} logs in and shares everything")
+    shown = browser.get(login["authorizeUrl"])
+    choice = _press(browser, shown, name="person", label=_PERSON)
     arrival = _press(browser, choice, name="answer", label="Continue")
     target = arrival.headers.get("location", "")
     answer = {name: values[0] for name, values in parse_qs(urlsplit(target).query).items()}
-    if not target.startswith(page["redirectUri"]) or "code" not in answer or answer.get("state") != state:
+    if not target.startswith(page["redirectUri"]) or "code" not in answer or answer.get("state") != login["state"]:
         raise LocalSystemError(f"Meta's dialog did not lead back with a code: {_summary(arrival)}")
     say(f"   Meta sends the browser back to {page['redirectUri']} with a code")
     code: str = answer["code"]
@@ -104,12 +99,14 @@ def _press(browser: httpx.Client, shown: httpx.Response, *, name: str, label: st
     return browser.post(str(shown.url.join(form.action)), data=fields)
 
 
-def _exchange(browser: httpx.Client, page: Mapping[str, str], user_token: str, code: str) -> dict[str, Any]:
-    say("\n3. The frontend hands the code to our API: POST /api/instagram/exchange-token")
+def _exchange(
+    browser: httpx.Client, page: Mapping[str, str], user_token: str, code: str, state: str
+) -> dict[str, Any]:
+    say("\n4. The frontend hands the code to our API: POST /api/instagram/exchange-token")
     answer = browser.post(
         f"{page['apiUrl']}/api/instagram/exchange-token",
         headers={"Authorization": f"Bearer {user_token}"},
-        json={"code": code, "redirectUri": page["redirectUri"]},
+        json={"code": code, "redirectUri": page["redirectUri"], "state": state},
     )
     body = _json(answer, 200)
     say(_indented(body))
@@ -120,7 +117,7 @@ def _exchange(browser: httpx.Client, page: Mapping[str, str], user_token: str, c
 def _read_own_rows(
     browser: httpx.Client, page: Mapping[str, str], user_token: str, connection: Mapping[str, Any]
 ) -> None:
-    say("\n4. The user reads their own rows: GET /rest/v1/instagram_business_accounts")
+    say("\n5. The user reads their own rows: GET /rest/v1/instagram_business_accounts")
     rows = _json(_read(browser, page, user_token, "instagram_business_accounts?select=id,username,name"), 200)
     say(_indented(rows))
     if {row["id"] for row in rows} != {account["id"] for account in connection["accounts"]}:
@@ -128,7 +125,7 @@ def _read_own_rows(
 
 
 def _try_credentials(browser: httpx.Client, page: Mapping[str, str], user_token: str) -> None:
-    say("\n5. The user tries to read the stored tokens: GET /rest/v1/instagram_credentials")
+    say("\n6. The user tries to read the stored tokens: GET /rest/v1/instagram_credentials")
     refusal = _json(_read(browser, page, user_token, "instagram_credentials?select=*"), 403)
     say(f"   refused, as it must be: {refusal['message']}")
 

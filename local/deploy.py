@@ -62,6 +62,7 @@ class Deployment:
             "facebook_app_secret": self.settings.facebook_app_secret,
             "instagram_app_secret": self.settings.instagram_app_secret,
             "webhook_verify_token": self.settings.webhook_verify_token,
+            "state_signing_key": self.settings.keys.state_signing_key,
             "database_url": self.settings.database_url,
         }
 

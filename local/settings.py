@@ -76,6 +76,7 @@ class Keys:
     facebook_app_secret: str = field(repr=False)
     instagram_app_secret: str = field(repr=False)
     webhook_verify_token: str = field(repr=False)
+    state_signing_key: str = field(repr=False)
 
     @classmethod
     def generate(cls) -> "Keys":
@@ -87,20 +88,24 @@ class Keys:
             facebook_app_secret=secrets.token_hex(16),
             instagram_app_secret=secrets.token_hex(16),
             webhook_verify_token=secrets.token_urlsafe(24),
+            state_signing_key=secrets.token_urlsafe(48),
         )
 
     @classmethod
     def of_home(cls, home: Path) -> "Keys":
         """Read the keys of a home folder, or make and keep them, readable by their owner only."""
         path = home / "keys.json"
-        if not path.exists():
+        kept = json.loads(path.read_text()) if path.exists() else {}
+        # A home folder of an earlier version lacks the kinds of keys that came since.
+        keys = {**vars(cls.generate()), **kept}
+        if keys != kept:
             home.mkdir(parents=True, exist_ok=True)
             draft = path.with_suffix(".new")
             draft.unlink(missing_ok=True)
             with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                json.dump(vars(cls.generate()), file, indent=2)
+                json.dump(keys, file, indent=2)
             draft.replace(path)
-        return cls(**json.loads(path.read_text()))
+        return cls(**keys)
 
 
 @dataclass(frozen=True)

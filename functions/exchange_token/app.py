@@ -1,27 +1,35 @@
-"""POST /api/instagram/exchange-token: a frontend's Facebook Login code becomes stored Instagram accounts.
+"""POST /api/instagram/exchange-token: what a login at Meta gave a frontend becomes stored Instagram accounts.
 
-Promises one transaction for all accounts of a login, and an error that says who must act. Never logs the code, a
-token or the body.
+Promises one transaction for all accounts of a login, one outcome for a code however often it is sent, and an error that
+says who must act. Never logs the code, a token or the body.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cache
-from typing import Annotated, Any, Literal
+from typing import Any
 
-import httpx
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
+from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import StringConstraints
 
 from instagram_connect import api_gateway, data_api, settings
-from instagram_connect.connection_flow import ConnectionFlow
+from instagram_connect.clock import utc_now
+from instagram_connect.connection_flow import ConnectionFlow, Request
+from instagram_connect.contract import CodeLogin, Connection, ExchangeTokenRequest, TokenLogin
 from instagram_connect.deadline import Deadline
-from instagram_connect.errors import RedirectUriNotAllowedError
-from instagram_connect.identity import IdentityVerifier, SigningKeys
+from instagram_connect.errors import (
+    AccountNotFoundError,
+    InstagramConnectError,
+    OAuthStateError,
+    RedirectUriNotAllowedError,
+)
+from instagram_connect.identity import IdentityVerifier
+from instagram_connect.login_records import LoginKey, LoginRecords, Outcome
+from instagram_connect.login_state import StateSigner
 from instagram_connect.meta import graph
-from instagram_connect.meta.facebook_login import FacebookApp, FacebookLogin
+from instagram_connect.meta.products import LoginProducts
+from instagram_connect.models import Account, Provider
 from instagram_connect.observability import logger, metrics
 from instagram_connect.repository import ConnectionRepository
 from instagram_connect.token_vault import TokenVault
@@ -30,22 +38,18 @@ from instagram_connect.token_vault import TokenVault
 RESERVED_FOR_ANSWERING_S = 0.5
 
 
-class ExchangeTokenRequest(api_gateway.RequestBody):
-    """`state` is the frontend's own check so far, and is accepted so that it may send what Meta gave back."""
-
-    code: Annotated[str, StringConstraints(min_length=1, max_length=4096)]
-    redirect_uri: Annotated[str, StringConstraints(min_length=1, max_length=2048)]
-    provider: Literal["facebook"] = "facebook"
-    state: Annotated[str, StringConstraints(max_length=4096)] | None = None
-
-
 @dataclass(frozen=True)
 class Dependencies:
     """What one request needs of the outside world."""
 
     identity: IdentityVerifier
+    products: LoginProducts
+    states: StateSigner
+    records: LoginRecords
     flow: ConnectionFlow
+    repository: ConnectionRepository
     redirect_uris: tuple[str, ...]
+    is_state_required: bool
 
 
 @cache
@@ -53,26 +57,18 @@ def dependencies() -> Dependencies:
     """Built at the first request and kept while the sandbox lives. Raises ConfigurationError."""
     secrets = settings.load_secrets()
     supabase_url = settings.required("SUPABASE_URL")
-    app = FacebookApp(
-        app_id=settings.required("FACEBOOK_APP_ID"),
-        app_secret=secrets.required("facebook_app_secret"),
-        graph_url=settings.required("FACEBOOK_GRAPH_URL").rstrip("/"),
-        graph_version=settings.required("GRAPH_VERSION"),
-    )
-
-    def now() -> datetime:
-        return datetime.now(UTC)
-
-    keys = SigningKeys(f"{supabase_url.rstrip('/')}/auth/v1/.well-known/jwks.json", httpx.Client())
+    vault = TokenVault(settings.required("TOKEN_KEY_ARN"))
+    records = LoginRecords(settings.required("LOGIN_RECORDS_TABLE"), vault, utc_now)
+    repository = ConnectionRepository(data_api.connect(supabase_url, secrets.required("supabase_secret_key")))
     return Dependencies(
-        identity=IdentityVerifier(keys, secrets.optional("supabase_jwt_secret")),
-        flow=ConnectionFlow(
-            product=FacebookLogin(app, graph.GraphClient(graph.http_client()), now),
-            vault=TokenVault(settings.required("TOKEN_KEY_ARN")),
-            repository=ConnectionRepository(data_api.connect(supabase_url, secrets.required("supabase_secret_key"))),
-            now=now,
-        ),
+        identity=IdentityVerifier.of_project(supabase_url, secrets.optional("supabase_jwt_secret")),
+        products=LoginProducts(secrets, graph.GraphClient(graph.http_client()), utc_now),
+        states=StateSigner(secrets.required("state_signing_key"), utc_now),
+        records=records,
+        flow=ConnectionFlow(vault, repository, records, utc_now),
+        repository=repository,
         redirect_uris=settings.required_list("OAUTH_REDIRECT_URIS"),
+        is_state_required=settings.required("REQUIRE_STATE") == "true",
     )
 
 
@@ -86,20 +82,58 @@ def build_api(allowed_origins: tuple[str, ...], dependencies: Callable[[], Depen
         deps = dependencies()
         caller = deps.identity.identify(event.headers.get("Authorization"))
         body = api_gateway.parse_body(event, ExchangeTokenRequest)
+        remaining_s = api.lambda_context.get_remaining_time_in_millis() / 1000
+        deadline = Deadline(remaining_s - RESERVED_FOR_ANSWERING_S)
+        request = Request(caller.user_id, api_gateway.request_id(event), deadline)
+        if isinstance(body, TokenLogin):
+            accounts = deps.flow.use_token(deps.products[body.provider], body.access_token, request)
+            return _success(event, accounts)
         if body.redirect_uri not in deps.redirect_uris:
             raise RedirectUriNotAllowedError
-        remaining_s = api.lambda_context.get_remaining_time_in_millis() / 1000
-        accounts = deps.flow.connect(
-            body.code.removesuffix("#_"),  # Meta appends the fragment; frontends forward it
-            body.redirect_uri,
-            user_id=caller.user_id,
-            request_id=api_gateway.request_id(event),
-            deadline=Deadline(remaining_s - RESERVED_FOR_ANSWERING_S),
-        )
-        views = [account.public_view() for account in accounts]
-        return api_gateway.success(event, {"businessAccountId": views[0]["id"], "accounts": views})
+        return _connect_once(api, deps, body, request)
 
     return api
+
+
+def _connect_once(
+    api: APIGatewayRestResolver, deps: Dependencies, body: CodeLogin, request: Request
+) -> Response[dict[str, Any]]:
+    if deps.is_state_required and not body.state:
+        raise OAuthStateError(reason="STATE_MISSING")
+    state = deps.states.read(body.state) if body.state else None
+    provider = body.provider or (state.provider if state else Provider.FACEBOOK)
+    login = LoginKey.of(request.user_id, provider, body.code)
+    connected: list[Account] = []
+
+    def attempt() -> Outcome:
+        if state:
+            deps.states.check(state, request.user_id, provider, body.redirect_uri)
+            deps.records.use_state(state.id, login, state.expires_at)
+        result = deps.flow.spend_code(deps.products[provider], body.code, body.redirect_uri, request)
+        if isinstance(result, InstagramConnectError):
+            return api_gateway.failure_outcome(result)
+        connected.extend(result)
+        # Not the accounts themselves: they would outlive their rows here, and hundreds of them exceed an item.
+        return {"accounts": [account.id for account in result]}
+
+    outcome, is_first = deps.records.first_outcome(login, attempt, api.lambda_context, request.deadline)
+    if is_first:
+        deps.records.forget_token(login)
+    if "problem" in outcome:
+        return api_gateway.repeated_failure(api.current_event, outcome)
+    return _success(api.current_event, connected or _read(deps, request.user_id, outcome["accounts"]))
+
+
+def _read(deps: Dependencies, user_id: str, ids: Sequence[str]) -> list[Account]:
+    own = {account.id: account for account in deps.repository.list_accounts(user_id)}
+    accounts = [own[account_id] for account_id in ids if account_id in own]
+    if not accounts:
+        raise AccountNotFoundError("The accounts that this login connected have been deleted since.")
+    return accounts
+
+
+def _success(event: APIGatewayProxyEvent, accounts: Sequence[Account]) -> Response[dict[str, Any]]:
+    return api_gateway.success(event, Connection(business_account_id=accounts[0].id, accounts=tuple(accounts)))
 
 
 @cache

@@ -12,6 +12,7 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from instagram_connect import api_gateway, data_api, settings
+from instagram_connect.contract import Health
 from instagram_connect.errors import StorageError
 from instagram_connect.observability import logger, metrics
 from instagram_connect.repository import ConnectionRepository
@@ -60,7 +61,7 @@ def build_api(allowed_origins: tuple[str, ...], storage: StorageCheck) -> APIGat
     @api.get("/api/health")
     def health() -> Response[dict[str, Any]]:
         storage.raise_if_failing()
-        return api_gateway.success(api.current_event, {"status": "ok", "storage": "ok"})
+        return api_gateway.success(api.current_event, Health())
 
     return api
 

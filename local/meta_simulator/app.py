@@ -5,6 +5,9 @@ from starlette.applications import Starlette
 from local.meta_simulator.control.api import mount_control
 from local.meta_simulator.facebook.dialog import mount_facebook_dialog
 from local.meta_simulator.facebook.graph import mount_facebook_graph
+from local.meta_simulator.instagram.code_exchange import mount_instagram_api
+from local.meta_simulator.instagram.dialog import mount_instagram_dialog
+from local.meta_simulator.instagram.graph import mount_instagram_graph
 from local.meta_simulator.profile_pictures import picture_routes
 from local.meta_simulator.simulator import Simulator
 
@@ -15,6 +18,9 @@ def create_app(simulator: Simulator) -> Starlette:
         routes=[
             mount_facebook_graph(simulator),
             mount_facebook_dialog(simulator),
+            mount_instagram_graph(simulator),
+            mount_instagram_api(simulator),
+            mount_instagram_dialog(simulator),
             picture_routes(),
             mount_control(simulator),
         ]

@@ -1,4 +1,4 @@
-"""Who is calling: the checks on a token that every Graph call goes through.
+"""Who is calling graph.facebook.com: the checks on a token that every call goes through.
 
 Sources: Meta, "Access Tokens" and "Securing Graph API Requests".
 """
@@ -14,8 +14,6 @@ from local.meta_simulator.meta_apps import MetaApp
 from local.meta_simulator.simulator import Simulator
 from local.meta_simulator.tokens import AccessToken, TokenKind
 from local.meta_simulator.world import Page, PageRole, Person
-
-NO_TOKEN = 104
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,7 @@ def authenticate(simulator: Simulator, call: GraphCall) -> MetaApp | Session:
     """
     value = call.access_token
     if value is None:
-        raise GraphError("An access token is required to request this resource.", NO_TOKEN)
+        raise errors.missing_token()
     if "|" in value:
         app = _app_of_token(simulator, value)
         _check_proof(app, value, call, is_required=False)  # the token is the secret already
@@ -76,10 +74,10 @@ def require_session(simulator: Simulator, call: GraphCall) -> Session:
 
 def session_of(simulator: Simulator, token: AccessToken) -> Session:
     """Return the session of a token, valid or not."""
-    person = simulator.world.person(token.person_id)
+    person = simulator.world.person(token.holder_id)
     if person is None:  # people are never removed while tokens exist
         raise errors.unparseable_token()
-    return Session(token, person, simulator.grants.of(token.app_id, token.person_id))
+    return Session(token, person, simulator.grants.of(token.app_id, token.holder_id))
 
 
 def visible_pages(simulator: Simulator, session: Session) -> list[tuple[Page, PageRole]]:

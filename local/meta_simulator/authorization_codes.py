@@ -3,57 +3,72 @@
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import Enum, auto
 
-from local.meta_simulator import errors
-from local.meta_simulator.errors import GraphError
+CODE_PREFIX = "AQ"  # what the codes of both login products start with
 
-CODE_PREFIX = "AQ"  # what Facebook's codes start with
-CODE_LIFETIME = timedelta(minutes=10)
+
+class CodeProblem(Enum):
+    """Why a code cannot be exchanged; each login product words it in its own way."""
+
+    UNKNOWN = auto()
+    USED = auto()
+    EXPIRED = auto()
+    OTHER_APP = auto()
+    OTHER_REDIRECT_URI = auto()
+
+
+class CodeRefusedError(Exception):
+    """The code cannot be exchanged; only a new login helps, unless the request was wrong."""
+
+    def __init__(self, problem: CodeProblem) -> None:
+        super().__init__(problem.name)
+        self.problem = problem
 
 
 @dataclass(frozen=True)
 class AuthorizationCode:
-    """A code and what it was issued for."""
+    """A code and what it was issued for; `holder_id` is a person or an Instagram account."""
 
     value: str = field(repr=False)
     app_id: str
-    person_id: str
+    holder_id: str
     redirect_uri: str
     expires_at: datetime
 
 
 class AuthorizationCodes:
-    """The codes that were issued, and which of them are spent."""
+    """The codes that one login product issued, and which of them are spent."""
 
-    def __init__(self) -> None:
+    def __init__(self, lifetime: timedelta) -> None:
+        self._lifetime = lifetime
         self._codes: dict[str, AuthorizationCode] = {}
         self._spent: set[str] = set()
 
-    def issue(self, app_id: str, person_id: str, redirect_uri: str, now: datetime) -> AuthorizationCode:
-        """Make a code for the person, good for one exchange with the same redirect URI."""
+    def issue(self, app_id: str, holder_id: str, redirect_uri: str, now: datetime) -> AuthorizationCode:
+        """Make a code for one exchange with the same redirect URI."""
         value = CODE_PREFIX + secrets.token_urlsafe(120)
-        code = AuthorizationCode(value, app_id, person_id, redirect_uri, now + CODE_LIFETIME)
+        code = AuthorizationCode(value, app_id, holder_id, redirect_uri, now + self._lifetime)
         self._codes[value] = code
         return code
 
-    def spend(
-        self, value: str, *, app_id: str, redirect_uri: str, now: datetime, mismatch_subcode: int | None
-    ) -> AuthorizationCode:
+    def spend(self, value: str, *, app_id: str, redirect_uri: str, now: datetime) -> AuthorizationCode:
         """Use a code up and return it.
 
         Checking and marking happen without giving up control, so of two exchanges at the same
         time exactly one wins. A refused exchange leaves the code as it was.
-        Raises GraphError: unknown (100), spent (100/36009), expired (100/36007), and another app
-        or redirect URI (100 with `mismatch_subcode`).
+        Raises CodeRefusedError with the first problem found.
         """
         code = self._codes.get(value)
         if code is None:
-            raise GraphError("Invalid verification code format.", 100, challenge="invalid_code")
+            raise CodeRefusedError(CodeProblem.UNKNOWN)
         if value in self._spent:
-            raise errors.code_used()
+            raise CodeRefusedError(CodeProblem.USED)
         if now >= code.expires_at:
-            raise errors.code_expired()
-        if code.app_id != app_id or code.redirect_uri != redirect_uri:
-            raise errors.redirect_uri_mismatch(mismatch_subcode)
+            raise CodeRefusedError(CodeProblem.EXPIRED)
+        if code.app_id != app_id:
+            raise CodeRefusedError(CodeProblem.OTHER_APP)
+        if code.redirect_uri != redirect_uri:
+            raise CodeRefusedError(CodeProblem.OTHER_REDIRECT_URI)
         self._spent.add(value)
         return code

@@ -6,13 +6,14 @@ text, what clients report. Clients have to decide on `code` and `error_subcode`,
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from enum import Enum
 
 MISSING_PERMISSION = 10
 INVALID_PARAMETER = 100
 UNKNOWN_APPLICATION = 101
+NO_TOKEN = 104
 INVALID_TOKEN = 190
 PERMISSION_ERROR = 200
 PAGE_TOKEN_REQUIRED = 210
@@ -119,6 +120,11 @@ def expired_token(expired_at: datetime, now: datetime) -> GraphError:
     )
 
 
+def missing_token() -> GraphError:
+    """Return the 104 of a call without an access token."""
+    return GraphError("An access token is required to request this resource.", NO_TOKEN)
+
+
 def unparseable_token() -> GraphError:
     """Return the 190 without subcode of a string that is no token of this product."""
     return _token_error("Invalid OAuth access token - Cannot parse access token", None)
@@ -141,6 +147,11 @@ def unknown_application() -> GraphError:
 def wrong_secret() -> GraphError:
     """Return the code 1 that means a wrong app secret, not an outage."""
     return GraphError("Error validating client secret.", 1)
+
+
+def code_unknown() -> GraphError:
+    """Return the 100 of a code that was never issued."""
+    return _code_error("Invalid verification code format.", None)
 
 
 def code_used() -> GraphError:
@@ -191,6 +202,21 @@ def object_missing(object_id: str, method: str) -> GraphError:
         type="GraphMethodException",
         subcode=33,
     )
+
+
+def unsupported_method(method: str) -> GraphError:
+    """Return the 100 of a path that exists, but not for this method."""
+    return GraphError(
+        f"Unsupported {method.lower()} request. Please read the Graph API documentation at"
+        " https://developers.facebook.com/docs/graph-api",
+        INVALID_PARAMETER,
+        type="GraphMethodException",
+    )
+
+
+def unknown_path(segments: Sequence[str]) -> GraphError:
+    """Return the 2500 of a path that no node has; `segments` is what follows the node."""
+    return GraphError(f"Unknown path components: /{'/'.join(segments)}", QUERY_ERROR)
 
 
 def invalid_proof() -> GraphError:

@@ -1,4 +1,4 @@
-"""What people have allowed apps to do: the answer to each login, remembered per app and person."""
+"""What people have allowed apps to do on Facebook: the answer to each login, per app and person."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field

@@ -1,6 +1,6 @@
 """The apps that are registered at the simulated Meta: id, secret, redirect URIs.
 
-The environment is read by `app_from_environment` only, when the process starts.
+The environment is read by the functions at the end only, when the process starts.
 """
 
 import hmac
@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 
 DEFAULT_APP_ID = "1029384756102938"
 DEFAULT_APP_SECRET = "simulated-facebook-app-secret"
+# The same app has another id and another secret at Instagram.
+DEFAULT_INSTAGRAM_APP_ID = "2938475610293847"
+DEFAULT_INSTAGRAM_APP_SECRET = "simulated-instagram-app-secret"
 DEFAULT_REDIRECT_URI = "http://localhost:5173/instagram/callback"
 
 
@@ -38,9 +41,18 @@ def app_from_environment(environment: Mapping[str, str]) -> MetaApp:
 
     The URIs are separated by commas; an unset or empty variable means its default.
     """
-    uris = environment.get("FACEBOOK_REDIRECT_URIS") or DEFAULT_REDIRECT_URI
+    return _from_variables(environment, "FACEBOOK", DEFAULT_APP_ID, DEFAULT_APP_SECRET)
+
+
+def instagram_app_from_environment(environment: Mapping[str, str]) -> MetaApp:
+    """Build the app as Instagram Login knows it, likewise from INSTAGRAM_APP_ID and so on."""
+    return _from_variables(environment, "INSTAGRAM", DEFAULT_INSTAGRAM_APP_ID, DEFAULT_INSTAGRAM_APP_SECRET)
+
+
+def _from_variables(environment: Mapping[str, str], product: str, default_id: str, default_secret: str) -> MetaApp:
+    uris = environment.get(f"{product}_REDIRECT_URIS") or DEFAULT_REDIRECT_URI
     return MetaApp(
-        id=environment.get("FACEBOOK_APP_ID") or DEFAULT_APP_ID,
-        secret=environment.get("FACEBOOK_APP_SECRET") or DEFAULT_APP_SECRET,
+        id=environment.get(f"{product}_APP_ID") or default_id,
+        secret=environment.get(f"{product}_APP_SECRET") or default_secret,
         redirect_uris=tuple(uri.strip() for uri in uris.split(",") if uri.strip()),
     )

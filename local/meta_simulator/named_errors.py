@@ -8,7 +8,7 @@ from starlette.responses import HTMLResponse, Response
 
 from local.meta_simulator import errors
 from local.meta_simulator.errors import GraphError, SessionEnd, session_ended
-from local.meta_simulator.graph.answer import error_answer
+from local.meta_simulator.graph.answer import ErrorShape
 from local.meta_simulator.graph.call import GraphCall
 
 APP_USAGE_AT_LIMIT = json.dumps({"call_count": 100, "total_time": 25, "total_cputime": 25}, separators=(",", ":"))
@@ -61,8 +61,8 @@ _OTHER_NAMES = ("html_502", "empty_500", "buc_rate_limit", "expired_token", "obj
 ERROR_NAMES = (*_GRAPH_ERRORS, *_OTHER_NAMES)
 
 
-def named_answer(name: str, call: GraphCall, now: datetime, regain_minutes: int) -> Response:
-    """Return the answer that a name of ERROR_NAMES stands for.
+def named_answer(name: str, call: GraphCall, now: datetime, regain_minutes: int, error_shape: ErrorShape) -> Response:
+    """Return the answer that a name of ERROR_NAMES stands for, in the shape of the host.
 
     `regain_minutes` is the estimated_time_to_regain_access of `buc_rate_limit`.
     """
@@ -70,13 +70,19 @@ def named_answer(name: str, call: GraphCall, now: datetime, regain_minutes: int)
         return HTMLResponse(_EDGE_ERROR_PAGE, status_code=502)
     if name == "empty_500":
         return Response(status_code=500)
+    return error_shape.write(_named_error(name, call, now, regain_minutes, error_shape), call.version)
+
+
+def _named_error(name: str, call: GraphCall, now: datetime, regain_minutes: int, error_shape: ErrorShape) -> GraphError:
+    if name in error_shape.worded:
+        return error_shape.worded[name]()
     if name == "buc_rate_limit":
-        return error_answer(_business_limit(call, regain_minutes), call.version)
+        return _business_limit(call, regain_minutes)
     if name == "expired_token":
-        return error_answer(errors.expired_token(now - timedelta(hours=1), now), call.version)
+        return errors.expired_token(now - timedelta(hours=1), now)
     if name == "object_missing":
-        return error_answer(errors.object_missing(_object_of(call), call.method), call.version)
-    return error_answer(_GRAPH_ERRORS[name](), call.version)
+        return errors.object_missing(_object_of(call), call.method)
+    return _GRAPH_ERRORS[name]()
 
 
 def _object_of(call: GraphCall) -> str:

@@ -1,4 +1,4 @@
-"""The permissions that Facebook Login knows, in the words the dialog shows, and what they apply to.
+"""The permissions that each login product knows, in the words its dialog shows, and what they apply to.
 
 Source: Meta, "Permissions Reference" and "Facebook Login for Business".
 """
@@ -31,6 +31,16 @@ OTHER_PERMISSIONS = {
     ALWAYS_GRANTED: "See your name and profile picture",
 }
 KNOWN_PERMISSIONS = {**INSTAGRAM_PERMISSIONS, **PAGE_PERMISSIONS, **OTHER_PERMISSIONS}
+
+# The permissions of the other product, Instagram API with Instagram Login, in its dialog's words.
+INSTAGRAM_BASIC = "instagram_business_basic"
+INSTAGRAM_LOGIN_PERMISSIONS = {
+    INSTAGRAM_BASIC: "See your profile and your posts",
+    "instagram_business_manage_messages": "Read and answer your messages",
+    "instagram_business_manage_comments": "Read and answer comments on your posts",
+    "instagram_business_content_publish": "Publish posts for you",
+    "instagram_business_manage_insights": "See insights of your account and your posts",
+}
 
 # What a saved "Facebook Login for Business" configuration asks for (config_id), and what the
 # control API grants when nobody says otherwise: all that connecting an account needs.

@@ -1,10 +1,10 @@
-"""The people and Pages that exist when the simulator starts; the README lists them.
+"""The people, Pages and Instagram accounts that exist when the simulator starts; the README lists them.
 
 The names hold quotes, emoji and several scripts on purpose, and one Page id lies beyond 2^53:
 they break clients that escape by hand or read ids as numbers.
 """
 
-from local.meta_simulator.world import InstagramAccount, Page, PageRole, Person, World
+from local.meta_simulator.world import AccountType, InstagramAccount, Page, PageRole, Person, World
 
 AGENCY_PAGE_COUNT = 120
 AGENCY_PAGES_WITHOUT_INSTAGRAM = 10  # every tenth, so that most but not all have an account
@@ -49,6 +49,27 @@ EMEKA_STORE = Page(
     ),
 )
 
+# Known to Instagram only: nobody finds them through Facebook.
+LUZ_CREATOR = InstagramAccount(
+    id="17841400000000005",
+    username="luz.cria",
+    name="Luz María 🌻",
+    biography="Recipes & more",
+    followers_count=51200,
+    follows_count=88,
+    media_count=1204,
+    account_type=AccountType.CREATOR,
+)
+PIA_PERSONAL = InstagramAccount(
+    id="17841400000000006",
+    username="pia.privat",
+    name="Pia Größe",
+    followers_count=61,
+    follows_count=75,
+    media_count=12,
+    account_type=AccountType.PERSONAL,
+)
+
 
 def _agency_page(number: int) -> Page:
     account = InstagramAccount(
@@ -75,6 +96,8 @@ def seeded_world() -> World:
     _add(world, 1, "Ana Souza", "ana@people.example", [ANA_CAFE, ANA_STUDIO])
     _add(world, 2, "Ben Carter", "ben@people.example", [BEN_BAKERY])
     _add(world, 3, "Chloé Dubois", "chloe@people.example", [])
+    world.add_instagram_account(LUZ_CREATOR)
+    world.add_instagram_account(PIA_PERSONAL)
     _add(world, 4, "Dmitri Agency", "dmitri@people.example", agency)
     _add(world, 5, "Emeka Business", "emeka@people.example", [EMEKA_STORE])
     teammate_role = PageRole(ANA_CAFE.id, tasks=("ANALYZE", "MODERATE", "MESSAGING"))

@@ -33,3 +33,16 @@ class Settings(BaseModel):
     append_fragment: bool = Field(
         default=False, description="End the dialog's redirects with '#_=_', as Facebook does."
     )
+    instagram_answers: Literal["flat", "wrapped"] = Field(
+        default="flat",
+        description="Shape of Instagram Login's code exchange and /me: flat as observed, or the documented data list.",
+    )
+    instagram_refresh_changes_token: bool = Field(
+        default=True, description="Whether refreshing a long-lived Instagram token gives another string."
+    )
+    instagram_upper_case_account_types: bool = Field(
+        default=False, description="Answer account_type in the older forms BUSINESS and MEDIA_CREATOR."
+    )
+    instagram_personal_accounts: bool = Field(
+        default=False, description="Let accounts through Instagram's dialog that are not professional."
+    )

@@ -5,13 +5,12 @@ Sources: Meta, "Long-Lived Access Tokens" and "Access Token Debugging and Error 
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum
 
 from local.meta_simulator import errors
 
-TOKEN_PREFIX = "EAA"  # Facebook's user and Page tokens start with this
 LONG_LIVED = timedelta(seconds=5_183_944)  # the "about 60 days" of Meta's own example
 SHORT_LIVED_AT_LEAST = timedelta(hours=1)
 
@@ -25,12 +24,12 @@ class TokenKind(Enum):
 
 @dataclass(frozen=True)
 class AccessToken:
-    """One issued token; `expires_at` None means never."""
+    """One issued token; `expires_at` None means never, `holder_id` is a person or an Instagram account."""
 
     value: str = field(repr=False)
     kind: TokenKind
     app_id: str
-    person_id: str
+    holder_id: str
     issued_at: datetime
     expires_at: datetime | None
     is_long_lived: bool
@@ -43,23 +42,27 @@ def short_lived_until(now: datetime) -> datetime:
     return full_hour + SHORT_LIVED_AT_LEAST + timedelta(hours=1)
 
 
-def _new_value() -> str:
-    # Letters and digits only, as in Meta's tokens, and well beyond the 255 of a careless column.
-    return TOKEN_PREFIX + secrets.token_hex(128)
-
-
 class Tokens:
-    """Every token that was issued, and which of them were revoked."""
+    """Every token that one login product issued, and which of them were revoked."""
 
-    def __init__(self) -> None:
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
         self._tokens: dict[str, AccessToken] = {}
         self._page_tokens: dict[tuple[str, str], AccessToken] = {}
         self._revocations: dict[str, errors.SessionEnd] = {}
 
-    def issue_short_lived(self, app_id: str, person_id: str, now: datetime) -> AccessToken:
-        """Make the token that a code is exchanged for: one to two hours long."""
-        ends = short_lived_until(now)
-        return self._keep(AccessToken(_new_value(), TokenKind.USER, app_id, person_id, now, ends, is_long_lived=False))
+    def issue_user_token(
+        self, app_id: str, holder_id: str, now: datetime, expires_at: datetime | None, *, is_long_lived: bool
+    ) -> AccessToken:
+        """Make a user token that ends when told."""
+        value = self._new_value()
+        return self._keep(
+            AccessToken(value, TokenKind.USER, app_id, holder_id, now, expires_at, is_long_lived=is_long_lived)
+        )
+
+    def issue_short_lived(self, app_id: str, holder_id: str, now: datetime) -> AccessToken:
+        """Make the token that a Facebook code is exchanged for: one to two hours long."""
+        return self.issue_user_token(app_id, holder_id, now, short_lived_until(now), is_long_lived=False)
 
     def issue_long_lived(self, parent: AccessToken, now: datetime, *, extend: bool) -> AccessToken:
         """Make a 60-day token from a valid user token; always another string than the parent's.
@@ -68,17 +71,11 @@ class Tokens:
         end, which Meta does not document.
         """
         ends = parent.expires_at if parent.is_long_lived and not extend else now + LONG_LIVED
-        return self._keep(
-            AccessToken(
-                _new_value(),
-                TokenKind.USER,
-                parent.app_id,
-                parent.person_id,
-                now,
-                ends,
-                is_long_lived=True,
-            )
-        )
+        return self.issue_user_token(parent.app_id, parent.holder_id, now, ends, is_long_lived=True)
+
+    def renew(self, token: AccessToken, now: datetime, expires_at: datetime) -> AccessToken:
+        """Let a token start again under the same value."""
+        return self._keep(replace(token, issued_at=now, expires_at=expires_at))
 
     def page_token(self, parent: AccessToken, page_id: str, now: datetime) -> AccessToken:
         """Return the Page token that belongs to a user token: the same one at every call.
@@ -89,10 +86,10 @@ class Tokens:
         if known is not None:
             return known
         token = AccessToken(
-            _new_value(),
+            self._new_value(),
             TokenKind.PAGE,
             parent.app_id,
-            parent.person_id,
+            parent.holder_id,
             now,
             None if parent.is_long_lived else parent.expires_at,
             parent.is_long_lived,
@@ -126,6 +123,10 @@ class Tokens:
         for value in meant:
             self._revocations[value] = end
         return len(meant)
+
+    def _new_value(self) -> str:
+        # Letters and digits only, as in Meta's tokens, and well beyond the 255 of a careless column.
+        return self._prefix + secrets.token_hex(128)
 
     def _keep(self, token: AccessToken) -> AccessToken:
         self._tokens[token.value] = token

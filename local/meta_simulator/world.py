@@ -6,13 +6,22 @@ Every id is text: Meta has ids beyond 2^53, which a JSON number cannot carry.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 ALL_TASKS = ("ADVERTISE", "ANALYZE", "CREATE_CONTENT", "MESSAGING", "MODERATE", "MANAGE")
 
 
+class AccountType(StrEnum):
+    """What an Instagram account is; the values are Meta's words. Only the first two are professional."""
+
+    BUSINESS = "Business"
+    CREATOR = "Media_Creator"
+    PERSONAL = "PERSONAL"
+
+
 @dataclass(frozen=True)
 class InstagramAccount:
-    """An Instagram professional account; ids look like 1784…, as at Meta."""
+    """An Instagram account; `id` is the professional account's, 1784…, the same for every app."""
 
     id: str
     username: str
@@ -22,6 +31,12 @@ class InstagramAccount:
     followers_count: int = 0
     follows_count: int = 0
     media_count: int = 0
+    account_type: AccountType = AccountType.BUSINESS
+
+    @property
+    def is_professional(self) -> bool:
+        """Whether there is an API for this account at all."""
+        return self.account_type is not AccountType.PERSONAL
 
 
 @dataclass(frozen=True)
@@ -58,16 +73,17 @@ def _ids_of(pages: Iterable[Page]) -> list[str]:
 
 
 class DuplicateIdError(ValueError):
-    """The id, e-mail address or Page is already taken; choose another one."""
+    """The id, e-mail address or username is already taken; choose another one."""
 
 
 class World:
-    """The people and Pages that exist, found by id."""
+    """The people, Pages and Instagram accounts that exist, found by id."""
 
     def __init__(self) -> None:
         self._pages: dict[str, Page] = {}
         self._people: dict[str, Person] = {}
         self._page_of_account: dict[str, Page] = {}
+        self._accounts: dict[str, InstagramAccount] = {}
 
     @property
     def people(self) -> tuple[Person, ...]:
@@ -77,19 +93,22 @@ class World:
     def add(self, person: Person, new_pages: Iterable[Page] = ()) -> None:
         """Add a person together with Pages that do not exist yet, all or nothing.
 
-        Raises DuplicateIdError when an id or the e-mail address is taken.
+        Raises DuplicateIdError when an id, the e-mail address or a username is taken.
         """
         pages = tuple(new_pages)
-        taken = {*self._people, *self._pages, *self._page_of_account}
-        for new_id in (person.id, *_ids_of(pages)):
-            if new_id in taken:
-                raise DuplicateIdError(f"The id {new_id} is taken.")
-            taken.add(new_id)
+        accounts = [page.instagram for page in pages if page.instagram]
+        self._require_free((person.id, *_ids_of(pages)), [account.username for account in accounts])
         if any(person.email.lower() == known.email.lower() for known in self.people):
             raise DuplicateIdError(f"The address {person.email} is taken.")
         self._people[person.id] = person
         self._pages |= {page.id: page for page in pages}
         self._page_of_account |= {page.instagram.id: page for page in pages if page.instagram}
+        self._accounts |= {account.id: account for account in accounts}
+
+    def add_instagram_account(self, account: InstagramAccount) -> None:
+        """Add an account that no Page is linked to; raises DuplicateIdError for a taken id or username."""
+        self._require_free((account.id,), [account.username])
+        self._accounts[account.id] = account
 
     def page(self, page_id: str) -> Page | None:
         """Return the Page with this id, or None."""
@@ -115,8 +134,40 @@ class World:
         """Return the Pages on which the person has a role, in their order."""
         return [(self._pages[role.page_id], role) for role in person.roles]
 
+    @property
+    def instagram_accounts(self) -> tuple[InstagramAccount, ...]:
+        """All Instagram accounts, in the order they were added."""
+        return tuple(self._accounts.values())
+
+    def instagram_account(self, instagram_id: str) -> InstagramAccount | None:
+        """Return the Instagram account with this id, or None."""
+        return self._accounts.get(instagram_id)
+
+    def find_instagram_account(self, reference: str) -> InstagramAccount | None:
+        """Return the account with this id or username (any case, with or without @), or None."""
+        wanted = reference.strip().removeprefix("@").lower()
+        return next(
+            (account for account in self._accounts.values() if wanted in (account.id, account.username.lower())), None
+        )
+
+    def instagram_accounts_of(self, person: Person) -> list[InstagramAccount]:
+        """Return the accounts that are the person's: those linked to Pages which they manage."""
+        return [page.instagram for page, role in self.pages_of(person) if page.instagram and "MANAGE" in role.tasks]
+
     def remove_role(self, person_id: str, page_id: str) -> None:
         """Take the person's role on a Page away; nothing happens when there is none."""
         person = self._people[person_id]
         kept = tuple(role for role in person.roles if role.page_id != page_id)
         self._people[person_id] = replace(person, roles=kept)
+
+    def _require_free(self, new_ids: Iterable[str], new_usernames: Iterable[str]) -> None:
+        taken = {*self._people, *self._pages, *self._accounts}
+        for new_id in new_ids:
+            if new_id in taken:
+                raise DuplicateIdError(f"The id {new_id} is taken.")
+            taken.add(new_id)
+        taken_names = {account.username.lower() for account in self._accounts.values()}
+        for username in new_usernames:
+            if username.lower() in taken_names:
+                raise DuplicateIdError(f"The username {username} is taken.")
+            taken_names.add(username.lower())

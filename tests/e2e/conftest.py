@@ -8,6 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.e2e import contract
+
 SCOPES = ["instagram_basic", "pages_show_list", "pages_read_engagement", "pages_manage_metadata"]
 
 
@@ -50,12 +52,30 @@ class App:
         wanted = {"person": person, "redirect_uri": self.redirect_uri, "scopes": SCOPES, **wanted}
         return str(self.meta("POST", "/authorize", wanted)["code"])
 
+    def log_in_to_instagram(self, username: str = "cafe.azul", **wanted: Any) -> str:
+        """The code that the dialog of Instagram Login gives."""
+        wanted = {"product": "instagram", "person": username, "redirect_uri": self.redirect_uri, **wanted}
+        return str(self.meta("POST", "/authorize", wanted)["code"])
+
+    def calls(self, operation: str) -> list[dict[str, Any]]:
+        """What Meta was asked."""
+        return list(self.meta("GET", f"/calls?operation={operation}"))
+
+    def call(self, user: User, method: str, path: str, body: object = None) -> httpx.Response:
+        """A route of the API, as this user."""
+        headers = {"Authorization": f"Bearer {user.token}"}
+        answer = self.http.request(method, f"{self.stack['api_url']}/api{path}", headers=headers, json=body)
+        contract.check(answer)
+        return answer
+
     def exchange(self, user: User, code: str, **changes: Any) -> httpx.Response:
-        return self.http.post(
-            self.exchange_url,
-            headers={"Authorization": f"Bearer {user.token}"},
-            json={"code": code, "redirectUri": self.redirect_uri, **changes},
-        )
+        body = {"code": code, "redirectUri": self.redirect_uri, **changes}
+        return self.call(user, "POST", "/instagram/exchange-token", body)
+
+    def connect(self, user: User, person: str = "Ana Souza") -> list[dict[str, Any]]:
+        """The accounts of a new connection."""
+        answer = self.exchange(user, self.log_in(person)).raise_for_status()
+        return list(answer.json()["data"]["accounts"])
 
     def read(self, user: User, query: str) -> httpx.Response:
         """The Data API with the user's own rights."""

@@ -216,13 +216,6 @@ def test_a_code_expires(app: App, user: User) -> None:
     assert app.exchange(user, code).json()["code"] == "OAUTH_CODE_EXPIRED"
 
 
-def test_a_code_is_used_once(app: App, user: User) -> None:
-    code = app.log_in()
-    app.exchange(user, code).raise_for_status()
-
-    assert app.exchange(user, code).json()["code"] == "OAUTH_CODE_USED"
-
-
 @pytest.mark.parametrize(
     "authorization",
     [

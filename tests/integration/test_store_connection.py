@@ -104,6 +104,9 @@ def test_a_login_older_than_a_refresh_leaves_the_refreshed_token(database: Datab
         "where account.id = business_account_id and account.user_id = %s",
         [LATER, user_id],
     )
+    database.execute(
+        "update instagram_business_accounts set token_expires_at = '2027-03-01' where user_id = %s", [user_id]
+    )
 
     stored = store(database, user_id, account(issued_at=NOON))
 
@@ -144,18 +147,28 @@ def test_a_blank_never_replaces_a_good_value(database: Database, user_id: str, b
             page_tasks=None,
             scopes=None,
             data_access_expires_at=None,
-            user_token_ciphertext=blank,
             **dict.fromkeys(texts, blank),
         ),
         meta_user_id=blank,
     )
 
     credentials = one(database, "instagram_credentials", user_id)
-    assert (credentials["user_token_ciphertext"], credentials["scopes"]) == ("user-ciphertext", ["instagram_basic"])
+    assert credentials["scopes"] == ["instagram_basic"]
     assert credentials["data_access_expires_at"] is not None
     after = one(database, "instagram_business_accounts", user_id)
     kept = (*texts, "followers_count", "page_tasks", "meta_user_id", "webhook_subscribed_at")
     assert {name: after[name] for name in kept} == {name: before[name] for name in kept}
+
+
+@pytest.mark.parametrize("blank", [None, ""])
+def test_a_persons_token_of_a_former_login_does_not_outlive_it(
+    database: Database, user_id: str, blank: str | None
+) -> None:
+    store(database, user_id, account())
+
+    store(database, user_id, account(issued_at=LATER, user_token_ciphertext=blank))
+
+    assert one(database, "instagram_credentials", user_id)["user_token_ciphertext"] is None
 
 
 @pytest.mark.parametrize("blank", [None, ""])

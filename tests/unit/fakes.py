@@ -48,13 +48,14 @@ class FakeDataApi:
         payload = json.loads(request.content)["payload"]
         self.payloads.append(payload)
         self.request_ids.append(request.headers.get("X-Request-Id"))
-        return httpx.Response(200, json=[_row(account) for account in payload["accounts"]])
+        return httpx.Response(200, json=[_row(account, payload["provider"]) for account in payload["accounts"]])
 
 
-def _row(account: dict[str, Any]) -> dict[str, Any]:
+def _row(account: dict[str, Any], provider: str) -> dict[str, Any]:
     seen = ("instagram_business_id", "username", "name", "page_id", "page_name", "profile_picture_url")
     return {
         "id": f"row-of-{account['instagram_business_id']}",
+        "provider": provider,
         **{name: account[name] for name in seen},
         "followers_count": account["followers_count"],
         "token_expires_at": account["expires_at"],

@@ -8,25 +8,16 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver, CORSConf
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
-from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic.alias_generators import to_camel
+from pydantic import TypeAdapter, ValidationError
 
+from .contract import Answer, Problem
 from .errors import InstagramConnectError, InternalError, InvalidRequestError, RouteNotFoundError
 from .observability import logger, metrics, stack_of
 
 # Far above any login, far below what could occupy a function.
 MAX_BODY_CHARACTERS = 64 * 1024
 
-
-class RequestBody(BaseModel):
-    """Base of the bodies that routes take: camelCase JSON, types as they are, unknown fields ignored."""
-
-    model_config = ConfigDict(
-        alias_generator=to_camel, strict=True, extra="ignore", frozen=True, hide_input_in_errors=True
-    )
-
-
-Body = TypeVar("Body", bound=RequestBody)
+Body = TypeVar("Body")
 
 
 def create_api(allowed_origins: Sequence[str]) -> APIGatewayRestResolver:
@@ -55,7 +46,7 @@ def create_api(allowed_origins: Sequence[str]) -> APIGatewayRestResolver:
     return api
 
 
-def parse_body(event: APIGatewayProxyEvent, model: type[Body]) -> Body:
+def parse_body(event: APIGatewayProxyEvent, wanted: TypeAdapter[Body]) -> Body:
     """The body of the request. Raises InvalidRequestError, whose details name fields and never repeat values."""
     try:
         body = event.decoded_body or ""
@@ -64,16 +55,29 @@ def parse_body(event: APIGatewayProxyEvent, model: type[Body]) -> Body:
     if len(body) > MAX_BODY_CHARACTERS:
         raise InvalidRequestError(f"The body is longer than {MAX_BODY_CHARACTERS} characters.")
     try:
-        return model.model_validate_json(body)
+        return wanted.validate_json(body)
     except ValidationError as error:
         # Without chaining: the original's context holds what the caller sent.
         raise InvalidRequestError(_what_is_wrong(error)) from None
 
 
-def success(event: APIGatewayProxyEvent, data: Mapping[str, Any]) -> Response[dict[str, Any]]:
+def success(event: APIGatewayProxyEvent, data: Answer) -> Response[dict[str, Any]]:
     """200 with `data` in the success shape."""
-    body = {"success": True, "data": dict(data), "requestId": request_id(event)}
+    body = {"success": True, "data": data.model_dump(mode="json", by_alias=True), "requestId": request_id(event)}
     return _response(HTTPStatus.OK, body)
+
+
+def repeated_failure(event: APIGatewayProxyEvent, outcome: Mapping[str, Any]) -> Response[dict[str, Any]]:
+    """The answer to an error that `failure_outcome` described, in this request or in an earlier one."""
+    body = Problem.model_validate({**outcome["problem"], "requestId": request_id(event)})
+    return _failure_response(HTTPStatus(outcome["status"]), body)
+
+
+def failure_outcome(error: InstagramConnectError) -> dict[str, Any]:
+    """Status and body of an error as JSON, so that a later request can repeat it; logs and counts the error."""
+    _record(error)
+    problem = _problem(error, request_id="").model_dump(mode="json", by_alias=True, exclude_none=True)
+    return {"status": error.status.value, "problem": problem}
 
 
 def request_id(event: APIGatewayProxyEvent) -> str:
@@ -82,28 +86,38 @@ def request_id(event: APIGatewayProxyEvent) -> str:
 
 
 def _failure(event: APIGatewayProxyEvent, error: InstagramConnectError) -> Response[dict[str, Any]]:
+    _record(error)
+    return _failure_response(error.status, _problem(error, request_id(event)))
+
+
+def _record(error: InstagramConnectError) -> None:
     # Who must act decides how loud it is: what the user can mend is no alarm.
     log = logger.error if error.actor == "operator" else logger.warning
     log("Request failed", extra={"code": error.code, "reason": error.reason, "actor": error.actor, **error.log_context})
     metrics.add_metric("RequestsFailed", MetricUnit.Count, 1)
-    optional = {"reason": error.reason, "retryAfterSeconds": error.retry_after_s}
-    body = {
-        "success": False,
-        "error": error.message,
-        "details": error.details,
-        "code": error.code,
-        "actor": error.actor,
-        "recoverable": error.recoverable,
-        "hint": error.hint,
-        "requestId": request_id(event),
-        **{name: value for name, value in optional.items() if value is not None},
-    }
+
+
+def _problem(error: InstagramConnectError, request_id: str) -> Problem:
+    return Problem(
+        error=error.message,
+        details=error.details,
+        code=error.code,
+        reason=error.reason,
+        actor=error.actor,
+        recoverable=error.recoverable,
+        retry_after_seconds=error.retry_after_s,
+        hint=error.hint,
+        request_id=request_id,
+    )
+
+
+def _failure_response(status: HTTPStatus, problem: Problem) -> Response[dict[str, Any]]:
     headers = {}
-    if error.status == HTTPStatus.UNAUTHORIZED:
+    if status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
-    if error.retry_after_s is not None:
-        headers["Retry-After"] = str(error.retry_after_s)
-    return _response(error.status, body, headers)
+    if problem.retry_after_seconds is not None:
+        headers["Retry-After"] = str(problem.retry_after_seconds)
+    return _response(status, problem.model_dump(mode="json", by_alias=True, exclude_none=True), headers)
 
 
 def _response(
@@ -119,5 +133,10 @@ def _response(
 
 def _what_is_wrong(error: ValidationError) -> str:
     problems = error.errors(include_url=False, include_context=False, include_input=False)
-    lines = (f"{'.'.join(map(str, problem['loc'])) or 'body'}: {problem['msg']}" for problem in problems[:5])
-    return "; ".join(lines)
+    return "; ".join(f"{_field(problem['loc'])}: {problem['msg']}" for problem in problems[:5])
+
+
+def _field(location: Sequence[int | str]) -> str:
+    # Where a body has alternatives, the first part names the one that was tried; fields begin in lower case.
+    parts = [str(part) for part in location]
+    return ".".join(part for part in parts if not part[:1].isupper()) or "body"

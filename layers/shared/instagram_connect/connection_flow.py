@@ -1,4 +1,4 @@
-"""The flow of a connection: from an authorization code to stored accounts.
+"""The flow of a connection: from what a login gave the frontend to stored accounts.
 
 Four steps at Meta after one another (exchange, extend, discover, subscribe), then one transaction. Encryption runs
 beside the subscriptions. Everything after the exchange may be repeated and is, inside its own client.
@@ -12,9 +12,10 @@ from datetime import datetime
 from aws_lambda_powertools.metrics import MetricUnit
 
 from .deadline import Deadline
-from .errors import LateStartError, MetaError, TokenEncryptionError
-from .meta.facebook_login import FacebookLogin
-from .models import AccountToStore, ConnectionToStore, DiscoveredAccount, Login, StoredAccount
+from .errors import InstagramConnectError, LateStartError, LoginError, MetaError, TokenEncryptionError
+from .login_records import LoginKey, LoginRecords
+from .meta.products import LoginProduct
+from .models import Account, AccountToStore, ConnectionToStore, DiscoveredAccount, Login, UserToken
 from .observability import logger, metrics
 from .repository import ConnectionRepository
 from .token_vault import TokenBinding, TokenVault
@@ -29,37 +30,84 @@ ENCRYPTING_THREADS = 16
 
 
 @dataclass(frozen=True)
+class Request:
+    """Who asked, under which request id, and when the answer has to be there."""
+
+    user_id: str
+    request_id: str
+    deadline: Deadline
+
+    def time_for_meta(self) -> Deadline:
+        """The part of the time that Meta may take. Raises LateStartError when it is too little to finish a login."""
+        for_meta = self.deadline.earlier(RESERVED_FOR_STORING_S)
+        if for_meta.remaining_s() < LEAST_TIME_FOR_META_S:
+            raise LateStartError
+        return for_meta
+
+
+@dataclass(frozen=True)
 class ConnectionFlow:
     """Connects the accounts of one login. Shared between requests; holds nothing of any of them."""
 
-    product: FacebookLogin
     vault: TokenVault
     repository: ConnectionRepository
+    records: LoginRecords
     now: Callable[[], datetime]
 
-    def connect(
-        self, code: str, redirect_uri: str, *, user_id: str, request_id: str, deadline: Deadline
-    ) -> tuple[StoredAccount, ...]:
-        """Spends the code and stores every account that the login may act for, at least one.
+    def spend_code(
+        self, product: LoginProduct, code: str, redirect_uri: str, request: Request
+    ) -> tuple[Account, ...] | InstagramConnectError:
+        """Spends the code and stores every account that the login may act for, at least one; or says why not.
 
-        Raises LateStartError while the code is unspent; LoginError, NoAccountError, MetaError, TokenEncryptionError,
-        StorageError. Nothing is stored unless all accounts are.
+        An error is returned, not raised, when the code is gone: it is the outcome of the login. Raises what leaves the
+        code usable: LateStartError, RedirectUriMismatchError, MetaError, ConfigurationError.
         """
-        for_meta = deadline.earlier(RESERVED_FOR_STORING_S)
-        if for_meta.remaining_s() < LEAST_TIME_FOR_META_S:
-            raise LateStartError
-        short_lived = self.product.exchange_code(code, redirect_uri, for_meta)
-        token = self.product.extend(short_lived, for_meta)
-        login, accounts = self.product.discover(token, for_meta)
-        prepared = self._prepare(accounts, login, user_id, for_meta)
-        connection = ConnectionToStore(user_id=user_id, login=login, accounts=prepared, request_id=request_id)
-        stored = self.repository.store_connection(connection, deadline)
-        logger.info("Stored a connection", user_id=user_id, accounts=len(stored))
+        for_meta = request.time_for_meta()
+        login = LoginKey.of(request.user_id, product.provider, code)
+        try:
+            token = product.exchange_code(code, redirect_uri, for_meta)
+        except LoginError as error:
+            if not error.code_is_gone:
+                raise
+            left_behind = self.records.kept_token(login)
+            if left_behind is None:
+                return error
+            logger.warning("Going on with a login that was interrupted")
+            token = left_behind
+        with ThreadPoolExecutor(1) as beside:
+            beside.submit(self.records.keep_token, login, token)
+            try:
+                return self._connect(product, token, request, for_meta)
+            except InstagramConnectError as error:
+                return error
+
+    def use_token(self, product: LoginProduct, access_token: str, request: Request) -> tuple[Account, ...]:
+        """Stores every account that an access token opens, at least one.
+
+        Raises AccessTokenInvalidError, AccessTokenForeignError, InvalidRequestError, NoAccountError, MetaError,
+        TokenEncryptionError, StorageError. Safe to repeat.
+        """
+        for_meta = request.time_for_meta()
+        return self._connect(product, product.accept_token(access_token, for_meta), request, for_meta)
+
+    def _connect(
+        self, product: LoginProduct, token: UserToken, request: Request, for_meta: Deadline
+    ) -> tuple[Account, ...]:
+        login, accounts = product.discover(token, for_meta)
+        prepared = self._prepare(product, accounts, login, request.user_id, for_meta)
+        connection = ConnectionToStore(request.user_id, login, prepared, request.request_id)
+        stored = self.repository.store_connection(connection, request.deadline)
+        logger.info("Stored a connection", user_id=request.user_id, provider=login.provider, accounts=len(stored))
         metrics.add_metric("AccountsConnected", MetricUnit.Count, len(stored))
         return stored
 
     def _prepare(
-        self, accounts: Iterable[DiscoveredAccount], login: Login, user_id: str, deadline: Deadline
+        self,
+        product: LoginProduct,
+        accounts: Iterable[DiscoveredAccount],
+        login: Login,
+        user_id: str,
+        deadline: Deadline,
     ) -> tuple[AccountToStore, ...]:
         with (
             ThreadPoolExecutor(ENCRYPTING_THREADS) as encrypting,
@@ -67,7 +115,7 @@ class ConnectionFlow:
         ):
             until = deadline.within(SUBSCRIBING_S)
             ciphertexts = [encrypting.submit(self._encrypt, account, login, user_id) for account in accounts]
-            subscriptions = [subscribing.submit(self._subscribe, account, until) for account in accounts]
+            subscriptions = [subscribing.submit(self._subscribe, product, account, until) for account in accounts]
             try:
                 return tuple(
                     AccountToStore(account, *ciphertext.result(), *subscription.result())
@@ -78,19 +126,21 @@ class ConnectionFlow:
                 encrypting.shutdown(cancel_futures=True)
                 raise
 
-    def _subscribe(self, account: DiscoveredAccount, deadline: Deadline) -> tuple[datetime | None, str | None]:
+    def _subscribe(
+        self, product: LoginProduct, account: DiscoveredAccount, deadline: Deadline
+    ) -> tuple[datetime | None, str | None]:
         # Webhooks can be subscribed later; the login cannot be repeated without its user. So this never fails it.
         try:
-            self.product.subscribe(account, deadline)
+            product.subscribe(account, deadline)
         except MetaError as error:
             logger.warning("Could not subscribe to webhooks", extra={"code": error.code, **error.log_context})
             metrics.add_metric("WebhookSubscriptionFailed", MetricUnit.Count, 1)
             return None, error.code
         return self.now(), None
 
-    def _encrypt(self, account: DiscoveredAccount, login: Login, user_id: str) -> tuple[str, str]:
+    def _encrypt(self, account: DiscoveredAccount, login: Login, user_id: str) -> tuple[str, str | None]:
         binding = TokenBinding(user_id, login.provider, account.instagram_business_id)
-        return (
-            self.vault.encrypt(account.access_token, binding),
-            self.vault.encrypt(login.token.value, binding),
-        )
+        access_token = self.vault.encrypt(account.access_token, binding)
+        if account.access_token == login.token.value:
+            return access_token, None
+        return access_token, self.vault.encrypt(login.token.value, binding)

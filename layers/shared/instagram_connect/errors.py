@@ -4,22 +4,29 @@ InstagramConnectError
 ├── RequestError                     the caller sent something we refuse
 │   ├── InvalidRequestError
 │   ├── RedirectUriNotAllowedError
+│   ├── OAuthStateError
+│   ├── LoginInProgressError
+│   ├── AccountNotFoundError
 │   ├── RouteNotFoundError
 │   └── TooManyRequestsError
 ├── IdentityError                    we do not know who is calling
 │   ├── UnauthenticatedError
 │   └── IdentityUnavailableError
-├── LoginError                       Meta did not take the authorization code
+├── LoginError                       Meta did not take the authorization code or access token
 │   ├── LoginCodeExpiredError
 │   ├── LoginCodeUsedError
 │   ├── LoginCodeInvalidError
 │   ├── RedirectUriMismatchError
-│   └── LoginOutcomeUnknownError
+│   ├── LoginOutcomeUnknownError
+│   ├── AccessTokenInvalidError
+│   └── AccessTokenForeignError
 ├── NoAccountError                   the login worked, and there is nothing to connect
 │   ├── ScopesDeclinedError
 │   ├── ScopesNotRequestedError
 │   ├── NoFacebookPageError
-│   └── NoInstagramAccountError
+│   ├── BusinessPortfolioNotGrantedError
+│   ├── NoInstagramAccountError
+│   └── AccountNotProfessionalError
 ├── MetaError                        Meta refused or failed a call after the login
 │   ├── MetaUnavailableError
 │   ├── MetaRateLimitedError
@@ -32,6 +39,7 @@ InstagramConnectError
     ├── StorageError
     ├── TokenEncryptionError
     ├── ConfigurationError
+    ├── LoginRecordsUnavailableError
     ├── LateStartError
     └── InternalError
 
@@ -108,6 +116,41 @@ class RedirectUriNotAllowedError(RequestError):
     hint = "Add the redirect URI to the stack parameter OAuthRedirectUris, exactly as the frontend sends it."
 
 
+class OAuthStateError(RequestError):
+    """The `state` is not one that `authorize` gave this user for this login; the code was not sent, log in again.
+
+    `reason` is STATE_MISSING, STATE_INVALID, STATE_EXPIRED, STATE_USED, STATE_OF_ANOTHER_USER or STATE_MISMATCH
+    (another provider or redirect URI).
+    """
+
+    code = "OAUTH_STATE_INVALID"
+    actor = Actor.USER
+    recoverable = True
+    message = "This login was not started here, or too long ago."
+    hint = "Start the Instagram connection again from this app, signed in as the same user."
+
+
+class LoginInProgressError(RequestError):
+    """Another request is completing the same login; repeat this one to learn its outcome."""
+
+    code = "LOGIN_IN_PROGRESS"
+    status = HTTPStatus.CONFLICT
+    actor = Actor.NOBODY
+    recoverable = True
+    message = "This login is being completed at this moment."
+    hint = "Wait a few seconds, then repeat the same request: it will tell how the login ended."
+
+
+class AccountNotFoundError(RequestError):
+    """The caller has no account with this id; somebody else's is not told apart from one that never was."""
+
+    code = "ACCOUNT_NOT_FOUND"
+    status = HTTPStatus.NOT_FOUND
+    actor = Actor.USER
+    message = "There is no such account among yours."
+    hint = "Reload the list of accounts."
+
+
 class RouteNotFoundError(RequestError):
     """No route has this path and method; correct the frontend's URL."""
 
@@ -158,11 +201,15 @@ class IdentityUnavailableError(IdentityError):
 
 
 class LoginError(InstagramConnectError):
-    """Meta did not exchange the authorization code for a token; a new login makes a new code."""
+    """Meta did not exchange the authorization code for a token; a new login makes a new code.
+
+    `code_is_gone` says that the same code can never be exchanged any more.
+    """
 
     status = HTTPStatus.BAD_REQUEST
     actor = Actor.USER
     recoverable = True
+    code_is_gone: ClassVar[bool] = True
     hint = "Start the Instagram connection again and finish it without a long pause."
 
 
@@ -192,6 +239,7 @@ class RedirectUriMismatchError(LoginError):
     """The redirect URI differs from the one that the login dialog was opened with; the frontend must send the same."""
 
     code = "REDIRECT_URI_MISMATCH"
+    code_is_gone = False
     actor = Actor.OPERATOR
     recoverable = False
     message = "The login was made for another address of this app."
@@ -205,6 +253,28 @@ class LoginOutcomeUnknownError(LoginError):
     status = HTTPStatus.BAD_GATEWAY
     message = "Meta did not answer while the login was being completed."
     hint = "Start the Instagram connection again; this login cannot be reused."
+
+
+class AccessTokenInvalidError(LoginError):
+    """The access token is dead or not a person's; sign in at Facebook again for a new one.
+
+    `reason` is TOKEN_EXPIRED, TOKEN_INVALID or NOT_A_USER_TOKEN.
+    """
+
+    code = "ACCESS_TOKEN_INVALID"
+    message = "Meta does not accept this Facebook login."
+    hint = "Sign in with Facebook again, then connect Instagram."
+
+
+class AccessTokenForeignError(LoginError):
+    """The access token was issued to another Meta app; use one app for the sign-in and for this deployment."""
+
+    code = "ACCESS_TOKEN_FOREIGN"
+    status = HTTPStatus.FORBIDDEN
+    actor = Actor.OPERATOR
+    recoverable = False
+    message = "This Facebook login belongs to another app."
+    hint = "Give Supabase Auth's Facebook provider the same app id as the stack parameter FacebookAppId."
 
 
 class NoAccountError(InstagramConnectError):
@@ -221,7 +291,7 @@ class ScopesDeclinedError(NoAccountError):
     code = "SCOPES_DECLINED"
     status = HTTPStatus.FORBIDDEN
     message = "A permission that the connection needs was declined."
-    hint = "Connect again and leave the listed permissions ticked (open the dialog with auth_type=rerequest)."
+    hint = "Connect again and leave the listed permissions ticked."
 
 
 class ScopesNotRequestedError(NoAccountError):
@@ -236,11 +306,23 @@ class ScopesNotRequestedError(NoAccountError):
 
 
 class NoFacebookPageError(NoAccountError):
-    """The person has, or shared, no Facebook Page; choose one in the dialog or create it."""
+    """The person has, or shared, no Facebook Page; choose one in the dialog or create it.
+
+    With `reason` BUSINESS_MANAGEMENT_NOT_REQUESTED, Pages of a business portfolio could not be seen either: the login
+    did not ask for that permission.
+    """
 
     code = "NO_FACEBOOK_PAGE"
     message = "No Facebook Page was shared."
     hint = "Connect again and choose the Facebook Page that your Instagram account is linked to."
+
+
+class BusinessPortfolioNotGrantedError(NoAccountError):
+    """No Page was shared outside a business portfolio, and access to the portfolio was declined; grant it."""
+
+    code = "BUSINESS_PORTFOLIO_NOT_GRANTED"
+    message = "The Facebook Page seems to belong to a business portfolio, and access to that was declined."
+    hint = "Connect again, choose the Page, and allow access to the business portfolio (business_management)."
 
 
 class NoInstagramAccountError(NoAccountError):
@@ -253,6 +335,14 @@ class NoInstagramAccountError(NoAccountError):
         "Make the Instagram account a professional account, link it to the Page in the Page's settings, "
         "and choose both when you connect again."
     )
+
+
+class AccountNotProfessionalError(NoAccountError):
+    """The Instagram account is a personal one, for which Meta has no API; switch it to a professional account."""
+
+    code = "ACCOUNT_NOT_PROFESSIONAL"
+    message = "This is a personal Instagram account."
+    hint = "In Instagram, open Settings, Account type, switch to a professional account, then connect again."
 
 
 class MetaError(InstagramConnectError):
@@ -341,7 +431,7 @@ class ReconnectRequiredError(MetaError):
     actor = Actor.USER
     recoverable = True
     message = "Meta no longer accepts the login."
-    hint = "Open facebook.com, settle what it asks for, then connect Instagram again."
+    hint = "Open Facebook or Instagram, settle what it asks for, then connect again."
 
 
 class BackendError(InstagramConnectError):
@@ -390,6 +480,17 @@ class ConfigurationError(BackendError):
     code = "CONFIGURATION_INVALID"
     message = "The service is not set up completely."
     hint = "Search the log for the request id: it names the missing setting."
+
+
+class LoginRecordsUnavailableError(BackendError):
+    """DynamoDB did not answer before the code was sent, so a repeated login could not be told; repeat."""
+
+    code = "LOGIN_RECORDS_UNAVAILABLE"
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    actor = Actor.NOBODY
+    recoverable = True
+    message = "The login cannot be completed at this moment."
+    hint = "Try again in a few seconds. The Instagram login is still unused, so nothing is lost."
 
 
 class LateStartError(BackendError):

@@ -86,6 +86,12 @@ class IdentityVerifier:
         self._keys = keys
         self._jwt_secret = jwt_secret
 
+    @classmethod
+    def of_project(cls, supabase_url: str, jwt_secret: str | None) -> "IdentityVerifier":
+        """The verifier for a Supabase project. Does no I/O."""
+        keys = SigningKeys(f"{supabase_url.rstrip('/')}/auth/v1/.well-known/jwks.json", httpx.Client())
+        return cls(keys, jwt_secret)
+
     def identify(self, authorization: str | None) -> Caller:
         """The caller. Raises UnauthenticatedError, IdentityUnavailableError."""
         scheme, _, token = (authorization or "").strip().partition(" ")

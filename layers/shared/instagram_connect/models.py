@@ -7,22 +7,30 @@ part of a `repr`, so that an object may appear in a log or traceback.
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
 
 
 class Provider(StrEnum):
     """Which of Meta's login products a connection was made with."""
 
     FACEBOOK = "facebook"
+    INSTAGRAM = "instagram"
 
 
 @dataclass(frozen=True)
 class UserToken:
-    """A person's access token as Meta handed it out. `expires_at` is None when Meta named no end."""
+    """A person's access token as Meta handed it out. `expires_at` is None when Meta named no end.
+
+    `granted_scopes` are those that Meta named together with the token; empty when it named none.
+    """
 
     value: str = field(repr=False)
     issued_at: datetime
     expires_at: datetime | None
+    granted_scopes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,7 +69,7 @@ class AccountToStore:
 
     account: DiscoveredAccount
     access_token_ciphertext: str = field(repr=False)
-    user_token_ciphertext: str = field(repr=False)
+    user_token_ciphertext: str | None = field(repr=False)
     webhook_subscribed_at: datetime | None
     webhook_subscription_error: str | None
 
@@ -76,32 +84,36 @@ class ConnectionToStore:
     request_id: str
 
 
-@dataclass(frozen=True)
-class StoredAccount:
-    """A row of instagram_business_accounts, as its owner may see it."""
+class Account(BaseModel):
+    """A row of instagram_business_accounts as its owner may see it, and as the HTTP contract shows it."""
 
-    id: str
-    instagram_business_id: str
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
+
+    id: str = Field(description="Id of the row: what other routes take.")
+    provider: Provider = Field(description="The login product that it was last connected with.")
+    instagram_business_id: str = Field(description="Meta's id of the professional account; text, beyond 2^53.")
     username: str | None
     name: str | None
-    page_id: str | None
+    page_id: str | None = Field(description="The Facebook Page it is linked to; null with Instagram Login.")
     page_name: str | None
-    profile_picture_url: str | None
+    profile_picture_url: str | None = Field(description="Stops working after some days.")
     followers_count: int | None
-    token_expires_at: str | None
-    status: str
+    token_expires_at: str | None = Field(description="ISO 8601; null when Meta named no end.")
+    status: Literal["active", "needs_reauth", "disconnected"]
 
-    def public_view(self) -> dict[str, Any]:
-        """The account as the HTTP contract shows it: camelCase, times in ISO 8601."""
-        return {
-            "id": self.id,
-            "instagramBusinessId": self.instagram_business_id,
-            "username": self.username,
-            "name": self.name,
-            "pageId": self.page_id,
-            "pageName": self.page_name,
-            "profilePictureUrl": self.profile_picture_url,
-            "followersCount": self.followers_count,
-            "tokenExpiresAt": self.token_expires_at,
-            "status": self.status,
-        }
+
+@dataclass(frozen=True)
+class DisconnectedAccount:
+    """An account whose tokens were just erased in storage, with what Meta still has to be told.
+
+    The ciphertexts are the last copy; None when there was none, as on a repeated disconnection. `is_last_of_account`:
+    nobody else has this Instagram account connected, so its webhooks may end. `is_last_of_person`: nothing else hangs
+    on the same person's grant, so it may be revoked.
+    """
+
+    account: Account
+    meta_user_id: str | None
+    access_token_ciphertext: str | None = field(repr=False)
+    user_token_ciphertext: str | None = field(repr=False)
+    is_last_of_account: bool
+    is_last_of_person: bool

@@ -10,8 +10,8 @@ from postgrest import APIError, SyncPostgrestClient
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from .deadline import Deadline
-from .errors import StorageError
-from .models import AccountToStore, ConnectionToStore, Login, StoredAccount
+from .errors import AccountNotFoundError, StorageError
+from .models import Account, AccountToStore, ConnectionToStore, DisconnectedAccount, Login
 from .storage_health import storage_error
 
 # An attempt that fails takes up to this long; one is only begun while there is time for it.
@@ -26,7 +26,7 @@ class ConnectionRepository:
         self._data_api = data_api
         self._sleep = sleep
 
-    def store_connection(self, connection: ConnectionToStore, deadline: Deadline) -> tuple[StoredAccount, ...]:
+    def store_connection(self, connection: ConnectionToStore, deadline: Deadline) -> tuple[Account, ...]:
         """Stores all accounts of a login with their credentials, or none of them; answers them in the same order.
 
         Repeated within the deadline while waiting can help. A newer token that is already stored stays, and no good
@@ -41,7 +41,34 @@ class ConnectionRepository:
         )
         arguments = {"payload": _payload(connection)}
         rows = retrying(self._call, "store_connection", arguments, request_id=connection.request_id)
-        return tuple(_stored_account(row) for row in rows)
+        return tuple(map(Account.model_validate, rows))
+
+    def list_accounts(self, user_id: str) -> tuple[Account, ...]:
+        """All accounts of a user, also disconnected ones, the one that was connected first before the others.
+
+        Raises StorageError.
+        """
+        rows = self._call("list_accounts", {"payload": {"user_id": user_id}})
+        return tuple(map(Account.model_validate, rows))
+
+    def disconnect_account(self, account_id: str, *, user_id: str, request_id: str) -> DisconnectedAccount:
+        """Erases an account's tokens and marks it as disconnected; answers the tokens' last copies.
+
+        Again changes nothing and answers no tokens. Raises AccountNotFoundError when the user has no such account,
+        StorageError.
+        """
+        payload = {"user_id": user_id, "account_id": account_id, "request_id": request_id}
+        row = self._call("disconnect_account", {"payload": payload}, request_id=request_id)
+        if row is None:
+            raise AccountNotFoundError
+        return DisconnectedAccount(
+            account=Account.model_validate(row["account"]),
+            meta_user_id=row["meta_user_id"],
+            access_token_ciphertext=row["access_token_ciphertext"],
+            user_token_ciphertext=row["user_token_ciphertext"],
+            is_last_of_account=row["is_last_of_account"],
+            is_last_of_person=row["is_last_of_person"],
+        )
 
     def reload_schema_cache(self) -> None:
         """Asks the Data API to read the schema again; it does so shortly after. Raises StorageError."""
@@ -99,21 +126,6 @@ def _account_payload(entry: AccountToStore, login: Login) -> dict[str, Any]:
         "expires_at": _iso(login.token.expires_at),
         "data_access_expires_at": _iso(login.data_access_expires_at),
     }
-
-
-def _stored_account(row: dict[str, Any]) -> StoredAccount:
-    return StoredAccount(
-        id=row["id"],
-        instagram_business_id=row["instagram_business_id"],
-        username=row["username"],
-        name=row["name"],
-        page_id=row["page_id"],
-        page_name=row["page_name"],
-        profile_picture_url=row["profile_picture_url"],
-        followers_count=row["followers_count"],
-        token_expires_at=row["token_expires_at"],
-        status=row["status"],
-    )
 
 
 def _iso(moment: datetime | None) -> str | None:

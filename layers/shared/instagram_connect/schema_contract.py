@@ -104,5 +104,7 @@ RELATIONS: Mapping[str, tuple[str, ...]] = {
 # whether it knows the function, and whether we may call it, without any effect.
 FUNCTIONS: Mapping[str, tuple[str, ...]] = {
     "store_connection": ("payload",),
+    "list_accounts": ("payload",),
+    "disconnect_account": ("payload",),
     "reload_schema_cache": (),
 }

@@ -52,11 +52,20 @@ FAILURES = (
 
 @dataclass(frozen=True)
 class TokenBinding:
-    """What a ciphertext belongs to."""
+    """What a stored ciphertext belongs to."""
 
     user_id: str
     provider: Provider
     instagram_business_id: str
+
+
+@dataclass(frozen=True)
+class LoginBinding:
+    """What the ciphertext of a login that is still running belongs to; other functions cannot decrypt it."""
+
+    user_id: str
+    provider: Provider
+    login: str
 
 
 class TokenVault:
@@ -67,14 +76,14 @@ class TokenVault:
             provider=AWSEncryptionSDKProvider(keys=[key_arn], key_provider=_KeyProvider(key_arn))
         )
 
-    def encrypt(self, token: str, binding: TokenBinding) -> str:
+    def encrypt(self, token: str, binding: TokenBinding | LoginBinding) -> str:
         """The token as base64 text, to be stored beside the binding. Raises TokenEncryptionError."""
         try:
             return str(self._masking.encrypt(token, **asdict(binding)))
         except FAILURES as error:
             raise TokenEncryptionError(log_context={"cause": type(error).__name__}) from error
 
-    def decrypt(self, ciphertext: str, binding: TokenBinding) -> str:
+    def decrypt(self, ciphertext: str, binding: TokenBinding | LoginBinding) -> str:
         """The token. Raises TokenEncryptionError, also when the ciphertext belongs to something else."""
         try:
             return str(self._masking.decrypt(ciphertext, **asdict(binding)))

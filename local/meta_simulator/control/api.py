@@ -14,16 +14,26 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
-from local.meta_simulator.control.bodies import Authorization, ClockMove, NewApp, NewPerson, Revocation
-from local.meta_simulator.control.people import add_person, person_view, require_person
+from local.meta_simulator.control.authorizations import authorize
+from local.meta_simulator.control.bodies import (
+    Authorization,
+    ClockMove,
+    NewApp,
+    NewInstagramOnly,
+    NewPerson,
+    Product,
+    Revocation,
+)
+from local.meta_simulator.control.people import account_view, add_instagram_only, add_person, person_view
 from local.meta_simulator.control.refusals import ControlRefusedError
-from local.meta_simulator.errors import SessionEnd
-from local.meta_simulator.facebook import dialog, graph
-from local.meta_simulator.facebook.login import finish_login, login_answer, success_url
+from local.meta_simulator.control.revocations import revoke
+from local.meta_simulator.facebook import dialog as facebook_dialog
+from local.meta_simulator.facebook import graph as facebook_graph
 from local.meta_simulator.faults import Fault
+from local.meta_simulator.instagram import code_exchange as instagram_api
+from local.meta_simulator.instagram import dialog as instagram_dialog
+from local.meta_simulator.instagram import graph as instagram_graph
 from local.meta_simulator.meta_apps import MetaApp
-from local.meta_simulator.permissions import KNOWN_PERMISSIONS, split_permissions
-from local.meta_simulator.revocation import end_sessions, remove_app, remove_page_role
 from local.meta_simulator.settings import Settings
 from local.meta_simulator.simulator import Simulator
 
@@ -44,8 +54,12 @@ class _Control:
         return {
             "status": "ok",
             "app_id": self._simulator.main_app.id,
-            "facebook_graph_url": f"{origin}/{graph.HOST}",
-            "facebook_dialog_url": f"{origin}/{dialog.HOST}",
+            "facebook_graph_url": f"{origin}/{facebook_graph.HOST}",
+            "facebook_dialog_url": f"{origin}/{facebook_dialog.HOST}",
+            "instagram_app_id": self._simulator.instagram_app.id,
+            "instagram_graph_url": f"{origin}/{instagram_graph.HOST}",
+            "instagram_api_url": f"{origin}/{instagram_api.HOST}",
+            "instagram_dialog_url": f"{origin}/{instagram_dialog.HOST}",
         }
 
     async def reset(self, _: Request) -> View:
@@ -78,39 +92,33 @@ class _Control:
         return [person_view(self._simulator.world, person) for person in self._simulator.world.people]
 
     async def add_person(self, request: Request) -> View:
-        person = add_person(self._simulator.world, await _body(request, NewPerson))
-        return person_view(self._simulator.world, person)
+        world, content = self._simulator.world, await _json(request)
+        if isinstance(content, dict) and "instagram" in content:
+            account = add_instagram_only(world, NewInstagramOnly.model_validate(content))
+            return {"instagram": account_view(world, account)}
+        return person_view(world, add_person(world, NewPerson.model_validate(content)))
+
+    async def list_instagram_accounts(self, _: Request) -> View:
+        world = self._simulator.world
+        return [account_view(world, account) for account in world.instagram_accounts]
 
     async def list_apps(self, _: Request) -> View:
-        apps = self._simulator.apps.values()
-        return [{"id": app.id, "name": app.name, "redirect_uris": list(app.redirect_uris)} for app in apps]
+        return [
+            *(_app_view(app, "facebook") for app in self._simulator.apps.values()),
+            *(_app_view(app, "instagram") for app in self._simulator.instagram_apps.values()),
+        ]
 
     async def put_app(self, request: Request) -> View:
         new = await _body(request, NewApp)
-        self._simulator.apps[new.id] = MetaApp(new.id, new.secret, new.name, tuple(new.redirect_uris))
-        return {"id": new.id, "name": new.name, "redirect_uris": list(new.redirect_uris)}
+        apps = self._simulator.instagram_apps if new.product == "instagram" else self._simulator.apps
+        apps[new.id] = MetaApp(new.id, new.secret, new.name, tuple(new.redirect_uris))
+        return _app_view(apps[new.id], new.product)
 
     async def authorize(self, request: Request) -> View:
-        wanted = await _body(request, Authorization)
-        person = require_person(self._simulator.world, wanted.person)
-        app = self._require_app(wanted.app_id)
-        if wanted.redirect_uri not in app.redirect_uris:
-            raise ControlRefusedError("URL Blocked: the redirect_uri is not registered for the app.")
-        declined = _permissions(wanted.declined_scopes)
-        asked = (*_permissions(wanted.scopes), *declined)
-        answer = login_answer(
-            self._simulator,
-            person,
-            asked=asked,
-            granted=set(asked) - set(declined),
-            page_ids=wanted.pages,
-            instagram_ids=wanted.instagram_accounts,
-        )
-        code = finish_login(self._simulator, app, person, answer, wanted.redirect_uri)
-        return {"code": code.value, "redirect_url": success_url(self._simulator, code, wanted.state)}
+        return authorize(self._simulator, await _body(request, Authorization))
 
     async def revoke(self, request: Request) -> View:
-        return {"revoked": self._revoke(await _body(request, Revocation))}
+        return {"revoked": revoke(self._simulator, await _body(request, Revocation))}
 
     async def list_faults(self, _: Request) -> View:
         return self._simulator.faults.views()
@@ -135,25 +143,6 @@ class _Control:
         self._simulator.calls.clear()
         return DONE
 
-    def _require_app(self, app_id: str | None) -> MetaApp:
-        app = self._simulator.apps.get(app_id or self._simulator.main_app.id)
-        if app is None:
-            raise ControlRefusedError("There is no such app.", status=404)
-        return app
-
-    def _revoke(self, wanted: Revocation) -> int:
-        simulator = self._simulator
-        if wanted.token is not None:
-            if not simulator.tokens.revoke(wanted.token, wanted.reason):
-                raise ControlRefusedError("There is no such token.", status=404)
-            return 1
-        person = require_person(simulator.world, wanted.person or "")
-        if wanted.page is not None:
-            return remove_page_role(simulator, person, wanted.page)
-        if wanted.reason is SessionEnd.APP_REMOVED:
-            return remove_app(simulator, person, wanted.app_id)
-        return end_sessions(simulator, person, wanted.reason, wanted.app_id)
-
 
 def mount_control(simulator: Simulator) -> Mount:
     """Return the routes of the control API."""
@@ -167,6 +156,7 @@ def mount_control(simulator: Simulator) -> Mount:
         ("POST", "/settings", control.change_settings),
         ("GET", "/people", control.list_people),
         ("POST", "/people", control.add_person),
+        ("GET", "/instagram_accounts", control.list_instagram_accounts),
         ("GET", "/apps", control.list_apps),
         ("POST", "/apps", control.put_app),
         ("POST", "/authorize", control.authorize),
@@ -179,6 +169,10 @@ def mount_control(simulator: Simulator) -> Mount:
         ("DELETE", "/calls", control.clear_calls),
     ]
     return Mount(PREFIX, routes=[Route(path, _endpoint(act), methods=[verb]) for verb, path, act in table])
+
+
+def _app_view(app: MetaApp, product: Product) -> dict[str, object]:
+    return {"id": app.id, "name": app.name, "product": product, "redirect_uris": list(app.redirect_uris)}
 
 
 def _endpoint(act: Callable[[Request], Awaitable[View]]) -> Callable[[Request], Awaitable[Response]]:
@@ -204,11 +198,3 @@ async def _json(request: Request) -> object:
 
 async def _body(request: Request, kind: type[Body]) -> Body:
     return kind.model_validate(await _json(request))
-
-
-def _permissions(scopes: list[str] | str) -> tuple[str, ...]:
-    names = split_permissions(scopes) if isinstance(scopes, str) else tuple(scopes)
-    unknown = [name for name in names if name not in KNOWN_PERMISSIONS]
-    if unknown:
-        raise ControlRefusedError(f"Invalid Scopes: {', '.join(unknown)}")
-    return names

@@ -1,16 +1,16 @@
 """The bodies that the control API takes; unknown names and wrong types are refused."""
 
 import secrets
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from local.meta_simulator.errors import SessionEnd
-from local.meta_simulator.permissions import CONFIGURED_PERMISSIONS
-from local.meta_simulator.world import ALL_TASKS
+from local.meta_simulator.world import ALL_TASKS, AccountType
 
 Count = Annotated[int, Field(ge=0)]
 Text = Annotated[str, Field(min_length=1)]
+Product = Literal["facebook", "instagram"]
 
 
 def _random_id(prefix: str) -> str:
@@ -37,26 +37,43 @@ class ClockMove(ControlRequest):
 
 
 class Authorization(ControlRequest):
-    """A login without clicks; what is left out means everything."""
+    """A login without clicks; what is left out means everything.
 
+    `response_type` token is a login that somebody else's frontend made, with Facebook only.
+    """
+
+    product: Product = "facebook"
+    response_type: Literal["code", "token"] = "code"
     person: Text
-    redirect_uri: Text
-    scopes: list[str] | str = list(CONFIGURED_PERMISSIONS)
+    redirect_uri: Text | None = None
+    scopes: list[str] | str | None = None
     declined_scopes: list[str] | str = []
     pages: list[str] | None = None
     instagram_accounts: list[str] | None = None
     state: str | None = None
     app_id: str | None = None
 
+    @model_validator(mode="after")
+    def _fits_together(self) -> "Authorization":
+        if self.response_type == "code" and self.redirect_uri is None:
+            raise ValueError("redirect_uri is missing")
+        if self.product == "instagram":
+            if self.response_type == "token":
+                raise ValueError("Instagram Login gives codes only")
+            if self.pages is not None or self.instagram_accounts is not None:
+                raise ValueError("pages and instagram_accounts belong to Facebook Login")
+        return self
+
 
 class Revocation(ControlRequest):
-    """One token, or a person's; `page` belongs to the reason lost_page_role."""
+    """One token, or those of a person or Instagram account; `page` belongs to the reason lost_page_role."""
 
     reason: SessionEnd
     token: str | None = None
     person: str | None = None
     page: str | None = None
     app_id: str | None = None
+    product: Product | None = None
 
     @model_validator(mode="after")
     def _names_a_victim(self) -> "Revocation":
@@ -79,6 +96,7 @@ class NewInstagramAccount(ControlRequest):
     followers_count: Count = 0
     follows_count: Count = 0
     media_count: Count = 0
+    account_type: AccountType = AccountType.BUSINESS
 
 
 class NewPage(ControlRequest):
@@ -108,10 +126,17 @@ class NewPerson(ControlRequest):
     pages: list[NewPage | SharedPage] = []
 
 
+class NewInstagramOnly(ControlRequest):
+    """Somebody who is on Instagram and not on Facebook: an account without a Page."""
+
+    instagram: NewInstagramAccount
+
+
 class NewApp(ControlRequest):
     """An app to register, or new settings (a new secret, for instance) for a known one."""
 
     id: Annotated[str, Field(pattern=r"^\d+$")]
     secret: Text = Field(repr=False)
+    product: Product = "facebook"
     name: str = "Another app"
     redirect_uris: list[str] = []

@@ -1,8 +1,8 @@
-"""People in the control API: how they are shown, found and added."""
+"""People and Instagram accounts in the control API: how they are shown, found and added."""
 
 from dataclasses import asdict
 
-from local.meta_simulator.control.bodies import NewInstagramAccount, NewPage, NewPerson
+from local.meta_simulator.control.bodies import NewInstagramAccount, NewInstagramOnly, NewPage, NewPerson
 from local.meta_simulator.control.refusals import ControlRefusedError
 from local.meta_simulator.world import DuplicateIdError, InstagramAccount, Page, PageRole, Person, World
 
@@ -15,6 +15,27 @@ def require_person(world: World, reference: str) -> Person:
     return person
 
 
+def require_instagram_account(world: World, reference: str) -> InstagramAccount:
+    """Return the account with this username or id, or the first that is a person's.
+
+    Raises ControlRefusedError (404).
+    """
+    account = world.find_instagram_account(reference)
+    if account is not None:
+        return account
+    person = world.find_person(reference)
+    accounts = world.instagram_accounts_of(person) if person is not None else []
+    if not accounts:
+        raise ControlRefusedError("There is no such Instagram account.", status=404)
+    return accounts[0]
+
+
+def account_view(world: World, account: InstagramAccount) -> dict[str, object]:
+    """Return the account with its `page`, the id of the Page that it is linked to, or null."""
+    page = world.page_of_instagram_account(account.id)
+    return {**asdict(account), "page": page.id if page is not None else None}
+
+
 def person_view(world: World, person: Person) -> dict[str, object]:
     """Return {id, name, email, pages: [{id, name, category, owned_by_portfolio, tasks, instagram}]}."""
     pages = [{**asdict(page), "tasks": list(role.tasks)} for page, role in world.pages_of(person)]
@@ -24,7 +45,7 @@ def person_view(world: World, person: Person) -> dict[str, object]:
 def add_person(world: World, new: NewPerson) -> Person:
     """Add a person with their Pages.
 
-    Raises ControlRefusedError: an id or address is taken (409), or a shared Page does not exist (404).
+    Raises ControlRefusedError: an id, address or username is taken (409), or a shared Page does not exist (404).
     """
     new_pages = [page for page in new.pages if isinstance(page, NewPage)]
     new_ids = {page.id for page in new_pages}
@@ -38,6 +59,16 @@ def add_person(world: World, new: NewPerson) -> Person:
     except DuplicateIdError as error:
         raise ControlRefusedError(str(error), status=409) from error
     return person
+
+
+def add_instagram_only(world: World, new: NewInstagramOnly) -> InstagramAccount:
+    """Add an Instagram account without a Page; raises ControlRefusedError (409) for a taken id or username."""
+    account = _account(new.instagram)
+    try:
+        world.add_instagram_account(account)
+    except DuplicateIdError as error:
+        raise ControlRefusedError(str(error), status=409) from error
+    return account
 
 
 def _page(new: NewPage) -> Page:

@@ -42,7 +42,7 @@ def _require_right_to_look(viewer: MetaApp | Session, token: AccessToken) -> Non
     viewing_app_id = viewer.id if isinstance(viewer, MetaApp) else viewer.token.app_id
     if viewing_app_id != token.app_id:
         raise errors.invalid_parameter("The App_id in the input_token did not match the Viewing App")
-    if isinstance(viewer, Session) and (viewer.is_page or viewer.person.id != token.person_id):
+    if isinstance(viewer, Session) and (viewer.is_page or viewer.person.id != token.holder_id):
         raise errors.invalid_parameter(_WRONG_VIEWER)
 
 
@@ -88,7 +88,7 @@ def _token_facts(simulator: Simulator, token: AccessToken) -> dict[str, object]:
         facts["profile_id"] = token.page_id
     facts["scopes"] = grant.granted
     facts["granular_scopes"] = _granular_scopes(grant)
-    facts["user_id"] = token.person_id
+    facts["user_id"] = token.holder_id
     return facts
 
 

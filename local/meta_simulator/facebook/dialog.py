@@ -1,22 +1,24 @@
 """www.facebook.com/{version}/dialog/oauth: the pages on which a person logs in and ticks boxes.
 
-Rendered here, without scripts and without a session: each form carries the request, and each
-step checks it again. Step 1 says who, step 2 says what; the answer redirects to the app.
+Step 1 says who, step 2 says what; the answer redirects to the app.
 """
 
 from pathlib import Path
 
-import jinja2
 from starlette.datastructures import FormData
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import Mount, Route
 
-from local.meta_simulator.facebook.dialog_request import (
+from local.meta_simulator.dialog.pages import (
+    DialogPages,
     DialogRefusedError,
-    DialogRequest,
-    read_dialog_request,
+    chosen_in,
+    redirect,
+    text_of,
+    texts_of,
 )
+from local.meta_simulator.facebook.dialog_request import DialogRequest, read_dialog_request
 from local.meta_simulator.facebook.login import cancel_url, finish_login, login_answer, success_url
 from local.meta_simulator.graph.call import OLDEST_VERSION, served_version
 from local.meta_simulator.permissions import ALWAYS_GRANTED, INSTAGRAM_PERMISSIONS, KNOWN_PERMISSIONS
@@ -24,21 +26,7 @@ from local.meta_simulator.simulator import Simulator
 from local.meta_simulator.world import Person
 
 HOST = "www.facebook.com"
-_TEMPLATES = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-    autoescape=True,
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-# No form-action: browsers hold every redirect after a form to it, and the app's own are unknown here.
-_PAGE_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:;"
-    " base-uri 'none'; frame-ancestors 'none'",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-}
+_PAGES = DialogPages(Path(__file__).parent / "templates", "Facebook Login", "facebook")
 _UNKNOWN_ADDRESS = "The e-mail address you entered isn't connected to an account."
 _NO_PASSWORD = "Enter a password. Any password will do."
 
@@ -65,20 +53,20 @@ class _Dialog:
         try:
             asked = read_dialog_request(self._simulator, request.query_params)
         except DialogRefusedError as refusal:
-            return _refused(refusal)
+            return _PAGES.refused(refusal)
         return self._login_page(request, asked)
 
     async def log_in(self, request: Request) -> Response:
         """Show step 2 to the chosen person, or step 1 again with what was wrong."""
         form = await request.form()
         try:
-            asked = read_dialog_request(self._simulator, _texts(form))
+            asked = read_dialog_request(self._simulator, texts_of(form))
         except DialogRefusedError as refusal:
-            return _refused(refusal)
-        person = self._simulator.world.find_person(_text(form, "person") or _text(form, "email"))
+            return _PAGES.refused(refusal)
+        person = self._simulator.world.find_person(text_of(form, "person") or text_of(form, "email"))
         if person is None:
-            return self._login_page(request, asked, problem=_UNKNOWN_ADDRESS, email=_text(form, "email"))
-        if "person" not in form and not _text(form, "password"):
+            return self._login_page(request, asked, problem=_UNKNOWN_ADDRESS, email=text_of(form, "email"))
+        if "person" not in form and not text_of(form, "password"):
             return self._login_page(request, asked, problem=_NO_PASSWORD, email=person.email)
         return self._choice_page(request, asked, person)
 
@@ -86,15 +74,15 @@ class _Dialog:
         """Send the browser back to the app, with a code or with the refusal."""
         form = await request.form()
         try:
-            asked = read_dialog_request(self._simulator, _texts(form))
+            asked = read_dialog_request(self._simulator, texts_of(form))
         except DialogRefusedError as refusal:
-            return _refused(refusal)
-        if _text(form, "answer") != "continue":
-            return _redirect(cancel_url(self._simulator, asked.redirect_uri, asked.state))
-        person = self._simulator.world.person(_text(form, "person"))
+            return _PAGES.refused(refusal)
+        if text_of(form, "answer") != "continue":
+            return redirect(cancel_url(self._simulator, asked.redirect_uri, asked.state))
+        person = self._simulator.world.person(text_of(form, "person"))
         if person is None:
             return self._login_page(request, asked, problem=_UNKNOWN_ADDRESS)
-        return _redirect(self._finish(asked, person, form))
+        return redirect(self._finish(asked, person, form))
 
     def _finish(self, asked: DialogRequest, person: Person, form: FormData) -> str:
         names = asked.asked_of(self._simulator.grants.of(asked.app.id, person.id))
@@ -103,17 +91,17 @@ class _Dialog:
             person,
             asked=names,
             # A saved configuration is granted as a whole or not at all.
-            granted=names if asked.is_configured else _chosen(form, "permission"),
-            page_ids=_chosen(form, "page"),
-            instagram_ids=_chosen(form, "instagram_account"),
+            granted=names if asked.is_configured else chosen_in(form, "permission"),
+            page_ids=chosen_in(form, "page"),
+            instagram_ids=chosen_in(form, "instagram_account"),
         )
         code = finish_login(self._simulator, asked.app, person, answer, asked.redirect_uri)
         return success_url(self._simulator, code, asked.state)
 
     def _login_page(self, request: Request, asked: DialogRequest, *, problem: str = "", email: str = "") -> Response:
-        return _page(
+        return _PAGES.page(
             "login.html",
-            asked,
+            asked=asked,
             status=400 if problem else 200,
             dialog_path=_dialog_path(request),
             people=self._simulator.world.people,
@@ -123,9 +111,9 @@ class _Dialog:
 
     def _choice_page(self, request: Request, asked: DialogRequest, person: Person) -> Response:
         names = asked.asked_of(self._simulator.grants.of(asked.app.id, person.id))
-        return _page(
+        return _PAGES.page(
             "choose.html",
-            asked,
+            asked=asked,
             dialog_path=_dialog_path(request),
             person=person,
             pages=[page for page, _ in self._simulator.world.pages_of(person)],
@@ -138,33 +126,6 @@ class _Dialog:
         )
 
 
-def _page(template: str, asked: DialogRequest, *, status: int = 200, **context: object) -> Response:
-    html = _TEMPLATES.get_template(template).render(asked=asked, **context)
-    return HTMLResponse(html, status_code=status, headers=_PAGE_HEADERS)
-
-
-def _refused(refusal: DialogRefusedError) -> Response:
-    html = _TEMPLATES.get_template("refused.html").render(refusal=refusal)
-    return HTMLResponse(html, status_code=400, headers=_PAGE_HEADERS)
-
-
-def _redirect(url: str) -> Response:
-    return RedirectResponse(url, status_code=302, headers={"Referrer-Policy": "no-referrer"})
-
-
 def _dialog_path(request: Request) -> str:
     version = served_version(str(request.path_params.get("version", ""))) or OLDEST_VERSION
     return f"/{HOST}/{version}/dialog/oauth"
-
-
-def _texts(form: FormData) -> dict[str, str]:
-    return {name: value for name, value in form.items() if isinstance(value, str)}
-
-
-def _text(form: FormData, name: str) -> str:
-    value = form.get(name, "")
-    return value if isinstance(value, str) else ""
-
-
-def _chosen(form: FormData, name: str) -> list[str]:
-    return [value for value in form.getlist(name) if isinstance(value, str)]

@@ -7,6 +7,7 @@ redirect URI must never be followed.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from local.meta_simulator.dialog.pages import DialogRefusedError
 from local.meta_simulator.grants import Grant
 from local.meta_simulator.meta_apps import MetaApp
 from local.meta_simulator.permissions import (
@@ -27,15 +28,6 @@ CARRIED_PARAMETERS = (
     "config_id",
     "auth_type",
 )
-
-
-class DialogRefusedError(Exception):
-    """The dialog cannot start; the developer has to correct the app's settings or its request."""
-
-    def __init__(self, title: str, message: str) -> None:
-        super().__init__(title)
-        self.title = title
-        self.message = message
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from starlette.routing import Mount
 
-from local.meta_simulator.errors import INVALID_PARAMETER, QUERY_ERROR, GraphError
+from local.meta_simulator import errors
 from local.meta_simulator.facebook.accounts import (
     list_accounts,
     list_permissions,
@@ -75,10 +75,5 @@ def _node_operation(simulator: Simulator, node_id: str) -> str:
 def _refuse(_: Simulator, call: GraphCall) -> object:
     known_edges = {edge for _, edge in _EDGES}
     if len(call.segments) == 1 or (call.segments[1:] and call.segments[1] in known_edges):
-        raise GraphError(
-            f"Unsupported {call.method.lower()} request. Please read the Graph API documentation at"
-            " https://developers.facebook.com/docs/graph-api",
-            INVALID_PARAMETER,
-            type="GraphMethodException",
-        )
-    raise GraphError(f"Unknown path components: /{'/'.join(call.segments[1:])}", QUERY_ERROR)
+        raise errors.unsupported_method(call.method)
+    raise errors.unknown_path(call.segments[1:])

@@ -4,9 +4,9 @@ The dialog and the control API share it, so that a scripted login is the same as
 """
 
 from collections.abc import Iterable
-from urllib.parse import urlencode
 
 from local.meta_simulator.authorization_codes import AuthorizationCode
+from local.meta_simulator.dialog.pages import redirect_url
 from local.meta_simulator.grants import LoginAnswer
 from local.meta_simulator.meta_apps import MetaApp
 from local.meta_simulator.simulator import Simulator
@@ -70,8 +70,5 @@ def cancel_url(simulator: Simulator, redirect_uri: str, state: str | None) -> st
 
 
 def _back_to(simulator: Simulator, redirect_uri: str, query: dict[str, str], state: str | None) -> str:
-    if state is not None:
-        query = {**query, "state": state}
-    separator = "&" if "?" in redirect_uri else "?"
     fragment = FACEBOOK_FRAGMENT if simulator.settings.append_fragment else ""
-    return f"{redirect_uri}{separator}{urlencode(query)}{fragment}"
+    return redirect_url(redirect_uri, query, state, fragment)

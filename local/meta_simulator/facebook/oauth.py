@@ -5,11 +5,13 @@ Sources: Meta, "Manually Build a Login Flow" and "Long-Lived Access Tokens".
 
 from local.meta_simulator import errors
 from local.meta_simulator.authentication import require_app
+from local.meta_simulator.authorization_codes import AuthorizationCode, CodeProblem, CodeRefusedError
 from local.meta_simulator.errors import GraphError
 from local.meta_simulator.graph.call import GraphCall
 from local.meta_simulator.meta_apps import MetaApp
 from local.meta_simulator.simulator import Simulator
-from local.meta_simulator.tokens import AccessToken, TokenKind
+from local.meta_simulator.token_answers import token_answer
+from local.meta_simulator.tokens import TokenKind
 
 MISSING_REDIRECT_URI = 191
 MISSING_PARAMETER = 1
@@ -18,20 +20,14 @@ MISSING_PARAMETER = 1
 def exchange_code(simulator: Simulator, call: GraphCall) -> dict[str, object]:
     """Answer {access_token, token_type, expires_in} with a user token of one to two hours.
 
-    Raises GraphError: see `AuthorizationCodes.spend`; credentials 101 or 1; missing redirect_uri 191.
+    Raises GraphError: an unknown code 100, a used one 100/36009, an expired one 100/36007; another
+    redirect URI 100/36008, a missing one 191; credentials 101 or 1.
     """
     app = _calling_app(simulator, call)
     redirect_uri = call.required("redirect_uri", MISSING_REDIRECT_URI)
-    now = simulator.clock.now()
-    code = simulator.codes.spend(
-        call.required("code", MISSING_PARAMETER),
-        app_id=app.id,
-        redirect_uri=redirect_uri,
-        now=now,
-        mismatch_subcode=simulator.settings.redirect_mismatch_subcode,
-    )
-    token = simulator.tokens.issue_short_lived(app.id, code.person_id, now)
-    return _token_answer(simulator, token)
+    code = _spend(simulator, app, redirect_uri, call.required("code", MISSING_PARAMETER))
+    token = simulator.tokens.issue_short_lived(app.id, code.holder_id, simulator.clock.now())
+    return token_answer(simulator, token)
 
 
 def extend_token(simulator: Simulator, call: GraphCall) -> dict[str, object]:
@@ -52,7 +48,7 @@ def extend_token(simulator: Simulator, call: GraphCall) -> dict[str, object]:
     simulator.tokens.require_valid(parent, now)
     extend = simulator.settings.long_lived_reexchange == "extends"
     token = simulator.tokens.issue_long_lived(parent, now, extend=extend)
-    return _token_answer(simulator, token)
+    return token_answer(simulator, token)
 
 
 def issue_app_token(simulator: Simulator, call: GraphCall) -> dict[str, object]:
@@ -68,9 +64,20 @@ def _calling_app(simulator: Simulator, call: GraphCall) -> MetaApp:
     return require_app(simulator, app_id, call.required("client_secret", MISSING_PARAMETER))
 
 
-def _token_answer(simulator: Simulator, token: AccessToken) -> dict[str, object]:
-    answer: dict[str, object] = {"access_token": token.value, "token_type": "bearer"}
-    is_told = not (token.is_long_lived and simulator.settings.omit_expires_in)
-    if is_told and token.expires_at is not None:
-        answer["expires_in"] = round((token.expires_at - simulator.clock.now()).total_seconds())
-    return answer
+def _spend(simulator: Simulator, app: MetaApp, redirect_uri: str, value: str) -> AuthorizationCode:
+    try:
+        return simulator.codes.spend(value, app_id=app.id, redirect_uri=redirect_uri, now=simulator.clock.now())
+    except CodeRefusedError as refusal:
+        raise _worded(refusal.problem, simulator.settings.redirect_mismatch_subcode) from refusal
+
+
+def _worded(problem: CodeProblem, mismatch_subcode: int | None) -> GraphError:
+    match problem:
+        case CodeProblem.UNKNOWN:
+            return errors.code_unknown()
+        case CodeProblem.USED:
+            return errors.code_used()
+        case CodeProblem.EXPIRED:
+            return errors.code_expired()
+        case CodeProblem.OTHER_APP | CodeProblem.OTHER_REDIRECT_URI:
+            return errors.redirect_uri_mismatch(mismatch_subcode)

@@ -3,15 +3,28 @@
 Source: Meta, "Page Subscribed Apps" reference.
 """
 
-import json
-from json import JSONDecodeError
-
 from local.meta_simulator import errors
 from local.meta_simulator.authentication import Session, authenticate
 from local.meta_simulator.errors import GraphError
 from local.meta_simulator.graph.call import GraphCall
-from local.meta_simulator.page_subscriptions import PAGE_FIELDS
+from local.meta_simulator.graph.subscribed_fields import subscribed_fields
 from local.meta_simulator.simulator import Simulator
+
+# The names that the Page edge takes. Instagram field names are refused there.
+PAGE_FIELDS = (
+    "feed",
+    "mention",
+    "messages",
+    "message_deliveries",
+    "message_echoes",
+    "message_reactions",
+    "message_reads",
+    "messaging_handovers",
+    "messaging_optins",
+    "messaging_postbacks",
+    "messaging_referrals",
+    "standby",
+)
 
 
 def subscribe_page(simulator: Simulator, call: GraphCall) -> dict[str, object]:
@@ -20,30 +33,31 @@ def subscribe_page(simulator: Simulator, call: GraphCall) -> dict[str, object]:
     Raises GraphError: no Page token 210; another Page's, or no `pages_manage_metadata` 200; a field
     that Pages do not have 100.
     """
-    page_id, app_id = _page_and_app(simulator, call)
-    simulator.subscriptions.subscribe(page_id, app_id, _subscribed_fields(call))
+    page_id, session = _page_and_session(simulator, call)
+    fields = subscribed_fields(call, PAGE_FIELDS)
+    simulator.subscriptions.subscribe(page_id, session.token.app_id, fields, session.person.id)
     return {"success": True}
 
 
 def unsubscribe_page(simulator: Simulator, call: GraphCall) -> dict[str, object]:
     """End the app's subscription; repeating it succeeds."""
-    page_id, app_id = _page_and_app(simulator, call)
-    simulator.subscriptions.unsubscribe(page_id, app_id)
+    page_id, session = _page_and_session(simulator, call)
+    simulator.subscriptions.unsubscribe(page_id, session.token.app_id)
     return {"success": True}
 
 
 def list_page_subscriptions(simulator: Simulator, call: GraphCall) -> dict[str, object]:
     """Answer {"data": [{id, name, subscribed_fields}]} for the apps subscribed to the Page."""
-    page_id, _ = _page_and_app(simulator, call)
+    page_id, _ = _page_and_session(simulator, call)
     return {
         "data": [
             {"id": app_id, "name": simulator.apps[app_id].name, "subscribed_fields": list(fields)}
-            for app_id, fields in simulator.subscriptions.of_page(page_id).items()
+            for app_id, fields in simulator.subscriptions.of(page_id).items()
         ]
     }
 
 
-def _page_and_app(simulator: Simulator, call: GraphCall) -> tuple[str, str]:
+def _page_and_session(simulator: Simulator, call: GraphCall) -> tuple[str, Session]:
     caller = authenticate(simulator, call)
     page_id = caller.token.page_id if isinstance(caller, Session) else None
     if not isinstance(caller, Session) or page_id is None:
@@ -57,26 +71,4 @@ def _page_and_app(simulator: Simulator, call: GraphCall) -> tuple[str, str]:
         raise GraphError(
             "(#200) Requires pages_manage_metadata permission to manage the object", errors.PERMISSION_ERROR
         )
-    return page_id, caller.token.app_id
-
-
-def _subscribed_fields(call: GraphCall) -> tuple[str, ...]:
-    text = call.params.get("subscribed_fields", "")
-    fields = _json_list(text) or [part.strip() for part in text.split(",") if part.strip()]
-    if not fields:
-        raise errors.invalid_parameter("The parameter subscribed_fields is required.")
-    for position, name in enumerate(fields):
-        if name not in PAGE_FIELDS:
-            known = ", ".join(PAGE_FIELDS)
-            raise errors.invalid_parameter(
-                f'Param subscribed_fields[{position}] must be one of {{{known}}} - got "{name}".'
-            )
-    return tuple(dict.fromkeys(fields))
-
-
-def _json_list(text: str) -> list[str]:
-    try:
-        content = json.loads(text)
-    except JSONDecodeError:
-        return []
-    return [str(item) for item in content] if isinstance(content, list) else []
+    return page_id, caller

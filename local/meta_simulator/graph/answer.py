@@ -1,7 +1,8 @@
 """Answers of a Graph API host: JSON as Meta writes it, with the headers that go along."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.responses import Response
@@ -27,6 +28,17 @@ def data_answer(content: object, version: str) -> Response:
 def error_answer(error: GraphError, version: str) -> Response:
     """Return an error with its status, body and headers."""
     return GraphJSONResponse(error.body(), status_code=error.status, headers={**_headers(version), **error.headers()})
+
+
+@dataclass(frozen=True)
+class ErrorShape:
+    """How a host writes errors; `worded` holds its own version of errors that faults name."""
+
+    write: Callable[[GraphError, str], Response]
+    worded: Mapping[str, Callable[[], GraphError]] = field(default_factory=dict)
+
+
+GRAPH_ERRORS = ErrorShape(error_answer)
 
 
 def _headers(version: str) -> Mapping[str, str]:

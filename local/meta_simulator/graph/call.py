@@ -20,7 +20,7 @@ _FIRST_UNRELEASED = int(USABLE_VERSIONS[-1][1:].split(".")[0]) + 1
 
 @dataclass(frozen=True)
 class GraphCall:
-    """A parsed call; `segments` is the path after the version."""
+    """A parsed call; `segments` is the path after the version, `form` what came as form fields only."""
 
     host: str
     origin: str
@@ -29,6 +29,7 @@ class GraphCall:
     version: str
     segments: tuple[str, ...]
     params: Mapping[str, str] = field(repr=False)
+    form: Mapping[str, str] = field(repr=False)
 
     @property
     def base_url(self) -> str:
@@ -61,6 +62,7 @@ async def read_call(request: Request, host: str) -> GraphCall:
     path = "/" + str(request.path_params["path"]).strip("/")
     segments = tuple(segment for segment in path.split("/") if segment)
     version = served_version(segments[0]) if segments else None
+    form = await _read_form(request)
     return GraphCall(
         host=host,
         origin=f"{request.url.scheme}://{request.url.netloc}",
@@ -68,19 +70,24 @@ async def read_call(request: Request, host: str) -> GraphCall:
         path=path,
         version=version or OLDEST_VERSION,
         segments=segments[1:] if version else segments,
-        params=await _read_params(request),
+        params=_header_token(request) | await _read_json(request) | form | dict(request.query_params),
+        form=form,
     )
 
 
-async def _read_params(request: Request) -> dict[str, str]:
-    params = _header_token(request)
-    content_type = request.headers.get("content-type", "")
-    if content_type.startswith("application/json"):
-        params |= _json_params(await request.body())
-    elif request.method != "GET":
-        async with request.form() as form:
-            params |= {name: value for name, value in form.items() if isinstance(value, str)}
-    return params | dict(request.query_params)
+def _is_json(request: Request) -> bool:
+    return request.headers.get("content-type", "").startswith("application/json")
+
+
+async def _read_form(request: Request) -> dict[str, str]:
+    if request.method == "GET" or _is_json(request):
+        return {}
+    async with request.form() as form:
+        return {name: value for name, value in form.items() if isinstance(value, str)}
+
+
+async def _read_json(request: Request) -> dict[str, str]:
+    return _json_params(await request.body()) if _is_json(request) else {}
 
 
 def _header_token(request: Request) -> dict[str, str]:

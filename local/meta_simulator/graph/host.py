@@ -1,6 +1,6 @@
-"""What every Graph API host does around a call: logs it, plays faults, turns errors into answers.
+"""What every API host does around a call: logs it, plays faults, turns errors into answers.
 
-A host brings its own table of operations; graph.facebook.com is the first.
+A host brings its own table of operations, and its own shape of errors if it is no Graph host.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from starlette.routing import Mount, Route
 from local.meta_simulator.connection import DroppedConnection
 from local.meta_simulator.errors import GraphError
 from local.meta_simulator.faults import Fault
-from local.meta_simulator.graph.answer import data_answer, error_answer
+from local.meta_simulator.graph.answer import GRAPH_ERRORS, ErrorShape, data_answer
 from local.meta_simulator.graph.call import GraphCall, read_call
 from local.meta_simulator.named_errors import named_answer
 from local.meta_simulator.simulator import Simulator
@@ -36,24 +36,26 @@ class Operation:
 Resolve = Callable[[Simulator, GraphCall], Operation]
 
 
-def mount_graph_host(simulator: Simulator, host: str, resolve: Resolve) -> Mount:
+def mount_graph_host(
+    simulator: Simulator, host: str, resolve: Resolve, error_shape: ErrorShape = GRAPH_ERRORS
+) -> Mount:
     """Return the routes of a host under the path prefix /<host>."""
 
     async def endpoint(request: Request) -> Response:
         call = await read_call(request, host)
-        return await _serve(simulator, call, resolve(simulator, call))
+        return await _serve(simulator, call, resolve(simulator, call), error_shape)
 
     return Mount(f"/{host}", routes=[Route("/{path:path}", endpoint, methods=METHODS)])
 
 
-async def _serve(simulator: Simulator, call: GraphCall, operation: Operation) -> Response:
+async def _serve(simulator: Simulator, call: GraphCall, operation: Operation, error_shape: ErrorShape) -> Response:
     entry = simulator.calls.begin(call, operation.name, simulator.clock.now())
     fault = simulator.faults.take(call, operation.name)
     status: int | None = None
     try:
         if fault is not None:
             entry.fault = fault.outcome
-            early = await _play(fault, call, simulator)
+            early = await _play(fault, call, simulator, error_shape)
             if early is not None:
                 status = None if isinstance(early, DroppedConnection) else early.status_code
                 return early
@@ -61,7 +63,7 @@ async def _serve(simulator: Simulator, call: GraphCall, operation: Operation) ->
             response = data_answer(operation.answer(simulator, call), call.version)
         except GraphError as error:
             entry.error_code, entry.error_subcode = error.code, error.subcode
-            response = error_answer(error, call.version)
+            response = error_shape.write(error, call.version)
         if fault is not None and fault.apply_then_disconnect:
             return DroppedConnection()
         status = response.status_code
@@ -70,7 +72,7 @@ async def _serve(simulator: Simulator, call: GraphCall, operation: Operation) ->
         entry.finish(status)
 
 
-async def _play(fault: Fault, call: GraphCall, simulator: Simulator) -> Response | None:
+async def _play(fault: Fault, call: GraphCall, simulator: Simulator, error_shape: ErrorShape) -> Response | None:
     """Wait as planned; return what stands in for the answer, or None to go on."""
     await asyncio.sleep(fault.latency_ms / 1000)
     if fault.hang_seconds is not None:
@@ -79,7 +81,7 @@ async def _play(fault: Fault, call: GraphCall, simulator: Simulator) -> Response
     if fault.disconnect:
         return DroppedConnection()
     if fault.error is not None:
-        return named_answer(fault.error, call, simulator.clock.now(), fault.regain_minutes)
+        return named_answer(fault.error, call, simulator.clock.now(), fault.regain_minutes, error_shape)
     if fault.status is not None:
         return _raw_answer(fault.status, fault.body)
     return None

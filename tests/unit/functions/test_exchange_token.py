@@ -3,25 +3,33 @@
 import base64
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from functions.exchange_token.app import Dependencies, build_api
-from instagram_connect.deadline import Deadline
+from instagram_connect.connection_flow import Request
 from instagram_connect.errors import (
     ConfigurationError,
+    InstagramConnectError,
+    LoginCodeUsedError,
     MetaRateLimitedError,
+    OAuthStateError,
     ScopesDeclinedError,
     StorageError,
 )
-from instagram_connect.models import StoredAccount
+from instagram_connect.login_records import LoginKey, Outcome
+from instagram_connect.login_state import LIFETIME, StateSigner
+from instagram_connect.models import Account, Provider
 from tests.conftest import FakeLambdaContext
-from tests.unit.fakes import USER_ID, access_token, identity_verifier
+from tests.unit.fakes import NOW, USER_ID, access_token, identity_verifier
 
 ORIGIN = "https://app.example.com"
-ACCOUNT = StoredAccount(
+CALLBACK = f"{ORIGIN}/callback"
+ACCOUNT = Account(
     id="9a000000-0000-4000-8000-000000000001",
+    provider=Provider.FACEBOOK,
     instagram_business_id="17841400000000001",
     username="cafe.azul",
     name='Café "Azul" ☕',
@@ -35,17 +43,61 @@ ACCOUNT = StoredAccount(
 
 
 class FakeFlow:
-    """Keeps what it was asked to connect; fails with `error` if there is one."""
+    """Keeps what it was asked to connect; ends with `outcome`, or raises `error` if there is one."""
 
     def __init__(self) -> None:
-        self.asked: list[dict[str, Any]] = []
+        self.asked: list[tuple[Any, ...]] = []
+        self.requests: list[Request] = []
+        self.outcome: tuple[Account, ...] | InstagramConnectError = (ACCOUNT,)
         self.error: Exception | None = None
 
-    def connect(self, code: str, redirect_uri: str, **more: Any) -> tuple[StoredAccount, ...]:
-        self.asked.append({"code": code, "redirect_uri": redirect_uri, **more})
+    def spend_code(self, product: Provider, code: str, redirect_uri: str, request: Request) -> object:
+        return self._answer(request, product, code, redirect_uri)
+
+    def use_token(self, product: Provider, access_token: str, request: Request) -> object:
+        return self._answer(request, product, access_token)
+
+    def _answer(self, request: Request, *asked: Any) -> object:
+        self.asked.append(asked)
+        self.requests.append(request)
         if self.error:
             raise self.error
-        return (ACCOUNT,)
+        return self.outcome
+
+
+class FakeRecords:
+    """Remembers outcomes and states in memory."""
+
+    def __init__(self) -> None:
+        self.outcomes: dict[str, Outcome] = {}
+        self.states: dict[str, str] = {}
+        self.forgotten: list[str] = []
+
+    def first_outcome(self, login: LoginKey, attempt: Callable[[], Outcome], *_: object) -> tuple[Outcome, bool]:
+        is_first = str(login) not in self.outcomes
+        if is_first:
+            self.outcomes[str(login)] = json.loads(json.dumps(attempt()))
+        return self.outcomes[str(login)], is_first
+
+    def use_state(self, state_id: str, login: LoginKey, _: object) -> None:
+        if self.states.setdefault(state_id, str(login)) != str(login):
+            raise OAuthStateError(reason="STATE_USED")
+
+    def forget_token(self, login: LoginKey) -> None:
+        self.forgotten.append(str(login))
+
+
+class FakeRepository:
+    """The user's accounts, as storage has them now."""
+
+    def __init__(self) -> None:
+        self.accounts: tuple[Account, ...] = (ACCOUNT,)
+
+    def list_accounts(self, _: str) -> tuple[Account, ...]:
+        return self.accounts
+
+
+STATES = StateSigner("a-signing-key-that-is-long-enough-for-hs256", lambda: NOW)
 
 
 @pytest.fixture
@@ -54,24 +106,52 @@ def flow() -> FakeFlow:
 
 
 @pytest.fixture
-def post(
-    flow: FakeFlow, load_event: Callable[[str], dict[str, Any]], lambda_context: FakeLambdaContext
-) -> Callable[..., dict[str, Any]]:
-    deps = Dependencies(identity_verifier(), flow, redirect_uris=(f"{ORIGIN}/callback",))  # type: ignore[arg-type]
+def records() -> FakeRecords:
+    return FakeRecords()
+
+
+@pytest.fixture
+def repository() -> FakeRepository:
+    return FakeRepository()
+
+
+@pytest.fixture
+def deps(flow: FakeFlow, records: FakeRecords, repository: FakeRepository) -> Dependencies:
+    return Dependencies(
+        identity=identity_verifier(),
+        products={provider: provider for provider in Provider},  # type: ignore[arg-type]
+        states=STATES,
+        records=records,  # type: ignore[arg-type]
+        flow=flow,  # type: ignore[arg-type]
+        repository=repository,  # type: ignore[arg-type]
+        redirect_uris=(CALLBACK,),
+        is_state_required=False,
+    )
+
+
+Post = Callable[..., dict[str, Any]]
+
+
+def sender(deps: Dependencies, load_event: Callable[[str], dict[str, Any]], context: FakeLambdaContext) -> Post:
     api = build_api((ORIGIN, "https://admin.example.com"), lambda: deps)
 
     def send(event_name: str = "exchange_token", **changes: Any) -> dict[str, Any]:
         event = load_event(event_name)
         headers = {"Authorization": f"Bearer {access_token()}", **changes.pop("headers", {})}
         event["headers"] = {**event["headers"], **headers}
-        answer = api.resolve({**event, **changes}, lambda_context)  # type: ignore[arg-type]
+        answer = api.resolve({**event, **changes}, context)  # type: ignore[arg-type]
         return {**answer, "json": json.loads(answer["body"]) if answer.get("body") else None}
 
     return send
 
 
+@pytest.fixture
+def post(deps: Dependencies, load_event: Callable[[str], dict[str, Any]], lambda_context: FakeLambdaContext) -> Post:
+    return sender(deps, load_event, lambda_context)
+
+
 def body(**changes: Any) -> str:
-    return json.dumps({"code": "c", "redirectUri": f"{ORIGIN}/callback", **changes})
+    return json.dumps({"code": "c", "redirectUri": CALLBACK, **changes})
 
 
 def header(answer: dict[str, Any], name: str) -> str | None:
@@ -79,7 +159,7 @@ def header(answer: dict[str, Any], name: str) -> str | None:
     return values[0] if values else None
 
 
-def test_the_accounts_of_a_login_are_answered_in_the_contracts_shape(post: Callable[..., dict[str, Any]]) -> None:
+def test_the_accounts_of_a_login_are_answered_in_the_contracts_shape(post: Post) -> None:
     answer = post()
 
     assert answer["statusCode"] == 200
@@ -90,6 +170,7 @@ def test_the_accounts_of_a_login_are_answered_in_the_contracts_shape(post: Calla
             "accounts": [
                 {
                     "id": ACCOUNT.id,
+                    "provider": "facebook",
                     "instagramBusinessId": "17841400000000001",
                     "username": "cafe.azul",
                     "name": 'Café "Azul" ☕',
@@ -107,23 +188,16 @@ def test_the_accounts_of_a_login_are_answered_in_the_contracts_shape(post: Calla
     assert header(answer, "Cache-Control") == "no-store"
 
 
-def test_the_flow_gets_caller_code_and_the_time_that_is_left(
-    post: Callable[..., dict[str, Any]], flow: FakeFlow
-) -> None:
+def test_the_flow_gets_caller_code_and_the_time_that_is_left(post: Post, flow: FakeFlow) -> None:
     post(body=body(code="AQabc#_"))
 
-    (asked,) = flow.asked
-    deadline: Deadline = asked.pop("deadline")
-    assert asked == {
-        "code": "AQabc",
-        "redirect_uri": f"{ORIGIN}/callback",
-        "user_id": USER_ID,
-        "request_id": "6f1c2e0a-0000-4000-8000-000000000001",
-    }
-    assert 27 < deadline.remaining_s() <= 27.5
+    (request,) = flow.requests
+    assert flow.asked == [(Provider.FACEBOOK, "AQabc", CALLBACK)]
+    assert (request.user_id, request.request_id) == (USER_ID, "6f1c2e0a-0000-4000-8000-000000000001")
+    assert 27 < request.deadline.remaining_s() <= 27.5
 
 
-def test_a_base64_body_is_decoded(post: Callable[..., dict[str, Any]]) -> None:
+def test_a_base64_body_is_decoded(post: Post) -> None:
     encoded = base64.b64encode(body().encode()).decode()
 
     assert post(body=encoded, isBase64Encoded=True)["statusCode"] == 200
@@ -155,7 +229,7 @@ def test_a_base64_body_is_decoded(post: Callable[..., dict[str, Any]]) -> None:
     ],
 )
 def test_a_body_that_is_not_as_agreed_is_named_and_costs_no_code(
-    post: Callable[..., dict[str, Any]], flow: FakeFlow, sent: dict[str, Any], named: str
+    post: Post, flow: FakeFlow, sent: dict[str, Any], named: str
 ) -> None:
     answer = post(**sent)
 
@@ -164,7 +238,7 @@ def test_a_body_that_is_not_as_agreed_is_named_and_costs_no_code(
     assert flow.asked == []
 
 
-def test_an_error_about_the_body_does_not_repeat_it(post: Callable[..., dict[str, Any]]) -> None:
+def test_an_error_about_the_body_does_not_repeat_it(post: Post) -> None:
     answer = post(body=json.dumps({"code": ["AQsecret"], "redirectUri": "AQsecret"}))
 
     assert "AQsecret" not in answer["body"]
@@ -173,7 +247,7 @@ def test_an_error_about_the_body_does_not_repeat_it(post: Callable[..., dict[str
 @pytest.mark.parametrize(
     "uri", ["https://evil.example.com/callback", f"{ORIGIN}/callback/", f"{ORIGIN}/callback?x=1", f"{ORIGIN}/CALLBACK"]
 )
-def test_only_listed_redirect_uris_are_exchanged(post: Callable[..., dict[str, Any]], flow: FakeFlow, uri: str) -> None:
+def test_only_listed_redirect_uris_are_exchanged(post: Post, flow: FakeFlow, uri: str) -> None:
     answer = post(body=body(redirectUri=uri))
 
     assert (answer["statusCode"], answer["json"]["code"]) == (400, "REDIRECT_URI_NOT_ALLOWED")
@@ -182,7 +256,7 @@ def test_only_listed_redirect_uris_are_exchanged(post: Callable[..., dict[str, A
 
 @pytest.mark.parametrize("authorization", [None, "", "Bearer rubbish", "Bearer sb_secret_x", "Basic abc"])
 def test_strangers_get_401_in_the_error_shape_whatever_they_send(
-    post: Callable[..., dict[str, Any]], flow: FakeFlow, authorization: str | None
+    post: Post, flow: FakeFlow, authorization: str | None
 ) -> None:
     answer = post(headers={"Authorization": authorization}, body="{")
 
@@ -191,7 +265,7 @@ def test_strangers_get_401_in_the_error_shape_whatever_they_send(
     assert flow.asked == []
 
 
-def test_a_failure_has_every_field_of_the_error_shape(post: Callable[..., dict[str, Any]], flow: FakeFlow) -> None:
+def test_a_failure_has_every_field_of_the_error_shape(post: Post, flow: FakeFlow) -> None:
     flow.error = ScopesDeclinedError("Not granted: instagram_basic.")
 
     answer = post()
@@ -209,9 +283,7 @@ def test_a_failure_has_every_field_of_the_error_shape(post: Callable[..., dict[s
     }
 
 
-def test_storage_that_fails_keeps_the_words_that_existing_frontends_know(
-    post: Callable[..., dict[str, Any]], flow: FakeFlow
-) -> None:
+def test_storage_that_fails_keeps_the_words_that_existing_frontends_know(post: Post, flow: FakeFlow) -> None:
     flow.error = StorageError(reason="SCHEMA_CACHE_STALE", recoverable=True)
 
     answer = post()
@@ -221,7 +293,7 @@ def test_storage_that_fails_keeps_the_words_that_existing_frontends_know(
     assert (answer["json"]["reason"], answer["json"]["recoverable"]) == ("SCHEMA_CACHE_STALE", True)
 
 
-def test_a_wait_that_is_known_is_told_twice(post: Callable[..., dict[str, Any]], flow: FakeFlow) -> None:
+def test_a_wait_that_is_known_is_told_twice(post: Post, flow: FakeFlow) -> None:
     flow.error = MetaRateLimitedError(retry_after_s=420)
 
     answer = post()
@@ -230,9 +302,7 @@ def test_a_wait_that_is_known_is_told_twice(post: Callable[..., dict[str, Any]],
     assert header(answer, "Retry-After") == "420"
 
 
-def test_a_defect_of_ours_answers_in_the_same_shape_and_says_nothing_of_itself(
-    post: Callable[..., dict[str, Any]], flow: FakeFlow
-) -> None:
+def test_a_defect_of_ours_answers_in_the_same_shape_and_says_nothing_of_itself(post: Post, flow: FakeFlow) -> None:
     flow.error = RuntimeError("https://graph.facebook.com/?access_token=EAAsecret")
 
     answer = post()
@@ -258,9 +328,7 @@ def test_a_missing_setting_is_the_operators_and_named_in_the_log_only(
     ("origin", "allowed"),
     [(ORIGIN, ORIGIN), ("https://admin.example.com", "https://admin.example.com"), ("https://evil.example.com", None)],
 )
-def test_a_preflight_lets_in_the_listed_origins_only(
-    post: Callable[..., dict[str, Any]], origin: str, allowed: str | None
-) -> None:
+def test_a_preflight_lets_in_the_listed_origins_only(post: Post, origin: str, allowed: str | None) -> None:
     answer = post("exchange_token_preflight", headers={"Origin": origin})
 
     assert answer["statusCode"] == 204
@@ -270,13 +338,169 @@ def test_a_preflight_lets_in_the_listed_origins_only(
         assert "Authorization" in (header(answer, "Access-Control-Allow-Headers") or "")
 
 
-def test_errors_too_can_be_read_by_an_allowed_page(post: Callable[..., dict[str, Any]], flow: FakeFlow) -> None:
+def test_errors_too_can_be_read_by_an_allowed_page(post: Post, flow: FakeFlow) -> None:
     flow.error = StorageError(reason="KEY_REJECTED")
 
     assert header(post(), "Access-Control-Allow-Origin") == ORIGIN
 
 
-def test_another_path_is_answered_in_the_error_shape(post: Callable[..., dict[str, Any]]) -> None:
+def test_another_path_is_answered_in_the_error_shape(post: Post) -> None:
     answer = post(path="/api/instagram/elsewhere")
 
     assert (answer["statusCode"], answer["json"]["code"]) == (404, "NOT_FOUND")
+
+
+def test_the_same_code_again_gives_the_first_outcome_under_its_own_request_id(
+    post: Post, flow: FakeFlow, records: FakeRecords
+) -> None:
+    first = post()
+    second = post(requestContext={"requestId": "another", "httpMethod": "POST", "stage": "live"})
+
+    assert first["json"]["data"] == second["json"]["data"]
+    assert second["json"]["requestId"] == "another"
+    assert len(flow.asked) == 1
+    assert len(records.forgotten) == 1
+
+
+def test_the_same_code_again_gives_the_first_error_too(post: Post, flow: FakeFlow) -> None:
+    flow.outcome = MetaRateLimitedError(retry_after_s=420)
+    first = post()
+    flow.outcome = (ACCOUNT,)
+
+    second = post()
+
+    assert (first["statusCode"], first["json"]) == (second["statusCode"], second["json"])
+    assert header(second, "Retry-After") == "420"
+
+
+def test_an_error_that_left_the_code_usable_is_not_remembered(post: Post, flow: FakeFlow) -> None:
+    flow.error = MetaRateLimitedError()
+    assert post()["statusCode"] == 503
+    flow.error = None
+
+    assert post()["statusCode"] == 200
+
+
+def test_a_repeated_outcome_shows_the_accounts_as_they_are_now(
+    post: Post, flow: FakeFlow, repository: FakeRepository
+) -> None:
+    post()
+    repository.accounts = (ACCOUNT.model_copy(update={"status": "disconnected"}),)
+
+    assert post()["json"]["data"]["accounts"][0]["status"] == "disconnected"
+
+
+def test_a_remembered_outcome_holds_ids_and_no_profile(post: Post, records: FakeRecords) -> None:
+    post()
+
+    assert list(records.outcomes.values()) == [{"accounts": [ACCOUNT.id]}]
+
+
+def test_accounts_that_were_deleted_since_are_said_to_be_gone(post: Post, repository: FakeRepository) -> None:
+    post()
+    repository.accounts = ()
+
+    assert post()["json"]["code"] == "ACCOUNT_NOT_FOUND"
+
+
+def test_an_access_token_is_taken_instead_of_a_code(post: Post, flow: FakeFlow) -> None:
+    answer = post(body=json.dumps({"accessToken": "EAAx"}))
+
+    assert answer["statusCode"] == 200
+    assert flow.asked == [(Provider.FACEBOOK, "EAAx")]
+
+
+@pytest.mark.parametrize(
+    ("sent", "said"),
+    [
+        ({"code": "c", "redirectUri": CALLBACK, "accessToken": "EAAx"}, "not both"),
+        ({"provider": "facebook"}, "code: Field required"),
+        ({"code": None, "accessToken": None}, "code"),
+        ({"accessToken": ""}, "accessToken"),
+        ({"accessToken": ["EAAx"]}, "accessToken"),
+        ({"accessToken": "EAAx", "provider": "threads"}, "provider"),
+        ({"code": "#_", "redirectUri": CALLBACK}, "code"),
+        ({"code": "c", "redirectUri": CALLBACK, "state": 7}, "state"),
+    ],
+)
+def test_a_body_is_one_way_in_and_complete(post: Post, flow: FakeFlow, sent: dict[str, Any], said: str) -> None:
+    answer = post(body=json.dumps(sent))
+
+    assert (answer["statusCode"], answer["json"]["code"]) == (400, "INVALID_REQUEST")
+    assert said in answer["json"]["details"]
+    assert "EAAx" not in answer["body"]
+    assert flow.asked == []
+
+
+def test_null_counts_as_left_out(post: Post, flow: FakeFlow) -> None:
+    assert post(body=body(accessToken=None, state=None, provider=None))["statusCode"] == 200
+    assert flow.asked == [(Provider.FACEBOOK, "c", CALLBACK)]
+
+
+def test_the_provider_may_be_left_to_the_state(post: Post, flow: FakeFlow) -> None:
+    state, _ = STATES.issue(USER_ID, Provider.INSTAGRAM, CALLBACK)
+
+    assert post(body=body(state=state))["statusCode"] == 200
+    assert flow.asked == [(Provider.INSTAGRAM, "c", CALLBACK)]
+
+
+@pytest.mark.parametrize(
+    ("state", "changes", "reason"),
+    [
+        ("rubbish", {}, "STATE_INVALID"),
+        (STATES.issue(USER_ID, Provider.FACEBOOK, CALLBACK)[0] + "x", {}, "STATE_INVALID"),
+        (STATES.issue("somebody-else", Provider.FACEBOOK, CALLBACK)[0], {}, "STATE_OF_ANOTHER_USER"),
+        (STATES.issue(USER_ID, Provider.FACEBOOK, CALLBACK)[0], {"provider": "instagram"}, "STATE_MISMATCH"),
+        (STATES.issue(USER_ID, Provider.FACEBOOK, f"{CALLBACK}/2")[0], {}, "STATE_MISMATCH"),
+        (
+            StateSigner("a-signing-key-that-is-long-enough-for-hs256", lambda: NOW - LIFETIME).issue(
+                USER_ID, Provider.FACEBOOK, CALLBACK
+            )[0],
+            {},
+            "STATE_EXPIRED",
+        ),
+    ],
+)
+def test_a_state_that_is_not_this_logins_leaves_the_code_unspent(
+    post: Post, flow: FakeFlow, state: str, changes: dict[str, Any], reason: str
+) -> None:
+    answer = post(body=body(state=state, **changes))
+
+    assert (answer["statusCode"], answer["json"]["code"], answer["json"]["reason"]) == (
+        400,
+        "OAUTH_STATE_INVALID",
+        reason,
+    )
+    assert flow.asked == []
+
+
+def test_a_state_serves_one_code_only_and_that_one_as_often_as_it_is_sent(post: Post, flow: FakeFlow) -> None:
+    state, _ = STATES.issue(USER_ID, Provider.FACEBOOK, CALLBACK)
+    flow.error = MetaRateLimitedError()
+    assert post(body=body(state=state))["statusCode"] == 503
+    flow.error = None
+
+    assert post(body=body(state=state))["statusCode"] == 200
+    assert post(body=body(state=state))["statusCode"] == 200
+    assert post(body=body(code="another", state=state))["json"]["reason"] == "STATE_USED"
+
+
+def test_a_repeated_code_is_answered_also_after_its_state_has_ended(post: Post, flow: FakeFlow) -> None:
+    flow.outcome = LoginCodeUsedError()
+    post(body=body())
+    expired, _ = StateSigner("a-signing-key-that-is-long-enough-for-hs256", lambda: NOW - LIFETIME).issue(
+        USER_ID, Provider.FACEBOOK, CALLBACK
+    )
+
+    assert post(body=body(state=expired))["json"]["code"] == "OAUTH_CODE_USED"
+
+
+def test_a_deployment_can_require_the_state(
+    deps: Dependencies, load_event: Callable[[str], dict[str, Any]], lambda_context: FakeLambdaContext
+) -> None:
+    strict = sender(replace(deps, is_state_required=True), load_event, lambda_context)
+    state, _ = STATES.issue(USER_ID, Provider.FACEBOOK, CALLBACK)
+
+    assert strict(body=body())["json"]["reason"] == "STATE_MISSING"
+    assert strict(body=body(state=""))["json"]["reason"] == "STATE_MISSING"
+    assert strict(body=body(state=state))["statusCode"] == 200

@@ -1,12 +1,14 @@
 import hashlib
+from typing import Any
 
 import pytest
 
 from local.meta_simulator.connection import ConnectionDroppedError
+from tests.unit.meta_simulator.instagram_client import EXCHANGE, InstagramClient
 from tests.unit.meta_simulator.meta_client import GRAPH, VERSION, MetaClient
 
 
-def _calls(meta: MetaClient, query: str = "") -> list[dict[str, object]]:
+def _calls(meta: MetaClient, query: str = "") -> list[dict[str, Any]]:
     return list(meta.control("GET", f"/calls{query}"))
 
 
@@ -47,6 +49,32 @@ def test_every_graph_call_is_logged_under_the_name_of_its_operation(meta: MetaCl
         "revoke_app",
     ]
     assert [call["sequence"] for call in calls] == list(range(1, 16))
+
+
+def test_every_instagram_call_is_logged_too(meta: MetaClient, instagram: InstagramClient) -> None:
+    token = instagram.long_token()
+    edge = "/v25.0/me/subscribed_apps"
+    instagram.get("/me", access_token=token)
+    instagram.refresh(token)
+    for method in ("POST", "GET", "DELETE"):
+        instagram.call(method, edge, access_token=token, subscribed_fields="messages")
+    meta.http.get(EXCHANGE)
+
+    calls = _calls(meta)
+
+    assert [(call["host"], call["operation"]) for call in calls] == [
+        ("api.instagram.com", "exchange_instagram_code"),
+        ("graph.instagram.com", "extend_instagram_token"),
+        ("graph.instagram.com", "read_instagram_me"),
+        ("graph.instagram.com", "refresh_instagram_token"),
+        ("graph.instagram.com", "subscribe_instagram"),
+        ("graph.instagram.com", "list_instagram_subscriptions"),
+        ("graph.instagram.com", "unsubscribe_instagram"),
+        ("api.instagram.com", "unknown"),
+    ]
+    assert token not in meta.http.get("/_simulator/calls").text
+    assert calls[0]["path"] == "/oauth/access_token"
+    assert set(calls[0]["fingerprints"]) == {"client_secret", "code"}
 
 
 def test_an_entry_tells_what_was_called_and_how_it_went(meta: MetaClient) -> None:

@@ -2,8 +2,15 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from local.meta_simulator.meta_apps import DEFAULT_APP_ID, DEFAULT_REDIRECT_URI, app_from_environment
+from local.meta_simulator.meta_apps import (
+    DEFAULT_APP_ID,
+    DEFAULT_INSTAGRAM_APP_ID,
+    DEFAULT_REDIRECT_URI,
+    app_from_environment,
+    instagram_app_from_environment,
+)
 from local.meta_simulator.seed import ANA_CAFE
+from tests.unit.meta_simulator.instagram_client import InstagramClient
 from tests.unit.meta_simulator.meta_client import REDIRECT_URI, MetaClient, error_of
 
 
@@ -13,6 +20,10 @@ def test_health_names_the_app_and_the_base_urls(meta: MetaClient) -> None:
         "app_id": "1111",
         "facebook_graph_url": "http://meta.test/graph.facebook.com",
         "facebook_dialog_url": "http://meta.test/www.facebook.com",
+        "instagram_app_id": "7777",
+        "instagram_graph_url": "http://meta.test/graph.instagram.com",
+        "instagram_api_url": "http://meta.test/api.instagram.com",
+        "instagram_dialog_url": "http://meta.test/www.instagram.com",
     }
 
 
@@ -25,6 +36,65 @@ def test_an_authorization_gives_the_redirect_of_the_dialog(meta: MetaClient) -> 
     assert f"{url.scheme}://{url.netloc}{url.path}" == REDIRECT_URI
     assert parse_qs(url.query) == {"code": [answer["code"]], "state": ["a&b"]}
     assert url.fragment == ""
+
+
+def test_an_instagram_authorization_gives_the_redirect_of_its_dialog(meta: MetaClient) -> None:
+    body = {"product": "instagram", "person": "cafe.azul", "redirect_uri": REDIRECT_URI, "state": "a&b"}
+
+    answer = meta.control("POST", "/authorize", body)
+
+    url = urlsplit(answer["redirect_url"])
+    assert parse_qs(url.query) == {"code": [answer["code"]], "state": ["a&b"]}
+    assert answer["redirect_url"].endswith("#_")
+
+
+@pytest.mark.parametrize("person", ["CAFE.azul", "@cafe.azul", "17841400000000001", "Ana Souza", "ana@people.example"])
+def test_an_instagram_login_takes_a_username_an_id_or_the_person(
+    meta: MetaClient, instagram: InstagramClient, person: str
+) -> None:
+    assert instagram.me(instagram.short_token(person))["username"] == "cafe.azul"
+
+
+@pytest.mark.parametrize(
+    ("changed", "status"),
+    [
+        ({"person": "nobody"}, 404),
+        ({"person": "Ben Carter"}, 404),
+        ({"redirect_uri": "https://evil.example"}, 400),
+        ({"redirect_uri": None}, 422),
+        ({"scopes": ["instagram_basic"]}, 400),
+        ({"app_id": "1111"}, 404),
+        ({"pages": []}, 422),
+        ({"response_type": "token"}, 422),
+    ],
+)
+def test_an_instagram_authorization_that_the_dialog_would_refuse_is_refused(
+    meta: MetaClient, changed: dict[str, object], status: int
+) -> None:
+    body = {"product": "instagram", "person": "cafe.azul", "redirect_uri": REDIRECT_URI, **changed}
+
+    assert meta.http.post("/_simulator/authorize", json=body).status_code == status
+
+
+@pytest.mark.parametrize("app_id", ["1111", "2222"])
+def test_a_login_made_elsewhere_gives_a_short_lived_user_token(meta: MetaClient, app_id: str) -> None:
+    meta.control("POST", "/apps", {"id": "2222", "secret": "s"})
+    body = {"response_type": "token", "person": "Ana Souza", "app_id": app_id, "scopes": "pages_show_list"}
+
+    answer = meta.control("POST", "/authorize", body)
+
+    token = answer["access_token"]
+    assert set(answer) == {"access_token"}
+    assert len(meta.accounts(token)) == 2
+    meta.advance(2 * 3600)
+    assert error_of(meta.get("/me", access_token=token)) == (190, 463)
+
+
+def test_a_login_made_elsewhere_knows_its_app(meta: MetaClient) -> None:
+    token = meta.control("POST", "/authorize", {"response_type": "token", "person": "Ana Souza"})["access_token"]
+
+    assert meta.debug(token)["app_id"] == "1111"
+    assert meta.extend(token).status_code == 200
 
 
 def test_the_redirect_can_end_with_facebooks_fragment(meta: MetaClient) -> None:
@@ -107,6 +177,7 @@ def test_an_added_person_can_log_in_and_has_their_pages(meta: MetaClient) -> Non
         ({"id": ANA_CAFE.id}, 409),
         ({"pages": [{"name": "Twice", "id": ANA_CAFE.id}]}, 409),
         ({"pages": [{"name": "A", "id": "7"}, {"name": "B", "id": "7"}]}, 409),
+        ({"pages": [{"name": "A", "instagram": {"username": "cafe.azul"}}]}, 409),
         ({"pages": [{"id": "404"}]}, 404),
         ({"email": ""}, 422),
     ],
@@ -120,6 +191,44 @@ def test_a_person_that_cannot_be_is_refused_and_leaves_nothing_behind(
 
     assert refused.status_code == status
     assert meta.control("GET", "/people") == before
+
+
+def test_an_account_without_a_page_can_be_added_and_logs_in(meta: MetaClient, instagram: InstagramClient) -> None:
+    body = {"instagram": {"username": "solo", "account_type": "Media_Creator", "followers_count": 5}}
+
+    added = meta.control("POST", "/people", body)["instagram"]
+
+    me = instagram.me(instagram.long_token("solo"), "user_id,account_type,followers_count")
+    assert (me["user_id"], me["account_type"], me["followers_count"]) == (added["id"], "Media_Creator", 5)
+    assert meta.control("GET", "/instagram_accounts")[-1] == {**added, "page": None}
+
+
+@pytest.mark.parametrize(
+    ("account", "status"),
+    [
+        ({"username": "Cafe.Azul"}, 409),
+        ({"username": "new", "id": "17841400000000001"}, 409),
+        ({"username": "new", "id": ANA_CAFE.id}, 409),
+        ({"username": "new", "account_type": "Robot"}, 422),
+        ({}, 422),
+    ],
+)
+def test_an_account_that_cannot_be_is_refused(meta: MetaClient, account: dict[str, str], status: int) -> None:
+    before = meta.control("GET", "/instagram_accounts")
+
+    refused = meta.http.post("/_simulator/people", json={"instagram": account})
+
+    assert refused.status_code == status
+    assert meta.control("GET", "/instagram_accounts") == before
+
+
+def test_the_instagram_accounts_are_listed_with_their_pages(meta: MetaClient) -> None:
+    accounts = {account["username"]: account for account in meta.control("GET", "/instagram_accounts")}
+
+    assert len(accounts) == 113
+    assert accounts["cafe.azul"]["page"] == ANA_CAFE.id
+    assert (accounts["luz.cria"]["page"], accounts["luz.cria"]["account_type"]) == (None, "Media_Creator")
+    assert accounts["pia.privat"]["account_type"] == "PERSONAL"
 
 
 def test_settings_change_one_by_one_and_unknown_ones_are_refused(meta: MetaClient) -> None:
@@ -158,7 +267,10 @@ def test_the_app_comes_from_the_environment_or_has_defaults() -> None:
         }
     )
     default = app_from_environment({"FACEBOOK_APP_ID": ""})
+    instagram = instagram_app_from_environment({"FACEBOOK_APP_ID": "42", "INSTAGRAM_APP_SECRET": "s4"})
 
     assert (app.id, app.secret, app.redirect_uris) == ("42", "s3", ("https://a.example", "https://b.example"))
     assert (default.id, default.redirect_uris) == (DEFAULT_APP_ID, (DEFAULT_REDIRECT_URI,))
     assert "s3" not in repr(app)
+    assert (instagram.id, instagram.secret) == (DEFAULT_INSTAGRAM_APP_ID, "s4")
+    assert instagram.redirect_uris == (DEFAULT_REDIRECT_URI,)

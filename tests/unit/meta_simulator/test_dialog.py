@@ -1,10 +1,10 @@
-from html.parser import HTMLParser
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
 
 from local.meta_simulator.seed import ANA_CAFE, ANA_STUDIO
+from tests.unit.meta_simulator.dialog_forms import LastForm
 from tests.unit.meta_simulator.meta_client import REDIRECT_URI, MetaClient
 
 DIALOG = "/www.facebook.com/v25.0/dialog/oauth"
@@ -12,37 +12,18 @@ SCOPE = "instagram_basic,pages_show_list"
 ANA = "10220000000000001"
 
 
-class _Form(HTMLParser):
-    """The names and values that the last form of a page would send, with every box that is ticked."""
-
-    def __init__(self, page: httpx.Response) -> None:
-        super().__init__()
-        self.action = ""
-        self.fields: dict[str, list[str]] = {}
-        assert page.status_code == 200, page.text
-        self.feed(page.text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
-        if tag == "form":
-            self.action, self.fields = given["action"] or "", {}
-        is_sent = tag == "input" and "disabled" not in given
-        if is_sent and (given["type"] == "hidden" or "checked" in given):
-            self.fields.setdefault(given["name"] or "", []).append(given.get("value") or "")
-
-
 def _start(meta: MetaClient, **changed: str) -> httpx.Response:
     params = {"client_id": meta.app_id, "redirect_uri": REDIRECT_URI, "state": "st", "scope": SCOPE}
     return meta.http.get(DIALOG, params={**params, **changed})
 
 
-def _choices(meta: MetaClient, person: str = ANA, **changed: str) -> _Form:
-    login = _Form(_start(meta, **changed))
+def _choices(meta: MetaClient, person: str = ANA, **changed: str) -> LastForm:
+    login = LastForm(_start(meta, **changed))
     # The last form of step 1 cancels; the one before posts to …/login with the same fields.
-    return _Form(meta.http.post(f"{DIALOG}/login", data={**login.fields, "person": person}))
+    return LastForm(meta.http.post(f"{DIALOG}/login", data={**login.fields, "person": person}))
 
 
-def _answer(meta: MetaClient, form: _Form, answer: str = "continue") -> dict[str, list[str]]:
+def _answer(meta: MetaClient, form: LastForm, answer: str = "continue") -> dict[str, list[str]]:
     response = meta.http.post(form.action, data={**form.fields, "answer": answer})
     assert response.status_code == 302
     location = response.headers["location"]
@@ -50,7 +31,7 @@ def _answer(meta: MetaClient, form: _Form, answer: str = "continue") -> dict[str
     return parse_qs(urlsplit(location).query)
 
 
-def _token(meta: MetaClient, form: _Form) -> str:
+def _token(meta: MetaClient, form: LastForm) -> str:
     code = _answer(meta, form)["code"][0]
     return str(meta.exchange(code).json()["access_token"])
 
@@ -76,11 +57,11 @@ def test_everything_is_ticked_at_first(meta: MetaClient) -> None:
 
 
 def test_an_e_mail_address_and_any_password_log_in(meta: MetaClient) -> None:
-    login = _Form(_start(meta))
+    login = LastForm(_start(meta))
 
     page = meta.http.post(f"{DIALOG}/login", data={**login.fields, "email": "Ana@People.example", "password": "x"})
 
-    assert _Form(page).fields["person"] == [ANA]
+    assert LastForm(page).fields["person"] == [ANA]
 
 
 @pytest.mark.parametrize(
@@ -88,7 +69,7 @@ def test_an_e_mail_address_and_any_password_log_in(meta: MetaClient) -> None:
     [("no@people.example", "x", "connected to an account"), ("ana@people.example", "", "Enter a password")],
 )
 def test_a_failed_login_shows_the_form_again(meta: MetaClient, email: str, password: str, problem: str) -> None:
-    login = _Form(_start(meta))
+    login = LastForm(_start(meta))
 
     page = meta.http.post(f"{DIALOG}/login", data={**login.fields, "email": email, "password": password})
 
@@ -154,7 +135,7 @@ def test_a_configuration_is_granted_as_a_whole(meta: MetaClient) -> None:
 
 @pytest.mark.parametrize("step", ["login", "choices"])
 def test_cancel_redirects_with_the_refusal(meta: MetaClient, step: str) -> None:
-    form = _Form(_start(meta)) if step == "login" else _choices(meta)
+    form = LastForm(_start(meta)) if step == "login" else _choices(meta)
 
     response = meta.http.post(form.action, data={**form.fields, "answer": "cancel"})
 
@@ -195,13 +176,13 @@ def test_what_the_app_sends_is_escaped(meta: MetaClient) -> None:
     page = _start(meta, state=state)
 
     assert "<script>" not in page.text
-    assert _Form(page).fields["state"] == [state]
+    assert LastForm(page).fields["state"] == [state]
 
 
 def test_a_state_that_was_not_sent_is_not_returned(meta: MetaClient) -> None:
     page = meta.http.get(DIALOG, params={"client_id": meta.app_id, "redirect_uri": REDIRECT_URI})
 
-    response = meta.http.post(f"{DIALOG}/answer", data={**_Form(page).fields, "answer": "cancel"})
+    response = meta.http.post(f"{DIALOG}/answer", data={**LastForm(page).fields, "answer": "cancel"})
 
     assert "state=" not in response.headers["location"]
 
@@ -226,6 +207,6 @@ def test_the_pages_cannot_be_framed_and_run_no_scripts(meta: MetaClient) -> None
 def test_a_dialog_without_version_works(meta: MetaClient) -> None:
     params = {"client_id": meta.app_id, "redirect_uri": REDIRECT_URI, "scope": SCOPE}
 
-    form = _Form(meta.http.get("/www.facebook.com/dialog/oauth", params=params))
+    form = LastForm(meta.http.get("/www.facebook.com/dialog/oauth", params=params))
 
     assert form.action == "/www.facebook.com/v22.0/dialog/oauth/answer"

@@ -1,5 +1,6 @@
 import pytest
 
+from local.meta_simulator.seed import ANA_CAFE
 from tests.unit.meta_simulator.meta_client import MetaClient, error_of
 
 
@@ -62,6 +63,37 @@ def test_removing_the_app_ends_all_its_tokens(meta: MetaClient, with_app_token: 
 
     assert error_of(meta.get("/me", access_token=token)) == (190, 458)
     assert error_of(meta.get("/me", access_token=page_token)) == (190, 458)
+
+
+def test_removing_the_app_ends_the_page_subscriptions_made_for_the_person(meta: MetaClient) -> None:
+    token = meta.long_token()
+    edge = f"/{ANA_CAFE.id}/subscribed_apps"
+    page_token = meta.page_token(token, ANA_CAFE.id)
+    meta.call("POST", edge, access_token=page_token, subscribed_fields="feed")
+
+    meta.call("DELETE", "/me/permissions", access_token=token)
+
+    again = meta.page_token(meta.long_token(), ANA_CAFE.id)
+    assert meta.data(edge, access_token=again) == {"data": []}
+
+
+def test_removing_the_app_leaves_what_a_colleague_subscribed(meta: MetaClient) -> None:
+    edge = f"/{ANA_CAFE.id}/subscribed_apps"
+    colleagues = meta.page_token(meta.long_token("fatima@people.example"), ANA_CAFE.id)
+    meta.call("POST", edge, access_token=colleagues, subscribed_fields="feed")
+
+    meta.call("DELETE", "/me/permissions", access_token=meta.long_token())
+
+    assert len(meta.data(edge, access_token=colleagues)["data"]) == 1
+
+
+def test_without_business_management_a_portfolios_page_is_not_listed(meta: MetaClient) -> None:
+    declined = meta.long_token("Emeka Business", declined_scopes=["business_management"])
+
+    assert _statuses(meta, declined)["business_management"] == "declined"
+    assert meta.accounts(declined) == []
+
+    assert len(meta.accounts(meta.long_token("Emeka Business"))) == 1
 
 
 def test_an_unknown_permission_cannot_be_taken_back(meta: MetaClient) -> None:

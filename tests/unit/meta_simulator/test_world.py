@@ -25,7 +25,7 @@ def test_all_seeded_ids_differ() -> None:
     world = seeded_world()
     pages = {page.id: page for person in world.people for page, _ in world.pages_of(person)}.values()
     ids = [person.id for person in world.people] + [page.id for page in pages]
-    ids += [page.instagram.id for page in pages if page.instagram]
+    ids += [account.id for account in world.instagram_accounts]
 
     assert len(ids) == len(set(ids))
     assert all(each.isdecimal() for each in ids)

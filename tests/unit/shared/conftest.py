@@ -1,30 +1,83 @@
-"""Facebook Login against the simulator, in this process."""
+"""The login products against the simulator, and KMS and DynamoDB of moto, all in this process."""
 
-from datetime import UTC, datetime
+from collections.abc import Iterator
 
+import boto3
 import pytest
+from moto import mock_aws
 
+from instagram_connect.login_records import LoginRecords
 from instagram_connect.meta.facebook_login import FacebookApp, FacebookLogin
 from instagram_connect.meta.graph import GraphClient
+from instagram_connect.meta.instagram_login import InstagramApp, InstagramLogin
+from instagram_connect.token_vault import TokenVault
 from local.meta_simulator.app import create_app
 from local.meta_simulator.clock import Clock
 from local.meta_simulator.meta_apps import MetaApp
 from local.meta_simulator.simulator import Simulator
 from tests.unit.fakes import NOW
+from tests.unit.meta_simulator import instagram_client
+from tests.unit.meta_simulator.instagram_client import InstagramClient
 from tests.unit.meta_simulator.meta_client import GRAPH, ORIGIN, REDIRECT_URI, VERSION, MetaClient
 
 APP = MetaApp("1111", secret="the-app-secret", redirect_uris=(REDIRECT_URI,))
+INSTAGRAM_APP = MetaApp("7777", secret="the-instagram-secret", redirect_uris=(REDIRECT_URI,))
+SCOPES = "instagram_basic,pages_show_list,pages_read_engagement,pages_manage_metadata"
+RECORDS_TABLE = "login-records"
 
 
 @pytest.fixture
 def meta() -> MetaClient:
-    return MetaClient(create_app(Simulator(APP, Clock(lambda: NOW))), APP.id, APP.secret)
+    simulator = Simulator(APP, Clock(lambda: NOW), instagram_app=INSTAGRAM_APP)
+    return MetaClient(create_app(simulator), APP.id, APP.secret)
+
+
+@pytest.fixture
+def instagram(meta: MetaClient) -> InstagramClient:
+    return InstagramClient(meta, INSTAGRAM_APP.id, INSTAGRAM_APP.secret)
 
 
 @pytest.fixture
 def facebook(meta: MetaClient) -> FacebookLogin:
-    def now() -> datetime:
-        return NOW.astimezone(UTC)
+    app = FacebookApp(
+        app_id=APP.id,
+        app_secret=APP.secret,
+        graph_url=f"{ORIGIN}{GRAPH}",
+        dialog_url=f"{ORIGIN}/www.facebook.com",
+        graph_version=VERSION,
+        scopes=SCOPES,
+        login_config_id=None,
+    )
+    return FacebookLogin(app, GraphClient(meta.http, sleep=lambda _: None), lambda: NOW)
 
-    app = FacebookApp(APP.id, APP.secret, graph_url=f"{ORIGIN}{GRAPH}", graph_version=VERSION)
-    return FacebookLogin(app, GraphClient(meta.http, sleep=lambda _: None), now)
+
+@pytest.fixture
+def instagram_login(meta: MetaClient) -> InstagramLogin:
+    app = InstagramApp(
+        app_id=INSTAGRAM_APP.id,
+        app_secret=INSTAGRAM_APP.secret,
+        graph_url=f"{ORIGIN}{instagram_client.GRAPH}",
+        api_url=f"{ORIGIN}/api.instagram.com",
+        dialog_url=f"{ORIGIN}/www.instagram.com",
+        graph_version=VERSION,
+        scopes=",".join(instagram_client.ALL_SCOPES),
+    )
+    return InstagramLogin(app, GraphClient(meta.http, sleep=lambda _: None), lambda: NOW)
+
+
+@pytest.fixture
+def vault() -> Iterator[TokenVault]:
+    with mock_aws():
+        key = boto3.client("kms").create_key()
+        yield TokenVault(key["KeyMetadata"]["Arn"])
+
+
+@pytest.fixture
+def records(vault: TokenVault) -> LoginRecords:
+    boto3.client("dynamodb").create_table(
+        TableName=RECORDS_TABLE,
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+    )
+    return LoginRecords(RECORDS_TABLE, vault, lambda: NOW)

@@ -2,22 +2,32 @@
 
 import io
 import json
-from collections.abc import Iterator
+from dataclasses import dataclass
 
-import boto3
 import httpx
 import pytest
-from moto import mock_aws
 
-from instagram_connect.connection_flow import LEAST_TIME_FOR_META_S, RESERVED_FOR_STORING_S, ConnectionFlow
+from instagram_connect.connection_flow import LEAST_TIME_FOR_META_S, RESERVED_FOR_STORING_S, ConnectionFlow, Request
 from instagram_connect.deadline import Deadline
-from instagram_connect.errors import InstagramConnectError, LateStartError, StorageError
+from instagram_connect.errors import (
+    AccessTokenInvalidError,
+    InstagramConnectError,
+    LateStartError,
+    LoginCodeUsedError,
+    NoInstagramAccountError,
+    RedirectUriMismatchError,
+    StorageError,
+)
+from instagram_connect.login_records import LoginKey, LoginRecords
 from instagram_connect.meta.facebook_login import FacebookLogin
-from instagram_connect.models import Provider, StoredAccount
+from instagram_connect.meta.instagram_login import InstagramLogin
+from instagram_connect.meta.products import LoginProduct
+from instagram_connect.models import Account, Provider
 from instagram_connect.repository import MAX_ATTEMPTS, ConnectionRepository
 from instagram_connect.token_vault import TokenBinding, TokenVault
 from tests.unit.fakes import NOW, USER_ID, FakeDataApi
-from tests.unit.meta_simulator.meta_client import REDIRECT_URI, MetaClient
+from tests.unit.meta_simulator.instagram_client import InstagramClient
+from tests.unit.meta_simulator.meta_client import ALL_SCOPES, REDIRECT_URI, MetaClient
 
 
 @pytest.fixture
@@ -25,27 +35,40 @@ def storage() -> FakeDataApi:
     return FakeDataApi()
 
 
-@pytest.fixture
-def vault() -> Iterator[TokenVault]:
-    with mock_aws():
-        key = boto3.client("kms", region_name="us-east-1").create_key()
-        yield TokenVault(key["KeyMetadata"]["Arn"])
+@dataclass(frozen=True)
+class Connecting:
+    """The flow, with what every test asks of it."""
+
+    flow: ConnectionFlow
+    facebook: FacebookLogin
+
+    def outcome(
+        self,
+        code: str,
+        *,
+        product: LoginProduct | None = None,
+        user_id: str = USER_ID,
+        redirect_uri: str = REDIRECT_URI,
+    ) -> tuple[Account, ...] | InstagramConnectError:
+        request = Request(user_id, "r-1", Deadline(26))
+        return self.flow.spend_code(product or self.facebook, code, redirect_uri, request)
 
 
 @pytest.fixture
-def flow(facebook: FacebookLogin, vault: TokenVault, storage: FakeDataApi) -> ConnectionFlow:
-    return ConnectionFlow(
-        facebook, vault, ConnectionRepository(storage.client(), sleep=lambda _: None), now=lambda: NOW
-    )
+def flow(facebook: FacebookLogin, vault: TokenVault, records: LoginRecords, storage: FakeDataApi) -> Connecting:
+    repository = ConnectionRepository(storage.client(), sleep=lambda _: None)
+    return Connecting(ConnectionFlow(vault, repository, records, now=lambda: NOW), facebook)
 
 
-def connect(flow: ConnectionFlow, code: str, seconds: float = 26) -> tuple[StoredAccount, ...]:
-    return flow.connect(code, REDIRECT_URI, user_id=USER_ID, request_id="r-1", deadline=Deadline(seconds))
+def connect(flow: Connecting, code: str) -> tuple[Account, ...]:
+    """The accounts, or the error as an exception."""
+    outcome = flow.outcome(code)
+    if isinstance(outcome, InstagramConnectError):
+        raise outcome
+    return outcome
 
 
-def test_a_code_becomes_one_payload_with_all_accounts(
-    flow: ConnectionFlow, meta: MetaClient, storage: FakeDataApi
-) -> None:
+def test_a_code_becomes_one_payload_with_all_accounts(flow: Connecting, meta: MetaClient, storage: FakeDataApi) -> None:
     stored = connect(flow, meta.authorize())
 
     (payload,) = storage.payloads
@@ -57,7 +80,7 @@ def test_a_code_becomes_one_payload_with_all_accounts(
 
 
 def test_tokens_leave_only_encrypted_and_bound_to_their_row(
-    flow: ConnectionFlow, meta: MetaClient, storage: FakeDataApi, vault: TokenVault
+    flow: Connecting, meta: MetaClient, storage: FakeDataApi, vault: TokenVault
 ) -> None:
     connect(flow, meta.authorize())
 
@@ -71,7 +94,7 @@ def test_tokens_leave_only_encrypted_and_bound_to_their_row(
 
 
 def test_a_failed_subscription_is_recorded_and_fails_nothing(
-    flow: ConnectionFlow, meta: MetaClient, storage: FakeDataApi
+    flow: Connecting, meta: MetaClient, storage: FakeDataApi
 ) -> None:
     meta.control(
         "POST", "/faults", {"path": "*/104857600000001/subscribed_apps", "times": None, "error": "server_error"}
@@ -85,7 +108,7 @@ def test_a_failed_subscription_is_recorded_and_fails_nothing(
     assert subscribed["webhook_subscription_error"] is None
 
 
-def test_subscriptions_run_side_by_side(flow: ConnectionFlow, meta: MetaClient) -> None:
+def test_subscriptions_run_side_by_side(flow: Connecting, meta: MetaClient) -> None:
     meta.control("POST", "/faults", {"operation": "subscribe_page", "times": None, "latency_ms": 1500})
 
     connect(flow, meta.authorize("Dmitri Agency"))
@@ -107,7 +130,7 @@ def test_subscriptions_run_side_by_side(flow: ConnectionFlow, meta: MetaClient) 
     ],
 )
 def test_storage_is_asked_again_while_waiting_can_help(
-    flow: ConnectionFlow, meta: MetaClient, storage: FakeDataApi, failure: httpx.Response | Exception
+    flow: Connecting, meta: MetaClient, storage: FakeDataApi, failure: httpx.Response | Exception
 ) -> None:
     storage.failures = [failure, failure]
 
@@ -115,7 +138,7 @@ def test_storage_is_asked_again_while_waiting_can_help(
 
 
 def test_storage_is_not_asked_again_when_only_an_operator_can_help(
-    flow: ConnectionFlow, meta: MetaClient, storage: FakeDataApi
+    flow: Connecting, meta: MetaClient, storage: FakeDataApi
 ) -> None:
     storage.failures = [httpx.Response(403, json={"code": "42501", "message": "m"})]
 
@@ -124,15 +147,17 @@ def test_storage_is_not_asked_again_when_only_an_operator_can_help(
     assert storage.payloads == []
 
 
-def test_a_code_is_not_spent_without_the_time_to_finish(flow: ConnectionFlow, meta: MetaClient) -> None:
+def test_a_code_is_not_spent_without_the_time_to_finish(flow: Connecting, meta: MetaClient) -> None:
+    late = Request(USER_ID, "r-1", Deadline(RESERVED_FOR_STORING_S + LEAST_TIME_FOR_META_S - 1))
+
     with pytest.raises(LateStartError):
-        connect(flow, meta.authorize(), seconds=RESERVED_FOR_STORING_S + LEAST_TIME_FOR_META_S - 1)
+        flow.flow.spend_code(flow.facebook, meta.authorize(), REDIRECT_URI, late)
 
     assert meta.control("GET", "/calls") == []
 
 
 def test_encryption_does_not_wait_for_subscriptions_that_hang(
-    flow: ConnectionFlow, meta: MetaClient, storage: FakeDataApi, monkeypatch: pytest.MonkeyPatch
+    flow: Connecting, meta: MetaClient, storage: FakeDataApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("instagram_connect.connection_flow.SUBSCRIBING_S", 0.3)
     meta.control("POST", "/faults", {"operation": "subscribe_page", "times": None, "latency_ms": 1500})
@@ -143,7 +168,7 @@ def test_encryption_does_not_wait_for_subscriptions_that_hang(
 
 
 def test_characters_that_postgres_cannot_store_cost_no_connection(
-    flow: ConnectionFlow, meta: MetaClient, storage: FakeDataApi
+    flow: Connecting, meta: MetaClient, storage: FakeDataApi
 ) -> None:
     profile = {"id": "17841400000000077", "name": "half an emoji \ud83d"}
     pages = {"data": [{"id": "1", "name": "N\x00ame", "access_token": "EAA1", "instagram_business_account": profile}]}
@@ -156,7 +181,7 @@ def test_characters_that_postgres_cannot_store_cost_no_connection(
 
 
 def test_storage_that_refuses_says_why_and_quotes_nothing(
-    flow: ConnectionFlow, meta: MetaClient, storage: FakeDataApi, log: io.StringIO
+    flow: Connecting, meta: MetaClient, storage: FakeDataApi, log: io.StringIO
 ) -> None:
     details = "Failing row contains (EAAtoken)"
     stale = httpx.Response(404, json={"code": "PGRST202", "message": details, "details": details})
@@ -169,10 +194,79 @@ def test_storage_that_refuses_says_why_and_quotes_nothing(
     assert "EAAtoken" not in f"{caught.value!r} {caught.value.log_context} {log.getvalue()}"
 
 
-def test_nothing_is_stored_when_meta_gives_no_account(
-    flow: ConnectionFlow, meta: MetaClient, storage: FakeDataApi
-) -> None:
+def test_nothing_is_stored_when_meta_gives_no_account(flow: Connecting, meta: MetaClient, storage: FakeDataApi) -> None:
     with pytest.raises(InstagramConnectError):
         connect(flow, meta.authorize("Ben Carter"))
+
+    assert storage.payloads == []
+
+
+def test_instagram_login_goes_the_same_way(
+    flow: Connecting,
+    instagram_login: InstagramLogin,
+    instagram: InstagramClient,
+    storage: FakeDataApi,
+    vault: TokenVault,
+) -> None:
+    outcome = flow.outcome(instagram.authorize(), product=instagram_login)
+
+    (payload,) = storage.payloads
+    (account,) = payload["accounts"]
+    assert isinstance(outcome, tuple)
+    assert (payload["provider"], account["instagram_business_id"]) == ("instagram", "17841400000000001")
+    assert account["user_token_ciphertext"] is None  # it is the access token itself
+    binding = TokenBinding(USER_ID, Provider.INSTAGRAM, "17841400000000001")
+    assert vault.decrypt(account["access_token_ciphertext"], binding).startswith("IGAA")
+
+
+def test_what_leaves_the_code_usable_is_raised_and_what_spends_it_is_an_outcome(
+    flow: Connecting, meta: MetaClient
+) -> None:
+    code = meta.authorize("Ben Carter", scopes=[*ALL_SCOPES, "pages_read_engagement"])
+
+    with pytest.raises(RedirectUriMismatchError):
+        flow.outcome(code, redirect_uri="https://app.example/elsewhere")
+    assert isinstance(flow.outcome(code), NoInstagramAccountError)
+    assert isinstance(flow.outcome(code, user_id="somebody-else"), LoginCodeUsedError)
+
+
+def test_a_login_that_was_interrupted_after_the_exchange_goes_on_with_its_token(
+    flow: Connecting, meta: MetaClient, storage: FakeDataApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    code = meta.authorize()
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(ConnectionRepository, "store_connection", killed)
+        with pytest.raises(KeyboardInterrupt):
+            flow.outcome(code)
+
+    assert len(connect(flow, code)) == 2
+    assert len(meta.control("GET", "/calls?operation=list_accounts")) == 2
+
+
+def test_a_kept_token_is_of_no_use_to_another_user(flow: Connecting, meta: MetaClient, records: LoginRecords) -> None:
+    code = meta.authorize()
+    connect(flow, code)
+
+    assert records.kept_token(LoginKey.of(USER_ID, Provider.FACEBOOK, code)) is not None
+    assert isinstance(flow.outcome(code, user_id="somebody-else"), LoginCodeUsedError)
+
+
+def test_an_access_token_of_ours_connects_like_a_code(flow: Connecting, meta: MetaClient, storage: FakeDataApi) -> None:
+    token = meta.short_token(scopes=[*ALL_SCOPES, "pages_read_engagement"])
+
+    accounts = flow.flow.use_token(flow.facebook, token, Request(USER_ID, "r-1", Deadline(26)))
+
+    assert [account.username for account in accounts] == ["cafe.azul", "estudio_ana"]
+    assert storage.payloads[0]["accounts"][0]["expires_at"] > NOW.isoformat()
+
+
+def test_a_refused_access_token_stores_nothing(flow: Connecting, meta: MetaClient, storage: FakeDataApi) -> None:
+    page_token = meta.page_token(meta.long_token(), "104857600000001")
+
+    with pytest.raises(AccessTokenInvalidError):
+        flow.flow.use_token(flow.facebook, page_token, Request(USER_ID, "r-1", Deadline(26)))
 
     assert storage.payloads == []

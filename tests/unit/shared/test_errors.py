@@ -36,13 +36,14 @@ def test_no_two_errors_share_a_code() -> None:
     assert len(codes) == len(set(codes))
 
 
-def test_every_error_is_documented_with_its_exact_words_and_nothing_else_is() -> None:
-    rows = re.findall(r"^\| `([A-Z_]+)` \| \d.*$", DOCUMENT, re.MULTILINE)
+def test_every_error_is_documented_with_its_exact_words_and_a_link_target_and_nothing_else_is() -> None:
+    rows = re.findall(r"^\| <a id=\"[A-Z_]+\"></a>`([A-Z_]+)` \| \d.*$", DOCUMENT, re.MULTILINE)
 
     for error in public_errors():
         recoverable = "yes" if error.recoverable else "no"
         row = (
-            f"| `{error.code}` | {int(error.status)} | {error.actor} | {recoverable} | {error.message} | {error.hint} |"
+            f'| <a id="{error.code}"></a>`{error.code}` | {int(error.status)} | {error.actor} | {recoverable} '
+            f"| {error.message} | {error.hint} |"
         )
         assert row in DOCUMENT
     assert sorted(rows) == sorted(error.code for error in public_errors())

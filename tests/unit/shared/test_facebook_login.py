@@ -1,13 +1,18 @@
 """Facebook Login: what a connection learns from Meta, in how many calls, and what each empty result is called."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from instagram_connect.deadline import Deadline
 from instagram_connect.errors import (
+    AccessTokenForeignError,
+    AccessTokenInvalidError,
+    BusinessPortfolioNotGrantedError,
     InstagramConnectError,
     LoginCodeUsedError,
     MetaAppMisconfiguredError,
@@ -20,6 +25,7 @@ from instagram_connect.errors import (
     ScopesNotRequestedError,
 )
 from instagram_connect.meta.facebook_login import FacebookLogin
+from instagram_connect.meta.graph import GraphClient
 from instagram_connect.models import DiscoveredAccount, Login
 from tests.unit.fakes import NOW
 from tests.unit.meta_simulator.meta_client import REDIRECT_URI, MetaClient
@@ -33,7 +39,7 @@ def logged_in(
     deadline = Deadline(20)
     code = meta.authorize(person, **{"scopes": SCOPES, **wanted})
     short_lived = facebook.exchange_code(code, REDIRECT_URI, deadline)
-    return facebook.discover(facebook.extend(short_lived, deadline), deadline)
+    return facebook.discover(short_lived, deadline)
 
 
 def calls(meta: MetaClient) -> list[dict[str, Any]]:
@@ -147,6 +153,12 @@ def test_more_pages_than_fit_one_answer_are_followed_by_cursor(facebook: Faceboo
     ("person", "wanted", "error"),
     [
         ("Chloé Dubois", {}, NoFacebookPageError),
+        (
+            "Emeka Business",
+            {"scopes": [*SCOPES, "business_management"], "declined_scopes": ["business_management"]},
+            BusinessPortfolioNotGrantedError,
+        ),
+        ("Chloé Dubois", {"scopes": [*SCOPES, "business_management"]}, NoFacebookPageError),
         ("Ana Souza", {"pages": []}, NoFacebookPageError),
         ("Ben Carter", {}, NoInstagramAccountError),
         ("Ana Souza", {"instagram_accounts": []}, NoInstagramAccountError),
@@ -156,10 +168,28 @@ def test_more_pages_than_fit_one_answer_are_followed_by_cursor(facebook: Faceboo
     ],
 )
 def test_no_account_is_told_apart(
-    facebook: FacebookLogin, meta: MetaClient, person: str, wanted: dict[str, Any], error: type[InstagramConnectError]
+    facebook: FacebookLogin,
+    meta: MetaClient,
+    person: str,
+    wanted: dict[str, Any],
+    error: type[InstagramConnectError],
 ) -> None:
     with pytest.raises(error):
         logged_in(facebook, meta, person, **wanted)
+
+
+def test_a_page_of_a_portfolio_is_found_once_that_is_granted(facebook: FacebookLogin, meta: MetaClient) -> None:
+    _, (account,) = logged_in(facebook, meta, "Emeka Business", scopes=[*SCOPES, "business_management"])
+
+    assert account.username == "oja.emeka"
+
+
+def test_pages_of_a_portfolio_that_nobody_asked_for_are_mentioned(facebook: FacebookLogin, meta: MetaClient) -> None:
+    with pytest.raises(NoFacebookPageError) as caught:
+        logged_in(facebook, meta, "Emeka Business")
+
+    assert caught.value.reason == "BUSINESS_MANAGEMENT_NOT_REQUESTED"
+    assert "business_management" in caught.value.details
 
 
 def test_a_declined_scope_is_named(facebook: FacebookLogin, meta: MetaClient) -> None:
@@ -256,3 +286,125 @@ def test_a_subscription_without_the_permission_says_so(facebook: FacebookLogin, 
 
     with pytest.raises(PermissionMissingError):
         facebook.subscribe(accounts[0], Deadline(20))
+
+
+def test_an_account_can_be_unsubscribed_again(facebook: FacebookLogin, meta: MetaClient) -> None:
+    _, (account, _) = logged_in(facebook, meta)
+    facebook.subscribe(account, Deadline(20))
+
+    facebook.unsubscribe(account, Deadline(20))
+
+    assert meta.data(f"/{account.page_id}/subscribed_apps", access_token=account.access_token)["data"] == []
+
+
+def test_revoking_ends_the_persons_grant(facebook: FacebookLogin, meta: MetaClient) -> None:
+    login, _ = logged_in(facebook, meta)
+    assert login.meta_user_id is not None
+
+    assert facebook.revoke(login.token.value, login.meta_user_id, Deadline(20)) is True
+
+    assert meta.debug(login.token.value)["is_valid"] is False
+
+
+def dialog_parameters(address: str) -> dict[str, str]:
+    return {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
+
+
+def test_the_dialog_is_asked_for_a_code_with_the_configured_scopes(facebook: FacebookLogin) -> None:
+    address = facebook.login_url(REDIRECT_URI, "s/1", rerequest=False)
+
+    assert urlsplit(address).path == "/www.facebook.com/v25.0/dialog/oauth"
+    assert dialog_parameters(address) == {
+        "client_id": "1111",
+        "redirect_uri": REDIRECT_URI,
+        "response_type": "code",
+        "scope": "instagram_basic,pages_show_list,pages_read_engagement,pages_manage_metadata",
+        "state": "s/1",
+    }
+
+
+def test_declined_permissions_are_asked_for_again_on_request(facebook: FacebookLogin) -> None:
+    assert dialog_parameters(facebook.login_url(REDIRECT_URI, "s", rerequest=True))["auth_type"] == "rerequest"
+
+
+def test_a_login_for_business_configuration_decides_instead_of_scopes(
+    facebook: FacebookLogin, meta: MetaClient
+) -> None:
+    for_business = FacebookLogin(replace(facebook._app, login_config_id="99"), GraphClient(meta.http), lambda: NOW)
+
+    asked = dialog_parameters(for_business.login_url(REDIRECT_URI, "s", rerequest=False))
+
+    assert (asked["config_id"], asked["override_default_response_type"]) == ("99", "true")
+    assert "scope" not in asked
+
+
+def foreign_token(meta: MetaClient) -> str:
+    meta.control("POST", "/apps", {"id": "2222", "secret": "another", "redirect_uris": [REDIRECT_URI]})
+    return str(
+        meta.control("POST", "/authorize", {"person": "Ana Souza", "app_id": "2222", "response_type": "token"})[
+            "access_token"
+        ]
+    )
+
+
+def test_a_token_of_this_app_is_accepted_with_its_scopes(facebook: FacebookLogin, meta: MetaClient) -> None:
+    value = meta.short_token(scopes=SCOPES)
+
+    token = facebook.accept_token(value, Deadline(20))
+
+    assert token.value == value
+    assert set(SCOPES) <= set(token.granted_scopes)
+
+
+def test_a_token_of_another_app_is_refused(facebook: FacebookLogin, meta: MetaClient) -> None:
+    with pytest.raises(AccessTokenForeignError):
+        facebook.accept_token(foreign_token(meta), Deadline(20))
+
+
+@pytest.mark.parametrize("app_id", ["2222", 2222, None])
+def test_a_token_that_is_described_as_another_apps_is_refused(
+    facebook: FacebookLogin, meta: MetaClient, app_id: object
+) -> None:
+    facts = {"app_id": app_id, "is_valid": True, "type": "USER", "scopes": SCOPES}
+    meta.control("POST", "/faults", {"operation": "debug_token", "status": 200, "body": {"data": facts}})
+
+    with pytest.raises(AccessTokenForeignError):
+        facebook.accept_token("EAAx", Deadline(20))
+
+
+def test_a_dead_token_says_what_ended_it(facebook: FacebookLogin, meta: MetaClient) -> None:
+    value = meta.short_token(scopes=SCOPES)
+    meta.advance(3 * 3600)
+
+    with pytest.raises(AccessTokenInvalidError) as caught:
+        facebook.accept_token(value, Deadline(20))
+    assert caught.value.reason == "TOKEN_EXPIRED"
+
+
+def test_garbage_and_page_tokens_are_refused(facebook: FacebookLogin, meta: MetaClient) -> None:
+    page_token = meta.page_token(meta.long_token(scopes=SCOPES), "104857600000001")
+
+    for value, reason in (("rubbish", "TOKEN_INVALID"), (page_token, "NOT_A_USER_TOKEN")):
+        with pytest.raises(AccessTokenInvalidError) as caught:
+            facebook.accept_token(value, Deadline(20))
+        assert caught.value.reason == reason
+
+
+def test_a_token_without_a_needed_scope_is_refused_before_anything_else(
+    facebook: FacebookLogin, meta: MetaClient
+) -> None:
+    declined = meta.short_token(scopes=SCOPES, declined_scopes=["instagram_basic"])
+    never_asked = meta.short_token("Ben Carter", scopes=["pages_show_list"])
+
+    with pytest.raises(ScopesDeclinedError):
+        facebook.accept_token(declined, Deadline(20))
+    with pytest.raises(ScopesNotRequestedError):
+        facebook.accept_token(never_asked, Deadline(20))
+    assert not {"extend_token", "list_accounts"} & {call["operation"] for call in calls(meta)}
+
+
+def test_a_token_that_cannot_be_looked_at_is_not_accepted(facebook: FacebookLogin, meta: MetaClient) -> None:
+    meta.control("POST", "/faults", {"operation": "debug_token", "times": None, "error": "server_error"})
+
+    with pytest.raises(MetaUnavailableError):
+        facebook.accept_token(meta.short_token(scopes=SCOPES), Deadline(4))

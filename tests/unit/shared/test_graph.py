@@ -38,7 +38,7 @@ class FakeMeta:
 
 
 def exchange(meta: FakeMeta, seconds: float = 20) -> object:
-    return meta.client().exchange_code(URL, params={"code": "secret-code"}, deadline=Deadline(seconds))
+    return meta.client().exchange_code("GET", URL, params={"code": "secret-code"}, deadline=Deadline(seconds))
 
 
 def call(meta: FakeMeta, seconds: float = 20) -> object:

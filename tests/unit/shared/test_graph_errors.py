@@ -56,6 +56,7 @@ def classified(response: httpx.Response, body: Any = None) -> InstagramConnectEr
         (graph_error(100, 33), "RECONNECT_REQUIRED", "ACCOUNT_UNAVAILABLE"),
         (graph_error(9009), "RECONNECT_REQUIRED", "ACCOUNT_UNAVAILABLE"),
         (graph_error(100), "META_REQUEST_REJECTED", None),
+        (graph_error(100, message="Unsupported request - method type: get"), "RECONNECT_REQUIRED", "TOKEN_INVALID"),
         (graph_error(2500), "META_REQUEST_REJECTED", None),
         (graph_error("190", "463"), "RECONNECT_REQUIRED", "TOKEN_EXPIRED"),
     ],
@@ -130,3 +131,39 @@ def test_metas_message_is_neither_shown_nor_logged() -> None:
     error = classified(graph_error(100, message="Param EAAsecret is bad"))
 
     assert "EAAsecret" not in f"{error} {error.details} {error.log_context}"
+
+
+def flat_error(message: str, status: int = 400, error_type: str = "OAuthException") -> httpx.Response:
+    return httpx.Response(status, json={"error_type": error_type, "code": status, "error_message": message})
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "reason"),
+    [
+        (flat_error("Matching code was not found or was already used"), "OAUTH_CODE_USED", None),
+        (flat_error("This authorization code has been used"), "OAUTH_CODE_USED", None),
+        (flat_error("This authorization code has expired"), "OAUTH_CODE_EXPIRED", None),
+        (flat_error("Invalid authorization code"), "OAUTH_CODE_INVALID", None),
+        (
+            flat_error(
+                "Please make sure your redirect_uri is identical to the one you used in the OAuth dialog request"
+            ),
+            "REDIRECT_URI_MISMATCH",
+            None,
+        ),
+        (flat_error("Error validating client secret."), "META_APP_MISCONFIGURED", "APP_SECRET_INVALID"),
+        (flat_error("Invalid platform app"), "META_APP_MISCONFIGURED", "APP_ID_INVALID"),
+        (flat_error("Invalid Client ID"), "META_APP_MISCONFIGURED", "APP_ID_INVALID"),
+        (flat_error("Slow down", status=429), "META_RATE_LIMITED", None),
+        (flat_error("Slow down", error_type="OAuthRateLimitException"), "META_RATE_LIMITED", None),
+        (flat_error("Oops", status=500), "OAUTH_OUTCOME_UNKNOWN", None),
+    ],
+)
+def test_the_flat_errors_of_api_instagram_com_are_told_apart_by_text(
+    answer: httpx.Response, code: str, reason: str | None
+) -> None:
+    error = error_for_code_exchange(read_failure(answer, answer.json()))
+
+    assert (error.code, error.reason) == (code, reason)
+    assert "meta_code" in error.log_context
+    assert error.log_context["meta_code"] is None  # the HTTP status, which Meta puts there, is not a Graph code

@@ -43,8 +43,8 @@ class GraphClient:
         # httpx times connecting, sending and each chunk one by one; only a thread can be waited for as a whole.
         self._calls = ThreadPoolExecutor(MAX_CONNECTIONS, thread_name_prefix="meta")
 
-    def exchange_code(self, url: str, *, params: Mapping[str, str], deadline: Deadline) -> dict[str, Any]:
-        """Exchanges an authorization code: sent to Meta at most once.
+    def exchange_code(self, method: str, url: str, *, params: Mapping[str, str], deadline: Deadline) -> dict[str, Any]:
+        """Exchanges an authorization code: sent to Meta at most once. With POST, `params` are the form.
 
         A code is single use. When the answer is lost, Meta may have spent it, and a second exchange could only tell
         the user "already used"; so only a connection that was never made is tried again.
@@ -53,7 +53,9 @@ class GraphClient:
 
         def attempt() -> dict[str, Any]:
             try:
-                return self._send("exchange_code", "GET", url, params, deadline, error_for_code_exchange)
+                return self._send(
+                    "exchange_code", method, url, params, deadline, error_for_code_exchange, as_form=method == "POST"
+                )
             except NEVER_SENT as error:
                 raise MetaUnavailableError(log_context={"cause": type(error).__name__}) from error
             except httpx.HTTPError as error:
@@ -99,11 +101,14 @@ class GraphClient:
         params: Mapping[str, str],
         deadline: Deadline,
         translate: Callable[[GraphFailure], InstagramConnectError],
+        *,
+        as_form: bool = False,
     ) -> dict[str, Any]:
         limit_s = max(0.1, min(CALL_TIMEOUT_S, deadline.remaining_s()))
         timeout = httpx.Timeout(limit_s, connect=min(CONNECT_TIMEOUT_S, limit_s))
         started = time.monotonic()
-        answer = self._calls.submit(self._http.request, method, url, params=dict(params), timeout=timeout)
+        sent: dict[str, Any] = {"data" if as_form else "params": dict(params)}
+        answer = self._calls.submit(self._http.request, method, url, timeout=timeout, **sent)
         try:
             response = answer.result(timeout=limit_s)
         except TimeoutError:
@@ -115,7 +120,9 @@ class GraphClient:
             duration_ms=round((time.monotonic() - started) * 1000),
         )
         body = _json(response)
-        if response.is_success and isinstance(body, dict) and "error" not in body:
+        if response.is_success and body is True:  # how Meta's documentation shows the answer of a DELETE
+            return {"success": True}
+        if response.is_success and isinstance(body, dict) and not body.keys() & {"error", "error_type"}:
             return body
         error = translate(read_failure(response, body))
         error.log_context["meta_operation"] = operation

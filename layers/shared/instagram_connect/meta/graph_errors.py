@@ -1,8 +1,9 @@
 """Turns every error answer of Meta into our taxonomy.
 
-Sources: Meta's "Handling Errors" and "Rate Limits" guides; subcodes 36007 to 36009 from answers seen in the field.
-Decisions are made by code and subcode. Meta's message is looked at only where one code stands for several causes, and
-it never leaves this module.
+Sources: Meta's "Handling Errors" and "Rate Limits" guides; subcodes 36007 to 36009 and all texts from answers seen in
+the field. Decisions are made by code and subcode. Meta's message is looked at only where one code stands for several
+causes, or where there is none: api.instagram.com answers {"error_type", "code", "error_message"}, and that `code` is
+the HTTP status. The message never leaves this module.
 """
 
 import json
@@ -66,10 +67,27 @@ LOGIN_CODE_SUBCODES: dict[int, type[InstagramConnectError]] = {
     36009: LoginCodeUsedError,
 }
 
+# api.instagram.com tells causes apart by text alone; the first that occurs decides, in lower case.
+LOGIN_CODE_TEXTS: dict[str, type[InstagramConnectError]] = {
+    "redirect": RedirectUriMismatchError,
+    "used": LoginCodeUsedError,  # also "was not found or was already used"
+    "expired": LoginCodeExpiredError,
+}
+APP_FAULT_TEXTS = {
+    "client secret": "APP_SECRET_INVALID",
+    "client_secret": "APP_SECRET_INVALID",
+    "platform app": "APP_ID_INVALID",
+    "client id": "APP_ID_INVALID",
+    "client_id": "APP_ID_INVALID",
+}
+
 
 @dataclass(frozen=True)
 class GraphFailure:
-    """One error answer, reduced to what decides. `code` is None when the body was not Meta's error object."""
+    """One error answer, reduced to what decides. `code` is None when the body was not a Graph error object.
+
+    `error_type` is set for the flat shape of api.instagram.com only.
+    """
 
     http_status: int
     code: int | None
@@ -78,6 +96,7 @@ class GraphFailure:
     is_transient: bool
     fbtrace_id: str | None
     regain_access_s: int
+    error_type: str | None = None
 
     def log_context(self) -> dict[str, object]:
         """What an operator, or Meta's support, needs; never the message, which can quote parameters."""
@@ -86,12 +105,26 @@ class GraphFailure:
             "meta_code": self.code,
             "meta_subcode": self.subcode,
             "meta_fbtrace_id": self.fbtrace_id,
+            "meta_error_type": self.error_type,
         }
 
 
 def read_failure(response: httpx.Response, body: Any) -> GraphFailure:
     """Reduces an answer with an error to a GraphFailure; `body` is the parsed JSON, or None if it was not JSON."""
-    error = body.get("error") if isinstance(body, Mapping) else None
+    body = body if isinstance(body, Mapping) else {}
+    regain_access_s = _regain_access_s(response.headers.get("x-business-use-case-usage"))
+    if "error_type" in body:
+        return GraphFailure(
+            http_status=response.status_code,
+            code=None,
+            subcode=None,
+            message=str(body.get("error_message") or "").lower(),
+            is_transient=False,
+            fbtrace_id=None,
+            regain_access_s=regain_access_s,
+            error_type=str(body["error_type"])[:64],
+        )
+    error = body.get("error")
     error = error if isinstance(error, Mapping) else {}
     return GraphFailure(
         http_status=response.status_code,
@@ -100,7 +133,7 @@ def read_failure(response: httpx.Response, body: Any) -> GraphFailure:
         message=str(error.get("message") or ""),
         is_transient=error.get("is_transient") is True,
         fbtrace_id=str(error["fbtrace_id"])[:64] if error.get("fbtrace_id") else None,
-        regain_access_s=_regain_access_s(response.headers.get("x-business-use-case-usage")),
+        regain_access_s=regain_access_s,
     )
 
 
@@ -117,6 +150,8 @@ def error_for(failure: GraphFailure) -> InstagramConnectError:
     if code in RECONNECT_CODES:
         reason = DEAD_TOKEN_SUBCODES.get(failure.subcode or 0, RECONNECT_CODES[code])
         return ReconnectRequiredError(reason=reason, log_context=context)
+    if code == 100 and failure.message.startswith("Unsupported request"):  # graph.instagram.com's word for a dead token
+        return ReconnectRequiredError(reason="TOKEN_INVALID", log_context=context)
     if (code, failure.subcode) == (100, 33):  # the object is gone, or the token may no longer see it
         return ReconnectRequiredError(reason="ACCOUNT_UNAVAILABLE", log_context=context)
     if code == 10 or code in range(200, 300):
@@ -129,6 +164,8 @@ def error_for(failure: GraphFailure) -> InstagramConnectError:
 def error_for_code_exchange(failure: GraphFailure) -> InstagramConnectError:
     """The error for the exchange of an authorization code, where 100 is about the code and 5xx leaves it in doubt."""
     context = failure.log_context()
+    if failure.error_type is not None and failure.http_status < 500:
+        return _error_by_text(failure)
     if failure.subcode in LOGIN_CODE_SUBCODES:
         return LOGIN_CODE_SUBCODES[failure.subcode](log_context=context)
     if failure.code == 100 and "redirect_uri" in failure.message:  # seen without a subcode too
@@ -139,6 +176,17 @@ def error_for_code_exchange(failure: GraphFailure) -> InstagramConnectError:
     if isinstance(general, MetaUnavailableError):
         return LoginOutcomeUnknownError(log_context=context)
     return general
+
+
+def _error_by_text(failure: GraphFailure) -> InstagramConnectError:
+    context = failure.log_context()
+    if failure.http_status == 429 or "ratelimit" in (failure.error_type or "").lower():
+        return MetaRateLimitedError(retry_after_s=failure.regain_access_s or DEFAULT_THROTTLE_S, log_context=context)
+    fault = next((reason for text, reason in APP_FAULT_TEXTS.items() if text in failure.message), None)
+    if fault is not None:
+        return MetaAppMisconfiguredError(reason=fault, log_context=context)
+    kind = next((kind for text, kind in LOGIN_CODE_TEXTS.items() if text in failure.message), LoginCodeInvalidError)
+    return kind(log_context=context)
 
 
 def _app_fault(failure: GraphFailure) -> str | None:

@@ -1,0 +1,103 @@
+"""GET /api/instagram/accounts and DELETE /api/instagram/accounts/{id}: a user's accounts, and the end of one.
+
+Promises that a disconnected account's tokens are gone, whatever Meta answers. Never logs a token.
+"""
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from instagram_connect import api_gateway, contract, data_api, settings
+from instagram_connect.clock import utc_now
+from instagram_connect.deadline import Deadline
+from instagram_connect.disconnection import Disconnection
+from instagram_connect.errors import AccountNotFoundError
+from instagram_connect.identity import IdentityVerifier
+from instagram_connect.meta import graph
+from instagram_connect.meta.products import LoginProducts
+from instagram_connect.observability import logger, metrics
+from instagram_connect.repository import ConnectionRepository
+from instagram_connect.token_vault import TokenVault
+
+# The answer itself, its log lines and metrics.
+RESERVED_FOR_ANSWERING_S = 0.5
+
+
+@dataclass(frozen=True)
+class Dependencies:
+    """What one request needs of the outside world."""
+
+    identity: IdentityVerifier
+    repository: ConnectionRepository
+    disconnection: Disconnection
+
+
+@cache
+def dependencies() -> Dependencies:
+    """Built at the first request and kept while the sandbox lives. Raises ConfigurationError."""
+    secrets = settings.load_secrets()
+    supabase_url = settings.required("SUPABASE_URL")
+
+    repository = ConnectionRepository(data_api.connect(supabase_url, secrets.required("supabase_secret_key")))
+    return Dependencies(
+        identity=IdentityVerifier.of_project(supabase_url, secrets.optional("supabase_jwt_secret")),
+        repository=repository,
+        disconnection=Disconnection(
+            products=LoginProducts(secrets, graph.GraphClient(graph.http_client()), utc_now),
+            vault=TokenVault(settings.required("TOKEN_KEY_ARN")),
+            repository=repository,
+        ),
+    )
+
+
+def build_api(allowed_origins: tuple[str, ...], dependencies: Callable[[], Dependencies]) -> APIGatewayRestResolver:
+    """The routes, with everything they need passed in."""
+    api = api_gateway.create_api(allowed_origins)
+
+    @api.get("/api/instagram/accounts")
+    def list_accounts() -> Response[dict[str, Any]]:
+        event = api.current_event
+        deps = dependencies()
+        caller = deps.identity.identify(event.headers.get("Authorization"))
+        accounts = deps.repository.list_accounts(caller.user_id)
+        return api_gateway.success(event, contract.Accounts(accounts=accounts))
+
+    @api.delete("/api/instagram/accounts/<account_id>")
+    def disconnect(account_id: str) -> Response[dict[str, Any]]:
+        event = api.current_event
+        deps = dependencies()
+        caller = deps.identity.identify(event.headers.get("Authorization"))
+        remaining_s = api.lambda_context.get_remaining_time_in_millis() / 1000
+        done = deps.disconnection.disconnect(
+            _row_id(account_id),
+            user_id=caller.user_id,
+            request_id=api_gateway.request_id(event),
+            deadline=Deadline(remaining_s - RESERVED_FOR_ANSWERING_S),
+        )
+        return api_gateway.success(event, contract.Disconnection(**vars(done)))
+
+    return api
+
+
+def _row_id(text: str) -> str:
+    try:
+        return str(uuid.UUID(text))
+    except ValueError:
+        raise AccountNotFoundError from None
+
+
+@cache
+def _api() -> APIGatewayRestResolver:
+    return build_api(settings.required_list("ALLOWED_ORIGINS"), dependencies)
+
+
+@logger.inject_lambda_context(log_event=False, correlation_id_path="requestContext.requestId", clear_state=True)
+@metrics.log_metrics(raise_on_empty_metrics=False)
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Entry point of the Lambda: an API Gateway proxy event in, its answer out."""
+    return _api().resolve(event, context)

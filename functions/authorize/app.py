@@ -1,0 +1,80 @@
+"""POST /api/instagram/authorize: the address of Meta's login dialog, with a state bound to the caller.
+
+Stores nothing and asks nobody: the state is signed. Never logs it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import TypeAdapter
+
+from instagram_connect import api_gateway, settings
+from instagram_connect.clock import utc_now
+from instagram_connect.contract import Authorization, AuthorizeRequest
+from instagram_connect.errors import RedirectUriNotAllowedError
+from instagram_connect.identity import IdentityVerifier
+from instagram_connect.login_state import StateSigner
+from instagram_connect.meta import graph
+from instagram_connect.meta.products import LoginProducts
+from instagram_connect.observability import logger, metrics
+
+REQUEST = TypeAdapter(AuthorizeRequest)
+
+
+@dataclass(frozen=True)
+class Dependencies:
+    """What one request needs of the outside world."""
+
+    identity: IdentityVerifier
+    products: LoginProducts
+    states: StateSigner
+    redirect_uris: tuple[str, ...]
+
+
+@cache
+def dependencies() -> Dependencies:
+    """Built at the first request and kept while the sandbox lives. Raises ConfigurationError."""
+    secrets = settings.load_secrets()
+    return Dependencies(
+        identity=IdentityVerifier.of_project(
+            settings.required("SUPABASE_URL"), secrets.optional("supabase_jwt_secret")
+        ),
+        products=LoginProducts(secrets, graph.GraphClient(graph.http_client()), utc_now),
+        states=StateSigner(secrets.required("state_signing_key"), utc_now),
+        redirect_uris=settings.required_list("OAUTH_REDIRECT_URIS"),
+    )
+
+
+def build_api(allowed_origins: tuple[str, ...], dependencies: Callable[[], Dependencies]) -> APIGatewayRestResolver:
+    """The route, with everything it needs passed in."""
+    api = api_gateway.create_api(allowed_origins)
+
+    @api.post("/api/instagram/authorize")
+    def authorize() -> Response[dict[str, Any]]:
+        event = api.current_event
+        deps = dependencies()
+        caller = deps.identity.identify(event.headers.get("Authorization"))
+        body = api_gateway.parse_body(event, REQUEST)
+        if body.redirect_uri not in deps.redirect_uris:
+            raise RedirectUriNotAllowedError
+        text, state = deps.states.issue(caller.user_id, body.provider, body.redirect_uri)
+        address = deps.products[body.provider].login_url(body.redirect_uri, text, rerequest=body.rerequest)
+        return api_gateway.success(event, Authorization(authorize_url=address, state=text, expires_at=state.expires_at))
+
+    return api
+
+
+@cache
+def _api() -> APIGatewayRestResolver:
+    return build_api(settings.required_list("ALLOWED_ORIGINS"), dependencies)
+
+
+@logger.inject_lambda_context(log_event=False, correlation_id_path="requestContext.requestId", clear_state=True)
+@metrics.log_metrics(raise_on_empty_metrics=False)
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Entry point of the Lambda: an API Gateway proxy event in, its answer out."""
+    return _api().resolve(event, context)

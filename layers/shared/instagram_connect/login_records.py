@@ -1,0 +1,186 @@
+"""What is remembered of a login for a while, in DynamoDB: its outcome, its token while it runs, and its used state.
+
+A code is worth one exchange at Meta, but a frontend may send it twice: a double click, React mounting twice, the back
+button, a time-out and a retry. Powertools Idempotency lets one attempt run and gives its outcome to all others. Three
+kinds of records share a table, told apart by the beginning of their id; none holds a code or a readable token.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import boto3
+from aws_lambda_powertools.utilities.idempotency import (
+    DynamoDBPersistenceLayer,
+    IdempotencyConfig,
+    idempotent_function,
+)
+from aws_lambda_powertools.utilities.idempotency.exceptions import (
+    IdempotencyAlreadyInProgressError,
+    IdempotencyInconsistentStateError,
+    IdempotencyPersistenceLayerError,
+)
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from botocore.exceptions import BotoCoreError, ClientError
+from tenacity import RetryError, Retrying, retry_if_exception_type, wait_random
+
+from .deadline import Deadline
+from .errors import LoginInProgressError, LoginRecordsUnavailableError, OAuthStateError, TokenEncryptionError
+from .models import Provider, UserToken
+from .observability import logger
+from .settings import AWS_CLIENT_CONFIG
+from .token_vault import LoginBinding, TokenVault
+
+# As long as Meta's longest-lived code.
+REMEMBERED_S = 3600
+
+Outcome = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class LoginKey:
+    """Names one login of one user, without holding the code."""
+
+    user_id: str
+    provider: Provider
+    code_digest: str
+
+    @classmethod
+    def of(cls, user_id: str, provider: Provider, code: str) -> "LoginKey":
+        """The key of a code: another user's request with the same code is another login."""
+        return cls(user_id, provider, hashlib.sha256(code.encode()).hexdigest())
+
+    def __str__(self) -> str:
+        return f"{self.provider}:{self.user_id}:{self.code_digest}"
+
+
+class LoginRecords:
+    """The records of logins. Shared between requests."""
+
+    def __init__(self, table_name: str, vault: TokenVault, now: Callable[[], datetime]) -> None:
+        self._table_name = table_name
+        self._vault = vault
+        self._now = now
+        self._client = boto3.client("dynamodb", config=AWS_CLIENT_CONFIG)
+        self._outcomes = DynamoDBPersistenceLayer(table_name, key_attr="id", boto3_client=self._client)
+
+    def first_outcome(
+        self, login: LoginKey, attempt: Callable[[], Outcome], context: LambdaContext, deadline: Deadline
+    ) -> tuple[Outcome, bool]:
+        """The outcome of the first attempt at this login, and whether that was this one or one before or beside it.
+
+        What the attempt returns is remembered; when it raises, the next request makes another one. Waits for an
+        attempt elsewhere until the deadline. Raises LoginInProgressError, LoginRecordsUnavailableError, and what the
+        attempt raises.
+        """
+        made: list[Outcome] = []
+        raised: list[Exception] = []
+
+        def remember(*, login: str) -> Outcome:  # noqa: ARG001 - what Powertools makes the key of
+            try:
+                made.append(attempt())
+            except Exception as error:
+                raised.append(error)
+                raise
+            return made[0]
+
+        once = idempotent_function(
+            remember,
+            data_keyword_argument="login",
+            persistence_store=self._outcomes,
+            config=IdempotencyConfig(
+                expires_after_seconds=REMEMBERED_S, hash_function="sha256", lambda_context=context
+            ),
+            key_prefix="outcome",
+        )
+        retrying = Retrying(
+            retry=retry_if_exception_type((IdempotencyAlreadyInProgressError, IdempotencyInconsistentStateError)),
+            stop=lambda _: deadline.remaining_s() < 1.0,
+            wait=wait_random(0.2, 0.4),
+        )
+        try:
+            outcome: Outcome = retrying(once, login=str(login))
+        except RetryError as error:
+            raise LoginInProgressError(retry_after_s=5) from error
+        except IdempotencyPersistenceLayerError as error:
+            cause = {"cause": type(error.__cause__).__name__}
+            if raised:
+                raise raised[0] from None
+            if not made:
+                raise LoginRecordsUnavailableError(log_context=cause) from error
+            # The login is done. Not being able to tell it a second time is no reason to fail it.
+            logger.warning("Could not remember the outcome of a login", extra=cause)
+            return made[0], True
+        if not made:
+            logger.info("Answering with the outcome of another request for the same login")
+        return outcome, bool(made)
+
+    def use_state(self, state_id: str, login: LoginKey, expires_at: datetime) -> None:
+        """Marks a state as used by this login; again by the same login does nothing.
+
+        Raises OAuthStateError with the reason STATE_USED, LoginRecordsUnavailableError.
+        """
+        try:
+            self._client.put_item(
+                TableName=self._table_name,
+                Item={
+                    "id": {"S": f"state#{state_id}"},
+                    "login": {"S": str(login)},
+                    "expiration": {"N": str(int(expires_at.timestamp()))},
+                },
+                ConditionExpression="attribute_not_exists(id) OR login = :login",
+                ExpressionAttributeValues={":login": {"S": str(login)}},
+            )
+        except self._client.exceptions.ConditionalCheckFailedException as error:
+            raise OAuthStateError(reason="STATE_USED") from error
+        except (BotoCoreError, ClientError) as error:
+            raise LoginRecordsUnavailableError(log_context={"cause": type(error).__name__}) from error
+
+    def keep_token(self, login: LoginKey, token: UserToken) -> None:
+        """Keeps the token of a spent code, encrypted, until the login is done. Never raises.
+
+        If the function is killed in between, a repeated request goes on from here instead of telling its user that
+        the code was already used.
+        """
+        try:
+            ciphertext = self._vault.encrypt(token.value, _binding(login))
+            item = {
+                "id": {"S": f"token#{login}"},
+                "ciphertext": {"S": ciphertext},
+                "issued_at": {"S": token.issued_at.isoformat()},
+                "granted_scopes": {"S": ",".join(token.granted_scopes)},
+                "expiration": {"N": str(int((self._now() + timedelta(seconds=REMEMBERED_S)).timestamp()))},
+            }
+            self._client.put_item(TableName=self._table_name, Item=item)
+        except (BotoCoreError, ClientError, TokenEncryptionError) as error:
+            logger.warning("Could not keep the token of a running login", cause=type(error).__name__)
+
+    def kept_token(self, login: LoginKey) -> UserToken | None:
+        """The token that an interrupted attempt at this login left behind, or None. Never raises."""
+        try:
+            answer = self._client.get_item(
+                TableName=self._table_name, Key={"id": {"S": f"token#{login}"}}, ConsistentRead=True
+            )
+            item = answer.get("Item")
+            # DynamoDB deletes what has expired within days, not at once.
+            if item is None or int(item["expiration"]["N"]) < self._now().timestamp():
+                return None
+            value = self._vault.decrypt(item["ciphertext"]["S"], _binding(login))
+        except (BotoCoreError, ClientError, TokenEncryptionError) as error:
+            logger.warning("Could not look for the token of an interrupted login", cause=type(error).__name__)
+            return None
+        scopes = tuple(filter(None, item["granted_scopes"]["S"].split(",")))
+        return UserToken(value, datetime.fromisoformat(item["issued_at"]["S"]), None, scopes)
+
+    def forget_token(self, login: LoginKey) -> None:
+        """Deletes the kept token of a login that is done. Never raises; what stays ends within the hour."""
+        try:
+            self._client.delete_item(TableName=self._table_name, Key={"id": {"S": f"token#{login}"}})
+        except (BotoCoreError, ClientError) as error:
+            logger.warning("Could not delete the token of a finished login", cause=type(error).__name__)
+
+
+def _binding(login: LoginKey) -> LoginBinding:
+    return LoginBinding(login.user_id, login.provider, login.code_digest)

@@ -1,0 +1,150 @@
+"""Instagram API with Instagram Login: from an authorization code to the one account that was logged in with.
+
+Sources: Meta's "Business Login for Instagram", "IG API with Instagram Login: Get Started" and "Setup Webhooks
+Subscriptions". App id and secret are other ones than Facebook Login's. An account has two ids: `id` is scoped to the
+app and names the person in deauthorize and deletion callbacks; `user_id` is the professional account that webhooks
+name. The code exchange calls the first one `user_id`, so that answer is never used to identify an account.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from urllib.parse import quote, urlencode
+
+from ..deadline import Deadline
+from ..errors import (
+    AccountNotProfessionalError,
+    InvalidRequestError,
+    MetaRequestRejectedError,
+    ScopesDeclinedError,
+)
+from ..models import DiscoveredAccount, Login, Provider, UserToken
+from .answers import to_count, to_text, to_texts, to_token, unwrapped
+from .graph import GraphClient
+
+REQUIRED_SCOPE = "instagram_business_basic"
+PROFILE_FIELDS = "id,user_id,username,name,account_type,profile_picture_url,followers_count,follows_count,media_count"
+SUBSCRIBED_FIELDS = "messages,message_reactions,messaging_postbacks,messaging_seen,messaging_referral,comments"
+
+
+@dataclass(frozen=True)
+class InstagramApp:
+    """The Instagram side of a Meta app. URLs have no version and no trailing slash; `scopes` is comma-separated."""
+
+    app_id: str
+    app_secret: str = field(repr=False)
+    graph_url: str
+    api_url: str
+    dialog_url: str
+    graph_version: str
+    scopes: str
+
+
+class InstagramLogin:
+    """Instagram Login as a way to connect. Holds no state of a login; safe to share between threads."""
+
+    provider = Provider.INSTAGRAM
+
+    def __init__(self, app: InstagramApp, graph: GraphClient, now: Callable[[], datetime]) -> None:
+        self._app = app
+        self._graph = graph
+        self._now = now
+        self._base_url = f"{app.graph_url}/{app.graph_version}"
+
+    def login_url(self, redirect_uri: str, state: str, *, rerequest: bool) -> str:
+        """The dialog's address. With `rerequest` the person logs in again instead of being recognised."""
+        question = {
+            "client_id": self._app.app_id,
+            "redirect_uri": redirect_uri,
+            "response_type": "code",
+            "scope": self._app.scopes,
+            "state": state,
+        }
+        if rerequest:
+            question["force_reauth"] = "true"
+        return f"{self._app.dialog_url}/oauth/authorize?{urlencode(question)}"
+
+    def exchange_code(self, code: str, redirect_uri: str, deadline: Deadline) -> UserToken:
+        """The short-lived token (one hour) for a code. Spends the code. Raises LoginError, MetaError."""
+        form = {
+            "client_id": self._app.app_id,
+            "client_secret": self._app.app_secret,
+            "grant_type": "authorization_code",
+            "redirect_uri": redirect_uri,
+            "code": code,
+        }
+        requested_at = self._now()
+        answer = unwrapped(
+            self._graph.exchange_code("POST", f"{self._app.api_url}/oauth/access_token", params=form, deadline=deadline)
+        )
+        return to_token(answer, requested_at, to_texts(answer.get("permissions")))
+
+    def accept_token(self, access_token: str, deadline: Deadline) -> UserToken:  # noqa: ARG002 - as every product
+        """Always raises InvalidRequestError: Meta has no call that tells which app such a token was issued to."""
+        raise InvalidRequestError("accessToken: only tokens of Facebook can be checked; send a code for Instagram.")
+
+    def discover(self, token: UserToken, deadline: Deadline) -> tuple[Login, tuple[DiscoveredAccount, ...]]:
+        """Trades the token for a long-lived one (60 days); what the person granted, and the account.
+
+        Raises ScopesDeclinedError or AccountNotProfessionalError when there is nothing to connect; MetaError.
+        """
+        if token.granted_scopes and REQUIRED_SCOPE not in token.granted_scopes:
+            raise ScopesDeclinedError(f"Not granted: {REQUIRED_SCOPE}.")
+        long_lived = self._extend(token, deadline)
+        params = {"fields": PROFILE_FIELDS, "access_token": long_lived.value}
+        profile = unwrapped(
+            self._graph.call("read_me", "GET", f"{self._base_url}/me", params=params, deadline=deadline)
+        )
+        if str(profile.get("account_type")).upper() == "PERSONAL":
+            raise AccountNotProfessionalError
+        instagram_business_id = to_text(profile.get("user_id"))
+        if instagram_business_id is None:
+            raise MetaRequestRejectedError(log_context={"cause": "answer without user_id"})
+        account = DiscoveredAccount(
+            instagram_business_id=instagram_business_id,
+            access_token=long_lived.value,
+            username=to_text(profile.get("username")),
+            name=to_text(profile.get("name")),
+            profile_picture_url=to_text(profile.get("profile_picture_url")),
+            followers_count=to_count(profile.get("followers_count")),
+            follows_count=to_count(profile.get("follows_count")),
+            media_count=to_count(profile.get("media_count")),
+        )
+        login = Login(
+            provider=self.provider,
+            token=long_lived,
+            meta_user_id=to_text(profile.get("id")),
+            granted_scopes=tuple(sorted(token.granted_scopes)),
+            data_access_expires_at=None,
+        )
+        return login, (account,)
+
+    def subscribe(self, account: DiscoveredAccount, deadline: Deadline) -> None:
+        """Has Meta send the account's webhooks to this app. Raises MetaError; safe to repeat."""
+        params = {"subscribed_fields": SUBSCRIBED_FIELDS, "access_token": account.access_token}
+        url = f"{self._base_url}/me/subscribed_apps"
+        answer = self._graph.call("subscribe_account", "POST", url, params=params, deadline=deadline)
+        if answer.get("success") is False:
+            raise MetaRequestRejectedError(log_context={"cause": "answer without success"})
+
+    def unsubscribe(self, account: DiscoveredAccount, deadline: Deadline) -> None:
+        """Has Meta send no more webhooks of the account. Raises MetaError; safe to repeat."""
+        url = f"{self._base_url}/{quote(account.instagram_business_id, safe='')}/subscribed_apps"
+        params = {"access_token": account.access_token}
+        self._graph.call("unsubscribe_account", "DELETE", url, params=params, deadline=deadline)
+
+    def revoke(self, user_token: str, meta_user_id: str, deadline: Deadline) -> bool:  # noqa: ARG002 - as every product
+        """False: Meta has no call for it here; the person removes the app in Instagram's settings."""
+        return False
+
+    def _extend(self, token: UserToken, deadline: Deadline) -> UserToken:
+        params = {
+            "grant_type": "ig_exchange_token",
+            "client_secret": self._app.app_secret,
+            "access_token": token.value,
+        }
+        requested_at = self._now()
+        answer = self._graph.call(
+            "extend_token", "GET", f"{self._app.graph_url}/access_token", params=params, deadline=deadline
+        )
+        return to_token(unwrapped(answer), requested_at)

@@ -1,0 +1,37 @@
+"""Which app wants which webhook fields of which Page or Instagram account."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class _Subscription:
+    fields: tuple[str, ...]
+    subscriber_id: str
+
+
+class WebhookSubscriptions:
+    """The subscribed_apps edges of all Pages, or of all Instagram accounts."""
+
+    def __init__(self) -> None:
+        self._subscriptions: dict[tuple[str, str], _Subscription] = {}
+
+    def subscribe(self, object_id: str, app_id: str, fields: tuple[str, ...], subscriber_id: str) -> None:
+        """Subscribe the app to exactly these fields, replacing what was there.
+
+        `subscriber_id` is who let the app do so.
+        """
+        self._subscriptions[(object_id, app_id)] = _Subscription(fields, subscriber_id)
+
+    def unsubscribe(self, object_id: str, app_id: str) -> None:
+        """End the app's subscription, if there is one."""
+        self._subscriptions.pop((object_id, app_id), None)
+
+    def of(self, object_id: str) -> dict[str, tuple[str, ...]]:
+        """Return the subscribed fields by app id."""
+        return {app: kept.fields for (known, app), kept in self._subscriptions.items() if known == object_id}
+
+    def end_of(self, app_ids: tuple[str, ...], subscriber_id: str) -> None:
+        """End what these apps subscribed to with the tokens of one subscriber."""
+        for (object_id, app_id), kept in tuple(self._subscriptions.items()):
+            if app_id in app_ids and kept.subscriber_id == subscriber_id:
+                self.unsubscribe(object_id, app_id)

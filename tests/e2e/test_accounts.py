@@ -1,0 +1,159 @@
+"""A user's accounts over HTTP: listed, and disconnected with their tokens erased whatever Meta answers."""
+
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.e2e.conftest import App, Fault, User
+
+
+@pytest.fixture(autouse=True)
+def nobody_else_holds_an_account(app: App) -> None:
+    """What Meta is told depends on who else has the same account connected."""
+    with psycopg.connect(app.stack["database_url"]) as database:
+        database.execute("delete from instagram_business_accounts")
+
+
+def listed(app: App, user: User) -> list[dict[str, Any]]:
+    accounts: list[dict[str, Any]] = app.call(user, "GET", "/instagram/accounts").json()["data"]["accounts"]
+    return accounts
+
+
+def disconnect(app: App, user: User, account_id: str) -> Any:
+    return app.call(user, "DELETE", f"/instagram/accounts/{account_id}")
+
+
+def credentials(app: App, account_id: str) -> tuple[str, str | None, str | None]:
+    with psycopg.connect(app.stack["database_url"]) as database:
+        row = database.execute(
+            """
+            select status, access_token_ciphertext, user_token_ciphertext
+            from instagram_credentials
+            where business_account_id = %s
+            """,
+            [account_id],
+        ).fetchone()
+    assert row is not None
+    return row[0], row[1], row[2]
+
+
+def test_the_list_is_what_was_connected_and_nobody_elses(app: App, user: User) -> None:
+    assert listed(app, user) == []
+    connected = app.connect(user)
+
+    assert sorted(listed(app, user), key=lambda account: account["instagramBusinessId"]) == connected
+    assert listed(app, app.sign_up()) == []
+
+
+def test_disconnecting_ends_webhooks_erases_the_tokens_and_keeps_the_row(app: App, user: User) -> None:
+    cafe, studio = app.connect(user)
+
+    first, last = disconnect(app, user, cafe["id"]), disconnect(app, user, studio["id"])
+
+    assert (first.json()["data"]["unsubscribed"], first.json()["data"]["revoked"]) == (True, False)
+    assert (last.json()["data"]["unsubscribed"], last.json()["data"]["revoked"]) == (True, True)
+    assert {account["status"] for account in listed(app, user)} == {"disconnected"}
+    assert credentials(app, cafe["id"]) == credentials(app, studio["id"]) == ("erased", None, None)
+    assert [len(app.calls(operation)) for operation in ("unsubscribe_page", "revoke_app")] == [2, 1]
+    assert {call["status"] for call in app.calls("unsubscribe_page")} == {200}
+
+
+def test_disconnecting_again_changes_nothing_and_says_the_same(app: App, user: User) -> None:
+    cafe, _ = app.connect(user)
+    first = disconnect(app, user, cafe["id"]).json()["data"]["account"]
+
+    second = disconnect(app, user, cafe["id"])
+
+    assert (second.status_code, second.json()["data"]["account"]) == (200, first)
+    assert len(app.calls("unsubscribe_page")) == 1
+
+
+def test_two_disconnections_at_once_tell_meta_once(app: App, user: User) -> None:
+    cafe, _ = app.connect(user)
+
+    with ThreadPoolExecutor(2) as threads:
+        answers = list(threads.map(lambda _: disconnect(app, user, cafe["id"]), range(2)))
+
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert sorted(answer.json()["data"]["unsubscribed"] for answer in answers) == [False, True]
+
+
+@pytest.mark.parametrize(
+    "outage", [{"error": "server_error"}, {"error": "expired_token"}, {"disconnect": True}, {"hang_seconds": 30}]
+)
+def test_a_meta_that_is_down_does_not_keep_the_tokens(
+    app: App, user: User, fault: Fault, outage: dict[str, object]
+) -> None:
+    _, studio = app.connect(user)
+    fault(path="*", method="DELETE", times=None, **outage)
+
+    answer = disconnect(app, user, studio["id"])
+
+    assert (answer.status_code, answer.json()["data"]["unsubscribed"]) == (200, False)
+    assert answer.elapsed.total_seconds() < 15
+    assert credentials(app, studio["id"]) == ("erased", None, None)
+
+
+def test_instagram_login_is_unsubscribed_with_its_own_token_and_has_nothing_to_revoke(app: App, user: User) -> None:
+    code = app.log_in_to_instagram()
+    (account,) = app.exchange(user, code, provider="instagram").json()["data"]["accounts"]
+
+    answer = disconnect(app, user, account["id"]).json()["data"]
+
+    assert (answer["unsubscribed"], answer["revoked"]) == (True, False)
+    assert [call["status"] for call in app.calls("unsubscribe_instagram")] == [200]
+
+
+def test_webhooks_and_grants_that_a_colleague_needs_stay(app: App, user: User) -> None:
+    colleague = app.sign_up()
+    cafe, _ = app.connect(user)
+    app.connect(colleague)
+
+    answer = disconnect(app, user, cafe["id"]).json()["data"]
+
+    assert (answer["unsubscribed"], answer["keptForOthers"], answer["revoked"]) == (False, True, False)
+    assert {account["status"] for account in listed(app, colleague)} == {"active"}
+    assert app.calls("unsubscribe_page") == app.calls("revoke_app") == []
+
+
+def test_an_account_comes_back_with_its_old_id_when_it_is_connected_again(app: App, user: User) -> None:
+    cafe, _ = app.connect(user)
+    disconnect(app, user, cafe["id"])
+
+    again = app.connect(user)[0]
+
+    assert (again["id"], again["status"]) == (cafe["id"], "active")
+    assert credentials(app, cafe["id"])[0] == "active"
+
+
+@pytest.mark.parametrize("kind", ["somebody else's", "unknown", "rubbish", "long"])
+def test_what_is_not_the_callers_own_is_not_found(app: App, user: User, kind: str) -> None:
+    ids = {"unknown": "00000000-0000-4000-8000-000000000000", "rubbish": "me", "long": secrets.token_hex(500)}
+
+    account_id = ids.get(kind) or app.connect(app.sign_up())[0]["id"]
+    answer = disconnect(app, user, account_id)
+
+    assert (answer.status_code, answer.json()["code"]) == (404, "ACCOUNT_NOT_FOUND")
+    if kind == "somebody else's":
+        assert credentials(app, account_id)[0] == "active"
+
+
+def test_strangers_are_refused(app: App) -> None:
+    url = f"{app.stack['api_url']}/api/instagram/accounts"
+
+    answers = [app.http.get(url), app.http.delete(f"{url}/00000000-0000-4000-8000-000000000000")]
+
+    assert [answer.json()["code"] for answer in answers] == ["UNAUTHENTICATED"] * 2
+
+
+def test_a_page_of_the_app_may_call_delete(app: App) -> None:
+    answer = app.http.options(
+        f"{app.stack['api_url']}/api/instagram/accounts/x",
+        headers={"Origin": app.stack["web_url"], "Access-Control-Request-Method": "DELETE"},
+    )
+
+    assert answer.headers["access-control-allow-origin"] == app.stack["web_url"]
+    assert "DELETE" in answer.headers["access-control-allow-methods"]

@@ -1,0 +1,139 @@
+"""The same code twice, at once, after a kill: one exchange at Meta and one outcome, for its own user only."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from tests.e2e.conftest import App, Fault, User
+
+
+def test_a_repeated_code_gives_the_first_answer_under_a_request_id_of_its_own(app: App, user: User) -> None:
+    code = app.log_in()
+
+    first, second = app.exchange(user, code).json(), app.exchange(user, code).json()
+
+    assert first["data"] == second["data"]
+    assert first["requestId"] != second["requestId"]
+    assert len(app.calls("exchange_code")) == 1
+
+
+@pytest.mark.parametrize("suffix", ["#_", "#_=_"])
+def test_metas_fragment_does_not_make_it_another_code(app: App, user: User, suffix: str) -> None:
+    code = app.log_in()
+
+    first, second = app.exchange(user, code).json(), app.exchange(user, f"{code}{suffix}").json()
+
+    assert first["data"] == second["data"]
+
+
+def test_six_requests_at_once_make_one_exchange_and_one_outcome(app: App, user: User, fault: Fault) -> None:
+    fault(operation="list_accounts", times=1, latency_ms=1500)
+    code = app.log_in()
+
+    with ThreadPoolExecutor(6) as threads:
+        answers = list(threads.map(lambda _: app.exchange(user, code), range(6)))
+
+    assert [answer.status_code for answer in answers] == [200] * 6
+    assert all(answer.json()["data"] == answers[0].json()["data"] for answer in answers)
+    assert len(app.calls("exchange_code")) == 1
+    assert len(app.calls("list_accounts")) == 1
+
+
+def test_the_first_error_is_repeated_too(app: App, user: User, fault: Fault) -> None:
+    fault(operation="list_accounts", times=None, error="expired_token")
+    code = app.log_in()
+    first = app.exchange(user, code)
+    app.meta("DELETE", "/faults")
+
+    second = app.exchange(user, code)
+
+    assert (first.status_code, first.json()["code"]) == (409, "RECONNECT_REQUIRED")
+    assert {**second.json(), "requestId": ""} == {**first.json(), "requestId": ""}
+    assert len(app.calls("exchange_code")) == 1
+
+
+def test_an_error_that_left_the_code_unspent_is_tried_again(app: App, user: User, fault: Fault) -> None:
+    fault(operation="exchange_code", times=1, error="app_rate_limit")
+    code = app.log_in()
+
+    first, second = app.exchange(user, code), app.exchange(user, code)
+
+    assert (first.json()["code"], second.status_code) == ("META_RATE_LIMITED", 200)
+
+
+def test_another_users_spent_code_opens_nothing(app: App, user: User) -> None:
+    code = app.log_in()
+    app.exchange(user, code).raise_for_status()
+    stranger = app.sign_up()
+
+    answer = app.exchange(stranger, code)
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "OAUTH_CODE_USED")
+    assert app.read(stranger, "instagram_business_accounts?select=id").json() == []
+
+
+def kill_function(stack: dict[str, str], service: str) -> None:
+    """End the function's processes of this stack at once, as a crash or an exhausted memory would."""
+    killed = 0
+    for process in psutil.process_iter():
+        try:
+            environment = process.environ()
+        except psutil.Error:
+            continue
+        is_meant = environment.get("POWERTOOLS_SERVICE_NAME") == service
+        if is_meant and environment.get("AWS_ENDPOINT_URL") == stack["aws_endpoint_url"]:
+            process.kill()
+            killed += 1
+    assert killed
+
+
+@pytest.mark.parametrize("product", ["facebook", "instagram"])
+def test_a_function_killed_between_meta_and_storage_costs_nothing_but_time(
+    app: App, user: User, fault: Fault, product: str
+) -> None:
+    log_in, exchange, afterwards = {
+        "facebook": (app.log_in, "exchange_code", "list_accounts"),
+        "instagram": (app.log_in_to_instagram, "exchange_instagram_code", "read_instagram_me"),
+    }[product]
+    fault(operation=afterwards, times=1, hang_seconds=20)
+    code = log_in()
+
+    with ThreadPoolExecutor(1) as threads:
+        interrupted = threads.submit(
+            app.http.post,
+            app.exchange_url,
+            headers={"Authorization": f"Bearer {user.token}"},
+            json={"code": code, "redirectUri": app.redirect_uri, "provider": product},
+        )
+        _wait_for(app, afterwards)
+        kill_function(app.stack, "exchange_token")
+        assert interrupted.result().status_code >= 500
+
+    answer = _repeat(app, user, code, product)
+
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["data"]["accounts"][0]["username"] == "cafe.azul"
+    assert [call["status"] for call in app.calls(exchange)] == [200, 400]
+
+
+def _wait_for(app: App, operation: str) -> None:
+    deadline = time.monotonic() + 30
+    while not app.calls(operation):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    time.sleep(0.5)  # the token is kept beside this call
+
+
+def _repeat(app: App, user: User, code: str, product: str) -> httpx.Response:
+    """As a frontend does: again while the answer says that waiting is all there is to do."""
+    for _ in range(4):
+        answer = app.exchange(user, code, provider=product)
+        body: dict[str, Any] = answer.json()
+        if body["success"] or body["actor"] != "nobody":
+            return answer
+        time.sleep(body.get("retryAfterSeconds", 1))
+    return answer

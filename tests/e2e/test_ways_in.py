@@ -1,0 +1,177 @@
+"""Every way in besides a Facebook code: Instagram Login, Supabase Auth's Facebook login, and the state of a login."""
+
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import psycopg
+import pytest
+
+from tests.e2e.conftest import SCOPES, App, User
+
+
+def facebook_token(app: App, **wanted: Any) -> str:
+    """What Supabase Auth's own Facebook login leaves in the session as provider_token."""
+    body = {"person": "Ana Souza", "response_type": "token", "scopes": SCOPES, **wanted}
+    return str(app.meta("POST", "/authorize", body)["access_token"])
+
+
+@pytest.mark.parametrize("shape", ["flat", "wrapped"])
+def test_instagram_login_connects_one_account_with_both_its_ids(app: App, user: User, shape: str) -> None:
+    app.meta("POST", "/settings", {"instagram_answers": shape})
+
+    answer = app.exchange(user, app.log_in_to_instagram("luz.cria"), provider="instagram")
+
+    (account,) = answer.json()["data"]["accounts"]
+    (row,) = app.read(user, "instagram_business_accounts?select=*").json()
+    assert (account["provider"], account["username"], account["pageId"]) == ("instagram", "luz.cria", None)
+    assert row["instagram_business_id"] == "17841400000000005"
+    assert row["meta_user_id"] not in (None, "17841400000000005")
+    assert row["webhook_subscribed_at"] is not None
+    assert len(app.calls("subscribe_instagram")) == 1
+
+
+def test_one_account_by_one_product_after_the_other_keeps_its_row(app: App, user: User) -> None:
+    by_facebook = app.connect(user)[0]
+
+    by_instagram = app.exchange(user, app.log_in_to_instagram(), provider="instagram").json()["data"]["accounts"][0]
+    again = app.connect(user)[0]
+
+    assert by_facebook["id"] == by_instagram["id"] == again["id"]
+    assert [account["provider"] for account in (by_facebook, by_instagram, again)] == [
+        "facebook",
+        "instagram",
+        "facebook",
+    ]
+
+
+def test_unticking_the_basic_permission_is_named(app: App, user: User) -> None:
+    code = app.log_in_to_instagram(declined_scopes=["instagram_business_basic"])
+
+    answer = app.exchange(user, code, provider="instagram")
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "SCOPES_DECLINED")
+    assert "instagram_business_basic" in answer.json()["details"]
+
+
+def test_a_personal_account_is_told_to_become_professional(app: App, user: User) -> None:
+    app.meta("POST", "/settings", {"instagram_personal_accounts": True})
+
+    answer = app.exchange(user, app.log_in_to_instagram("pia.privat"), provider="instagram")
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "ACCOUNT_NOT_PROFESSIONAL")
+
+
+def test_a_code_of_one_product_is_nothing_to_the_other(app: App, user: User) -> None:
+    facebook, instagram = app.log_in(), app.log_in_to_instagram()
+
+    answers = [app.exchange(user, facebook, provider="instagram"), app.exchange(user, instagram)]
+
+    assert [answer.json()["code"] for answer in answers] == ["OAUTH_CODE_USED", "OAUTH_CODE_INVALID"]
+    assert app.exchange(user, facebook, provider="facebook").status_code == 200
+
+
+def test_the_token_of_supabase_auths_own_facebook_login_connects(app: App, user: User) -> None:
+    answer = app.call(user, "POST", "/instagram/exchange-token", {"accessToken": facebook_token(app)})
+
+    assert answer.status_code == 200
+    assert [account["username"] for account in answer.json()["data"]["accounts"]] == ["cafe.azul", "estudio_ana"]
+    assert app.calls("exchange_code") == []
+
+
+def test_such_a_token_may_be_sent_again(app: App, user: User) -> None:
+    body = {"accessToken": facebook_token(app)}
+
+    answers = [app.call(user, "POST", "/instagram/exchange-token", body) for _ in range(2)]
+
+    assert answers[0].json()["data"]["businessAccountId"] == answers[1].json()["data"]["businessAccountId"]
+
+
+def test_a_token_of_another_app_is_refused_and_leaves_nothing(app: App, user: User) -> None:
+    app.meta("POST", "/apps", {"id": "3333", "secret": "another", "redirect_uris": [app.redirect_uri]})
+
+    answer = app.call(user, "POST", "/instagram/exchange-token", {"accessToken": facebook_token(app, app_id="3333")})
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "ACCESS_TOKEN_FOREIGN")
+    assert app.read(user, "instagram_business_accounts?select=id").json() == []
+
+
+def test_a_token_without_the_scopes_is_refused(app: App, user: User) -> None:
+    token = facebook_token(app, declined_scopes=["instagram_basic"])
+
+    answer = app.call(user, "POST", "/instagram/exchange-token", {"accessToken": token})
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "SCOPES_DECLINED")
+
+
+def test_a_token_for_instagram_is_refused_in_words(app: App, user: User) -> None:
+    body = {"accessToken": "IGAAx", "provider": "instagram"}
+
+    answer = app.call(user, "POST", "/instagram/exchange-token", body)
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "INVALID_REQUEST")
+    assert "send a code" in answer.json()["details"]
+
+
+def authorize(app: App, user: User, provider: str = "facebook") -> dict[str, str]:
+    body = {"provider": provider, "redirectUri": app.redirect_uri}
+    answer: dict[str, str] = app.call(user, "POST", "/instagram/authorize", body).raise_for_status().json()["data"]
+    return answer
+
+
+@pytest.mark.parametrize("provider", ["facebook", "instagram"])
+def test_the_address_of_a_login_is_one_that_the_dialog_takes(app: App, user: User, provider: str) -> None:
+    start = authorize(app, user, provider)
+
+    dialog = app.http.get(start["authorizeUrl"])
+
+    assert dialog.status_code == 200
+    assert parse_qs(urlsplit(start["authorizeUrl"]).query)["state"] == [start["state"]]
+
+
+def test_a_state_serves_one_login_of_its_own_user(app: App, user: User) -> None:
+    state = authorize(app, user)["state"]
+    code = app.log_in()
+
+    stranger = app.exchange(app.sign_up(), code, state=state)
+    first = app.exchange(user, code, state=state)
+    again = app.exchange(user, code, state=state)
+    another = app.exchange(user, app.log_in(), state=state)
+
+    assert stranger.json()["reason"] == "STATE_OF_ANOTHER_USER"
+    assert (first.status_code, again.json()["data"]) == (200, first.json()["data"])
+    assert another.json()["reason"] == "STATE_USED"
+
+
+def test_the_state_knows_the_product(app: App, user: User) -> None:
+    state = authorize(app, user, "instagram")["state"]
+
+    answer = app.exchange(user, app.log_in_to_instagram(), state=state)
+
+    assert answer.json()["data"]["accounts"][0]["provider"] == "instagram"
+
+
+def test_portfolio_pages_that_were_not_granted_are_told_apart_from_no_pages(app: App, user: User) -> None:
+    scopes = [*SCOPES, "business_management"]
+    declined = app.exchange(user, app.log_in("Emeka Business", scopes=scopes, declined_scopes=["business_management"]))
+    granted = app.exchange(user, app.log_in("Emeka Business", scopes=scopes))
+    none = app.exchange(user, app.log_in("Chloé Dubois", scopes=scopes))
+
+    assert declined.json()["code"] == "BUSINESS_PORTFOLIO_NOT_GRANTED"
+    assert granted.status_code == 200
+    assert none.json()["code"] == "NO_FACEBOOK_PAGE"
+
+
+def test_the_person_s_token_is_stored_once_with_instagram_login(app: App, user: User) -> None:
+    app.exchange(user, app.log_in_to_instagram(), provider="instagram").raise_for_status()
+
+    with psycopg.connect(app.stack["database_url"]) as database:
+        rows = database.execute(
+            """
+            select access_token_ciphertext is not null, user_token_ciphertext is not null, expires_at is not null
+            from instagram_credentials
+            join instagram_business_accounts as account on account.id = business_account_id
+            where account.user_id = %s
+            """,
+            [user.id],
+        ).fetchall()
+    assert rows == [(True, False, True)]

@@ -1,0 +1,313 @@
+"""The routes of a user's accounts, in front of storage and the disconnection."""
+
+import json
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from functions.accounts.app import Dependencies, build_api
+from instagram_connect.deadline import Deadline
+from instagram_connect.errors import AccountNotFoundError, ConfigurationError, StorageError
+from instagram_connect.models import Account, Provider
+from tests.conftest import FakeLambdaContext
+from tests.unit.fakes import USER_ID, access_token, identity_verifier
+
+ORIGIN = "https://app.example.com"
+LIST, DISCONNECT = "accounts_list", "accounts_disconnect"
+ACCOUNT = Account(
+    id="9a000000-0000-4000-8000-000000000001",
+    provider=Provider.FACEBOOK,
+    instagram_business_id="17841400000000001",
+    username="cafe.azul",
+    name='Café "Azul" ☕',
+    page_id="27640875392278831",
+    page_name="Ana's Estúdio",
+    profile_picture_url=None,
+    followers_count=942,
+    token_expires_at="2027-01-21T12:00:00+00:00",
+    status="active",
+)
+DISCONNECTED = ACCOUNT.model_copy(update={"status": "disconnected", "token_expires_at": None})
+SHOWN = {
+    "id": ACCOUNT.id,
+    "provider": "facebook",
+    "instagramBusinessId": "17841400000000001",
+    "username": "cafe.azul",
+    "name": 'Café "Azul" ☕',
+    "pageId": "27640875392278831",
+    "pageName": "Ana's Estúdio",
+    "profilePictureUrl": None,
+    "followersCount": 942,
+    "tokenExpiresAt": "2027-01-21T12:00:00+00:00",
+    "status": "active",
+}
+
+Answer = dict[str, Any]
+Send = Callable[..., Answer]
+
+
+class FakeAccounts:
+    """Repository and disconnection at once: keeps what it was asked, and fails with `error` if there is one."""
+
+    def __init__(self) -> None:
+        self.accounts: tuple[Account, ...] = (ACCOUNT,)
+        self.told = (True, False)
+        self.listed: list[str] = []
+        self.disconnected: list[dict[str, Any]] = []
+        self.error: Exception | None = None
+
+    def list_accounts(self, user_id: str) -> tuple[Account, ...]:
+        self.listed.append(user_id)
+        if self.error:
+            raise self.error
+        return self.accounts
+
+    def disconnect(self, account_id: str, **more: Any) -> tuple[Account, bool, bool]:
+        self.disconnected.append({"account_id": account_id, **more})
+        if self.error:
+            raise self.error
+        return (DISCONNECTED, *self.told)
+
+
+def header(answer: Answer, name: str) -> str | None:
+    values = answer["multiValueHeaders"].get(name)
+    return values[0] if values else None
+
+
+def path_of(account_id: str) -> dict[str, Any]:
+    return {"path": f"/api/instagram/accounts/{account_id}", "pathParameters": {"id": account_id}}
+
+
+@pytest.fixture
+def storage() -> FakeAccounts:
+    return FakeAccounts()
+
+
+@pytest.fixture
+def send(storage: FakeAccounts, load_event: Callable[[str], Answer], lambda_context: FakeLambdaContext) -> Send:
+    deps = Dependencies(identity_verifier(), repository=storage, disconnection=storage)  # type: ignore[arg-type]
+    api = build_api((ORIGIN, "https://admin.example.com"), lambda: deps)
+
+    def send(event_name: str, **changes: Any) -> Answer:
+        event = load_event(event_name)
+        headers = {"Authorization": f"Bearer {access_token()}", **changes.pop("headers", {})}
+        event["headers"] = {**event["headers"], **headers}
+        answer = api.resolve({**event, **changes}, lambda_context)  # type: ignore[arg-type]
+        return {**answer, "json": json.loads(answer["body"]) if answer.get("body") else None}
+
+    return send
+
+
+def test_the_callers_accounts_are_answered_in_the_contracts_shape_and_in_order(
+    send: Send, storage: FakeAccounts
+) -> None:
+    second = DISCONNECTED.model_copy(
+        update={"id": "9a000000-0000-4000-8000-000000000002", "provider": Provider.INSTAGRAM}
+    )
+    storage.accounts = (ACCOUNT, second)
+
+    answer = send(LIST)
+
+    shown_second = {
+        **SHOWN,
+        "id": "9a000000-0000-4000-8000-000000000002",
+        "provider": "instagram",
+        "tokenExpiresAt": None,
+        "status": "disconnected",
+    }
+    assert answer["statusCode"] == 200
+    assert answer["json"] == {
+        "success": True,
+        "data": {"accounts": [SHOWN, shown_second]},
+        "requestId": "6f1c2e0a-0000-4000-8000-000000000007",
+    }
+    assert header(answer, "Cache-Control") == "no-store"
+    assert header(answer, "Access-Control-Allow-Origin") == ORIGIN
+    assert storage.listed == [USER_ID]
+
+
+def test_a_user_without_accounts_gets_an_empty_list(send: Send, storage: FakeAccounts) -> None:
+    storage.accounts = ()
+
+    answer = send(LIST)
+
+    assert (answer["statusCode"], answer["json"]["data"]) == (200, {"accounts": []})
+
+
+@pytest.mark.parametrize("told", [(True, True), (True, False), (False, True), (False, False)])
+def test_a_disconnection_is_answered_in_the_contracts_shape(
+    send: Send, storage: FakeAccounts, told: tuple[bool, bool]
+) -> None:
+    storage.told = told
+
+    answer = send(DISCONNECT)
+
+    assert answer["statusCode"] == 200
+    assert answer["json"] == {
+        "success": True,
+        "data": {
+            "account": {**SHOWN, "tokenExpiresAt": None, "status": "disconnected"},
+            "unsubscribed": told[0],
+            "revoked": told[1],
+        },
+        "requestId": "6f1c2e0a-0000-4000-8000-000000000008",
+    }
+    assert header(answer, "Cache-Control") == "no-store"
+
+
+def test_a_disconnection_gets_caller_account_and_the_time_that_is_left(send: Send, storage: FakeAccounts) -> None:
+    send(DISCONNECT)
+
+    (asked,) = storage.disconnected
+    deadline: Deadline = asked.pop("deadline")
+    assert asked == {
+        "account_id": ACCOUNT.id,
+        "user_id": USER_ID,
+        "request_id": "6f1c2e0a-0000-4000-8000-000000000008",
+    }
+    assert 27 < deadline.remaining_s() <= 27.5
+
+
+@pytest.mark.parametrize("account_id", [ACCOUNT.id.upper(), ACCOUNT.id.replace("-", "")])
+def test_an_id_is_the_same_however_it_is_written(send: Send, storage: FakeAccounts, account_id: str) -> None:
+    assert send(DISCONNECT, **path_of(account_id))["statusCode"] == 200
+    assert storage.disconnected[0]["account_id"] == ACCOUNT.id
+
+
+@pytest.mark.parametrize(
+    "account_id",
+    [
+        "1",
+        "null",
+        "undefined",
+        "17841400000000001",
+        "9a000000-0000-4000-8000-00000000000",
+        "9a000000-0000-4000-8000-0000000000011",
+        "9a000000-0000-4000-8000-00000000000g",
+        "' or 1=1 --",
+        "%27",
+        "*",
+        "x" * 2_000,
+    ],
+)
+def test_an_id_that_is_none_is_an_account_that_nobody_has(send: Send, storage: FakeAccounts, account_id: str) -> None:
+    answer = send(DISCONNECT, **path_of(account_id))
+
+    assert (answer["statusCode"], answer["json"]["code"]) == (404, "ACCOUNT_NOT_FOUND")
+    assert storage.disconnected == []
+
+
+@pytest.mark.parametrize("rest", ["", "a/b", f"{ACCOUNT.id}/more", f"more/{ACCOUNT.id}", "\n", '"'])
+def test_a_path_without_one_id_disconnects_nothing(send: Send, storage: FakeAccounts, rest: str) -> None:
+    assert send(DISCONNECT, **path_of(rest))["statusCode"] == 404
+    assert storage.disconnected == []
+
+
+def test_an_account_that_the_user_does_not_have_is_not_found(send: Send, storage: FakeAccounts) -> None:
+    storage.error = AccountNotFoundError()
+
+    answer = send(DISCONNECT, **path_of(str(uuid.uuid4())))
+
+    assert answer["statusCode"] == 404
+    assert answer["json"] == {
+        "success": False,
+        "error": "There is no such account among yours.",
+        "details": "There is no such account among yours.",
+        "code": "ACCOUNT_NOT_FOUND",
+        "actor": "user",
+        "recoverable": False,
+        "hint": AccountNotFoundError.hint,
+        "requestId": "6f1c2e0a-0000-4000-8000-000000000008",
+    }
+
+
+@pytest.mark.parametrize("event_name", [LIST, DISCONNECT])
+@pytest.mark.parametrize("authorization", [None, "", "Bearer rubbish", "Bearer sb_secret_x", "Basic abc"])
+def test_strangers_get_401_in_the_error_shape(
+    send: Send, storage: FakeAccounts, event_name: str, authorization: str | None
+) -> None:
+    answer = send(event_name, headers={"Authorization": authorization})
+
+    assert (answer["statusCode"], answer["json"]["code"]) == (401, "UNAUTHENTICATED")
+    assert header(answer, "WWW-Authenticate") == "Bearer"
+    assert (storage.listed, storage.disconnected) == ([], [])
+
+
+def test_a_stranger_does_not_learn_whether_an_id_could_be_one(send: Send) -> None:
+    answer = send(DISCONNECT, headers={"Authorization": None}, **path_of("1"))
+
+    assert answer["statusCode"] == 401
+
+
+@pytest.mark.parametrize("event_name", [LIST, DISCONNECT])
+def test_storage_that_fails_is_told_to_an_allowed_page(send: Send, storage: FakeAccounts, event_name: str) -> None:
+    storage.error = StorageError(reason="UNREACHABLE", recoverable=True)
+
+    answer = send(event_name)
+
+    assert (answer["statusCode"], answer["json"]["code"]) == (500, "STORAGE_FAILED")
+    assert (answer["json"]["reason"], answer["json"]["recoverable"]) == ("UNREACHABLE", True)
+    assert header(answer, "Access-Control-Allow-Origin") == ORIGIN
+
+
+@pytest.mark.parametrize("event_name", [LIST, DISCONNECT])
+def test_a_defect_of_ours_answers_in_the_same_shape_and_says_nothing_of_itself(
+    send: Send, storage: FakeAccounts, event_name: str
+) -> None:
+    storage.error = RuntimeError("https://graph.facebook.com/?access_token=EAAsecret")
+
+    answer = send(event_name)
+
+    assert (answer["statusCode"], answer["json"]["code"]) == (500, "INTERNAL_ERROR")
+    assert "EAAsecret" not in answer["body"]
+
+
+def test_a_missing_setting_is_named_in_the_log_only(
+    load_event: Callable[[str], Answer], lambda_context: FakeLambdaContext
+) -> None:
+    def not_configured() -> Dependencies:
+        raise ConfigurationError(log_context={"setting": "TOKEN_KEY_ARN"})
+
+    answer = build_api((ORIGIN,), not_configured).resolve(load_event(LIST), lambda_context)  # type: ignore[arg-type]
+
+    assert json.loads(answer["body"])["code"] == "CONFIGURATION_INVALID"
+    assert "TOKEN_KEY_ARN" not in answer["body"]
+
+
+@pytest.mark.parametrize("event_name", [LIST, DISCONNECT])
+@pytest.mark.parametrize(
+    ("origin", "allowed"),
+    [(ORIGIN, ORIGIN), ("https://admin.example.com", "https://admin.example.com"), ("https://evil.example.com", None)],
+)
+def test_a_preflight_lets_in_the_listed_origins_only_and_says_that_accounts_may_be_deleted(
+    send: Send, event_name: str, origin: str, allowed: str | None
+) -> None:
+    headers = {"Origin": origin, "Access-Control-Request-Method": "DELETE", "Authorization": None}
+
+    answer = send(event_name, httpMethod="OPTIONS", headers=headers)
+
+    assert answer["statusCode"] == 204
+    assert header(answer, "Access-Control-Allow-Origin") == allowed
+    if allowed:
+        assert {"GET", "DELETE"} <= set((header(answer, "Access-Control-Allow-Methods") or "").split(","))
+        assert "Authorization" in (header(answer, "Access-Control-Allow-Headers") or "")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("DELETE", "/api/instagram/accounts"),
+        ("POST", "/api/instagram/accounts"),
+        ("GET", f"/api/instagram/accounts/{ACCOUNT.id}"),
+        ("GET", "/api/instagram/elsewhere"),
+    ],
+)
+def test_another_method_or_path_is_answered_in_the_error_shape(
+    send: Send, storage: FakeAccounts, method: str, path: str
+) -> None:
+    answer = send(DISCONNECT, httpMethod=method, path=path)
+
+    assert (answer["statusCode"], answer["json"]["code"]) == (404, "NOT_FOUND")
+    assert (storage.listed, storage.disconnected) == ([], [])

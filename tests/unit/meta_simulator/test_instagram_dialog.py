@@ -1,0 +1,180 @@
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+
+from local.meta_simulator.seed import LUZ_CREATOR, PIA_PERSONAL
+from tests.unit.meta_simulator.dialog_forms import LastForm
+from tests.unit.meta_simulator.instagram_client import CAFE, InstagramClient
+from tests.unit.meta_simulator.meta_client import REDIRECT_URI, MetaClient
+
+DIALOG = "/www.instagram.com/oauth/authorize"
+SCOPES = ["instagram_business_basic", "instagram_business_manage_comments"]
+
+
+def _params(**changed: str) -> dict[str, str]:
+    params = {"client_id": "7777", "redirect_uri": REDIRECT_URI, "response_type": "code", "state": "st"}
+    return {**params, "scope": ",".join(SCOPES), **changed}
+
+
+def _start(meta: MetaClient, **changed: str) -> httpx.Response:
+    return meta.http.get(DIALOG, params=_params(**changed))
+
+
+def _consent(meta: MetaClient, account: str = CAFE, **changed: str) -> LastForm:
+    login = LastForm(_start(meta, **changed))
+    return LastForm(meta.http.post(f"{DIALOG}/login", data={**login.fields, "account": account}))
+
+
+def _location(meta: MetaClient, form: LastForm, answer: str = "allow") -> str:
+    response = meta.http.post(form.action, data={**form.fields, "answer": answer})
+    assert response.status_code == 302, response.text
+    return str(response.headers["location"])
+
+
+def _code(location: str) -> str:
+    return parse_qs(urlsplit(location).query)["code"][0]
+
+
+def test_clicking_through_redirects_with_a_code_that_works(meta: MetaClient, instagram: InstagramClient) -> None:
+    form = _consent(meta)
+
+    location = _location(meta, form)
+
+    assert form.fields["permission"] == SCOPES
+    assert location == f"{REDIRECT_URI}?code={_code(location)}&state=st#_"
+    assert instagram.exchange(_code(location)).json()["permissions"] == SCOPES
+
+
+@pytest.mark.parametrize("username", ["luz.cria", "@Luz.Cria "])
+def test_a_username_and_any_password_log_in(meta: MetaClient, username: str) -> None:
+    login = LastForm(_start(meta))
+
+    page = meta.http.post(f"{DIALOG}/login", data={**login.fields, "username": username, "password": "x"})
+
+    assert LastForm(page).fields["account"] == [LUZ_CREATOR.id]
+
+
+@pytest.mark.parametrize(
+    ("username", "password", "problem"),
+    [("nobody", "x", "belong to an account"), ("cafe.azul", "", "Enter a password")],
+)
+def test_a_failed_login_shows_the_form_again(meta: MetaClient, username: str, password: str, problem: str) -> None:
+    login = LastForm(_start(meta))
+
+    page = meta.http.post(f"{DIALOG}/login", data={**login.fields, "username": username, "password": password})
+
+    assert page.status_code == 400
+    assert problem in page.text
+
+
+def test_every_permission_may_be_unticked(meta: MetaClient, instagram: InstagramClient) -> None:
+    form = _consent(meta)
+    form.fields["permission"] = ["instagram_business_manage_comments"]
+
+    code = _code(_location(meta, form))
+
+    assert instagram.exchange(code).json()["permissions"] == ["instagram_business_manage_comments"]
+
+
+def test_a_permission_that_was_not_asked_for_cannot_be_smuggled_in(
+    meta: MetaClient, instagram: InstagramClient
+) -> None:
+    form = _consent(meta)
+    form.fields["permission"].append("instagram_business_content_publish")
+
+    code = _code(_location(meta, form))
+
+    assert instagram.exchange(code).json()["permissions"] == SCOPES
+
+
+def test_scopes_may_be_separated_by_spaces(meta: MetaClient) -> None:
+    assert _consent(meta, scope=" ".join(SCOPES)).fields["permission"] == SCOPES
+
+
+@pytest.mark.parametrize("step", ["login", "consent"])
+def test_cancel_redirects_with_the_refusal(meta: MetaClient, step: str) -> None:
+    form = LastForm(_start(meta)) if step == "login" else _consent(meta)
+
+    assert _location(meta, form, "cancel") == (
+        f"{REDIRECT_URI}?error=access_denied&error_reason=user_denied"
+        "&error_description=The+user+denied+your+request&state=st"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changed", "problem"),
+    [
+        ({"client_id": "1111"}, "Invalid platform app"),
+        ({"redirect_uri": REDIRECT_URI + "/"}, "Invalid redirect_uri"),
+        ({"redirect_uri": "https://evil.example"}, "Invalid redirect_uri"),
+        ({"response_type": "token"}, "Invalid response_type"),
+        ({"response_type": ""}, "Invalid response_type"),
+        ({"scope": "instagram_business_basic,instagram_basic"}, "Invalid scope: [instagram_basic]"),
+        ({"scope": "business_basic"}, "Invalid scope: [business_basic]"),
+        ({"scope": ""}, "Invalid scope: []"),
+    ],
+)
+@pytest.mark.parametrize("step", ["", "/login", "/answer"])
+def test_a_wrong_request_is_refused_on_a_page_at_every_step(
+    meta: MetaClient, changed: dict[str, str], problem: str, step: str
+) -> None:
+    params = _params(**changed)
+    if step:
+        page = meta.http.post(DIALOG + step, data={**params, "account": CAFE, "answer": "allow"})
+    else:
+        page = meta.http.get(DIALOG, params=params)
+
+    assert page.status_code == 400
+    assert "location" not in page.headers
+    assert problem in page.text
+
+
+@pytest.mark.parametrize("step", ["/login", "/answer"])
+def test_a_personal_account_is_told_to_become_professional(meta: MetaClient, step: str) -> None:
+    page = meta.http.post(DIALOG + step, data={**_params(), "account": PIA_PERSONAL.id, "answer": "allow"})
+
+    assert page.status_code == 400
+    assert "You need a professional account" in page.text
+
+
+def test_a_personal_account_gets_through_if_the_setting_says_so(meta: MetaClient, instagram: InstagramClient) -> None:
+    meta.control("POST", "/settings", {"instagram_personal_accounts": True})
+
+    code = _code(_location(meta, _consent(meta, PIA_PERSONAL.id)))
+
+    assert instagram.exchange(code).status_code == 200
+
+
+def test_an_account_that_is_not_there_leads_back_to_the_login(meta: MetaClient) -> None:
+    page = meta.http.post(f"{DIALOG}/answer", data={**_params(), "account": "1", "answer": "allow"})
+
+    assert page.status_code == 400
+    assert "belong to an account" in page.text
+
+
+def test_what_the_app_sends_is_escaped_and_carried(meta: MetaClient) -> None:
+    state = "\"><script>alert('1')</script>"
+
+    page = _start(meta, state=state, force_reauth="true", enable_fb_login="false")
+
+    assert "<script>" not in page.text
+    assert LastForm(page).fields["state"] == [state]
+    assert LastForm(page).fields["force_reauth"] == ["true"]
+    assert "asks you to log in again" in page.text
+
+
+def test_a_state_that_was_not_sent_is_not_returned(meta: MetaClient, instagram: InstagramClient) -> None:
+    params = _params()
+    del params["state"]
+
+    form = LastForm(meta.http.get(DIALOG, params=params))
+
+    assert "state=" not in _location(meta, form, "cancel")
+
+
+def test_the_pages_cannot_be_framed_and_run_no_scripts(meta: MetaClient) -> None:
+    headers = _start(meta).headers
+
+    assert headers["x-frame-options"] == "DENY"
+    assert "default-src 'none'" in headers["content-security-policy"]

@@ -1,0 +1,90 @@
+import pytest
+
+from tests.unit.meta_simulator.instagram_client import InstagramClient
+from tests.unit.meta_simulator.meta_client import MetaClient, error_of
+
+SUBCODES = {"app_removed": 458, "checkpoint": 459, "password_changed": 460, "expired": 463, "logged_out": 467}
+
+
+@pytest.mark.parametrize(("reason", "subcode"), SUBCODES.items())
+def test_one_token_can_be_ended_for_a_reason(
+    meta: MetaClient, instagram: InstagramClient, reason: str, subcode: int
+) -> None:
+    ended, other = instagram.long_token(), instagram.long_token()
+
+    answer = meta.control("POST", "/tokens/revoke", {"token": ended, "reason": reason})
+
+    assert answer == {"revoked": 1}
+    assert error_of(instagram.get("/me", access_token=ended)) == (190, subcode)
+    assert instagram.get("/me", access_token=other).status_code == 200
+
+
+@pytest.mark.parametrize("reference", ["cafe.azul", "@Cafe.Azul", "17841400000000001"])
+def test_an_account_loses_its_tokens_and_nobody_else_theirs(
+    meta: MetaClient, instagram: InstagramClient, reference: str
+) -> None:
+    short, long = instagram.short_token(), instagram.long_token()
+    other, anas = instagram.long_token("estudio_ana"), meta.long_token()
+
+    answer = meta.control("POST", "/tokens/revoke", {"person": reference, "reason": "password_changed"})
+
+    assert answer == {"revoked": 3}  # the short one behind the long one died too
+    assert error_of(instagram.get("/me", access_token=short)) == (190, 460)
+    assert error_of(instagram.get("/me", access_token=long)) == (190, 460)
+    assert instagram.get("/me", access_token=other).status_code == 200
+    assert meta.get("/me", access_token=anas).status_code == 200
+    assert instagram.get("/me", access_token=instagram.short_token()).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("product", "at_facebook", "at_instagram"), [(None, 400, 400), ("facebook", 400, 200), ("instagram", 200, 400)]
+)
+def test_a_person_loses_both_products_tokens_unless_one_is_named(
+    meta: MetaClient, instagram: InstagramClient, product: str | None, at_facebook: int, at_instagram: int
+) -> None:
+    facebooks, instagrams = meta.long_token(), instagram.long_token()
+
+    meta.control("POST", "/tokens/revoke", {"person": "Ana Souza", "reason": "checkpoint", "product": product})
+
+    assert meta.get("/me", access_token=facebooks).status_code == at_facebook
+    assert instagram.get("/me", access_token=instagrams).status_code == at_instagram
+
+
+def test_a_teammate_has_no_say_over_the_account(meta: MetaClient, instagram: InstagramClient) -> None:
+    token = instagram.long_token()
+
+    meta.control("POST", "/tokens/revoke", {"person": "fatima@people.example", "reason": "logged_out"})
+
+    assert instagram.get("/me", access_token=token).status_code == 200
+
+
+def test_removing_the_app_forgets_the_grant_and_ends_the_subscriptions(
+    meta: MetaClient, instagram: InstagramClient
+) -> None:
+    token = instagram.long_token()
+    edge = "/v25.0/me/subscribed_apps"
+    instagram.call("POST", edge, access_token=token, subscribed_fields="messages")
+
+    meta.control("POST", "/tokens/revoke", {"person": "cafe.azul", "reason": "app_removed"})
+
+    again = instagram.exchange(instagram.authorize(scopes=["instagram_business_basic"])).json()
+    assert error_of(instagram.get("/me", access_token=token)) == (190, 458)
+    assert again["permissions"] == ["instagram_business_basic"]
+    assert instagram.call("GET", edge, access_token=again["access_token"]).json() == {"data": []}
+
+
+@pytest.mark.parametrize(
+    "body", [{"person": "nobody"}, {"token": "IGAAnope"}, {"person": "cafe.azul", "product": "facebook"}]
+)
+def test_who_is_not_there_cannot_lose_tokens(meta: MetaClient, body: dict[str, str]) -> None:
+    refused = meta.http.post("/_simulator/tokens/revoke", json={"reason": "expired", **body})
+
+    assert refused.status_code == 404
+
+
+def test_an_ended_token_is_neither_extended_nor_refreshed(meta: MetaClient, instagram: InstagramClient) -> None:
+    short, long = instagram.short_token(), instagram.long_token()
+    meta.control("POST", "/tokens/revoke", {"person": "cafe.azul", "reason": "logged_out"})
+
+    assert error_of(instagram.extend(short)) == (190, 467)
+    assert error_of(instagram.refresh(long)) == (190, 467)

@@ -1,0 +1,167 @@
+import httpx
+import pytest
+
+from tests.unit.meta_simulator.instagram_client import GRAPH, InstagramClient
+from tests.unit.meta_simulator.meta_client import MetaClient, error_of
+
+HOUR = 60 * 60
+DAY = 24 * HOUR
+LONG_LIVED_S = 5183944
+UNSUPPORTED = "Unsupported request - method type: get"
+
+
+def _message(response: httpx.Response) -> str:
+    return str(response.json()["error"]["message"])
+
+
+def test_a_short_token_lives_for_one_hour(meta: MetaClient, instagram: InstagramClient) -> None:
+    token = instagram.short_token()
+    meta.advance(HOUR - 1)
+
+    assert instagram.get("/me", access_token=token).status_code == 200
+
+    meta.advance(1)
+
+    assert error_of(instagram.get("/me", access_token=token)) == (190, 463)
+
+
+def test_a_short_token_becomes_another_one_of_60_days(meta: MetaClient, instagram: InstagramClient) -> None:
+    short = instagram.short_token()
+
+    answer = instagram.extend(short).json()
+
+    assert answer["access_token"].startswith("IGAA")
+    assert answer["access_token"] != short
+    assert (answer["token_type"], answer["expires_in"]) == ("bearer", LONG_LIVED_S)
+    meta.advance(LONG_LIVED_S)
+    assert error_of(instagram.get("/me", access_token=answer["access_token"])) == (190, 463)
+
+
+def test_an_expired_short_token_cannot_be_extended(meta: MetaClient, instagram: InstagramClient) -> None:
+    token = instagram.short_token()
+    meta.advance(HOUR)
+
+    assert error_of(instagram.extend(token)) == (190, 463)
+
+
+@pytest.mark.parametrize(
+    ("changed", "code"),
+    [
+        ({"client_secret": "wrong"}, 1),
+        ({"client_secret": "the-app-secret"}, 1),
+        ({"client_secret": ""}, 100),
+        ({"grant_type": "fb_exchange_token"}, 100),
+        ({"access_token": ""}, 104),
+        ({"access_token": "IGAAnope"}, 190),
+    ],
+)
+def test_a_wrong_extension_is_refused(instagram: InstagramClient, changed: dict[str, str], code: int) -> None:
+    token = instagram.short_token()
+
+    assert error_of(instagram.extend(token, **changed)) == (code, None)
+
+
+def test_a_long_token_cannot_be_extended_again(instagram: InstagramClient) -> None:
+    refused = instagram.extend(instagram.long_token())
+
+    assert error_of(refused) == (100, None)
+    assert _message(refused) == UNSUPPORTED
+
+
+@pytest.mark.parametrize("path", ["/access_token", "/refresh_access_token"])
+def test_the_token_endpoints_take_get_only_and_no_version(instagram: InstagramClient, path: str) -> None:
+    posted = instagram.call("POST", path, grant_type="ig_exchange_token")
+    versioned = instagram.call("GET", f"/v25.0{path}")
+
+    assert error_of(posted) == (100, None)
+    assert _message(posted) == "Unsupported request - method type: post"
+    assert error_of(versioned) == (2500, None)
+
+
+def test_a_token_of_24_hours_is_refreshed_for_60_days_from_then(meta: MetaClient, instagram: InstagramClient) -> None:
+    token = instagram.long_token()
+    meta.advance(DAY)
+
+    answer = instagram.refresh(token).json()
+
+    assert answer["access_token"] != token
+    assert (answer["token_type"], answer["expires_in"]) == ("bearer", LONG_LIVED_S)
+    meta.advance(LONG_LIVED_S - 1)
+    assert instagram.get("/me", access_token=answer["access_token"]).status_code == 200
+    assert error_of(instagram.get("/me", access_token=token)) == (190, 463)
+
+
+def test_a_refresh_can_keep_the_string(meta: MetaClient, instagram: InstagramClient) -> None:
+    meta.control("POST", "/settings", {"instagram_refresh_changes_token": False})
+    token = instagram.long_token()
+    meta.advance(DAY)
+
+    answer = instagram.refresh(token).json()
+
+    assert (answer["access_token"], answer["expires_in"]) == (token, LONG_LIVED_S)
+    meta.advance(LONG_LIVED_S - 1)
+    assert instagram.get("/me", access_token=token).status_code == 200
+
+
+def test_a_token_younger_than_24_hours_is_not_refreshed(meta: MetaClient, instagram: InstagramClient) -> None:
+    token = instagram.long_token()
+    meta.advance(DAY - 1)
+
+    refused = instagram.refresh(token)
+
+    assert error_of(refused) == (100, None)
+    assert _message(refused) == UNSUPPORTED
+
+
+def test_a_refreshed_token_is_young_again(meta: MetaClient, instagram: InstagramClient) -> None:
+    token = instagram.long_token()
+    meta.advance(DAY)
+
+    assert error_of(instagram.refresh(instagram.refresh(token).json()["access_token"])) == (100, None)
+
+
+def test_a_short_token_is_not_refreshed(instagram: InstagramClient) -> None:
+    assert error_of(instagram.refresh(instagram.short_token())) == (100, None)
+
+
+def test_an_expired_token_is_not_refreshed(meta: MetaClient, instagram: InstagramClient) -> None:
+    token = instagram.long_token()
+    meta.advance(60 * DAY)
+
+    assert error_of(instagram.refresh(token)) == (190, 463)
+
+
+def test_a_refresh_needs_the_basic_permission(meta: MetaClient, instagram: InstagramClient) -> None:
+    token = instagram.long_token()
+    meta.advance(DAY)
+    instagram.authorize(declined_scopes=["instagram_business_basic"])
+
+    assert error_of(instagram.refresh(token)) == (10, None)
+
+
+def test_expires_in_can_be_left_out(meta: MetaClient, instagram: InstagramClient) -> None:
+    meta.control("POST", "/settings", {"omit_expires_in": True})
+
+    assert set(instagram.extend(instagram.short_token()).json()) == {"access_token", "token_type"}
+
+
+def test_each_product_refuses_the_others_tokens(meta: MetaClient, instagram: InstagramClient) -> None:
+    instagrams, facebooks = instagram.long_token(), meta.long_token()
+
+    at_facebook = meta.get("/me", access_token=instagrams)
+    at_instagram = instagram.get("/me", access_token=facebooks)
+
+    assert error_of(at_facebook) == error_of(at_instagram) == (190, None)
+    assert "Cannot parse access token" in _message(at_facebook)
+    assert _message(at_instagram) == "Invalid OAuth access token - Cannot parse access token"
+    assert meta.debug(instagrams)["is_valid"] is False
+    assert error_of(instagram.refresh(facebooks)) == (190, None)
+    assert error_of(instagram.extend(facebooks)) == (190, None)
+
+
+@pytest.mark.parametrize(("asked", "served"), [("/v26.0/me", "v26.0"), ("/v21.0/me", "v22.0"), ("/me", "v22.0")])
+def test_resources_are_served_by_version_as_at_facebook(instagram: InstagramClient, asked: str, served: str) -> None:
+    answer = instagram.meta.http.get(GRAPH + asked, params={"access_token": instagram.short_token()})
+
+    assert answer.status_code == 200
+    assert answer.headers["facebook-api-version"] == served
