@@ -5,7 +5,7 @@ COMPILE := .venv-uv/bin/uv pip compile --quiet --universal --python-version 3.11
 	--no-emit-index-url --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help install run up down demo test check format build validate lock clean
+.PHONY: help install run up down demo test check format build validate openapi lock clean
 
 help: ## Print these verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,7 @@ test: install ## Run all tests
 
 check: install validate ## Check format, style, types and the template; changes nothing
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy
+	@$(BIN)/python -m local.web check
 
 format: install ## Format the code and repair what can be repaired by machine
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
@@ -39,6 +40,9 @@ build: install ## Build the functions and the layer for AWS
 
 validate: install ## Check the template as CloudFormation and SAM would
 	@SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(BIN)/sam validate --lint --template-file template.yaml
+
+openapi: install ## Write docs/openapi.json and the page's types from the code, after a change to the HTTP contract
+	@PYTHONPATH=layers/shared $(BIN)/python -m local.openapi && $(BIN)/python -m local.web types
 
 lock: install ## Pin all packages with their hashes, after a change to an .in file
 	@cd requirements && for name in uv dev ministack node; do ../$(COMPILE) $$name.in -o $$name.txt || exit 1; done

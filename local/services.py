@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from local import database, template
+from local import database, web
 from local.errors import LocalSystemError
 from local.install import MINISTACK_ENVIRONMENT, NO_TELEMETRY, SUPABASE, node
 from local.processes import Command
@@ -132,12 +132,14 @@ def _meta(settings: Settings) -> Service:
         "FACEBOOK_REDIRECT_URIS": settings.oauth_redirect_uris,
         "INSTAGRAM_APP_ID": settings.instagram_app_id,
         "INSTAGRAM_APP_SECRET": settings.instagram_app_secret,
+        "INSTAGRAM_REDIRECT_URIS": settings.oauth_redirect_uris,
         "PYTHONUNBUFFERED": "1",
         "WEBHOOK_VERIFY_TOKEN": settings.webhook_verify_token,
     }
     port = settings.ports.meta
     command = [sys.executable, "-m", "local.meta_simulator", "--port", str(port)]
-    sources = [path for path in (ROOT / "local" / "meta_simulator").rglob("*") if path.suffix in (".py", ".html")]
+    files = (ROOT / "local" / "meta_simulator").rglob("*")
+    sources = [path for path in files if path.suffix in (".py", ".html", ".css")]
     return Service(
         title="Meta simulator",
         command=Command("meta", command, environment, ROOT, sources),
@@ -151,17 +153,15 @@ def _web(settings: Settings) -> Service:
         "supabaseUrl": settings.supabase_url,
         "supabasePublishableKey": settings.keys.supabase_publishable_key,
         "stackFile": str(settings.home / "stack.json"),
-        "facebookDialogUrl": settings.meta.facebook_dialog,
-        "facebookAppId": settings.facebook_app_id,
-        "graphVersion": template.parameters()["GraphVersion"]["Default"],
         "redirectUri": settings.oauth_redirect_uris.split(",")[0].strip(),
     }
     environment = {**_BARE, "PAGE_CONFIGURATION": json.dumps(page), "PYTHONUNBUFFERED": "1"}
     port = settings.ports.web
-    command = [sys.executable, "-m", "local.web", "--port", str(port)]
+    command = [sys.executable, "-m", "local.web", "serve", "--port", str(port)]
+    command += ["--home", str(settings.home), "--node", str(_node())]
     return Service(
         title="Web page",
-        command=Command("web", command, environment, ROOT, [ROOT / "local" / "web.py"]),
+        command=Command("web", command, environment, ROOT, [ROOT / "local" / "web.py", *web.sources()]),
         ports={port: "the web page"},
         is_ready=lambda: answers(f"{settings.web_url}/config.json"),
     )

@@ -15,7 +15,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from instagram_connect import api_gateway, contract, data_api, settings
 from instagram_connect.clock import utc_now
 from instagram_connect.deadline import Deadline
-from instagram_connect.disconnection import Disconnection
+from instagram_connect.disconnection_flow import DisconnectionFlow
 from instagram_connect.errors import AccountNotFoundError
 from instagram_connect.identity import IdentityVerifier
 from instagram_connect.meta import graph
@@ -34,7 +34,7 @@ class Dependencies:
 
     identity: IdentityVerifier
     repository: ConnectionRepository
-    disconnection: Disconnection
+    disconnection: DisconnectionFlow
 
 
 @cache
@@ -47,7 +47,7 @@ def dependencies() -> Dependencies:
     return Dependencies(
         identity=IdentityVerifier.of_project(supabase_url, secrets.optional("supabase_jwt_secret")),
         repository=repository,
-        disconnection=Disconnection(
+        disconnection=DisconnectionFlow(
             products=LoginProducts(secrets, graph.GraphClient(graph.http_client()), utc_now),
             vault=TokenVault(settings.required("TOKEN_KEY_ARN")),
             repository=repository,

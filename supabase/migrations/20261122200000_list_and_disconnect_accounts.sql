@@ -169,7 +169,7 @@ as $$
   -- One value instead of rows: the Data API cuts rows off at its own limit.
   select case when payload is not null then coalesce(
     (
-      select jsonb_agg(public.account_view(account) order by account.created_at, account.id)
+      select jsonb_agg(public.account_view(account) order by account.created_at, account.instagram_business_id)
       from public.instagram_business_accounts as account
       where account.user_id = (payload ->> 'user_id')::uuid
     ),

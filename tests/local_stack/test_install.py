@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from local.errors import LocalSystemError
-from local.install import Part
+from local.install import Part, is_new_enough
 
 
 @pytest.fixture
@@ -42,3 +42,13 @@ def test_a_part_that_failed_is_made_again(tmp_path: Path, requirements: Path) ->
     part.ensure()
 
     assert len(attempts) == 2
+
+
+@pytest.mark.parametrize("answer", ["v20.19.0\n", "v20.20.2\n", "v22.12.0\n", "v24.1.0\n"])
+def test_a_node_that_runs_everything_is_used(answer: str) -> None:
+    assert is_new_enough(answer)
+
+
+@pytest.mark.parametrize("answer", ["", "v18.20.4\n", "v20.18.3\n", "v21.7.0\n", "v22.11.0\n", "node: not found\n"])
+def test_an_older_node_is_not_used(answer: str) -> None:
+    assert not is_new_enough(answer)

@@ -65,7 +65,7 @@ class StateSigner:
                 redirect_uri=claims["redirect_uri"],
                 expires_at=datetime.fromtimestamp(claims["exp"], UTC),
             )
-        except (jwt.PyJWTError, KeyError, ValueError) as error:
+        except (jwt.PyJWTError, KeyError, ValueError, TypeError, OverflowError) as error:
             raise OAuthStateError(reason="STATE_INVALID") from error
 
     def check(self, state: LoginState, user_id: str, provider: Provider, redirect_uri: str) -> None:

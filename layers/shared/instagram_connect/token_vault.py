@@ -28,6 +28,7 @@ from aws_lambda_powertools.utilities.data_masking.provider.kms.aws_encryption_sd
     KMSKeyProvider,
 )
 from botocore.exceptions import BotoCoreError, ClientError
+from cryptography.exceptions import InvalidSignature, InvalidTag
 
 from .errors import TokenEncryptionError
 from .models import Provider
@@ -46,6 +47,8 @@ FAILURES = (
     DataMaskingDecryptKeyError,
     DataMaskingDecryptValueError,
     DataMaskingEncryptKeyError,
+    InvalidSignature,  # a ciphertext that was damaged
+    InvalidTag,
     ValueError,  # what is no base64
 )
 

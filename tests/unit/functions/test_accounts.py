@@ -9,6 +9,7 @@ import pytest
 
 from functions.accounts.app import Dependencies, build_api
 from instagram_connect.deadline import Deadline
+from instagram_connect.disconnection_flow import Disconnected
 from instagram_connect.errors import AccountNotFoundError, ConfigurationError, StorageError
 from instagram_connect.models import Account, Provider
 from tests.conftest import FakeLambdaContext
@@ -53,7 +54,7 @@ class FakeAccounts:
 
     def __init__(self) -> None:
         self.accounts: tuple[Account, ...] = (ACCOUNT,)
-        self.told = (True, False)
+        self.told = (True, False, False)
         self.listed: list[str] = []
         self.disconnected: list[dict[str, Any]] = []
         self.error: Exception | None = None
@@ -64,11 +65,11 @@ class FakeAccounts:
             raise self.error
         return self.accounts
 
-    def disconnect(self, account_id: str, **more: Any) -> tuple[Account, bool, bool]:
+    def disconnect(self, account_id: str, **more: Any) -> Disconnected:
         self.disconnected.append({"account_id": account_id, **more})
         if self.error:
             raise self.error
-        return (DISCONNECTED, *self.told)
+        return Disconnected(DISCONNECTED, *self.told)
 
 
 def header(answer: Answer, name: str) -> str | None:
@@ -136,9 +137,11 @@ def test_a_user_without_accounts_gets_an_empty_list(send: Send, storage: FakeAcc
     assert (answer["statusCode"], answer["json"]["data"]) == (200, {"accounts": []})
 
 
-@pytest.mark.parametrize("told", [(True, True), (True, False), (False, True), (False, False)])
+@pytest.mark.parametrize(
+    "told", [(True, False, True), (False, True, False), (False, False, True), (False, False, False)]
+)
 def test_a_disconnection_is_answered_in_the_contracts_shape(
-    send: Send, storage: FakeAccounts, told: tuple[bool, bool]
+    send: Send, storage: FakeAccounts, told: tuple[bool, bool, bool]
 ) -> None:
     storage.told = told
 
@@ -150,7 +153,8 @@ def test_a_disconnection_is_answered_in_the_contracts_shape(
         "data": {
             "account": {**SHOWN, "tokenExpiresAt": None, "status": "disconnected"},
             "unsubscribed": told[0],
-            "revoked": told[1],
+            "keptForOthers": told[1],
+            "revoked": told[2],
         },
         "requestId": "6f1c2e0a-0000-4000-8000-000000000008",
     }

@@ -155,31 +155,6 @@ def test_a_request_beside_another_one_waits_for_it_and_gets_its_outcome(records:
     assert answers == {"first": (OUTCOME, True), "second": (OUTCOME, False)}
 
 
-def test_of_many_requests_at_once_exactly_one_makes_the_attempt(records: LoginRecords) -> None:
-    attempts: list[int] = []
-    answers: list[tuple[Outcome, bool]] = []
-    together = threading.Barrier(8)
-
-    def attempt() -> Outcome:
-        attempts.append(1)
-        time.sleep(0.1)
-        return OUTCOME
-
-    def request() -> None:
-        together.wait(10)
-        answers.append(first_outcome(records, attempt))
-
-    requests = [threading.Thread(target=request) for _ in range(8)]
-    for thread in requests:
-        thread.start()
-    for thread in requests:
-        thread.join()
-
-    assert len(attempts) == 1
-    assert sorted(is_first for _, is_first in answers) == [False] * 7 + [True]
-    assert all(outcome == OUTCOME for outcome, _ in answers)
-
-
 def test_a_request_beside_one_that_fails_makes_the_attempt_itself(records: LoginRecords) -> None:
     begun, go_on = threading.Event(), threading.Event()
     answers: list[tuple[Outcome, bool]] = []

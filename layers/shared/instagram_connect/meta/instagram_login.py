@@ -16,6 +16,7 @@ from ..errors import (
     AccountNotProfessionalError,
     InvalidRequestError,
     MetaRequestRejectedError,
+    PermissionMissingError,
     ScopesDeclinedError,
 )
 from ..models import DiscoveredAccount, Login, Provider, UserToken
@@ -92,9 +93,11 @@ class InstagramLogin:
             raise ScopesDeclinedError(f"Not granted: {REQUIRED_SCOPE}.")
         long_lived = self._extend(token, deadline)
         params = {"fields": PROFILE_FIELDS, "access_token": long_lived.value}
-        profile = unwrapped(
-            self._graph.call("read_me", "GET", f"{self._base_url}/me", params=params, deadline=deadline)
-        )
+        try:
+            answer = self._graph.call("read_me", "GET", f"{self._base_url}/me", params=params, deadline=deadline)
+        except PermissionMissingError as error:  # nothing was granted, and then Meta names nothing either
+            raise ScopesDeclinedError(f"Not granted: {REQUIRED_SCOPE}.", log_context=error.log_context) from error
+        profile = unwrapped(answer)
         if str(profile.get("account_type")).upper() == "PERSONAL":
             raise AccountNotProfessionalError
         instagram_business_id = to_text(profile.get("user_id"))

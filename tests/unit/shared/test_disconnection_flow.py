@@ -13,13 +13,13 @@ from postgrest import SyncPostgrestClient
 
 from instagram_connect import disconnection as module
 from instagram_connect.deadline import Deadline
-from instagram_connect.disconnection import TELLING_META_S, Disconnection
+from instagram_connect.disconnection_flow import TELLING_META_S, Disconnected, DisconnectionFlow
 from instagram_connect.errors import AccountNotFoundError, ConfigurationError, StorageError
 from instagram_connect.meta.facebook_login import FacebookLogin
 from instagram_connect.meta.graph import GraphClient
 from instagram_connect.meta.instagram_login import InstagramLogin
 from instagram_connect.meta.products import LoginProducts
-from instagram_connect.models import Account, DiscoveredAccount, Login, Provider
+from instagram_connect.models import DiscoveredAccount, Login, Provider
 from instagram_connect.repository import ConnectionRepository
 from instagram_connect.settings import Secrets
 from instagram_connect.token_vault import TokenBinding, TokenVault
@@ -32,7 +32,6 @@ ACCOUNT_ID = "9a000000-0000-4000-8000-000000000001"
 TELLING = ("unsubscribe_page", "revoke_app", "unsubscribe_instagram")
 
 Row = dict[str, Any]
-Outcome = tuple[Account, bool, bool]
 
 
 def row(account: DiscoveredAccount, login: Login, vault: TokenVault, **changes: Any) -> Row:
@@ -68,9 +67,9 @@ def repository(answer: Callable[[httpx.Request], httpx.Response]) -> ConnectionR
     return ConnectionRepository(data_api, sleep=lambda _: None)
 
 
-def disconnect(answered: Row | None, products: object, vault: TokenVault, seconds: float = 20) -> Outcome:
+def disconnect(answered: Row | None, products: object, vault: TokenVault, seconds: float = 20) -> Disconnected:
     stored = repository(lambda _: httpx.Response(200, content=json.dumps(answered)))
-    flow = Disconnection(products, vault, stored)  # type: ignore[arg-type]
+    flow = DisconnectionFlow(products, vault, stored)  # type: ignore[arg-type]
     return flow.disconnect(ACCOUNT_ID, user_id=USER_ID, request_id="r-1", deadline=Deadline(seconds))
 
 
@@ -115,7 +114,7 @@ def test_tokens_are_erased_before_meta_hears_of_it(
         told_before.extend(told(meta))
         return httpx.Response(200, json=erased)
 
-    flow = Disconnection(products, vault, repository(answer))  # type: ignore[arg-type]
+    flow = DisconnectionFlow(products, vault, repository(answer))  # type: ignore[arg-type]
     flow.disconnect(ACCOUNT_ID, user_id=USER_ID, request_id="r-1", deadline=Deadline(20))
 
     payload = {"user_id": USER_ID, "account_id": ACCOUNT_ID, "request_id": "r-1"}
@@ -133,9 +132,10 @@ def test_webhooks_end_with_the_accounts_token_and_then_the_grant_with_the_person
 ) -> None:
     login, account = connected
 
-    stored, unsubscribed, revoked = disconnect(erased, products, vault)
+    done = disconnect(erased, products, vault)
 
-    assert (stored.id, stored.status, unsubscribed, revoked) == (ACCOUNT_ID, "disconnected", True, True)
+    assert (done.account.id, done.account.status) == (ACCOUNT_ID, "disconnected")
+    assert (done.unsubscribed, done.kept_for_others, done.revoked) == (True, False, True)
     assert told(meta) == [
         ("unsubscribe_page", f"/v25.0/{account.page_id}/subscribed_apps", fingerprint(account.access_token)),
         ("revoke_app", f"/v25.0/{login.meta_user_id}/permissions", fingerprint(login.token.value)),
@@ -154,9 +154,9 @@ def test_an_account_of_instagram_login_ends_its_webhooks_and_keeps_its_grant(
     login, (account,) = instagram_login.discover(token, Deadline(20))
     instagram_login.subscribe(account, Deadline(20))
 
-    stored, unsubscribed, revoked = disconnect(row(account, login, vault), products, vault)
+    done = disconnect(row(account, login, vault), products, vault)
 
-    assert (stored.provider, unsubscribed, revoked) == (Provider.INSTAGRAM, True, False)
+    assert (done.account.provider, done.unsubscribed, done.revoked) == (Provider.INSTAGRAM, True, False)
     assert [operation for operation, *_ in told(meta)] == ["unsubscribe_instagram"]
     assert instagram.get("/me/subscribed_apps", access_token=account.access_token).json() == {"data": []}
 
@@ -180,27 +180,27 @@ def test_what_others_still_need_at_meta_stays(
 ) -> None:
     answered = {**erased, "is_last_of_account": of_account, "is_last_of_person": of_person}
 
-    _, unsubscribed, revoked = disconnect(answered, products, vault)
+    done = disconnect(answered, products, vault)
 
-    assert (unsubscribed, revoked) == (of_account, of_person)
+    assert (done.unsubscribed, done.kept_for_others, done.revoked) == (of_account, not of_account, of_person)
     assert [operation for operation, *_ in told(meta)] == operations
 
 
 def test_without_the_persons_id_nothing_is_revoked(
     products: object, vault: TokenVault, erased: Row, meta: MetaClient
 ) -> None:
-    _, unsubscribed, revoked = disconnect({**erased, "meta_user_id": None}, products, vault)
+    done = disconnect({**erased, "meta_user_id": None}, products, vault)
 
-    assert (unsubscribed, revoked) == (True, False)
+    assert (done.unsubscribed, done.revoked) == (True, False)
     assert [operation for operation, *_ in told(meta)] == ["unsubscribe_page"]
 
 
 def test_repeated_it_tells_meta_nothing(products: object, vault: TokenVault, erased: Row, meta: MetaClient) -> None:
     repeated = {**erased, "access_token_ciphertext": None, "user_token_ciphertext": None}
 
-    stored, unsubscribed, revoked = disconnect(repeated, products, vault)
+    done = disconnect(repeated, products, vault)
 
-    assert (stored.status, unsubscribed, revoked) == ("disconnected", False, False)
+    assert (done.account.status, done.unsubscribed, done.revoked) == ("disconnected", False, False)
     assert told(meta) == []
 
 
@@ -210,9 +210,9 @@ def test_an_account_is_disconnected_although_meta_refuses_everything(
 ) -> None:
     meta.control("POST", "/faults", {"path": "*", "times": None, "error": error})
 
-    stored, unsubscribed, revoked = disconnect(erased, products, vault)
+    done = disconnect(erased, products, vault)
 
-    assert (stored.status, unsubscribed, revoked) == ("disconnected", False, False)
+    assert (done.account.status, done.unsubscribed, done.revoked) == ("disconnected", False, False)
     assert log.getvalue().count("Meta was not told of a disconnection") == 2
 
 
@@ -221,9 +221,9 @@ def test_a_grant_is_revoked_although_unsubscribing_failed(
 ) -> None:
     meta.control("POST", "/faults", {"operation": "unsubscribe_page", "times": None, "error": "permission_error"})
 
-    _, unsubscribed, revoked = disconnect(erased, products, vault)
+    done = disconnect(erased, products, vault)
 
-    assert (unsubscribed, revoked) == (False, True)
+    assert (done.unsubscribed, done.revoked) == (False, True)
 
 
 def test_a_meta_that_cannot_be_reached_costs_the_disconnection_nothing(
@@ -235,9 +235,9 @@ def test_a_meta_that_cannot_be_reached_costs_the_disconnection_nothing(
     http = httpx.Client(transport=httpx.MockTransport(unreachable))
     monkeypatch.setattr(facebook, "_graph", GraphClient(http, sleep=lambda _: None))
 
-    _, unsubscribed, revoked = disconnect(erased, {Provider.FACEBOOK: facebook}, vault)
+    done = disconnect(erased, {Provider.FACEBOOK: facebook}, vault)
 
-    assert (unsubscribed, revoked) == (False, False)
+    assert (done.unsubscribed, done.revoked) == (False, False)
 
 
 def test_a_meta_that_hangs_takes_no_longer_than_a_person_waits(
@@ -247,9 +247,9 @@ def test_a_meta_that_hangs_takes_no_longer_than_a_person_waits(
     meta.control("POST", "/faults", {"path": "*", "times": None, "latency_ms": 1500})
     started = time.monotonic()
 
-    _, unsubscribed, revoked = disconnect(erased, products, vault)
+    done = disconnect(erased, products, vault)
 
-    assert (unsubscribed, revoked) == (False, False)
+    assert (done.unsubscribed, done.revoked) == (False, False)
     assert time.monotonic() - started < 1.4
 
 
@@ -276,18 +276,18 @@ def test_an_account_is_disconnected_although_a_ciphertext_is_damaged(
     damaged = bytearray(base64.b64decode(erased[column]))
     damaged[position] ^= 0x41
 
-    stored, _, revoked = disconnect({**erased, column: base64.b64encode(damaged).decode()}, products, vault)
+    done = disconnect({**erased, column: base64.b64encode(damaged).decode()}, products, vault)
 
-    assert (stored.status, revoked) == ("disconnected", False)
+    assert (done.account.status, done.revoked) == ("disconnected", False)
 
 
 @pytest.mark.parametrize("ciphertext", ["", "not base64!", "QUJD", "ünïcode"])
 def test_an_account_is_disconnected_although_its_token_is_no_ciphertext(
     products: object, vault: TokenVault, erased: Row, meta: MetaClient, ciphertext: str
 ) -> None:
-    stored, unsubscribed, revoked = disconnect({**erased, "access_token_ciphertext": ciphertext}, products, vault)
+    done = disconnect({**erased, "access_token_ciphertext": ciphertext}, products, vault)
 
-    assert (stored.status, unsubscribed, revoked) == ("disconnected", False, False)
+    assert (done.account.status, done.unsubscribed, done.revoked) == ("disconnected", False, False)
     assert told(meta) == []
 
 
@@ -296,9 +296,9 @@ def test_a_token_of_another_account_is_not_used(
 ) -> None:
     other = vault.encrypt("EAAother", TokenBinding(USER_ID, Provider.FACEBOOK, "17841400000009999"))
 
-    _, unsubscribed, revoked = disconnect({**erased, "access_token_ciphertext": other}, products, vault)
+    done = disconnect({**erased, "access_token_ciphertext": other}, products, vault)
 
-    assert (unsubscribed, revoked) == (False, False)
+    assert (done.unsubscribed, done.revoked) == (False, False)
     assert told(meta) == []
 
 
@@ -309,9 +309,9 @@ def test_an_account_is_disconnected_although_its_product_is_no_longer_configured
     with pytest.raises(ConfigurationError):
         products[Provider.FACEBOOK]
 
-    stored, unsubscribed, revoked = disconnect(erased, products, vault)
+    done = disconnect(erased, products, vault)
 
-    assert (stored.status, unsubscribed, revoked) == ("disconnected", False, False)
+    assert (done.account.status, done.unsubscribed, done.revoked) == ("disconnected", False, False)
     assert '"code":"CONFIGURATION_INVALID"' in log.getvalue()
 
 
@@ -329,7 +329,7 @@ def test_when_storage_fails_meta_is_told_nothing(
     refusal = repository(lambda _: httpx.Response(403, json={"code": "42501", "message": "m"}))
 
     with pytest.raises(StorageError):
-        Disconnection(products, vault, refusal).disconnect(  # type: ignore[arg-type]
+        DisconnectionFlow(products, vault, refusal).disconnect(  # type: ignore[arg-type]
             ACCOUNT_ID, user_id=USER_ID, request_id="r-1", deadline=Deadline(20)
         )
     assert told(meta) == []

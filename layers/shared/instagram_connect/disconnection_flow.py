@@ -4,13 +4,14 @@ In this order nothing at Meta, nor a function that is killed, can keep a token i
 nobody anything: events of a disconnected account are ignored, and the person can remove the app at Meta.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from aws_lambda_powertools.metrics import MetricUnit
 
 from .deadline import Deadline
 from .errors import InstagramConnectError
-from .meta.products import LoginProduct, LoginProducts
+from .meta.products import LoginProducts
 from .models import Account, DisconnectedAccount, DiscoveredAccount
 from .observability import logger, metrics
 from .repository import ConnectionRepository
@@ -31,7 +32,7 @@ class Disconnected:
 
 
 @dataclass(frozen=True)
-class Disconnection:
+class DisconnectionFlow:
     """Disconnects accounts. Shared between requests; holds nothing of any of them."""
 
     products: LoginProducts
@@ -59,34 +60,29 @@ class Disconnection:
         account = erased.account
         product = self.products[account.provider]
         binding = TokenBinding(user_id, account.provider, account.instagram_business_id)
-        access_token = self.vault.decrypt(erased.access_token_ciphertext or "", binding)
-        user_token = access_token
-        if erased.user_token_ciphertext:
-            user_token = self.vault.decrypt(erased.user_token_ciphertext, binding)
+        last_copy = erased.access_token_ciphertext or ""
+
+        def unsubscribe() -> bool:
+            token = self.vault.decrypt(last_copy, binding)
+            known = DiscoveredAccount(account.instagram_business_id, token, page_id=account.page_id)
+            product.unsubscribe(known, deadline)
+            return True
+
+        def revoke() -> bool:
+            token = self.vault.decrypt(erased.user_token_ciphertext or last_copy, binding)
+            return erased.meta_user_id is not None and product.revoke(token, erased.meta_user_id, deadline)
+
         # Unsubscribing needs a token that works, and revoking ends them all.
-        unsubscribed = erased.is_last_of_account and _unsubscribe(product, account, access_token, deadline)
-        revoked = erased.is_last_of_person and _revoke(product, erased.meta_user_id, user_token, deadline)
+        unsubscribed = erased.is_last_of_account and _told(unsubscribe)
+        revoked = erased.is_last_of_person and _told(revoke)
         return unsubscribed, revoked
 
 
-def _unsubscribe(product: LoginProduct, account: Account, access_token: str, deadline: Deadline) -> bool:
+def _told(tell: Callable[[], bool]) -> bool:
     try:
-        product.unsubscribe(
-            DiscoveredAccount(account.instagram_business_id, access_token, page_id=account.page_id), deadline
-        )
+        return tell()
     except InstagramConnectError as error:
-        _not_told("unsubscribing", error)
-        return False
-    return True
-
-
-def _revoke(product: LoginProduct, meta_user_id: str | None, user_token: str, deadline: Deadline) -> bool:
-    if meta_user_id is None:
-        return False
-    try:
-        return product.revoke(user_token, meta_user_id, deadline)
-    except InstagramConnectError as error:
-        _not_told("revoking", error)
+        _not_told(tell.__name__, error)
         return False
 
 

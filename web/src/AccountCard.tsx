@@ -1,0 +1,95 @@
+import { useEffect, useRef, useState } from "react";
+import { AccountPicture } from "./AccountPicture";
+import { originInWords, statusInWords } from "./in-words";
+import { type Account, type Disconnection, InstagramConnectError, Problem } from "./instagram-connect";
+
+interface Props {
+  account: Account;
+  isOpening: boolean;
+  onConnect: () => void;
+  onDisconnect: () => Promise<Disconnection>;
+  onDisconnected: (result: Disconnection) => void;
+  onSignInAgain: () => void;
+}
+
+export function AccountCard({ account, isOpening, onConnect, onDisconnect, onDisconnected, onSignInAgain }: Props) {
+  const [step, setStep] = useState<"shown" | "asked" | "busy">("shown");
+  const [problem, setProblem] = useState<InstagramConnectError | null>(null);
+
+  const disconnect = async () => {
+    setStep("busy");
+    setProblem(null);
+    try {
+      const result = await onDisconnect();
+      setStep("shown");
+      onDisconnected(result);
+    } catch (failure) {
+      if (!(failure instanceof InstagramConnectError)) throw failure;
+      setStep("shown");
+      setProblem(failure);
+    }
+  };
+
+  return (
+    <li className={`card account ${account.status}`}>
+      <AccountPicture account={account} />
+      <div className="about">
+        <h3>@{account.username ?? account.instagramBusinessId}</h3>
+        {account.name && <p>{account.name}</p>}
+        <p className="small">{originInWords(account)}</p>
+        <p className="state">{statusInWords(account)}</p>
+      </div>
+      <div className="actions">
+        {account.status === "needs_reauth" && (
+          <button disabled={isOpening} onClick={onConnect}>
+            Reconnect
+          </button>
+        )}
+        {account.status === "disconnected" && (
+          <button className="second" disabled={isOpening} onClick={onConnect}>
+            Connect again
+          </button>
+        )}
+        {account.status !== "disconnected" && step === "shown" && (
+          <button className="quiet" onClick={() => setStep("asked")}>
+            Disconnect
+          </button>
+        )}
+      </div>
+      {step !== "shown" && (
+        <Confirmation
+          username={account.username}
+          isBusy={step === "busy"}
+          onConfirm={() => void disconnect()}
+          onKeep={() => setStep("shown")}
+        />
+      )}
+      {problem && <Problem problem={problem} onTryAgain={() => void disconnect()} onSignIn={onSignInAgain} />}
+    </li>
+  );
+}
+
+interface ConfirmationProps {
+  username: string | null;
+  isBusy: boolean;
+  onConfirm: () => void;
+  onKeep: () => void;
+}
+
+function Confirmation({ username, isBusy, onConfirm, onKeep }: ConfirmationProps) {
+  const keep = useRef<HTMLButtonElement>(null);
+  useEffect(() => keep.current?.focus(), []);
+  return (
+    <div className="confirmation" role="group" aria-label={`Disconnect @${username}?`}>
+      <p>Disconnect @{username}? This app can then no longer see or work with the account.</p>
+      <div className="actions">
+        <button className="danger" disabled={isBusy} onClick={onConfirm}>
+          {isBusy ? "Disconnecting …" : "Yes, disconnect"}
+        </button>
+        <button className="second" disabled={isBusy} ref={keep} onClick={onKeep}>
+          Keep it
+        </button>
+      </div>
+    </div>
+  );
+}

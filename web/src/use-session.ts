@@ -1,0 +1,12 @@
+import type { Session, SupabaseClient } from "@supabase/supabase-js";
+import { useEffect, useState } from "react";
+
+/** The signed-in user's session; null without one, undefined until that is known. */
+export function useSession(supabase: SupabaseClient): Session | null | undefined {
+  const [session, setSession] = useState<Session | null>();
+  useEffect(() => {
+    const { data } = supabase.auth.onAuthStateChange((_event, current) => setSession(current));
+    return () => data.subscription.unsubscribe();
+  }, [supabase]);
+  return session;
+}
