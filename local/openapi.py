@@ -31,6 +31,8 @@ ALL_OF_A_LOGIN = (
     *AT_META,
     errors.OAuthStateError,
     errors.LoginInProgressError,
+    errors.AccountDisconnectedError,
+    errors.AccountNotFoundError,
     errors.StorageError,
     errors.TokenEncryptionError,
     errors.LoginRecordsUnavailableError,

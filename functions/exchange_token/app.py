@@ -19,7 +19,9 @@ from instagram_connect.connection_flow import ConnectionFlow, Request
 from instagram_connect.contract import CodeLogin, Connection, ExchangeTokenRequest, TokenLogin
 from instagram_connect.deadline import Deadline
 from instagram_connect.errors import (
+    AccountDisconnectedError,
     AccountNotFoundError,
+    Actor,
     InstagramConnectError,
     OAuthStateError,
     RedirectUriNotAllowedError,
@@ -36,6 +38,7 @@ from instagram_connect.token_vault import TokenVault
 
 # The answer itself, its log lines and metrics.
 RESERVED_FOR_ANSWERING_S = 0.5
+LEAST_TIME_BETWEEN_ATTEMPTS_S = 3.0
 
 
 @dataclass(frozen=True)
@@ -111,17 +114,26 @@ def _connect_once(
             deps.records.use_state(state.id, login, state.expires_at)
         result = deps.flow.spend_code(deps.products[provider], body.code, body.redirect_uri, request)
         if isinstance(result, InstagramConnectError):
-            return api_gateway.failure_outcome(result)
+            return {**api_gateway.failure_outcome(result), **_remembered(result)}
         connected.extend(result)
         # Not the accounts themselves: they would outlive their rows here, and hundreds of them exceed an item.
         return {"accounts": [account.id for account in result]}
 
     outcome, is_first = deps.records.first_outcome(login, attempt, api.lambda_context, request.deadline)
-    if is_first:
+    if is_first and "remembered_until" not in outcome:
         deps.records.forget_token(login)
     if "problem" in outcome:
         return api_gateway.repeated_failure(api.current_event, outcome)
     return _success(api.current_event, connected or _read(deps, request.user_id, outcome["accounts"]))
+
+
+def _remembered(error: InstagramConnectError) -> dict[str, float]:
+    """How long an error counts for whoever sends the same code: as long as the code, where its person must act."""
+    if error.actor in (Actor.USER, Actor.PAGE_ADMIN):
+        return {}
+    # What may be mended without them is tried again with the token that was kept, but not by every request of a burst.
+    wait_s = error.retry_after_s or LEAST_TIME_BETWEEN_ATTEMPTS_S
+    return {"remembered_until": utc_now().timestamp() + wait_s}
 
 
 def _read(deps: Dependencies, user_id: str, ids: Sequence[str]) -> list[Account]:
@@ -133,6 +145,8 @@ def _read(deps: Dependencies, user_id: str, ids: Sequence[str]) -> list[Account]
 
 
 def _success(event: APIGatewayProxyEvent, accounts: Sequence[Account]) -> Response[dict[str, Any]]:
+    if all(account.status == "disconnected" for account in accounts):
+        raise AccountDisconnectedError
     return api_gateway.success(event, Connection(business_account_id=accounts[0].id, accounts=tuple(accounts)))
 
 

@@ -89,9 +89,18 @@ begin
       followers_count = coalesce(excluded.followers_count, stored.followers_count),
       follows_count = coalesce(excluded.follows_count, stored.follows_count),
       media_count = coalesce(excluded.media_count, stored.media_count),
-      page_id = coalesce(excluded.page_id, stored.page_id),
-      page_name = coalesce(excluded.page_name, stored.page_name),
-      page_tasks = case when excluded.page_tasks = '{}' then stored.page_tasks else excluded.page_tasks end,
+      page_id = case
+        when excluded.provider = stored.provider then coalesce(excluded.page_id, stored.page_id)
+        else excluded.page_id
+      end,
+      page_name = case
+        when excluded.provider = stored.provider then coalesce(excluded.page_name, stored.page_name)
+        else excluded.page_name
+      end,
+      page_tasks = case
+        when excluded.provider = stored.provider and excluded.page_tasks = '{}' then stored.page_tasks
+        else excluded.page_tasks
+      end,
       webhook_subscribed_at = coalesce(excluded.webhook_subscribed_at, stored.webhook_subscribed_at),
       webhook_subscription_error = excluded.webhook_subscription_error,
       status = 'active',
@@ -188,7 +197,15 @@ declare
   account public.instagram_business_accounts;
   credentials public.instagram_credentials;
 begin
-  -- Locked, so that of two disconnections at once only one gets the tokens.
+  -- One after the other for each person and each Instagram account: of two disconnections at once, only the second
+  -- finds that nothing else hangs on the grant or the subscription.
+  perform
+    pg_advisory_xact_lock(hashtextextended('person ' || provider || coalesce(meta_user_id, id::text), 0)),
+    pg_advisory_xact_lock(hashtextextended('account ' || instagram_business_id, 0))
+  from public.instagram_business_accounts
+  where id = (payload ->> 'account_id')::uuid and user_id = (payload ->> 'user_id')::uuid;
+
+  -- Locked, so that of two disconnections of one account only one gets the tokens.
   select * into account
   from public.instagram_business_accounts
   where id = (payload ->> 'account_id')::uuid and user_id = (payload ->> 'user_id')::uuid
@@ -227,7 +244,8 @@ begin
     'user_token_ciphertext', credentials.user_token_ciphertext,
     'is_last_of_account', not exists (
       select from public.instagram_business_accounts as other
-      where other.instagram_business_id = account.instagram_business_id and other.status <> 'disconnected'
+      where other.instagram_business_id = account.instagram_business_id and other.provider = account.provider
+        and other.status <> 'disconnected'
     ),
     'is_last_of_person', not exists (
       select from public.instagram_business_accounts as other

@@ -81,6 +81,33 @@ def test_two_disconnections_at_once_tell_meta_once(app: App, user: User) -> None
     assert sorted(answer.json()["data"]["unsubscribed"] for answer in answers) == [False, True]
 
 
+def test_two_accounts_at_once_still_end_the_persons_grant(app: App, user: User) -> None:
+    accounts = app.connect(user)
+
+    with ThreadPoolExecutor(2) as threads:
+        answers = list(threads.map(lambda account: disconnect(app, user, account["id"]), accounts))
+
+    assert sorted(answer.json()["data"]["revoked"] for answer in answers) == [False, True]
+    assert [call["status"] for call in app.calls("revoke_app")] == [200]
+
+
+def test_a_slow_unsubscription_does_not_keep_the_grant(app: App, user: User, fault: Fault) -> None:
+    cafe, studio = app.connect(user)
+    disconnect(app, user, cafe["id"])
+    fault(operation="unsubscribe_page", times=None, hang_seconds=30)
+
+    answer = disconnect(app, user, studio["id"]).json()["data"]
+
+    assert (answer["unsubscribed"], answer["revoked"]) == (False, True)
+
+
+def test_a_meta_that_says_it_did_not_do_it_is_believed(app: App, user: User, fault: Fault) -> None:
+    _, studio = app.connect(user)
+    fault(path="*", method="DELETE", times=None, status=200, body={"success": False})
+
+    assert disconnect(app, user, studio["id"]).json()["data"]["unsubscribed"] is False
+
+
 @pytest.mark.parametrize(
     "outage", [{"error": "server_error"}, {"error": "expired_token"}, {"disconnect": True}, {"hang_seconds": 30}]
 )

@@ -6,9 +6,11 @@ from typing import Any
 
 import httpx
 import psutil
+import psycopg
 import pytest
 
-from tests.e2e.conftest import App, Fault, User
+from functions.exchange_token.app import LEAST_TIME_BETWEEN_ATTEMPTS_S
+from tests.e2e.conftest import SCOPES, App, Fault, User
 
 
 def test_a_repeated_code_gives_the_first_answer_under_a_request_id_of_its_own(app: App, user: User) -> None:
@@ -56,13 +58,56 @@ def test_the_first_error_is_repeated_too(app: App, user: User, fault: Fault) -> 
     assert len(app.calls("exchange_code")) == 1
 
 
-def test_an_error_that_left_the_code_unspent_is_tried_again(app: App, user: User, fault: Fault) -> None:
-    fault(operation="exchange_code", times=1, error="app_rate_limit")
+def test_what_can_be_mended_without_the_person_is_tried_again_with_the_same_code(
+    app: App, user: User, fault: Fault
+) -> None:
+    fault(operation="exchange_code", times=1, error="wrong_secret")
     code = app.log_in()
 
-    first, second = app.exchange(user, code), app.exchange(user, code)
+    first, at_once = app.exchange(user, code), app.exchange(user, code)
+    time.sleep(LEAST_TIME_BETWEEN_ATTEMPTS_S)
+    later = app.exchange(user, code)
 
-    assert (first.json()["code"], second.status_code) == ("META_RATE_LIMITED", 200)
+    assert [answer.json().get("code") for answer in (first, at_once)] == ["META_APP_MISCONFIGURED"] * 2
+    assert later.status_code == 200
+
+
+def test_storage_that_works_again_finishes_a_login_whose_code_is_spent(app: App, user: User) -> None:
+    code = app.log_in()
+    with psycopg.connect(app.stack["database_url"], autocommit=True) as database:
+        database.execute("revoke execute on function store_connection(jsonb) from service_role")
+        try:
+            failed = app.exchange(user, code)
+        finally:
+            database.execute("grant execute on function store_connection(jsonb) to service_role")
+    time.sleep(LEAST_TIME_BETWEEN_ATTEMPTS_S)
+
+    finished = app.exchange(user, code)
+    again = app.exchange(user, code)
+
+    assert (failed.status_code, failed.json()["reason"]) == (500, "PERMISSION_DENIED")
+    assert finished.status_code == 200, finished.text
+    assert again.json()["data"] == finished.json()["data"]
+    assert [call["status"] for call in app.calls("exchange_code")] == [200, 400]
+
+
+def test_a_throttled_app_is_not_asked_again_by_a_burst(app: App, user: User, fault: Fault) -> None:
+    fault(operation="exchange_code", times=None, error="app_rate_limit")
+    code = app.log_in()
+
+    with ThreadPoolExecutor(3) as threads:
+        answers = list(threads.map(lambda _: app.exchange(user, code), range(3)))
+
+    assert {answer.json()["code"] for answer in answers} == {"META_RATE_LIMITED"}
+    assert len(app.calls("exchange_code")) == 1
+
+
+def test_a_login_whose_accounts_were_disconnected_since_says_so(app: App, user: User) -> None:
+    code = app.log_in("Emeka Business", scopes=[*SCOPES, "business_management"])
+    (account,) = app.exchange(user, code).json()["data"]["accounts"]
+    app.call(user, "DELETE", f"/instagram/accounts/{account['id']}").raise_for_status()
+
+    assert app.exchange(user, code).json()["code"] == "ACCOUNT_DISCONNECTED"
 
 
 def test_another_users_spent_code_opens_nothing(app: App, user: User) -> None:

@@ -12,7 +12,15 @@ from datetime import datetime
 from aws_lambda_powertools.metrics import MetricUnit
 
 from .deadline import Deadline
-from .errors import InstagramConnectError, LateStartError, LoginError, MetaError, TokenEncryptionError
+from .errors import (
+    ConfigurationError,
+    InstagramConnectError,
+    LateStartError,
+    LoginError,
+    MetaError,
+    RedirectUriMismatchError,
+    TokenEncryptionError,
+)
 from .login_records import LoginKey, LoginRecords
 from .meta.products import LoginProduct
 from .models import Account, AccountToStore, ConnectionToStore, DiscoveredAccount, Login, UserToken
@@ -59,20 +67,20 @@ class ConnectionFlow:
     ) -> tuple[Account, ...] | InstagramConnectError:
         """Spends the code and stores every account that the login may act for, at least one; or says why not.
 
-        An error is returned, not raised, when the code is gone: it is the outcome of the login. Raises what leaves the
-        code usable: LateStartError, RedirectUriMismatchError, MetaError, ConfigurationError.
+        An error of the login is returned, not raised: it is the outcome for whoever sends the same code. Raises what
+        is this request's alone: LateStartError, RedirectUriMismatchError, ConfigurationError.
         """
         for_meta = request.time_for_meta()
         login = LoginKey.of(request.user_id, product.provider, code)
         try:
             token = product.exchange_code(code, redirect_uri, for_meta)
-        except LoginError as error:
-            if not error.code_is_gone:
-                raise
-            left_behind = self.records.kept_token(login)
+        except (RedirectUriMismatchError, ConfigurationError):
+            raise
+        except InstagramConnectError as error:
+            left_behind = self.records.kept_token(login) if isinstance(error, LoginError) else None
             if left_behind is None:
                 return error
-            logger.warning("Going on with a login that was interrupted")
+            logger.info("Going on with the token of an earlier attempt at this login")
             token = left_behind
         with ThreadPoolExecutor(1) as beside:
             beside.submit(self.records.keep_token, login, token)

@@ -7,6 +7,7 @@ InstagramConnectError
 │   ├── OAuthStateError
 │   ├── LoginInProgressError
 │   ├── AccountNotFoundError
+│   ├── AccountDisconnectedError
 │   ├── RouteNotFoundError
 │   └── TooManyRequestsError
 ├── IdentityError                    we do not know who is calling
@@ -151,6 +152,17 @@ class AccountNotFoundError(RequestError):
     hint = "Reload the list of accounts."
 
 
+class AccountDisconnectedError(RequestError):
+    """The accounts of this login were disconnected after it; a new login brings them back."""
+
+    code = "ACCOUNT_DISCONNECTED"
+    status = HTTPStatus.CONFLICT
+    actor = Actor.USER
+    recoverable = True
+    message = "This account was disconnected after the login."
+    hint = "Start the Instagram connection again if you want it back."
+
+
 class RouteNotFoundError(RequestError):
     """No route has this path and method; correct the frontend's URL."""
 
@@ -201,15 +213,11 @@ class IdentityUnavailableError(IdentityError):
 
 
 class LoginError(InstagramConnectError):
-    """Meta did not exchange the authorization code for a token; a new login makes a new code.
-
-    `code_is_gone` says that the same code can never be exchanged any more.
-    """
+    """Meta did not exchange the authorization code for a token; a new login makes a new code."""
 
     status = HTTPStatus.BAD_REQUEST
     actor = Actor.USER
     recoverable = True
-    code_is_gone: ClassVar[bool] = True
     hint = "Start the Instagram connection again and finish it without a long pause."
 
 
@@ -239,7 +247,6 @@ class RedirectUriMismatchError(LoginError):
     """The redirect URI differs from the one that the login dialog was opened with; the frontend must send the same."""
 
     code = "REDIRECT_URI_MISMATCH"
-    code_is_gone = False
     actor = Actor.OPERATOR
     recoverable = False
     message = "The login was made for another address of this app."
@@ -352,14 +359,14 @@ class MetaError(InstagramConnectError):
 
 
 class MetaUnavailableError(MetaError):
-    """Meta failed or did not answer, also when asked again; wait, then log in again."""
+    """Meta failed or did not answer, also when asked again; wait, then repeat: an accepted login goes on from there."""
 
     code = "META_UNAVAILABLE"
     status = HTTPStatus.SERVICE_UNAVAILABLE
     actor = Actor.META
     recoverable = True
     message = "Meta is not answering right now."
-    hint = "Wait a few minutes, then start the Instagram connection again."
+    hint = "Wait a few minutes, then try again."
 
 
 class MetaRateLimitedError(MetaError):
@@ -445,7 +452,8 @@ class BackendError(InstagramConnectError):
 class StorageError(BackendError):
     """Supabase did not store or return what it should; `reason` says why, `actor` who must act.
 
-    The reasons are those of `storage_health`. `recoverable` is true only where waiting helps.
+    The reasons are those of `storage_health`. `recoverable` is true only where waiting helps. For an hour the same
+    login can be repeated once the cause is gone: its token is kept.
     """
 
     code = "STORAGE_FAILED"

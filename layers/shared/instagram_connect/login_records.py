@@ -6,6 +6,7 @@ kinds of records share a table, told apart by the beginning of their id; none ho
 """
 
 import hashlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -27,7 +28,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tenacity import RetryError, Retrying, retry_if_exception_type, wait_random
 
 from .deadline import Deadline
-from .errors import LoginInProgressError, LoginRecordsUnavailableError, OAuthStateError, TokenEncryptionError
+from .errors import (
+    LateStartError,
+    LoginInProgressError,
+    LoginRecordsUnavailableError,
+    OAuthStateError,
+    TokenEncryptionError,
+)
 from .models import Provider, UserToken
 from .observability import logger
 from .settings import AWS_CLIENT_CONFIG
@@ -36,6 +43,7 @@ from .token_vault import LoginBinding, TokenVault
 # As long as Meta's longest-lived code.
 REMEMBERED_S = 3600
 
+# JSON. After "remembered_until" (Unix seconds), if it is there, a request makes another attempt.
 Outcome = dict[str, Any]
 
 
@@ -102,8 +110,17 @@ class LoginRecords:
         )
         try:
             outcome: Outcome = retrying(once, login=str(login))
+            # Each further attempt is a record of its own, named after the one before: nothing is ever taken back, so
+            # all requests find the same latest outcome whatever runs beside them.
+            while not made and outcome.get("remembered_until", math.inf) <= self._now().timestamp():
+                outcome = retrying(once, login=f"{login}:{outcome['remembered_until']}")
         except RetryError as error:
             raise LoginInProgressError(retry_after_s=5) from error
+        except LateStartError as error:
+            if retrying.statistics["attempt_number"] == 1:
+                raise
+            # Another attempt was waited for until its time was up, and ours does not suffice any more.
+            raise LoginInProgressError(retry_after_s=1) from error
         except IdempotencyPersistenceLayerError as error:
             cause = {"cause": type(error.__cause__).__name__}
             if raised:
@@ -150,7 +167,9 @@ class LoginRecords:
                 "id": {"S": f"token#{login}"},
                 "ciphertext": {"S": ciphertext},
                 "issued_at": {"S": token.issued_at.isoformat()},
-                "granted_scopes": {"S": ",".join(token.granted_scopes)},
+                "granted_scopes": {"NULL": True}
+                if token.granted_scopes is None
+                else {"S": ",".join(token.granted_scopes)},
                 "expiration": {"N": str(int((self._now() + timedelta(seconds=REMEMBERED_S)).timestamp()))},
             }
             self._client.put_item(TableName=self._table_name, Item=item)
@@ -171,7 +190,8 @@ class LoginRecords:
         except (BotoCoreError, ClientError, TokenEncryptionError) as error:
             logger.warning("Could not look for the token of an interrupted login", cause=type(error).__name__)
             return None
-        scopes = tuple(filter(None, item["granted_scopes"]["S"].split(",")))
+        named = item["granted_scopes"].get("S")
+        scopes = None if named is None else tuple(filter(None, named.split(",")))
         return UserToken(value, datetime.fromisoformat(item["issued_at"]["S"]), None, scopes)
 
     def forget_token(self, login: LoginKey) -> None:

@@ -24,13 +24,13 @@ class Provider(StrEnum):
 class UserToken:
     """A person's access token as Meta handed it out. `expires_at` is None when Meta named no end.
 
-    `granted_scopes` are those that Meta named together with the token; empty when it named none.
+    `granted_scopes` are those that Meta named together with the token; None when it named none.
     """
 
     value: str = field(repr=False)
     issued_at: datetime
     expires_at: datetime | None
-    granted_scopes: tuple[str, ...] = ()
+    granted_scopes: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)

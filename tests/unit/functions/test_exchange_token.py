@@ -2,19 +2,22 @@
 
 import base64
 import json
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from functions.exchange_token.app import Dependencies, build_api
+from functions.exchange_token.app import LEAST_TIME_BETWEEN_ATTEMPTS_S, Dependencies, build_api
 from instagram_connect.connection_flow import Request
 from instagram_connect.errors import (
     ConfigurationError,
     InstagramConnectError,
+    LateStartError,
     LoginCodeUsedError,
     MetaRateLimitedError,
+    MetaUnavailableError,
     OAuthStateError,
     ScopesDeclinedError,
     StorageError,
@@ -362,6 +365,37 @@ def test_the_same_code_again_gives_the_first_outcome_under_its_own_request_id(
     assert len(records.forgotten) == 1
 
 
+@pytest.mark.parametrize(
+    ("error", "wait_s"),
+    [
+        (ScopesDeclinedError(), None),
+        (LoginCodeUsedError(), None),
+        (StorageError(reason="PERMISSION_DENIED"), LEAST_TIME_BETWEEN_ATTEMPTS_S),
+        (MetaUnavailableError(), LEAST_TIME_BETWEEN_ATTEMPTS_S),
+        (MetaRateLimitedError(retry_after_s=420), 420),
+    ],
+)
+def test_an_error_counts_for_the_code_as_long_as_only_its_person_can_change_it(
+    post: Post, flow: FakeFlow, records: FakeRecords, error: InstagramConnectError, wait_s: float | None
+) -> None:
+    flow.outcome = error
+    before = time.time()
+
+    post()
+
+    (outcome,) = records.outcomes.values()
+    assert ("remembered_until" in outcome) == (wait_s is not None)
+    assert outcome.get("remembered_until", 0) - before <= (wait_s or 0) + 5
+    assert len(records.forgotten) == (1 if wait_s is None else 0)  # the token is kept for the next attempt
+
+
+def test_accounts_that_were_disconnected_since_are_no_success(post: Post, repository: FakeRepository) -> None:
+    post()
+    repository.accounts = (ACCOUNT.model_copy(update={"status": "disconnected"}),)
+
+    assert post()["json"]["code"] == "ACCOUNT_DISCONNECTED"
+
+
 def test_the_same_code_again_gives_the_first_error_too(post: Post, flow: FakeFlow) -> None:
     flow.outcome = MetaRateLimitedError(retry_after_s=420)
     first = post()
@@ -373,8 +407,8 @@ def test_the_same_code_again_gives_the_first_error_too(post: Post, flow: FakeFlo
     assert header(second, "Retry-After") == "420"
 
 
-def test_an_error_that_left_the_code_usable_is_not_remembered(post: Post, flow: FakeFlow) -> None:
-    flow.error = MetaRateLimitedError()
+def test_an_error_of_one_request_alone_is_not_remembered(post: Post, flow: FakeFlow) -> None:
+    flow.error = LateStartError()
     assert post()["statusCode"] == 503
     flow.error = None
 
@@ -385,9 +419,9 @@ def test_a_repeated_outcome_shows_the_accounts_as_they_are_now(
     post: Post, flow: FakeFlow, repository: FakeRepository
 ) -> None:
     post()
-    repository.accounts = (ACCOUNT.model_copy(update={"status": "disconnected"}),)
+    repository.accounts = (ACCOUNT.model_copy(update={"status": "needs_reauth"}),)
 
-    assert post()["json"]["data"]["accounts"][0]["status"] == "disconnected"
+    assert post()["json"]["data"]["accounts"][0]["status"] == "needs_reauth"
 
 
 def test_a_remembered_outcome_holds_ids_and_no_profile(post: Post, records: FakeRecords) -> None:
@@ -476,7 +510,7 @@ def test_a_state_that_is_not_this_logins_leaves_the_code_unspent(
 
 def test_a_state_serves_one_code_only_and_that_one_as_often_as_it_is_sent(post: Post, flow: FakeFlow) -> None:
     state, _ = STATES.issue(USER_ID, Provider.FACEBOOK, CALLBACK)
-    flow.error = MetaRateLimitedError()
+    flow.error = LateStartError()
     assert post(body=body(state=state))["statusCode"] == 503
     flow.error = None
 

@@ -11,9 +11,9 @@ import httpx
 import pytest
 from postgrest import SyncPostgrestClient
 
-from instagram_connect import disconnection as module
+from instagram_connect import disconnection_flow as module
 from instagram_connect.deadline import Deadline
-from instagram_connect.disconnection_flow import TELLING_META_S, Disconnected, DisconnectionFlow
+from instagram_connect.disconnection_flow import TELLING_META_S, UNSUBSCRIBING_S, Disconnected, DisconnectionFlow
 from instagram_connect.errors import AccountNotFoundError, ConfigurationError, StorageError
 from instagram_connect.meta.facebook_login import FacebookLogin
 from instagram_connect.meta.graph import GraphClient
@@ -263,9 +263,9 @@ def test_meta_gets_the_time_that_a_person_waits_and_never_more_than_is_left(
 
     disconnect(erased, {Provider.FACEBOOK: facebook}, vault, seconds=left_s)
 
-    most_s = min(left_s, TELLING_META_S)
-    assert len(given_s) == 2
-    assert all(most_s - 1.5 < seconds <= most_s for seconds in given_s)
+    to_unsubscribe_s, to_revoke_s = given_s
+    assert min(left_s, UNSUBSCRIBING_S) - 1.5 < to_unsubscribe_s <= min(left_s, UNSUBSCRIBING_S)
+    assert min(left_s, TELLING_META_S) - 1.5 < to_revoke_s <= min(left_s, TELLING_META_S)
 
 
 @pytest.mark.parametrize("column", ["access_token_ciphertext", "user_token_ciphertext"])
@@ -278,7 +278,12 @@ def test_an_account_is_disconnected_although_a_ciphertext_is_damaged(
 
     done = disconnect({**erased, column: base64.b64encode(damaged).decode()}, products, vault)
 
-    assert (done.account.status, done.revoked) == ("disconnected", False)
+    is_unsubscribed = column == "user_token_ciphertext"
+    assert (done.account.status, done.unsubscribed, done.revoked) == (
+        "disconnected",
+        is_unsubscribed,
+        not is_unsubscribed,
+    )
 
 
 @pytest.mark.parametrize("ciphertext", ["", "not base64!", "QUJD", "ünïcode"])
@@ -287,8 +292,8 @@ def test_an_account_is_disconnected_although_its_token_is_no_ciphertext(
 ) -> None:
     done = disconnect({**erased, "access_token_ciphertext": ciphertext}, products, vault)
 
-    assert (done.account.status, done.unsubscribed, done.revoked) == ("disconnected", False, False)
-    assert told(meta) == []
+    assert (done.account.status, done.unsubscribed, done.revoked) == ("disconnected", False, True)
+    assert [operation for operation, *_ in told(meta)] == ["revoke_app"]
 
 
 def test_a_token_of_another_account_is_not_used(
@@ -298,8 +303,8 @@ def test_a_token_of_another_account_is_not_used(
 
     done = disconnect({**erased, "access_token_ciphertext": other}, products, vault)
 
-    assert (done.unsubscribed, done.revoked) == (False, False)
-    assert told(meta) == []
+    assert done.unsubscribed is False
+    assert [operation for operation, *_ in told(meta)] == ["revoke_app"]
 
 
 def test_an_account_is_disconnected_although_its_product_is_no_longer_configured(

@@ -353,7 +353,7 @@ def test_a_token_of_this_app_is_accepted_with_its_scopes(facebook: FacebookLogin
     token = facebook.accept_token(value, Deadline(20))
 
     assert token.value == value
-    assert set(SCOPES) <= set(token.granted_scopes)
+    assert set(SCOPES) <= set(token.granted_scopes or ())
 
 
 def test_a_token_of_another_app_is_refused(facebook: FacebookLogin, meta: MetaClient) -> None:

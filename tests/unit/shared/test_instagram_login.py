@@ -21,7 +21,6 @@ from instagram_connect.errors import (
     MetaRateLimitedError,
     MetaRequestRejectedError,
     MetaUnavailableError,
-    PermissionMissingError,
     ReconnectRequiredError,
     RedirectUriMismatchError,
     ScopesDeclinedError,
@@ -229,13 +228,40 @@ def test_the_app_scoped_id_never_stands_in_for_a_professional_id_that_is_missing
 @pytest.mark.parametrize(
     "answer", [{}, {"data": []}, {"data": [{}]}, {"access_token": ""}, {"access_token": 5}, {"data": {}}]
 )
-@pytest.mark.parametrize("operation", ["exchange_instagram_code", "extend_instagram_token"])
+@pytest.mark.parametrize(
+    ("operation", "error"),
+    [("exchange_instagram_code", LoginOutcomeUnknownError), ("extend_instagram_token", MetaRequestRejectedError)],
+)
 def test_an_answer_without_a_token_is_refused(
-    instagram_login: InstagramLogin, instagram: InstagramClient, meta: MetaClient, operation: str, answer: object
+    instagram_login: InstagramLogin,
+    instagram: InstagramClient,
+    meta: MetaClient,
+    operation: str,
+    error: type[InstagramConnectError],
+    answer: object,
 ) -> None:
     answer_with(meta, operation, answer)
 
+    with pytest.raises(error):
+        logged_in(instagram_login, instagram)
+
+
+@pytest.mark.parametrize("user_id", [True, 1.5, [], {"a": 1}])
+def test_an_id_that_is_neither_text_nor_a_whole_number_is_none(
+    instagram_login: InstagramLogin, instagram: InstagramClient, meta: MetaClient, user_id: object
+) -> None:
+    answer_with(meta, "read_instagram_me", {"id": "27640875392278831", "user_id": user_id})
+
     with pytest.raises(MetaRequestRejectedError):
+        logged_in(instagram_login, instagram)
+
+
+def test_unticking_everything_is_a_declined_permission(
+    instagram_login: InstagramLogin, instagram: InstagramClient, meta: MetaClient
+) -> None:
+    answer_with(meta, "exchange_instagram_code", {"access_token": "IGAAx", "user_id": 1, "permissions": []})
+
+    with pytest.raises(ScopesDeclinedError):
         logged_in(instagram_login, instagram)
 
 
@@ -243,9 +269,8 @@ def test_a_code_is_refused_the_second_time(instagram_login: InstagramLogin, inst
     code = instagram.authorize()
     instagram_login.exchange_code(code, REDIRECT_URI, Deadline(20))
 
-    with pytest.raises(LoginCodeUsedError) as caught:
+    with pytest.raises(LoginCodeUsedError):
         instagram_login.exchange_code(code, REDIRECT_URI, Deadline(20))
-    assert caught.value.code_is_gone
 
 
 def test_a_code_of_more_than_an_hour_is_expired(
@@ -263,9 +288,8 @@ def test_another_redirect_uri_than_the_dialogs_is_a_mismatch_and_leaves_the_code
 ) -> None:
     code = instagram.authorize()
 
-    with pytest.raises(RedirectUriMismatchError) as caught:
+    with pytest.raises(RedirectUriMismatchError):
         instagram_login.exchange_code(code, f"{REDIRECT_URI}/", Deadline(20))
-    assert not caught.value.code_is_gone
     assert instagram_login.exchange_code(code, REDIRECT_URI, Deadline(20)).value
 
 
@@ -364,7 +388,7 @@ def test_one_failure_of_a_later_call_costs_nothing(
     ("fault", "error"),
     [
         ("server_error", MetaUnavailableError),
-        ("permission_denied", PermissionMissingError),
+        ("permission_denied", ScopesDeclinedError),
         ("invalid_token", ReconnectRequiredError),
         ("app_rate_limit", MetaRateLimitedError),
     ],

@@ -5,6 +5,7 @@ import io
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 
 from instagram_connect.deadline import Deadline
 from instagram_connect.errors import (
+    LateStartError,
     LoginInProgressError,
     LoginRecordsUnavailableError,
     MetaUnavailableError,
@@ -360,3 +362,33 @@ def test_a_kept_token_that_was_damaged_is_not_found_and_nothing_fails(records: L
     change_only_item("ciphertext", {"S": base64.b64encode(damaged).decode()})
 
     assert records.kept_token(LOGIN) is None
+
+
+def test_an_outcome_that_counts_for_a_while_only_makes_room_for_the_next_attempt(records: LoginRecords) -> None:
+    passed: Outcome = {"problem": {}, "remembered_until": NOW.timestamp()}
+    counting: Outcome = {"problem": {}, "remembered_until": NOW.timestamp() + 60}
+
+    first = first_outcome(records, lambda: passed)
+    second = first_outcome(records, lambda: counting)
+    third = first_outcome(records, must_not_happen)
+
+    assert (first, second, third) == ((passed, True), (counting, True), (counting, False))
+
+
+def test_whoever_waited_in_vain_is_not_told_that_the_code_is_unused(records: LoginRecords) -> None:
+    def too_late() -> Outcome:
+        raise LateStartError
+
+    started = threading.Event()
+    with ThreadPoolExecutor(1) as threads:
+
+        def slow() -> Outcome:
+            started.set()
+            time.sleep(1)
+            raise LateStartError
+
+        first = threads.submit(first_outcome, records, slow)
+        assert started.wait(5)
+        with pytest.raises(LoginInProgressError):
+            first_outcome(records, too_late)
+        assert isinstance(first.exception(), LateStartError)

@@ -233,7 +233,7 @@ export interface components {
             /** @description What is special about this case. */
             details: string;
             /** @enum {string} */
-            code: "ACCESS_TOKEN_FOREIGN" | "ACCESS_TOKEN_INVALID" | "ACCOUNT_NOT_FOUND" | "ACCOUNT_NOT_PROFESSIONAL" | "BUSINESS_PORTFOLIO_NOT_GRANTED" | "CONFIGURATION_INVALID" | "IDENTITY_UNAVAILABLE" | "INTERNAL_ERROR" | "INVALID_REQUEST" | "LOGIN_IN_PROGRESS" | "LOGIN_RECORDS_UNAVAILABLE" | "META_ACTION_BLOCKED" | "META_APP_MISCONFIGURED" | "META_RATE_LIMITED" | "META_REQUEST_REJECTED" | "META_UNAVAILABLE" | "NOT_FOUND" | "NO_FACEBOOK_PAGE" | "NO_INSTAGRAM_ACCOUNT" | "OAUTH_CODE_EXPIRED" | "OAUTH_CODE_INVALID" | "OAUTH_CODE_USED" | "OAUTH_OUTCOME_UNKNOWN" | "OAUTH_STATE_INVALID" | "PERMISSION_MISSING" | "RECONNECT_REQUIRED" | "REDIRECT_URI_MISMATCH" | "REDIRECT_URI_NOT_ALLOWED" | "SCOPES_DECLINED" | "SCOPES_NOT_REQUESTED" | "SERVICE_STARTING" | "STORAGE_FAILED" | "TOKEN_ENCRYPTION_FAILED" | "TOO_MANY_REQUESTS" | "UNAUTHENTICATED";
+            code: "ACCESS_TOKEN_FOREIGN" | "ACCESS_TOKEN_INVALID" | "ACCOUNT_DISCONNECTED" | "ACCOUNT_NOT_FOUND" | "ACCOUNT_NOT_PROFESSIONAL" | "BUSINESS_PORTFOLIO_NOT_GRANTED" | "CONFIGURATION_INVALID" | "IDENTITY_UNAVAILABLE" | "INTERNAL_ERROR" | "INVALID_REQUEST" | "LOGIN_IN_PROGRESS" | "LOGIN_RECORDS_UNAVAILABLE" | "META_ACTION_BLOCKED" | "META_APP_MISCONFIGURED" | "META_RATE_LIMITED" | "META_REQUEST_REJECTED" | "META_UNAVAILABLE" | "NOT_FOUND" | "NO_FACEBOOK_PAGE" | "NO_INSTAGRAM_ACCOUNT" | "OAUTH_CODE_EXPIRED" | "OAUTH_CODE_INVALID" | "OAUTH_CODE_USED" | "OAUTH_OUTCOME_UNKNOWN" | "OAUTH_STATE_INVALID" | "PERMISSION_MISSING" | "RECONNECT_REQUIRED" | "REDIRECT_URI_MISMATCH" | "REDIRECT_URI_NOT_ALLOWED" | "SCOPES_DECLINED" | "SCOPES_NOT_REQUESTED" | "SERVICE_STARTING" | "STORAGE_FAILED" | "TOKEN_ENCRYPTION_FAILED" | "TOO_MANY_REQUESTS" | "UNAUTHENTICATED";
             /** @description Splits some codes further. */
             reason?: string;
             /** @description Who must act. */
@@ -399,7 +399,16 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `LOGIN_IN_PROGRESS`, `RECONNECT_REQUIRED` */
+            /** @description `ACCOUNT_NOT_FOUND` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `ACCOUNT_DISCONNECTED`, `LOGIN_IN_PROGRESS`, `RECONNECT_REQUIRED` */
             409: {
                 headers: {
                     [name: string]: unknown;

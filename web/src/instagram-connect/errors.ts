@@ -62,16 +62,22 @@ export class InstagramConnectError extends Error {
   }
 }
 
-/** The request may be repeated as it was, with the same code of a login: it is unused, or its outcome is repeated. */
+/**
+ * The request may be repeated as it was, with the same code of a login: it is unused, its outcome is repeated, or the
+ * server goes on from where it had to stop.
+ */
 const SAME_REQUEST_AGAIN = new Set<Code>([
   "IDENTITY_UNAVAILABLE",
   "INTERNAL_ERROR",
   "LOGIN_IN_PROGRESS",
   "LOGIN_RECORDS_UNAVAILABLE",
+  "META_UNAVAILABLE",
   "SERVER_ANSWER_UNREADABLE",
   "SERVER_TIMEOUT",
   "SERVER_UNREACHABLE",
   "SERVICE_STARTING",
+  "STORAGE_FAILED",
+  "TOKEN_ENCRYPTION_FAILED",
   "TOO_MANY_REQUESTS",
 ]);
 

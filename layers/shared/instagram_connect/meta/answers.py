@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ..errors import MetaRequestRejectedError
+from ..errors import InstagramConnectError, MetaRequestRejectedError
 from ..models import UserToken
 
 YEAR_3000 = 32_503_680_000  # in Unix seconds: a time or lifetime beyond it is no answer
@@ -26,8 +26,13 @@ def unwrapped(answer: Mapping[str, Any]) -> dict[str, Any]:
     return wrapped[0] if wrapped else dict(answer)
 
 
+def to_id(value: Any) -> str | None:
+    """An id as text: Meta sends the same one as a JSON number or as a string."""
+    return to_text(value) if isinstance(value, str | int) and not isinstance(value, bool) else None
+
+
 def to_text(value: Any) -> str | None:
-    """Text that Postgres can store, or None. Ids arrive as JSON numbers or strings."""
+    """Text that Postgres can store, or None."""
     if value is None:
         return None
     # What Postgres cannot store (NUL) or UTF-8 not express (half an emoji) must not cost the whole connection.
@@ -61,12 +66,24 @@ def to_moment(value: Any) -> datetime | None:
     return datetime.fromtimestamp(seconds, UTC) if seconds else None
 
 
-def to_token(answer: Mapping[str, Any], requested_at: datetime, granted_scopes: tuple[str, ...] = ()) -> UserToken:
-    """The token of an answer. Raises MetaRequestRejectedError when there is none."""
+def to_token(
+    answer: Mapping[str, Any],
+    requested_at: datetime,
+    *,
+    granted_scopes: tuple[str, ...] | None = None,
+    missing: type[InstagramConnectError] = MetaRequestRejectedError,
+) -> UserToken:
+    """The token of an answer. Raises `missing` when there is none."""
     value = answer.get("access_token")
     if not isinstance(value, str) or not value:
-        raise MetaRequestRejectedError(log_context={"cause": "answer without access_token"})
+        raise missing(log_context={"cause": "answer without access_token"})
     lifetime_s = to_seconds(answer.get("expires_in"))
     # Counted from before the call, so that the token is never believed to live longer than it does.
     expires_at = requested_at + timedelta(seconds=lifetime_s) if lifetime_s else None
     return UserToken(value, requested_at, expires_at, granted_scopes)
+
+
+def require_success(answer: Mapping[str, Any]) -> None:
+    """Raises MetaRequestRejectedError when Meta says, with status 200, that it did not do it."""
+    if answer.get("success") is False:
+        raise MetaRequestRejectedError(log_context={"cause": "answer without success"})

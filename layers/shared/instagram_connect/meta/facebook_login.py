@@ -20,6 +20,7 @@ from ..errors import (
     AccessTokenForeignError,
     AccessTokenInvalidError,
     BusinessPortfolioNotGrantedError,
+    LoginOutcomeUnknownError,
     MetaError,
     MetaRequestRejectedError,
     NoAccountError,
@@ -32,7 +33,7 @@ from ..errors import (
 )
 from ..models import DiscoveredAccount, Login, Provider, UserToken
 from ..observability import logger
-from .answers import to_moment, to_object, to_objects, to_text, to_texts, to_token
+from .answers import require_success, to_id, to_moment, to_object, to_objects, to_text, to_texts, to_token
 from .facebook_pages import PAGE_FIELDS, accounts_of, next_cursor
 from .graph import GraphClient
 
@@ -109,7 +110,7 @@ class FacebookLogin:
         answer = self._graph.exchange_code(
             "GET", f"{self._base_url}/oauth/access_token", params=params, deadline=deadline
         )
-        return to_token(answer, requested_at)
+        return to_token(answer, requested_at, missing=LoginOutcomeUnknownError)
 
     def accept_token(self, access_token: str, deadline: Deadline) -> UserToken:
         """The token of a login that somebody else made, once Meta says that it is alive, of this app and a person's.
@@ -119,17 +120,19 @@ class FacebookLogin:
         """
         try:
             details = self._inspect(access_token, deadline)
-        except MetaRequestRejectedError as error:  # how Meta refuses to describe another app's token
-            raise AccessTokenForeignError(log_context=error.log_context) from error
+        except MetaRequestRejectedError as error:
+            if error.log_context.get("meta_code") == 100:  # how Meta refuses to describe another app's token
+                raise AccessTokenForeignError(log_context=error.log_context) from error
+            raise
         except ReconnectRequiredError as error:
             raise AccessTokenInvalidError(reason="TOKEN_INVALID", log_context=error.log_context) from error
-        if to_text(details.get("app_id")) not in (None, self._app.app_id):
+        if to_id(details.get("app_id")) not in (None, self._app.app_id):
             raise AccessTokenForeignError
         if details.get("is_valid") is not True:
             # Meta's 190/463 is a token at its end; everything else is one that never was or was taken back.
             is_expired = to_object(details.get("error")).get("subcode") == 463
             raise AccessTokenInvalidError(reason="TOKEN_EXPIRED" if is_expired else "TOKEN_INVALID")
-        if to_text(details.get("app_id")) is None:
+        if to_id(details.get("app_id")) is None:
             raise AccessTokenForeignError
         if str(details.get("type")).upper() != "USER":
             raise AccessTokenInvalidError(reason="NOT_A_USER_TOKEN")
@@ -169,20 +172,19 @@ class FacebookLogin:
         params = {"subscribed_fields": SUBSCRIBED_PAGE_FIELDS, **self._signed(account.access_token)}
         url = f"{self._base_url}/{quote(account.page_id or '', safe='')}/subscribed_apps"
         answer = self._graph.call("subscribe_page", "POST", url, params=params, deadline=deadline)
-        if answer.get("success") is False:
-            raise MetaRequestRejectedError(log_context={"cause": "answer without success"})
+        require_success(answer)
 
     def unsubscribe(self, account: DiscoveredAccount, deadline: Deadline) -> None:
         """Has Meta send no more webhooks of the account. Raises MetaError; safe to repeat."""
         url = f"{self._base_url}/{quote(account.page_id or '', safe='')}/subscribed_apps"
-        self._graph.call(
-            "unsubscribe_page", "DELETE", url, params=self._signed(account.access_token), deadline=deadline
-        )
+        params = self._signed(account.access_token)
+        require_success(self._graph.call("unsubscribe_page", "DELETE", url, params=params, deadline=deadline))
 
     def revoke(self, user_token: str, meta_user_id: str, deadline: Deadline) -> bool:
         """Takes back everything that the person granted to this app; True, because Meta can. Raises MetaError."""
         url = f"{self._base_url}/{quote(meta_user_id, safe='')}/permissions"
-        self._graph.call("revoke_app", "DELETE", url, params=self._signed(user_token), deadline=deadline)
+        params = self._signed(user_token)
+        require_success(self._graph.call("revoke_app", "DELETE", url, params=params, deadline=deadline))
         return True
 
     def _extend(self, token: UserToken, deadline: Deadline) -> UserToken:
@@ -236,7 +238,7 @@ class FacebookLogin:
         return Login(
             provider=self.provider,
             token=UserToken(token.value, token.issued_at, expires_at),
-            meta_user_id=to_text(details.get("user_id")),
+            meta_user_id=to_id(details.get("user_id")),
             granted_scopes=tuple(sorted(granted or to_texts(details.get("scopes")))),
             data_access_expires_at=to_moment(details.get("data_access_expires_at")),
         )

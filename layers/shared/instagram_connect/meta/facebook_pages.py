@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from ..models import DiscoveredAccount, UserToken
-from .answers import to_count, to_object, to_text, to_texts
+from .answers import to_count, to_id, to_object, to_text, to_texts
 
 PROFILE_FIELDS = "id,username,name,biography,website,profile_picture_url,followers_count,follows_count,media_count"
 PAGE_FIELDS = f"id,name,access_token,tasks,instagram_business_account{{{PROFILE_FIELDS}}}"
@@ -16,7 +16,7 @@ def accounts_of(pages: Iterable[Mapping[str, Any]], token: UserToken) -> tuple[D
     accounts: dict[str, DiscoveredAccount] = {}
     for page in pages:
         profile = to_object(page.get("instagram_business_account"))
-        instagram_business_id = to_text(profile.get("id"))
+        instagram_business_id = to_id(profile.get("id"))
         if instagram_business_id is None:
             continue
         accounts.setdefault(
@@ -33,7 +33,7 @@ def accounts_of(pages: Iterable[Mapping[str, Any]], token: UserToken) -> tuple[D
                 followers_count=to_count(profile.get("followers_count")),
                 follows_count=to_count(profile.get("follows_count")),
                 media_count=to_count(profile.get("media_count")),
-                page_id=to_text(page.get("id")),
+                page_id=to_id(page.get("id")),
                 page_name=to_text(page.get("name")),
                 page_tasks=to_texts(page.get("tasks")),
             ),

@@ -139,6 +139,8 @@ def read_failure(response: httpx.Response, body: Any) -> GraphFailure:
 
 def error_for(failure: GraphFailure) -> InstagramConnectError:
     """The error for any call but the code exchange."""
+    if failure.error_type is not None and failure.http_status < 500:
+        return _error_by_text(failure, MetaRequestRejectedError)
     context = failure.log_context()
     code = failure.code
     if (app_fault := _app_fault(failure)) is not None:
@@ -165,7 +167,8 @@ def error_for_code_exchange(failure: GraphFailure) -> InstagramConnectError:
     """The error for the exchange of an authorization code, where 100 is about the code and 5xx leaves it in doubt."""
     context = failure.log_context()
     if failure.error_type is not None and failure.http_status < 500:
-        return _error_by_text(failure)
+        kinds = (kind for text, kind in LOGIN_CODE_TEXTS.items() if text in failure.message)
+        return _error_by_text(failure, next(kinds, LoginCodeInvalidError))
     if failure.subcode in LOGIN_CODE_SUBCODES:
         return LOGIN_CODE_SUBCODES[failure.subcode](log_context=context)
     if failure.code == 100 and "redirect_uri" in failure.message:  # seen without a subcode too
@@ -178,15 +181,14 @@ def error_for_code_exchange(failure: GraphFailure) -> InstagramConnectError:
     return general
 
 
-def _error_by_text(failure: GraphFailure) -> InstagramConnectError:
+def _error_by_text(failure: GraphFailure, otherwise: type[InstagramConnectError]) -> InstagramConnectError:
     context = failure.log_context()
     if failure.http_status == 429 or "ratelimit" in (failure.error_type or "").lower():
         return MetaRateLimitedError(retry_after_s=failure.regain_access_s or DEFAULT_THROTTLE_S, log_context=context)
     fault = next((reason for text, reason in APP_FAULT_TEXTS.items() if text in failure.message), None)
     if fault is not None:
         return MetaAppMisconfiguredError(reason=fault, log_context=context)
-    kind = next((kind for text, kind in LOGIN_CODE_TEXTS.items() if text in failure.message), LoginCodeInvalidError)
-    return kind(log_context=context)
+    return otherwise(log_context=context)
 
 
 def _app_fault(failure: GraphFailure) -> str | None:

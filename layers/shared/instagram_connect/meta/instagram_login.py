@@ -15,12 +15,13 @@ from ..deadline import Deadline
 from ..errors import (
     AccountNotProfessionalError,
     InvalidRequestError,
+    LoginOutcomeUnknownError,
     MetaRequestRejectedError,
     PermissionMissingError,
     ScopesDeclinedError,
 )
 from ..models import DiscoveredAccount, Login, Provider, UserToken
-from .answers import to_count, to_text, to_texts, to_token, unwrapped
+from .answers import require_success, to_count, to_id, to_text, to_texts, to_token, unwrapped
 from .graph import GraphClient
 
 REQUIRED_SCOPE = "instagram_business_basic"
@@ -78,7 +79,8 @@ class InstagramLogin:
         answer = unwrapped(
             self._graph.exchange_code("POST", f"{self._app.api_url}/oauth/access_token", params=form, deadline=deadline)
         )
-        return to_token(answer, requested_at, to_texts(answer.get("permissions")))
+        scopes = to_texts(answer["permissions"]) if answer.get("permissions") is not None else None
+        return to_token(answer, requested_at, granted_scopes=scopes, missing=LoginOutcomeUnknownError)
 
     def accept_token(self, access_token: str, deadline: Deadline) -> UserToken:  # noqa: ARG002 - as every product
         """Always raises InvalidRequestError: Meta has no call that tells which app such a token was issued to."""
@@ -89,18 +91,18 @@ class InstagramLogin:
 
         Raises ScopesDeclinedError or AccountNotProfessionalError when there is nothing to connect; MetaError.
         """
-        if token.granted_scopes and REQUIRED_SCOPE not in token.granted_scopes:
+        if token.granted_scopes is not None and REQUIRED_SCOPE not in token.granted_scopes:
             raise ScopesDeclinedError(f"Not granted: {REQUIRED_SCOPE}.")
-        long_lived = self._extend(token, deadline)
-        params = {"fields": PROFILE_FIELDS, "access_token": long_lived.value}
         try:
+            long_lived = self._extend(token, deadline)
+            params = {"fields": PROFILE_FIELDS, "access_token": long_lived.value}
             answer = self._graph.call("read_me", "GET", f"{self._base_url}/me", params=params, deadline=deadline)
-        except PermissionMissingError as error:  # nothing was granted, and then Meta names nothing either
+        except PermissionMissingError as error:  # Meta named no scopes before
             raise ScopesDeclinedError(f"Not granted: {REQUIRED_SCOPE}.", log_context=error.log_context) from error
         profile = unwrapped(answer)
         if str(profile.get("account_type")).upper() == "PERSONAL":
             raise AccountNotProfessionalError
-        instagram_business_id = to_text(profile.get("user_id"))
+        instagram_business_id = to_id(profile.get("user_id"))
         if instagram_business_id is None:
             raise MetaRequestRejectedError(log_context={"cause": "answer without user_id"})
         account = DiscoveredAccount(
@@ -116,8 +118,8 @@ class InstagramLogin:
         login = Login(
             provider=self.provider,
             token=long_lived,
-            meta_user_id=to_text(profile.get("id")),
-            granted_scopes=tuple(sorted(token.granted_scopes)),
+            meta_user_id=to_id(profile.get("id")),
+            granted_scopes=tuple(sorted(token.granted_scopes or ())),
             data_access_expires_at=None,
         )
         return login, (account,)
@@ -127,14 +129,13 @@ class InstagramLogin:
         params = {"subscribed_fields": SUBSCRIBED_FIELDS, "access_token": account.access_token}
         url = f"{self._base_url}/me/subscribed_apps"
         answer = self._graph.call("subscribe_account", "POST", url, params=params, deadline=deadline)
-        if answer.get("success") is False:
-            raise MetaRequestRejectedError(log_context={"cause": "answer without success"})
+        require_success(answer)
 
     def unsubscribe(self, account: DiscoveredAccount, deadline: Deadline) -> None:
         """Has Meta send no more webhooks of the account. Raises MetaError; safe to repeat."""
         url = f"{self._base_url}/{quote(account.instagram_business_id, safe='')}/subscribed_apps"
         params = {"access_token": account.access_token}
-        self._graph.call("unsubscribe_account", "DELETE", url, params=params, deadline=deadline)
+        require_success(self._graph.call("unsubscribe_account", "DELETE", url, params=params, deadline=deadline))
 
     def revoke(self, user_token: str, meta_user_id: str, deadline: Deadline) -> bool:  # noqa: ARG002 - as every product
         """False: Meta has no call for it here; the person removes the app in Instagram's settings."""
