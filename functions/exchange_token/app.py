@@ -111,29 +111,27 @@ def _connect_once(
     def attempt() -> Outcome:
         if state:
             deps.states.check(state, request.user_id, provider, body.redirect_uri)
-            deps.records.use_state(state.id, login, state.expires_at)
+            if deps.records.use_state(state.id, login):
+                deps.states.check_age(state)
         result = deps.flow.spend_code(deps.products[provider], body.code, body.redirect_uri, request)
         if isinstance(result, InstagramConnectError):
-            return {**api_gateway.failure_outcome(result), **_remembered(result)}
+            return {**api_gateway.failure_outcome(result), **_counting_time(result)}
         connected.extend(result)
         # Not the accounts themselves: they would outlive their rows here, and hundreds of them exceed an item.
         return {"accounts": [account.id for account in result]}
 
-    outcome, is_first = deps.records.first_outcome(login, attempt, api.lambda_context, request.deadline)
-    if is_first and "remembered_until" not in outcome:
-        deps.records.forget_token(login)
+    outcome = deps.records.outcome_of(login, attempt, api.lambda_context, request.deadline)
     if "problem" in outcome:
         return api_gateway.repeated_failure(api.current_event, outcome)
     return _success(api.current_event, connected or _read(deps, request.user_id, outcome["accounts"]))
 
 
-def _remembered(error: InstagramConnectError) -> dict[str, float]:
+def _counting_time(error: InstagramConnectError) -> dict[str, float]:
     """How long an error counts for whoever sends the same code: as long as the code, where its person must act."""
     if error.actor in (Actor.USER, Actor.PAGE_ADMIN):
         return {}
     # What may be mended without them is tried again with the token that was kept, but not by every request of a burst.
-    wait_s = error.retry_after_s or LEAST_TIME_BETWEEN_ATTEMPTS_S
-    return {"remembered_until": utc_now().timestamp() + wait_s}
+    return {"counts_for_s": error.retry_after_s or LEAST_TIME_BETWEEN_ATTEMPTS_S}
 
 
 def _read(deps: Dependencies, user_id: str, ids: Sequence[str]) -> list[Account]:
@@ -145,9 +143,10 @@ def _read(deps: Dependencies, user_id: str, ids: Sequence[str]) -> list[Account]
 
 
 def _success(event: APIGatewayProxyEvent, accounts: Sequence[Account]) -> Response[dict[str, Any]]:
-    if all(account.status == "disconnected" for account in accounts):
+    connected = [account for account in accounts if account.status != "disconnected"]
+    if not connected:
         raise AccountDisconnectedError
-    return api_gateway.success(event, Connection(business_account_id=accounts[0].id, accounts=tuple(accounts)))
+    return api_gateway.success(event, Connection(business_account_id=connected[0].id, accounts=tuple(accounts)))
 
 
 @cache

@@ -249,8 +249,9 @@ begin
     ),
     'is_last_of_person', not exists (
       select from public.instagram_business_accounts as other
-      where other.provider = account.provider and other.meta_user_id = account.meta_user_id
-        and other.status <> 'disconnected'
+      where other.provider = account.provider and other.status <> 'disconnected'
+        -- Meta does not always say whose login it was: the user's own other accounts may hang on the same grant.
+        and (other.meta_user_id = account.meta_user_id or (other.meta_user_id is null and other.user_id = account.user_id))
     )
   );
 end;

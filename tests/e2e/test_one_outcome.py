@@ -88,7 +88,7 @@ def test_storage_that_works_again_finishes_a_login_whose_code_is_spent(app: App,
     assert (failed.status_code, failed.json()["reason"]) == (500, "PERMISSION_DENIED")
     assert finished.status_code == 200, finished.text
     assert again.json()["data"] == finished.json()["data"]
-    assert [call["status"] for call in app.calls("exchange_code")] == [200, 400]
+    assert len(app.calls("exchange_code")) == 1
 
 
 def test_a_throttled_app_is_not_asked_again_by_a_burst(app: App, user: User, fault: Fault) -> None:
@@ -162,7 +162,7 @@ def test_a_function_killed_between_meta_and_storage_costs_nothing_but_time(
 
     assert answer.status_code == 200, answer.text
     assert answer.json()["data"]["accounts"][0]["username"] == "cafe.azul"
-    assert [call["status"] for call in app.calls(exchange)] == [200, 400]
+    assert len(app.calls(exchange)) == 1
 
 
 def _wait_for(app: App, operation: str) -> None:

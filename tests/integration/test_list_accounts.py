@@ -83,7 +83,9 @@ def test_accounts_of_one_login_always_come_in_the_same_order(database: Database,
     )
 
     assert listed(database, user_id) == first
-    assert [account["id"] for account in first] == sorted(account["id"] for account in first)
+    assert [account["instagram_business_id"] for account in first] == sorted(
+        account["instagram_business_id"] for account in first
+    )
 
 
 def test_an_account_is_shown_as_its_owner_may_see_it_and_no_further(database: Database, user_id: str) -> None:

@@ -58,7 +58,7 @@ export function AccountCard({ account, isOpening, onConnect, onDisconnect, onDis
       </div>
       {step !== "shown" && (
         <Confirmation
-          username={account.username}
+          username={account.username ?? account.instagramBusinessId}
           isBusy={step === "busy"}
           onConfirm={() => void disconnect()}
           onKeep={() => setStep("shown")}

@@ -1,5 +1,7 @@
 """The HTTP side: the only place that knows the shapes of API Gateway events and of our answers."""
 
+import math
+import time
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -69,7 +71,10 @@ def success(event: APIGatewayProxyEvent, data: Answer) -> Response[dict[str, Any
 
 def repeated_failure(event: APIGatewayProxyEvent, outcome: Mapping[str, Any]) -> Response[dict[str, Any]]:
     """The answer to an error that `failure_outcome` described, in this request or in an earlier one."""
-    body = Problem.model_validate({**outcome["problem"], "requestId": request_id(event)})
+    problem = {**outcome["problem"], "requestId": request_id(event)}
+    if "retryAfterSeconds" in problem and "remembered_until" in outcome:
+        problem["retryAfterSeconds"] = max(1, math.ceil(outcome["remembered_until"] - time.time()))
+    body = Problem.model_validate(problem)
     return _failure_response(HTTPStatus(outcome["status"]), body)
 
 

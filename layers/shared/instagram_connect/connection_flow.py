@@ -16,7 +16,6 @@ from .errors import (
     ConfigurationError,
     InstagramConnectError,
     LateStartError,
-    LoginError,
     MetaError,
     RedirectUriMismatchError,
     TokenEncryptionError,
@@ -72,16 +71,17 @@ class ConnectionFlow:
         """
         for_meta = request.time_for_meta()
         login = LoginKey.of(request.user_id, product.provider, code)
-        try:
-            token = product.exchange_code(code, redirect_uri, for_meta)
-        except (RedirectUriMismatchError, ConfigurationError):
-            raise
-        except InstagramConnectError as error:
-            left_behind = self.records.kept_token(login) if isinstance(error, LoginError) else None
-            if left_behind is None:
+        # Asked before Meta: a code that is sent twice may cost the token that it was exchanged for (RFC 6749, 4.1.2).
+        token = self.records.kept_token(login)
+        if token is None:
+            try:
+                token = product.exchange_code(code, redirect_uri, for_meta)
+            except (RedirectUriMismatchError, ConfigurationError):
+                raise
+            except InstagramConnectError as error:
                 return error
+        else:
             logger.info("Going on with the token of an earlier attempt at this login")
-            token = left_behind
         with ThreadPoolExecutor(1) as beside:
             beside.submit(self.records.keep_token, login, token)
             try:

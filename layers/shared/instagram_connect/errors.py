@@ -180,7 +180,7 @@ class TooManyRequestsError(RequestError):
     actor = Actor.NOBODY
     recoverable = True
     message = "Too many people are connecting at this moment."
-    hint = "Try again in a few seconds. The Instagram login is still unused, so nothing is lost."
+    hint = "Try again in a few seconds: nothing is lost."
 
 
 class IdentityError(InstagramConnectError):
@@ -209,7 +209,7 @@ class IdentityUnavailableError(IdentityError):
     actor = Actor.NOBODY
     recoverable = True
     message = "Your sign-in cannot be checked right now."
-    hint = "Try again in a few seconds. The Instagram login is still unused, so nothing is lost."
+    hint = "Try again in a few seconds: nothing is lost."
 
 
 class LoginError(InstagramConnectError):
@@ -498,7 +498,7 @@ class LoginRecordsUnavailableError(BackendError):
     actor = Actor.NOBODY
     recoverable = True
     message = "The login cannot be completed at this moment."
-    hint = "Try again in a few seconds. The Instagram login is still unused, so nothing is lost."
+    hint = "Try again in a few seconds: nothing is lost."
 
 
 class LateStartError(BackendError):
@@ -509,7 +509,7 @@ class LateStartError(BackendError):
     actor = Actor.NOBODY
     recoverable = True
     message = "The service was not ready in time."
-    hint = "Try again in a few seconds. The Instagram login is still unused, so nothing is lost."
+    hint = "Try again in a few seconds: nothing is lost."
 
 
 class InternalError(BackendError):

@@ -42,8 +42,10 @@ from .token_vault import LoginBinding, TokenVault
 
 # As long as Meta's longest-lived code.
 REMEMBERED_S = 3600
+# As long as Meta's tokens before they are extended, and longer than Meta throttles.
+TOKEN_KEPT_S = 7200
 
-# JSON. After "remembered_until" (Unix seconds), if it is there, a request makes another attempt.
+# JSON. After "counts_for_s" seconds, if it is there, a request makes another attempt.
 Outcome = dict[str, Any]
 
 
@@ -74,21 +76,21 @@ class LoginRecords:
         self._client = boto3.client("dynamodb", config=AWS_CLIENT_CONFIG)
         self._outcomes = DynamoDBPersistenceLayer(table_name, key_attr="id", boto3_client=self._client)
 
-    def first_outcome(
+    def outcome_of(
         self, login: LoginKey, attempt: Callable[[], Outcome], context: LambdaContext, deadline: Deadline
-    ) -> tuple[Outcome, bool]:
-        """The outcome of the first attempt at this login, and whether that was this one or one before or beside it.
+    ) -> Outcome:
+        """The outcome of this login: of an attempt before or beside this request while it counts, else of this one.
 
         What the attempt returns is remembered; when it raises, the next request makes another one. Waits for an
-        attempt elsewhere until the deadline. Raises LoginInProgressError, LoginRecordsUnavailableError, and what the
-        attempt raises.
+        attempt elsewhere until the deadline. Once an outcome is final the token kept for the login is deleted. Raises
+        LoginInProgressError, LoginRecordsUnavailableError, and what the attempt raises.
         """
         made: list[Outcome] = []
         raised: list[Exception] = []
 
         def remember(*, login: str) -> Outcome:  # noqa: ARG001 - what Powertools makes the key of
             try:
-                made.append(attempt())
+                made.append(self._dated(attempt()))
             except Exception as error:
                 raised.append(error)
                 raise
@@ -129,13 +131,20 @@ class LoginRecords:
                 raise LoginRecordsUnavailableError(log_context=cause) from error
             # The login is done. Not being able to tell it a second time is no reason to fail it.
             logger.warning("Could not remember the outcome of a login", extra=cause)
-            return made[0], True
+            return made[0]
         if not made:
             logger.info("Answering with the outcome of another request for the same login")
-        return outcome, bool(made)
+        elif "remembered_until" not in outcome:
+            self._forget_token(login)
+        return outcome
 
-    def use_state(self, state_id: str, login: LoginKey, expires_at: datetime) -> None:
-        """Marks a state as used by this login; again by the same login does nothing.
+    def _dated(self, outcome: Outcome) -> Outcome:
+        if "counts_for_s" not in outcome:
+            return outcome
+        return {**outcome, "remembered_until": self._now().timestamp() + outcome["counts_for_s"]}
+
+    def use_state(self, state_id: str, login: LoginKey) -> bool:
+        """Marks a state as used by this login; whether this is the first time.
 
         Raises OAuthStateError with the reason STATE_USED, LoginRecordsUnavailableError.
         """
@@ -145,15 +154,18 @@ class LoginRecords:
                 Item={
                     "id": {"S": f"state#{state_id}"},
                     "login": {"S": str(login)},
-                    "expiration": {"N": str(int(expires_at.timestamp()))},
+                    "expiration": self._expiration(REMEMBERED_S),
                 },
-                ConditionExpression="attribute_not_exists(id) OR login = :login",
-                ExpressionAttributeValues={":login": {"S": str(login)}},
+                ConditionExpression="attribute_not_exists(id)",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except self._client.exceptions.ConditionalCheckFailedException as error:
-            raise OAuthStateError(reason="STATE_USED") from error
+            if error.response.get("Item", {}).get("login") != {"S": str(login)}:
+                raise OAuthStateError(reason="STATE_USED") from error
+            return False
         except (BotoCoreError, ClientError) as error:
             raise LoginRecordsUnavailableError(log_context={"cause": type(error).__name__}) from error
+        return True
 
     def keep_token(self, login: LoginKey, token: UserToken) -> None:
         """Keeps the token of a spent code, encrypted, until the login is done. Never raises.
@@ -170,7 +182,7 @@ class LoginRecords:
                 "granted_scopes": {"NULL": True}
                 if token.granted_scopes is None
                 else {"S": ",".join(token.granted_scopes)},
-                "expiration": {"N": str(int((self._now() + timedelta(seconds=REMEMBERED_S)).timestamp()))},
+                "expiration": self._expiration(TOKEN_KEPT_S),
             }
             self._client.put_item(TableName=self._table_name, Item=item)
         except (BotoCoreError, ClientError, TokenEncryptionError) as error:
@@ -194,12 +206,14 @@ class LoginRecords:
         scopes = None if named is None else tuple(filter(None, named.split(",")))
         return UserToken(value, datetime.fromisoformat(item["issued_at"]["S"]), None, scopes)
 
-    def forget_token(self, login: LoginKey) -> None:
-        """Deletes the kept token of a login that is done. Never raises; what stays ends within the hour."""
+    def _forget_token(self, login: LoginKey) -> None:
         try:
             self._client.delete_item(TableName=self._table_name, Key={"id": {"S": f"token#{login}"}})
         except (BotoCoreError, ClientError) as error:
             logger.warning("Could not delete the token of a finished login", cause=type(error).__name__)
+
+    def _expiration(self, seconds: float) -> dict[str, str]:
+        return {"N": str(int((self._now() + timedelta(seconds=seconds)).timestamp()))}
 
 
 def _binding(login: LoginKey) -> LoginBinding:

@@ -11,13 +11,14 @@ from datetime import UTC, datetime, timedelta
 
 import jwt
 
-from .errors import OAuthStateError
+from .errors import ConfigurationError, OAuthStateError
 from .models import Provider
 
 # Making the account professional, or linking a Page, happens inside Meta's dialog and takes people a while.
 LIFETIME = timedelta(minutes=30)
 AUDIENCE = "instagram-connect/oauth-state"
 ALGORITHM = "HS256"
+LEAST_KEY_CHARACTERS = 32  # RFC 7518, section 3.2: as long as the hash
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,11 @@ class LoginState:
 
 
 class StateSigner:
-    """Makes states and reads them back."""
+    """Makes states and reads them back. Raises ConfigurationError for a key that could be guessed."""
 
     def __init__(self, key: str, now: Callable[[], datetime]) -> None:
+        if len(key) < LEAST_KEY_CHARACTERS:
+            raise ConfigurationError(log_context={"secret_key": "state_signing_key", "cause": "too short"})
         self._key = key
         self._now = now
 
@@ -69,10 +72,13 @@ class StateSigner:
             raise OAuthStateError(reason="STATE_INVALID") from error
 
     def check(self, state: LoginState, user_id: str, provider: Provider, redirect_uri: str) -> None:
-        """Returns if the state was made for exactly this login and still counts. Raises OAuthStateError."""
+        """Returns if the state was made for exactly this login. Raises OAuthStateError."""
         if state.user_id != user_id:
             raise OAuthStateError(reason="STATE_OF_ANOTHER_USER")
         if (state.provider, state.redirect_uri) != (provider, redirect_uri):
             raise OAuthStateError(reason="STATE_MISMATCH")
+
+    def check_age(self, state: LoginState) -> None:
+        """Returns if the state has not ended yet. Raises OAuthStateError."""
         if state.expires_at <= self._now():
             raise OAuthStateError(reason="STATE_EXPIRED")

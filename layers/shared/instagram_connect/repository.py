@@ -48,7 +48,7 @@ class ConnectionRepository:
 
         Raises StorageError.
         """
-        rows = self._call("list_accounts", {"payload": {"user_id": user_id}})
+        rows = self._call("list_accounts", {"payload": {"user_id": user_id}}, details="The accounts could not be read.")
         return tuple(map(Account.model_validate, rows))
 
     def disconnect_account(self, account_id: str, *, user_id: str, request_id: str) -> DisconnectedAccount:
@@ -58,7 +58,12 @@ class ConnectionRepository:
         StorageError.
         """
         payload = {"user_id": user_id, "account_id": account_id, "request_id": request_id}
-        row = self._call("disconnect_account", {"payload": payload}, request_id=request_id)
+        row = self._call(
+            "disconnect_account",
+            {"payload": payload},
+            request_id=request_id,
+            details="The account could not be disconnected.",
+        )
         if row is None:
             raise AccountNotFoundError
         return DisconnectedAccount(
@@ -81,14 +86,16 @@ class ConnectionRepository:
         """
         self._call("store_connection", {"payload": None})
 
-    def _call(self, function: str, arguments: dict[str, Any], request_id: str | None = None) -> Any:
+    def _call(
+        self, function: str, arguments: dict[str, Any], *, request_id: str | None = None, details: str | None = None
+    ) -> Any:
         call = self._data_api.rpc(function, arguments)
         if request_id:
             call.request.headers["X-Request-Id"] = request_id
         try:
             return call.execute().data
         except (APIError, httpx.TransportError) as error:
-            raise storage_error(error, function) from None
+            raise storage_error(error, function, details) from None
 
 
 def _payload(connection: ConnectionToStore) -> dict[str, Any]:

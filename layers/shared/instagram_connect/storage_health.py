@@ -111,10 +111,14 @@ def _diagnose_without_code(error: APIError) -> Diagnosis:
     return KEY_REJECTED if "API key" in error.message else UNREACHABLE  # Supabase's gateway
 
 
-def storage_error(error: APIError | httpx.TransportError, operation: str) -> StorageError:
-    """The error to raise for a failed `operation`. Raise it `from None`: the original's text can hold a whole row."""
+def storage_error(error: APIError | httpx.TransportError, operation: str, details: str | None = None) -> StorageError:
+    """The error to raise for a failed `operation`; `details` are for people.
+
+    Raise it `from None`: the original's text can hold a whole row.
+    """
     diagnosis = diagnose(error)
     return StorageError(
+        details,
         reason=diagnosis.reason,
         actor=diagnosis.actor,
         recoverable=diagnosis.waiting_helps,

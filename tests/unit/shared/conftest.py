@@ -1,6 +1,7 @@
 """The login products against the simulator, and KMS and DynamoDB of moto, all in this process."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 import boto3
 import pytest
@@ -15,6 +16,7 @@ from local.meta_simulator.app import create_app
 from local.meta_simulator.clock import Clock
 from local.meta_simulator.meta_apps import MetaApp
 from local.meta_simulator.simulator import Simulator
+from tests.unit.conftest import ENVIRONMENT
 from tests.unit.fakes import NOW
 from tests.unit.meta_simulator import instagram_client
 from tests.unit.meta_simulator.instagram_client import InstagramClient
@@ -65,19 +67,26 @@ def instagram_login(meta: MetaClient) -> InstagramLogin:
     return InstagramLogin(app, GraphClient(meta.http, sleep=lambda _: None), lambda: NOW)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def vault() -> Iterator[TokenVault]:
-    with mock_aws():
-        key = boto3.client("kms").create_key()
-        yield TokenVault(key["KeyMetadata"]["Arn"])
+    """One for all tests: making clients and keys takes most of a second."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in ENVIRONMENT.items():
+            environment.setenv(name, value)
+        with mock_aws():
+            key = boto3.client("kms").create_key()
+            yield TokenVault(key["KeyMetadata"]["Arn"])
 
 
 @pytest.fixture
-def records(vault: TokenVault) -> LoginRecords:
-    boto3.client("dynamodb").create_table(
+def records(vault: TokenVault) -> Iterator[LoginRecords]:
+    dynamodb = boto3.client("dynamodb")
+    dynamodb.create_table(
         TableName=RECORDS_TABLE,
         BillingMode="PAY_PER_REQUEST",
         KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
         AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
     )
-    return LoginRecords(RECORDS_TABLE, vault, lambda: NOW)
+    yield LoginRecords(RECORDS_TABLE, vault, lambda: NOW)
+    with suppress(dynamodb.exceptions.ResourceNotFoundException):
+        dynamodb.delete_table(TableName=RECORDS_TABLE)

@@ -2,7 +2,8 @@
 
 import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
 import httpx
 import pytest
@@ -270,3 +271,17 @@ def test_a_refused_access_token_stores_nothing(flow: Connecting, meta: MetaClien
         flow.flow.use_token(flow.facebook, page_token, Request(USER_ID, "r-1", Deadline(26)))
 
     assert storage.payloads == []
+
+
+def test_a_login_that_goes_on_later_is_as_old_as_it_was_and_sends_no_code_again(
+    flow: Connecting, meta: MetaClient, storage: FakeDataApi, records: LoginRecords
+) -> None:
+    code = meta.authorize()
+    long_ago = NOW - timedelta(minutes=40)
+    kept = replace(flow.facebook.exchange_code(code, REDIRECT_URI, Deadline(20)), issued_at=long_ago)
+    records.keep_token(LoginKey.of(USER_ID, Provider.FACEBOOK, code), kept)
+
+    connect(flow, code)
+
+    assert {account["issued_at"] for account in storage.payloads[0]["accounts"]} == {long_ago.isoformat()}
+    assert len(meta.control("GET", "/calls?operation=exchange_code")) == 1

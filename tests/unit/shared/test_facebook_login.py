@@ -403,6 +403,14 @@ def test_a_token_without_a_needed_scope_is_refused_before_anything_else(
     assert not {"extend_token", "list_accounts"} & {call["operation"] for call in calls(meta)}
 
 
+def test_a_wrong_secret_is_not_the_persons_fault(facebook: FacebookLogin, meta: MetaClient) -> None:
+    value = meta.short_token(scopes=SCOPES)
+    meta.control("POST", "/apps", {"id": "1111", "secret": "rotated", "redirect_uris": [REDIRECT_URI]})
+
+    with pytest.raises(MetaAppMisconfiguredError):
+        facebook.accept_token(value, Deadline(20))
+
+
 def test_a_token_that_cannot_be_looked_at_is_not_accepted(facebook: FacebookLogin, meta: MetaClient) -> None:
     meta.control("POST", "/faults", {"operation": "debug_token", "times": None, "error": "server_error"})
 

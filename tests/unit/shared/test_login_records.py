@@ -12,6 +12,8 @@ from typing import Any
 
 import boto3
 import pytest
+from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer
+from botocore.exceptions import ClientError
 
 from instagram_connect.deadline import Deadline
 from instagram_connect.errors import (
@@ -37,11 +39,10 @@ OTHER_LOGINS = [
 ]
 OUTCOME: Outcome = {"accounts": ["9a000000-0000-4000-8000-000000000001", "9a000000-0000-4000-8000-000000000002"]}
 TOKEN = UserToken("EAA-the-token", NOW - timedelta(minutes=1), None, ("instagram_basic", "pages_show_list"))
-STATE_END = NOW + timedelta(minutes=30)
 KEY_THAT_IS_GONE = "arn:aws:kms:us-east-1:123456789012:key/00000000-0000-4000-8000-000000000000"
 
 
-def first_outcome(
+def outcome_of(
     records: LoginRecords,
     attempt: Callable[[], Outcome],
     login: LoginKey = LOGIN,
@@ -49,8 +50,15 @@ def first_outcome(
     seconds: float = 10,
     function_ends_in_s: float = 28,
 ) -> tuple[Outcome, bool]:
+    """The outcome, and whether this request made the attempt."""
     context: Any = FakeLambdaContext(remaining_s=function_ends_in_s)
-    return records.first_outcome(login, attempt, context, Deadline(seconds))
+    made: list[bool] = []
+
+    def watched() -> Outcome:
+        made.append(True)
+        return attempt()
+
+    return records.outcome_of(login, watched, context, Deadline(seconds)), bool(made)
 
 
 def must_not_happen() -> Outcome:
@@ -80,9 +88,9 @@ def records_at(now: datetime, vault: TokenVault) -> LoginRecords:
 
 
 def test_the_first_request_makes_the_attempt_and_the_others_get_its_outcome(records: LoginRecords) -> None:
-    first = first_outcome(records, lambda: OUTCOME)
-    second = first_outcome(records, must_not_happen)
-    third = first_outcome(records, must_not_happen)
+    first = outcome_of(records, lambda: OUTCOME)
+    second = outcome_of(records, must_not_happen)
+    third = outcome_of(records, must_not_happen)
 
     assert first == (OUTCOME, True)
     assert second == third == (OUTCOME, False)
@@ -90,26 +98,26 @@ def test_the_first_request_makes_the_attempt_and_the_others_get_its_outcome(reco
 
 def test_an_error_that_an_attempt_returns_is_remembered_as_it_was(records: LoginRecords) -> None:
     failed: Outcome = {"status": 403, "problem": {"code": "SCOPES_DECLINED", "details": 'Nicht erteilt: "é" ☕'}}
-    first_outcome(records, lambda: failed)
+    outcome_of(records, lambda: failed)
 
-    assert first_outcome(records, must_not_happen) == (failed, False)
+    assert outcome_of(records, must_not_happen) == (failed, False)
 
 
 def test_hundreds_of_accounts_fit_a_record(records: LoginRecords) -> None:
     many: Outcome = {"accounts": [f"9a000000-0000-4000-8000-{number:012}" for number in range(1_500)]}
-    first_outcome(records, lambda: many)
+    outcome_of(records, lambda: many)
 
-    assert first_outcome(records, must_not_happen) == (many, False)
+    assert outcome_of(records, must_not_happen) == (many, False)
 
 
 @pytest.mark.parametrize("other", OTHER_LOGINS, ids=["user", "provider", "code"])
 def test_another_users_login_another_product_and_another_code_are_attempted_on_their_own(
     records: LoginRecords, other: LoginKey
 ) -> None:
-    first_outcome(records, lambda: OUTCOME)
+    outcome_of(records, lambda: OUTCOME)
 
-    assert first_outcome(records, lambda: {"accounts": ["other"]}, other) == ({"accounts": ["other"]}, True)
-    assert first_outcome(records, must_not_happen) == (OUTCOME, False)
+    assert outcome_of(records, lambda: {"accounts": ["other"]}, other) == ({"accounts": ["other"]}, True)
+    assert outcome_of(records, must_not_happen) == (OUTCOME, False)
 
 
 def test_an_attempt_that_raises_is_made_again_by_the_next_request(records: LoginRecords) -> None:
@@ -117,20 +125,20 @@ def test_an_attempt_that_raises_is_made_again_by_the_next_request(records: Login
         raise MetaUnavailableError
 
     with pytest.raises(MetaUnavailableError):
-        first_outcome(records, fail)
+        outcome_of(records, fail)
 
     assert items() == []
-    assert first_outcome(records, lambda: OUTCOME) == (OUTCOME, True)
+    assert outcome_of(records, lambda: OUTCOME) == (OUTCOME, True)
 
 
 def test_an_outcome_is_forgotten_after_an_hour(records: LoginRecords) -> None:
     before = time.time()
-    first_outcome(records, lambda: OUTCOME)
+    outcome_of(records, lambda: OUTCOME)
     (item,) = items()
     change_only_item("expiration", {"N": str(int(time.time()) - 1)})
 
     assert before + 3599 <= int(item["expiration"]["N"]) <= time.time() + 3600
-    assert first_outcome(records, lambda: {"accounts": ["new"]}) == ({"accounts": ["new"]}, True)
+    assert outcome_of(records, lambda: {"accounts": ["new"]}) == ({"accounts": ["new"]}, True)
 
 
 def test_a_request_beside_another_one_waits_for_it_and_gets_its_outcome(records: LoginRecords) -> None:
@@ -142,8 +150,8 @@ def test_a_request_beside_another_one_waits_for_it_and_gets_its_outcome(records:
         assert go_on.wait(10)
         return OUTCOME
 
-    first = threading.Thread(target=lambda: answers.update(first=first_outcome(records, attempt)))
-    second = threading.Thread(target=lambda: answers.update(second=first_outcome(records, must_not_happen)))
+    first = threading.Thread(target=lambda: answers.update(first=outcome_of(records, attempt)))
+    second = threading.Thread(target=lambda: answers.update(second=outcome_of(records, must_not_happen)))
     first.start()
     assert begun.wait(10)
     second.start()
@@ -168,10 +176,10 @@ def test_a_request_beside_one_that_fails_makes_the_attempt_itself(records: Login
 
     def fail_in_the_end() -> None:
         with pytest.raises(MetaUnavailableError):
-            first_outcome(records, fail)
+            outcome_of(records, fail)
 
     first = threading.Thread(target=fail_in_the_end)
-    second = threading.Thread(target=lambda: answers.append(first_outcome(records, lambda: OUTCOME)))
+    second = threading.Thread(target=lambda: answers.append(outcome_of(records, lambda: OUTCOME)))
     first.start()
     assert begun.wait(10)
     second.start()
@@ -184,11 +192,11 @@ def test_a_request_beside_one_that_fails_makes_the_attempt_itself(records: Login
 
 def test_a_request_that_waits_gives_up_at_its_deadline_and_says_when_to_come_back(records: LoginRecords) -> None:
     with pytest.raises(SystemExit):
-        first_outcome(records, be_killed)
+        outcome_of(records, be_killed)
     started = time.monotonic()
 
     with pytest.raises(LoginInProgressError) as caught:
-        first_outcome(records, must_not_happen, seconds=1.3)
+        outcome_of(records, must_not_happen, seconds=1.3)
 
     assert time.monotonic() - started < 1.3
     assert caught.value.retry_after_s == 5
@@ -198,16 +206,16 @@ def test_a_login_whose_function_was_killed_is_taken_over_once_that_functions_tim
     records: LoginRecords,
 ) -> None:
     with pytest.raises(SystemExit):
-        first_outcome(records, be_killed, function_ends_in_s=0.5)
+        outcome_of(records, be_killed, function_ends_in_s=0.5)
 
-    assert first_outcome(records, lambda: OUTCOME) == (OUTCOME, True)
+    assert outcome_of(records, lambda: OUTCOME) == (OUTCOME, True)
 
 
 def test_without_dynamodb_a_login_is_not_attempted(records: LoginRecords) -> None:
     dynamodb_fails()
 
     with pytest.raises(LoginRecordsUnavailableError) as caught:
-        first_outcome(records, must_not_happen)
+        outcome_of(records, must_not_happen)
     assert caught.value.recoverable
     assert caught.value.log_context == {"cause": "ResourceNotFoundException"}
 
@@ -217,7 +225,7 @@ def test_an_outcome_that_cannot_be_remembered_is_answered_all_the_same(records: 
         dynamodb_fails()
         return OUTCOME
 
-    assert first_outcome(records, attempt) == (OUTCOME, True)
+    assert outcome_of(records, attempt) == (OUTCOME, True)
     assert "Could not remember the outcome of a login" in log.getvalue()
 
 
@@ -227,15 +235,15 @@ def test_what_an_attempt_raises_is_not_hidden_by_a_dynamodb_that_fails_too(recor
         raise MetaUnavailableError
 
     with pytest.raises(MetaUnavailableError):
-        first_outcome(records, fail)
+        outcome_of(records, fail)
 
 
 def test_nothing_that_is_stored_or_logged_shows_a_code_or_a_token(records: LoginRecords, log: io.StringIO) -> None:
-    first_outcome(records, lambda: OUTCOME)
-    records.use_state("a-state", LOGIN, STATE_END)
+    outcome_of(records, lambda: OUTCOME)
+    records.use_state("a-state", LOGIN)
     records.keep_token(LOGIN, TOKEN)
     with pytest.raises(OAuthStateError):
-        records.use_state("a-state", OTHER_LOGINS[0], STATE_END)
+        records.use_state("a-state", OTHER_LOGINS[0])
 
     stored = items()
     shown = f"{stored} {log.getvalue()} {LOGIN} {LOGIN!r}"
@@ -245,33 +253,36 @@ def test_nothing_that_is_stored_or_logged_shows_a_code_or_a_token(records: Login
 
 
 def test_every_record_has_an_end_in_seconds_so_that_dynamodb_deletes_it(records: LoginRecords) -> None:
-    first_outcome(records, lambda: OUTCOME)
-    records.use_state("a-state", LOGIN, STATE_END)
+    outcome_of(records, lambda: OUTCOME)
+    records.use_state("a-state", LOGIN)
     records.keep_token(LOGIN, TOKEN)
 
     ends = {item["id"]["S"].partition("#")[0]: int(item["expiration"]["N"]) for item in items()}
 
     assert ends.pop("outcome") == pytest.approx(time.time() + 3600, abs=60)
-    assert ends == {"state": STATE_END.timestamp(), "token": (NOW + timedelta(hours=1)).timestamp()}
+    assert ends == {
+        "state": (NOW + timedelta(hours=1)).timestamp(),
+        "token": (NOW + timedelta(hours=2)).timestamp(),
+    }
 
 
 def test_a_state_may_be_used_again_by_the_login_that_used_it_and_by_no_other(records: LoginRecords) -> None:
-    records.use_state("a-state", LOGIN, STATE_END)
-    records.use_state("a-state", LOGIN, STATE_END)
+    first, again = records.use_state("a-state", LOGIN), records.use_state("a-state", LOGIN)
 
+    assert (first, again) == (True, False)
     for other in OTHER_LOGINS:
         with pytest.raises(OAuthStateError) as caught:
-            records.use_state("a-state", other, STATE_END)
+            records.use_state("a-state", other)
         assert caught.value.reason == "STATE_USED"
-    records.use_state("a-state", LOGIN, STATE_END)
-    records.use_state("another-state", OTHER_LOGINS[0], STATE_END)
+    records.use_state("a-state", LOGIN)
+    records.use_state("another-state", OTHER_LOGINS[0])
 
 
 def test_a_state_cannot_be_used_without_dynamodb(records: LoginRecords) -> None:
     dynamodb_fails()
 
     with pytest.raises(LoginRecordsUnavailableError) as caught:
-        records.use_state("a-state", LOGIN, STATE_END)
+        records.use_state("a-state", LOGIN)
     assert caught.value.log_context == {"cause": "ResourceNotFoundException"}
 
 
@@ -282,14 +293,32 @@ def test_a_kept_token_comes_back_with_its_age_and_scopes(records: LoginRecords, 
     assert records.kept_token(LOGIN) == replace(TOKEN, granted_scopes=scopes)
 
 
-def test_a_forgotten_token_is_gone_and_forgetting_again_is_harmless(records: LoginRecords) -> None:
-    records.keep_token(LOGIN, TOKEN)
+@pytest.mark.parametrize(
+    ("outcome", "is_kept"), [(OUTCOME, False), ({"problem": {}}, False), ({"problem": {}, "counts_for_s": 3.0}, True)]
+)
+def test_a_token_is_kept_until_the_outcome_is_final(records: LoginRecords, outcome: Outcome, is_kept: bool) -> None:
+    def attempt() -> Outcome:
+        records.keep_token(LOGIN, TOKEN)
+        return outcome
 
-    records.forget_token(LOGIN)
-    records.forget_token(LOGIN)
+    outcome_of(records, attempt)
 
-    assert records.kept_token(LOGIN) is None
-    assert items() == []
+    assert (records.kept_token(LOGIN) is not None) == is_kept
+
+
+def test_a_token_is_kept_while_the_outcome_could_not_be_remembered(
+    records: LoginRecords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def attempt() -> Outcome:
+        records.keep_token(LOGIN, TOKEN)
+        monkeypatch.setattr(DynamoDBPersistenceLayer, "_update_record", refuse)
+        return OUTCOME
+
+    def refuse(*_: object, **__: object) -> None:
+        raise ClientError({"Error": {"Code": "InternalServerError"}}, "UpdateItem")
+
+    assert outcome_of(records, attempt) == (OUTCOME, True)
+    assert records.kept_token(LOGIN) == TOKEN
 
 
 @pytest.mark.parametrize("other", OTHER_LOGINS, ids=["user", "provider", "code"])
@@ -316,8 +345,8 @@ def test_a_kept_token_is_bound_to_its_login(records: LoginRecords, vault: TokenV
     assert vault.decrypt(item["ciphertext"]["S"], binding) == TOKEN.value
 
 
-@pytest.mark.parametrize(("later_s", "is_found"), [(3599, True), (3601, False)])
-def test_a_kept_token_ends_after_an_hour_also_while_dynamodb_still_has_it(
+@pytest.mark.parametrize(("later_s", "is_found"), [(7199, True), (7201, False)])
+def test_a_kept_token_ends_after_two_hours_also_while_dynamodb_still_has_it(
     records: LoginRecords, vault: TokenVault, later_s: int, is_found: bool
 ) -> None:
     records.keep_token(LOGIN, TOKEN)
@@ -334,10 +363,9 @@ def test_without_dynamodb_a_token_is_neither_kept_nor_found_and_nothing_fails(
     dynamodb_fails()
 
     records.keep_token(LOGIN, TOKEN)
-    records.forget_token(LOGIN)
 
     assert records.kept_token(LOGIN) is None
-    assert log.getvalue().count('"cause":"ResourceNotFoundException"') == 3
+    assert log.getvalue().count('"cause":"ResourceNotFoundException"') == 2
 
 
 def test_without_kms_a_token_is_neither_kept_nor_found_and_nothing_fails(
@@ -365,14 +393,17 @@ def test_a_kept_token_that_was_damaged_is_not_found_and_nothing_fails(records: L
 
 
 def test_an_outcome_that_counts_for_a_while_only_makes_room_for_the_next_attempt(records: LoginRecords) -> None:
-    passed: Outcome = {"problem": {}, "remembered_until": NOW.timestamp()}
-    counting: Outcome = {"problem": {}, "remembered_until": NOW.timestamp() + 60}
+    passed: Outcome = {"problem": {"code": "A"}, "counts_for_s": 0}
+    counting: Outcome = {"problem": {"code": "B"}, "counts_for_s": 60}
 
-    first = first_outcome(records, lambda: passed)
-    second = first_outcome(records, lambda: counting)
-    third = first_outcome(records, must_not_happen)
+    answers = [outcome_of(records, attempt) for attempt in (lambda: passed, lambda: counting, must_not_happen)]
 
-    assert (first, second, third) == ((passed, True), (counting, True), (counting, False))
+    assert [(outcome["problem"]["code"], is_own) for outcome, is_own in answers] == [
+        ("A", True),
+        ("B", True),
+        ("B", False),
+    ]
+    assert answers[2][0]["remembered_until"] == NOW.timestamp() + 60
 
 
 def test_whoever_waited_in_vain_is_not_told_that_the_code_is_unused(records: LoginRecords) -> None:
@@ -387,8 +418,8 @@ def test_whoever_waited_in_vain_is_not_told_that_the_code_is_unused(records: Log
             time.sleep(1)
             raise LateStartError
 
-        first = threads.submit(first_outcome, records, slow)
+        first = threads.submit(outcome_of, records, slow)
         assert started.wait(5)
         with pytest.raises(LoginInProgressError):
-            first_outcome(records, too_late)
+            outcome_of(records, too_late)
         assert isinstance(first.exception(), LateStartError)

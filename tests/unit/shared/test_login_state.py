@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from instagram_connect.errors import OAuthStateError
+from instagram_connect.errors import ConfigurationError, OAuthStateError
 from instagram_connect.login_state import AUDIENCE, LIFETIME, LoginState, StateSigner
 from instagram_connect.models import Provider
 from tests.unit.fakes import NOW, USER_ID
@@ -200,8 +200,10 @@ def test_a_state_is_read_after_its_end_and_no_longer_counts() -> None:
 
     state = signer(end).read(text)
 
-    signer(last_moment).check(state, USER_ID, Provider.INSTAGRAM, REDIRECT_URI)
-    assert reason_of_checking(state, signer(end)) == "STATE_EXPIRED"
+    signer(last_moment).check_age(state)
+    with pytest.raises(OAuthStateError) as caught:
+        signer(end).check_age(state)
+    assert caught.value.reason == "STATE_EXPIRED"
     assert state.expires_at == end.astimezone(UTC)
 
 
@@ -234,3 +236,9 @@ def test_no_error_about_a_state_repeats_it() -> None:
         signer(key=KEY[::-1]).read(text)
 
     assert text not in f"{caught.value!r} {caught.value.details} {caught.value.log_context}"
+
+
+def test_a_key_that_could_be_guessed_is_refused() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        signer(key="short")
+    assert "short" not in str(caught.value.log_context["secret_key"])

@@ -30,7 +30,7 @@ export interface Options {
   getAccessToken: () => Promise<string | null>;
 }
 
-// Longer than the backend's own limit of 30 seconds, so that its answer wins.
+// Longer than the backend's own limit (API Gateway gives up after 29 s), so that its answer wins.
 const TIMEOUT_MILLISECONDS = 35_000;
 
 export class InstagramConnect {

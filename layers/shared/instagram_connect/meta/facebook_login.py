@@ -1,16 +1,16 @@
 """Instagram API with Facebook Login: from a code or access token to the Instagram accounts of a person's Pages.
 
 Sources: Meta's "Manually Build a Login Flow", "Facebook Login for Business", "Long-Lived Access Tokens",
-"Debug-Token", "Secure Graph API Calls", "IG User", "Page Subscribed Apps" and "User Permissions". A connection takes
-four calls after one another (exchange, extend, list,
-subscribe), however many Pages there are up to a hundred; what else is asked runs beside the third.
+"Debug-Token", "Secure Graph API Calls", "Page Subscribed Apps" and "User Permissions". A connection takes four calls
+after one another (exchange, extend, list, subscribe), however many Pages there are up to a hundred; what else is asked
+runs beside the third.
 """
 
 import hashlib
 import hmac
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -21,6 +21,7 @@ from ..errors import (
     AccessTokenInvalidError,
     BusinessPortfolioNotGrantedError,
     LoginOutcomeUnknownError,
+    MetaAppMisconfiguredError,
     MetaError,
     MetaRequestRejectedError,
     NoAccountError,
@@ -124,8 +125,8 @@ class FacebookLogin:
             if error.log_context.get("meta_code") == 100:  # how Meta refuses to describe another app's token
                 raise AccessTokenForeignError(log_context=error.log_context) from error
             raise
-        except ReconnectRequiredError as error:
-            raise AccessTokenInvalidError(reason="TOKEN_INVALID", log_context=error.log_context) from error
+        except ReconnectRequiredError as error:  # about our own token, which is made of app id and secret
+            raise MetaAppMisconfiguredError(reason="APP_SECRET_INVALID", log_context=error.log_context) from error
         if to_id(details.get("app_id")) not in (None, self._app.app_id):
             raise AccessTokenForeignError
         if details.get("is_valid") is not True:
@@ -140,8 +141,8 @@ class FacebookLogin:
         if missing := [scope for scope in REQUIRED_SCOPES if scope not in scopes]:
             _check_scopes(self._permissions(access_token, deadline), found_account=False)
             raise ScopesNotRequestedError(f"Not asked for: {', '.join(missing)}.")
-        issued_at = to_moment(details.get("issued_at")) or self._now()
-        return UserToken(access_token, issued_at, to_moment(details.get("expires_at")), scopes)
+        # Handing the token in is the login that counts, however old the token is.
+        return UserToken(access_token, self._now(), to_moment(details.get("expires_at")), scopes)
 
     def discover(self, token: UserToken, deadline: Deadline) -> tuple[Login, tuple[DiscoveredAccount, ...]]:
         """Trades the token for a long-lived one; what the person granted, and the Instagram accounts of their Pages.
@@ -198,7 +199,8 @@ class FacebookLogin:
         answer = self._graph.call(
             "extend_token", "GET", f"{self._base_url}/oauth/access_token", params=params, deadline=deadline
         )
-        return to_token(answer, requested_at)
+        # The login is as old as its first token: what its user did since, a disconnection too, counts more.
+        return replace(to_token(answer, requested_at), issued_at=token.issued_at)
 
     def _pages(self, token: UserToken, deadline: Deadline) -> Iterator[dict[str, Any]]:
         params = {"fields": PAGE_FIELDS, "limit": str(PAGE_LIMIT), **self._signed(token.value)}

@@ -7,7 +7,7 @@ name. The code exchange calls the first one `user_id`, so that answer is never u
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from urllib.parse import quote, urlencode
 
@@ -151,4 +151,5 @@ class InstagramLogin:
         answer = self._graph.call(
             "extend_token", "GET", f"{self._app.graph_url}/access_token", params=params, deadline=deadline
         )
-        return to_token(unwrapped(answer), requested_at)
+        # The login is as old as its first token: what its user did since, a disconnection too, counts more.
+        return replace(to_token(unwrapped(answer), requested_at), issued_at=token.issued_at)
