@@ -10,6 +10,7 @@ from local.stack import up
 from tests.conftest import TEST_HOME
 from tests.e2e.conftest import App
 from tests.e2e.test_deploy_gate import invoke_gate
+from tests.e2e.test_stale_cache import unknown_to_the_cache
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +40,16 @@ def test_accounts_are_stored_and_read_by_their_owner_only(app: App) -> None:
     ]
     assert app.read(stranger, query).json() == []
     assert app.read(user, "instagram_credentials?select=*").json()["code"] == "42501"
+
+
+def test_a_stale_cache_costs_no_connection(app: App) -> None:
+    user = app.sign_up()
+    code = app.log_in()
+
+    with unknown_to_the_cache(app, "store_connection"):
+        answer = app.exchange(user, code)
+
+    assert answer.status_code == 200, answer.text
 
 
 def test_the_deploy_gate_names_what_postgrest_does_not_know(app: App, aws: dict[str, object]) -> None:

@@ -45,6 +45,8 @@ class FakeDataApi:
             if isinstance(failure, Exception):
                 raise failure
             return failure
+        if request.url.path.endswith("/rpc/reload_schema_cache"):
+            return httpx.Response(204)
         payload = json.loads(request.content)["payload"]
         self.payloads.append(payload)
         self.request_ids.append(request.headers.get("X-Request-Id"))

@@ -12,7 +12,9 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_rand
 from .deadline import Deadline
 from .errors import AccountNotFoundError, StorageError
 from .models import Account, AccountToStore, ConnectionToStore, DisconnectedAccount, Login
-from .storage_health import storage_error
+from .schema_cache import SchemaCache
+from .schema_contract import RELOAD_FUNCTION
+from .storage_health import STALE, diagnose, storage_error
 
 # An attempt that fails takes up to this long; one is only begun while there is time for it.
 ATTEMPT_S = 7.0
@@ -24,6 +26,7 @@ class ConnectionRepository:
 
     def __init__(self, data_api: SyncPostgrestClient, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self._data_api = data_api
+        self._schema_cache = SchemaCache(data_api, sleep=sleep)
         self._sleep = sleep
 
     def store_connection(self, connection: ConnectionToStore, deadline: Deadline) -> tuple[Account, ...]:
@@ -33,7 +36,7 @@ class ConnectionRepository:
         value is replaced by a blank. Raises StorageError.
         """
         retrying = Retrying(
-            retry=retry_if_exception(lambda error: isinstance(error, StorageError) and error.recoverable),
+            retry=retry_if_exception(_may_pass_by_itself),
             stop=lambda state: stop_after_attempt(MAX_ATTEMPTS)(state) or deadline.remaining_s() < ATTEMPT_S,
             wait=wait_random_exponential(multiplier=0.2, max=1),
             sleep=self._sleep,
@@ -77,7 +80,7 @@ class ConnectionRepository:
 
     def reload_schema_cache(self) -> None:
         """Asks the Data API to read the schema again; it does so shortly after. Raises StorageError."""
-        self._call("reload_schema_cache", {})
+        self._call(RELOAD_FUNCTION, {})
 
     def check(self) -> None:
         """Returns if connections could be stored now: the Data API answers, knows the function, and lets us call it.
@@ -89,13 +92,25 @@ class ConnectionRepository:
     def _call(
         self, function: str, arguments: dict[str, Any], *, request_id: str | None = None, details: str | None = None
     ) -> Any:
+        """What a function answers, also when the schema cache has to be healed for it. Raises StorageError."""
         call = self._data_api.rpc(function, arguments)
         if request_id:
             call.request.headers["X-Request-Id"] = request_id
         try:
-            return call.execute().data
+            try:
+                return call.execute().data
+            except APIError as error:
+                is_stale = diagnose(error).reload_helps and function != RELOAD_FUNCTION
+                if not (is_stale and self._schema_cache.heal(function)):
+                    raise
+                return call.execute().data
         except (APIError, httpx.TransportError) as error:
             raise storage_error(error, function, details) from None
+
+
+def _may_pass_by_itself(error: BaseException) -> bool:
+    # A stale cache was waited for already, and does not heal by more of it.
+    return isinstance(error, StorageError) and error.recoverable and error.reason != STALE.reason
 
 
 def _payload(connection: ConnectionToStore) -> dict[str, Any]:

@@ -102,9 +102,10 @@ RELATIONS: Mapping[str, tuple[str, ...]] = {
 
 # Every function that takes a payload does nothing and answers null when called with null. So the Data API can be asked
 # whether it knows the function, and whether we may call it, without any effect.
+RELOAD_FUNCTION = "reload_schema_cache"
 FUNCTIONS: Mapping[str, tuple[str, ...]] = {
     "store_connection": ("payload",),
     "list_accounts": ("payload",),
     "disconnect_account": ("payload",),
-    "reload_schema_cache": (),
+    RELOAD_FUNCTION: (),
 }

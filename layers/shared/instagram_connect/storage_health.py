@@ -20,15 +20,19 @@ RELOAD_COMMAND = "notify pgrst, 'reload schema';"
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """A cause, who must act, whether the same request may succeed later unchanged, and what the operator does."""
+    """A cause, who must act, whether the same request may succeed later unchanged, and what the operator does.
+
+    `reload_helps`: the Data API may only have to read the schema again.
+    """
 
     reason: str
     actor: Actor
     waiting_helps: bool
     remedy: str
+    reload_helps: bool = False
 
 
-STALE = Diagnosis("SCHEMA_CACHE_STALE", Actor.OPERATOR, True, f"Run in SQL: {RELOAD_COMMAND}")
+STALE = Diagnosis("SCHEMA_CACHE_STALE", Actor.OPERATOR, True, f"Run in SQL: {RELOAD_COMMAND}", reload_helps=True)
 CACHE_EMPTY = Diagnosis(
     "SCHEMA_CACHE_EMPTY",
     Actor.OPERATOR,

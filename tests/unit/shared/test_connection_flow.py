@@ -24,7 +24,7 @@ from instagram_connect.meta.facebook_login import FacebookLogin
 from instagram_connect.meta.instagram_login import InstagramLogin
 from instagram_connect.meta.products import LoginProduct
 from instagram_connect.models import Account, Provider
-from instagram_connect.repository import MAX_ATTEMPTS, ConnectionRepository
+from instagram_connect.repository import ConnectionRepository
 from instagram_connect.token_vault import TokenBinding, TokenVault
 from tests.unit.fakes import NOW, USER_ID, FakeDataApi
 from tests.unit.meta_simulator.instagram_client import InstagramClient
@@ -185,13 +185,13 @@ def test_storage_that_refuses_says_why_and_quotes_nothing(
     flow: Connecting, meta: MetaClient, storage: FakeDataApi, log: io.StringIO
 ) -> None:
     details = "Failing row contains (EAAtoken)"
-    stale = httpx.Response(404, json={"code": "PGRST202", "message": details, "details": details})
-    storage.failures = [stale] * MAX_ATTEMPTS
+    broken = httpx.Response(400, json={"code": "23502", "message": details, "details": details, "hint": details})
+    storage.failures = [broken]
 
     with pytest.raises(StorageError) as caught:
         connect(flow, meta.authorize())
 
-    assert caught.value.reason == "SCHEMA_CACHE_STALE"
+    assert caught.value.reason == "DATA_REJECTED"
     assert "EAAtoken" not in f"{caught.value!r} {caught.value.log_context} {log.getvalue()}"
 
 
