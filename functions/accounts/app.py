@@ -14,7 +14,6 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from instagram_connect import api_gateway, contract, data_api, settings
 from instagram_connect.clock import utc_now
-from instagram_connect.deadline import Deadline
 from instagram_connect.disconnection_flow import DisconnectionFlow
 from instagram_connect.errors import AccountNotFoundError
 from instagram_connect.identity import IdentityVerifier
@@ -23,9 +22,6 @@ from instagram_connect.meta.products import LoginProducts
 from instagram_connect.observability import logger, metrics
 from instagram_connect.repository import ConnectionRepository
 from instagram_connect.token_vault import TokenVault
-
-# The answer itself, its log lines and metrics.
-RESERVED_FOR_ANSWERING_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -42,7 +38,6 @@ def dependencies() -> Dependencies:
     """Built at the first request and kept while the sandbox lives. Raises ConfigurationError."""
     secrets = settings.load_secrets()
     supabase_url = settings.required("SUPABASE_URL")
-
     repository = ConnectionRepository(data_api.connect(supabase_url, secrets.required("supabase_secret_key")))
     return Dependencies(
         identity=IdentityVerifier.of_project(supabase_url, secrets.optional("supabase_jwt_secret")),
@@ -72,12 +67,11 @@ def build_api(allowed_origins: tuple[str, ...], dependencies: Callable[[], Depen
         event = api.current_event
         deps = dependencies()
         caller = deps.identity.identify(event.headers.get("Authorization"))
-        remaining_s = api.lambda_context.get_remaining_time_in_millis() / 1000
         done = deps.disconnection.disconnect(
             _row_id(account_id),
             user_id=caller.user_id,
             request_id=api_gateway.request_id(event),
-            deadline=Deadline(remaining_s - RESERVED_FOR_ANSWERING_S),
+            deadline=api_gateway.deadline(api),
         )
         return api_gateway.success(event, contract.Disconnection(**vars(done)))
 

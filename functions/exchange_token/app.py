@@ -17,7 +17,6 @@ from instagram_connect import api_gateway, data_api, settings
 from instagram_connect.clock import utc_now
 from instagram_connect.connection_flow import ConnectionFlow, Request
 from instagram_connect.contract import CodeLogin, Connection, ExchangeTokenRequest, TokenLogin
-from instagram_connect.deadline import Deadline
 from instagram_connect.errors import (
     AccountDisconnectedError,
     AccountNotFoundError,
@@ -36,8 +35,6 @@ from instagram_connect.observability import logger, metrics
 from instagram_connect.repository import ConnectionRepository
 from instagram_connect.token_vault import TokenVault
 
-# The answer itself, its log lines and metrics.
-RESERVED_FOR_ANSWERING_S = 0.5
 LEAST_TIME_BETWEEN_ATTEMPTS_S = 3.0
 
 
@@ -85,9 +82,7 @@ def build_api(allowed_origins: tuple[str, ...], dependencies: Callable[[], Depen
         deps = dependencies()
         caller = deps.identity.identify(event.headers.get("Authorization"))
         body = api_gateway.parse_body(event, ExchangeTokenRequest)
-        remaining_s = api.lambda_context.get_remaining_time_in_millis() / 1000
-        deadline = Deadline(remaining_s - RESERVED_FOR_ANSWERING_S)
-        request = Request(caller.user_id, api_gateway.request_id(event), deadline)
+        request = Request(caller.user_id, api_gateway.request_id(event), api_gateway.deadline(api))
         if isinstance(body, TokenLogin):
             accounts = deps.flow.use_token(deps.products[body.provider], body.access_token, request)
             return _success(event, accounts)

@@ -13,11 +13,14 @@ from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 from pydantic import TypeAdapter, ValidationError
 
 from .contract import Answer, Problem
+from .deadline import Deadline
 from .errors import InstagramConnectError, InternalError, InvalidRequestError, RouteNotFoundError
 from .observability import logger, metrics, stack_of
 
 # Far above any login, far below what could occupy a function.
 MAX_BODY_CHARACTERS = 64 * 1024
+# The answer itself, its log lines and metrics.
+RESERVED_FOR_ANSWERING_S = 0.5
 
 Body = TypeVar("Body")
 
@@ -83,6 +86,11 @@ def failure_outcome(error: InstagramConnectError) -> dict[str, Any]:
     _record(error)
     problem = _problem(error, request_id="").model_dump(mode="json", by_alias=True, exclude_none=True)
     return {"status": error.status.value, "problem": problem}
+
+
+def deadline(api: APIGatewayRestResolver) -> Deadline:
+    """When the work on this request has to be done, so that its answer leaves before Lambda ends the function."""
+    return Deadline(api.lambda_context.get_remaining_time_in_millis() / 1000 - RESERVED_FOR_ANSWERING_S)
 
 
 def request_id(event: APIGatewayProxyEvent) -> str:

@@ -13,7 +13,6 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from .deadline import Deadline
 from .errors import (
-    ConfigurationError,
     InstagramConnectError,
     LateStartError,
     MetaError,
@@ -67,7 +66,7 @@ class ConnectionFlow:
         """Spends the code and stores every account that the login may act for, at least one; or says why not.
 
         An error of the login is returned, not raised: it is the outcome for whoever sends the same code. Raises what
-        is this request's alone: LateStartError, RedirectUriMismatchError, ConfigurationError.
+        is this request's alone: LateStartError, RedirectUriMismatchError.
         """
         for_meta = request.time_for_meta()
         login = LoginKey.of(request.user_id, product.provider, code)
@@ -76,7 +75,7 @@ class ConnectionFlow:
         if token is None:
             try:
                 token = product.exchange_code(code, redirect_uri, for_meta)
-            except (RedirectUriMismatchError, ConfigurationError):
+            except RedirectUriMismatchError:
                 raise
             except InstagramConnectError as error:
                 return error

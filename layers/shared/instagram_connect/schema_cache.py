@@ -7,15 +7,14 @@ that it does not know functions that exist; a reload takes it a tenth of a secon
 import time
 from collections.abc import Callable
 from threading import Lock
-from typing import Any
 
 import httpx
 from aws_lambda_powertools.metrics import MetricUnit
 from postgrest import APIError, SyncPostgrestClient
 
 from .observability import logger, metrics
-from .schema_contract import FUNCTIONS, RELOAD_FUNCTION
-from .storage_health import diagnose
+from .schema_contract import RELOAD_FUNCTION
+from .storage_health import call_with_nothing, diagnose
 
 # A reload is done in a tenth of a second, or in seconds for a schema of thousands of tables.
 WAITING_S = 2.0
@@ -82,15 +81,13 @@ class SchemaCache:
 
     def _ask_for_reload(self) -> None:
         try:
-            self._data_api.rpc(RELOAD_FUNCTION, {}).execute()
+            call_with_nothing(self._data_api, RELOAD_FUNCTION)
         except (APIError, httpx.TransportError) as error:
             logger.warning("Could not ask for a reload", reason=diagnose(error).reason)
 
     def _knows(self, function: str) -> bool:
-        # Called with null it does nothing, and is looked up in the cache like any other call.
-        nothing: dict[str, Any] = dict.fromkeys(FUNCTIONS[function])
         try:
-            self._data_api.rpc(function, nothing).execute()
+            call_with_nothing(self._data_api, function)
         except (APIError, httpx.TransportError) as error:
             return not diagnose(error).reload_helps
         return True

@@ -7,6 +7,7 @@ Postgres stay in this module: `details` of a constraint violation holds the whol
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import httpx
@@ -134,6 +135,12 @@ def storage_error(error: APIError | httpx.TransportError, operation: str, detail
     )
 
 
+def call_with_nothing(data_api: SyncPostgrestClient, function: str) -> None:
+    """Calls a function so that it does nothing, and is yet looked up and checked for grants like any other call."""
+    nothing: dict[str, Any] = dict.fromkeys(FUNCTIONS[function])
+    data_api.rpc(function, nothing).execute()
+
+
 def unknown_to_the_data_api(data_api: SyncPostgrestClient) -> list[str]:
     """Asks the Data API for everything in the schema contract; one line for each thing that it refuses.
 
@@ -146,8 +153,8 @@ def unknown_to_the_data_api(data_api: SyncPostgrestClient) -> list[str]:
         insert.request.params = insert.request.params.add("columns", ",".join(columns))
         questions.append((relation, insert.execute))
     for function, arguments in FUNCTIONS.items():
-        nothing: dict[str, Any] = dict.fromkeys(arguments)
-        questions.append((f"{function}({', '.join(arguments)})", data_api.rpc(function, nothing).execute))
+        ask = partial(call_with_nothing, data_api, function)
+        questions.append((f"{function}({', '.join(arguments)})", ask))
     # Side by side, so that a Data API that hangs costs one time-out and not one for each question.
     with ThreadPoolExecutor(len(questions)) as threads:
         refusals = threads.map(_refusal, [ask for _, ask in questions])

@@ -2,7 +2,6 @@
 
 import json
 import uuid
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,23 +12,10 @@ from instagram_connect.disconnection_flow import Disconnected
 from instagram_connect.errors import AccountNotFoundError, ConfigurationError, StorageError
 from instagram_connect.models import Account, Provider
 from tests.conftest import FakeLambdaContext
-from tests.unit.fakes import USER_ID, access_token, identity_verifier
+from tests.unit.fakes import USER_ID, identity_verifier
+from tests.unit.functions.routes import ACCOUNT, ORIGIN, ORIGINS, LoadEvent, Send, header, sender
 
-ORIGIN = "https://app.example.com"
 LIST, DISCONNECT = "accounts_list", "accounts_disconnect"
-ACCOUNT = Account(
-    id="9a000000-0000-4000-8000-000000000001",
-    provider=Provider.FACEBOOK,
-    instagram_business_id="17841400000000001",
-    username="cafe.azul",
-    name='Café "Azul" ☕',
-    page_id="27640875392278831",
-    page_name="Ana's Estúdio",
-    profile_picture_url=None,
-    followers_count=942,
-    token_expires_at="2027-01-21T12:00:00+00:00",
-    status="active",
-)
 DISCONNECTED = ACCOUNT.model_copy(update={"status": "disconnected", "token_expires_at": None})
 SHOWN = {
     "id": ACCOUNT.id,
@@ -44,9 +30,6 @@ SHOWN = {
     "tokenExpiresAt": "2027-01-21T12:00:00+00:00",
     "status": "active",
 }
-
-Answer = dict[str, Any]
-Send = Callable[..., Answer]
 
 
 class FakeAccounts:
@@ -72,11 +55,6 @@ class FakeAccounts:
         return Disconnected(DISCONNECTED, *self.told)
 
 
-def header(answer: Answer, name: str) -> str | None:
-    values = answer["multiValueHeaders"].get(name)
-    return values[0] if values else None
-
-
 def path_of(account_id: str) -> dict[str, Any]:
     return {"path": f"/api/instagram/accounts/{account_id}", "pathParameters": {"id": account_id}}
 
@@ -87,18 +65,9 @@ def storage() -> FakeAccounts:
 
 
 @pytest.fixture
-def send(storage: FakeAccounts, load_event: Callable[[str], Answer], lambda_context: FakeLambdaContext) -> Send:
+def send(storage: FakeAccounts, load_event: LoadEvent, lambda_context: FakeLambdaContext) -> Send:
     deps = Dependencies(identity_verifier(), repository=storage, disconnection=storage)  # type: ignore[arg-type]
-    api = build_api((ORIGIN, "https://admin.example.com"), lambda: deps)
-
-    def send(event_name: str, **changes: Any) -> Answer:
-        event = load_event(event_name)
-        headers = {"Authorization": f"Bearer {access_token()}", **changes.pop("headers", {})}
-        event["headers"] = {**event["headers"], **headers}
-        answer = api.resolve({**event, **changes}, lambda_context)  # type: ignore[arg-type]
-        return {**answer, "json": json.loads(answer["body"]) if answer.get("body") else None}
-
-    return send
+    return sender(build_api(ORIGINS, lambda: deps), load_event, lambda_context)
 
 
 def test_the_callers_accounts_are_answered_in_the_contracts_shape_and_in_order(
@@ -268,9 +237,7 @@ def test_a_defect_of_ours_answers_in_the_same_shape_and_says_nothing_of_itself(
     assert "EAAsecret" not in answer["body"]
 
 
-def test_a_missing_setting_is_named_in_the_log_only(
-    load_event: Callable[[str], Answer], lambda_context: FakeLambdaContext
-) -> None:
+def test_a_missing_setting_is_named_in_the_log_only(load_event: LoadEvent, lambda_context: FakeLambdaContext) -> None:
     def not_configured() -> Dependencies:
         raise ConfigurationError(log_context={"setting": "TOKEN_KEY_ARN"})
 

@@ -1,7 +1,6 @@
 """The route that starts a login: a dialog's address with a state that is the caller's."""
 
 import json
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -16,11 +15,11 @@ from instagram_connect.meta.products import LoginProducts
 from instagram_connect.models import Provider
 from instagram_connect.settings import Secrets
 from tests.conftest import FakeLambdaContext
-from tests.unit.fakes import NOW, USER_ID, access_token, identity_verifier
+from tests.unit.fakes import NOW, USER_ID, identity_verifier
+from tests.unit.functions.routes import ORIGIN, ORIGINS, STATE_KEY, Answer, LoadEvent, Send, header, sender
 
-ORIGIN = "https://app.example.com"
 REDIRECT_URI = f"{ORIGIN}/callback"
-STATES = StateSigner("a-signing-key-that-is-long-enough-for-hs256", lambda: NOW)
+STATES = StateSigner(STATE_KEY, lambda: NOW)
 SETTINGS = {
     "GRAPH_VERSION": "v25.0",
     "FACEBOOK_APP_ID": "1111",
@@ -33,9 +32,6 @@ SETTINGS = {
     "INSTAGRAM_DIALOG_URL": "https://www.instagram.com",
     "INSTAGRAM_SCOPES": "instagram_business_basic",
 }
-
-Answer = dict[str, Any]
-Post = Callable[..., Answer]
 
 
 def asked_meta(request: httpx.Request) -> httpx.Response:
@@ -52,11 +48,6 @@ def body(**changes: Any) -> str:
     return json.dumps({"redirectUri": REDIRECT_URI, **changes})
 
 
-def header(answer: Answer, name: str) -> str | None:
-    values = answer["multiValueHeaders"].get(name)
-    return values[0] if values else None
-
-
 def question(answer: Answer) -> tuple[str, dict[str, list[str]]]:
     """The dialog's address and its parameters, without the state."""
     address = urlsplit(answer["json"]["data"]["authorizeUrl"])
@@ -66,26 +57,15 @@ def question(answer: Answer) -> tuple[str, dict[str, list[str]]]:
 
 
 @pytest.fixture
-def post(
-    load_event: Callable[[str], Answer], lambda_context: FakeLambdaContext, monkeypatch: pytest.MonkeyPatch
-) -> Post:
+def post(load_event: LoadEvent, lambda_context: FakeLambdaContext, monkeypatch: pytest.MonkeyPatch) -> Send:
     for name, value in SETTINGS.items():
         monkeypatch.setenv(name, value)
     uris = (REDIRECT_URI, "http://localhost:5173/callback")
     deps = Dependencies(identity_verifier(), login_products(), STATES, redirect_uris=uris)
-    api = build_api((ORIGIN, "https://admin.example.com"), lambda: deps)
-
-    def send(event_name: str = "authorize", **changes: Any) -> Answer:
-        event = load_event(event_name)
-        headers = {"Authorization": f"Bearer {access_token()}", **changes.pop("headers", {})}
-        event["headers"] = {**event["headers"], **headers}
-        answer = api.resolve({**event, **changes}, lambda_context)  # type: ignore[arg-type]
-        return {**answer, "json": json.loads(answer["body"]) if answer.get("body") else None}
-
-    return send
+    return sender(build_api(ORIGINS, lambda: deps), load_event, lambda_context, "authorize")
 
 
-def test_the_answer_has_the_contracts_shape(post: Post) -> None:
+def test_the_answer_has_the_contracts_shape(post: Send) -> None:
     answer = post()
 
     data = answer["json"]["data"]
@@ -99,7 +79,7 @@ def test_the_answer_has_the_contracts_shape(post: Post) -> None:
     assert header(answer, "Access-Control-Allow-Origin") == ORIGIN
 
 
-def test_the_address_is_the_dialog_of_instagram(post: Post) -> None:
+def test_the_address_is_the_dialog_of_instagram(post: Send) -> None:
     assert question(post(body=body(provider="instagram"))) == (
         "https://www.instagram.com/oauth/authorize",
         {
@@ -111,7 +91,7 @@ def test_the_address_is_the_dialog_of_instagram(post: Post) -> None:
     )
 
 
-def test_the_address_is_the_dialog_of_facebook_unless_told(post: Post) -> None:
+def test_the_address_is_the_dialog_of_facebook_unless_told(post: Send) -> None:
     untold, told = post(body=body()), post(body=body(provider="facebook"))
 
     assert question(untold) == question(told)
@@ -127,7 +107,7 @@ def test_the_address_is_the_dialog_of_facebook_unless_told(post: Post) -> None:
 
 
 def test_a_configuration_of_login_for_business_stands_in_for_scopes(
-    post: Post, monkeypatch: pytest.MonkeyPatch
+    post: Send, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FACEBOOK_LOGIN_CONFIG_ID", "5555")
 
@@ -142,7 +122,7 @@ def test_a_configuration_of_login_for_business_stands_in_for_scopes(
     [("facebook", {"auth_type": ["rerequest"]}), ("instagram", {"force_reauth": ["true"]})],
 )
 def test_what_was_declined_is_asked_again_on_request_only(
-    post: Post, provider: str, parameter: dict[str, list[str]]
+    post: Send, provider: str, parameter: dict[str, list[str]]
 ) -> None:
     _, usual = question(post(body=body(provider=provider, rerequest=False)))
     _, again = question(post(body=body(provider=provider, rerequest=True)))
@@ -151,7 +131,7 @@ def test_what_was_declined_is_asked_again_on_request_only(
 
 
 @pytest.mark.parametrize("provider", list(Provider))
-def test_the_state_is_of_the_caller_and_of_this_login(post: Post, provider: Provider) -> None:
+def test_the_state_is_of_the_caller_and_of_this_login(post: Send, provider: Provider) -> None:
     answer = post(body=body(provider=provider, redirectUri="http://localhost:5173/callback"))
 
     state = STATES.read(answer["json"]["data"]["state"])
@@ -159,12 +139,12 @@ def test_the_state_is_of_the_caller_and_of_this_login(post: Post, provider: Prov
     assert (state.user_id, state.provider) == (USER_ID, provider)
 
 
-def test_every_call_makes_another_state(post: Post) -> None:
+def test_every_call_makes_another_state(post: Send) -> None:
     assert len({post()["json"]["data"]["state"] for _ in range(5)}) == 5
 
 
 @pytest.mark.parametrize("authorization", [None, "", "Bearer rubbish", "Bearer sb_secret_x", "Basic abc"])
-def test_strangers_get_401_in_the_error_shape_whatever_they_send(post: Post, authorization: str | None) -> None:
+def test_strangers_get_401_in_the_error_shape_whatever_they_send(post: Send, authorization: str | None) -> None:
     answer = post(headers={"Authorization": authorization}, body="{")
 
     assert (answer["statusCode"], answer["json"]["code"]) == (401, "UNAUTHENTICATED")
@@ -197,14 +177,14 @@ def test_strangers_get_401_in_the_error_shape_whatever_they_send(post: Post, aut
         ({"body": "not base64!", "isBase64Encoded": True}, "body"),
     ],
 )
-def test_a_body_that_is_not_as_agreed_is_named(post: Post, sent: dict[str, Any], named: str) -> None:
+def test_a_body_that_is_not_as_agreed_is_named(post: Send, sent: dict[str, Any], named: str) -> None:
     answer = post(**sent)
 
     assert (answer["statusCode"], answer["json"]["code"]) == (400, "INVALID_REQUEST")
     assert named in answer["json"]["details"]
 
 
-def test_an_error_about_the_body_does_not_repeat_it(post: Post) -> None:
+def test_an_error_about_the_body_does_not_repeat_it(post: Send) -> None:
     answer = post(body=body(provider="a-private-word", rerequest="a-private-word"))
 
     assert "a-private-word" not in answer["body"]
@@ -213,14 +193,14 @@ def test_an_error_about_the_body_does_not_repeat_it(post: Post) -> None:
 @pytest.mark.parametrize(
     "uri", ["https://evil.example.com/callback", f"{REDIRECT_URI}/", f"{REDIRECT_URI}?x=1", f"{ORIGIN}/CALLBACK"]
 )
-def test_only_listed_redirect_uris_get_a_dialog(post: Post, uri: str) -> None:
+def test_only_listed_redirect_uris_get_a_dialog(post: Send, uri: str) -> None:
     answer = post(body=body(redirectUri=uri))
 
     assert (answer["statusCode"], answer["json"]["code"]) == (400, "REDIRECT_URI_NOT_ALLOWED")
 
 
 def test_a_product_without_settings_is_the_operators_and_the_others_still_work(
-    post: Post, monkeypatch: pytest.MonkeyPatch
+    post: Send, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("INSTAGRAM_APP_ID")
 
@@ -231,14 +211,14 @@ def test_a_product_without_settings_is_the_operators_and_the_others_still_work(
     assert post(body=body(provider="facebook"))["statusCode"] == 200
 
 
-def test_no_secret_is_part_of_an_answer(post: Post) -> None:
+def test_no_secret_is_part_of_an_answer(post: Send) -> None:
     answers = f"{post(body=body(provider='facebook'))} {post(body=body(provider='instagram'))}"
 
     assert "-secret" not in answers
 
 
 def test_a_missing_setting_of_the_deployment_is_named_in_the_log_only(
-    load_event: Callable[[str], Answer], lambda_context: FakeLambdaContext
+    load_event: LoadEvent, lambda_context: FakeLambdaContext
 ) -> None:
     def not_configured() -> Dependencies:
         raise ConfigurationError(log_context={"secret_key": "state_signing_key"})
@@ -253,7 +233,7 @@ def test_a_missing_setting_of_the_deployment_is_named_in_the_log_only(
     ("origin", "allowed"),
     [(ORIGIN, ORIGIN), ("https://admin.example.com", "https://admin.example.com"), ("https://evil.example.com", None)],
 )
-def test_a_preflight_lets_in_the_listed_origins_only(post: Post, origin: str, allowed: str | None) -> None:
+def test_a_preflight_lets_in_the_listed_origins_only(post: Send, origin: str, allowed: str | None) -> None:
     answer = post(httpMethod="OPTIONS", body=None, headers={"Origin": origin, "Access-Control-Request-Method": "POST"})
 
     assert answer["statusCode"] == 204

@@ -26,23 +26,10 @@ from instagram_connect.login_records import LoginKey, Outcome
 from instagram_connect.login_state import LIFETIME, StateSigner
 from instagram_connect.models import Account, Provider
 from tests.conftest import FakeLambdaContext
-from tests.unit.fakes import NOW, USER_ID, access_token, identity_verifier
+from tests.unit.fakes import NOW, USER_ID, identity_verifier
+from tests.unit.functions.routes import ACCOUNT, ORIGIN, ORIGINS, STATE_KEY, LoadEvent, Send, header, sender
 
-ORIGIN = "https://app.example.com"
 CALLBACK = f"{ORIGIN}/callback"
-ACCOUNT = Account(
-    id="9a000000-0000-4000-8000-000000000001",
-    provider=Provider.FACEBOOK,
-    instagram_business_id="17841400000000001",
-    username="cafe.azul",
-    name='Café "Azul" ☕',
-    page_id="27640875392278831",
-    page_name="Ana's Estúdio",
-    profile_picture_url=None,
-    followers_count=942,
-    token_expires_at="2027-01-21T12:00:00+00:00",
-    status="active",
-)
 
 
 class FakeFlow:
@@ -97,7 +84,7 @@ class FakeRepository:
         return self.accounts
 
 
-STATES = StateSigner("a-signing-key-that-is-long-enough-for-hs256", lambda: NOW)
+STATES = StateSigner(STATE_KEY, lambda: NOW)
 
 
 @pytest.fixture
@@ -129,37 +116,20 @@ def deps(flow: FakeFlow, records: FakeRecords, repository: FakeRepository) -> De
     )
 
 
-Post = Callable[..., dict[str, Any]]
-
-
-def sender(deps: Dependencies, load_event: Callable[[str], dict[str, Any]], context: FakeLambdaContext) -> Post:
-    api = build_api((ORIGIN, "https://admin.example.com"), lambda: deps)
-
-    def send(event_name: str = "exchange_token", **changes: Any) -> dict[str, Any]:
-        event = load_event(event_name)
-        headers = {"Authorization": f"Bearer {access_token()}", **changes.pop("headers", {})}
-        event["headers"] = {**event["headers"], **headers}
-        answer = api.resolve({**event, **changes}, context)  # type: ignore[arg-type]
-        return {**answer, "json": json.loads(answer["body"]) if answer.get("body") else None}
-
-    return send
+def sending(deps: Dependencies, load_event: LoadEvent, context: FakeLambdaContext) -> Send:
+    return sender(build_api(ORIGINS, lambda: deps), load_event, context, "exchange_token")
 
 
 @pytest.fixture
-def post(deps: Dependencies, load_event: Callable[[str], dict[str, Any]], lambda_context: FakeLambdaContext) -> Post:
-    return sender(deps, load_event, lambda_context)
+def post(deps: Dependencies, load_event: LoadEvent, lambda_context: FakeLambdaContext) -> Send:
+    return sending(deps, load_event, lambda_context)
 
 
 def body(**changes: Any) -> str:
     return json.dumps({"code": "c", "redirectUri": CALLBACK, **changes})
 
 
-def header(answer: dict[str, Any], name: str) -> str | None:
-    values = answer["multiValueHeaders"].get(name)
-    return values[0] if values else None
-
-
-def test_the_accounts_of_a_login_are_answered_in_the_contracts_shape(post: Post) -> None:
+def test_the_accounts_of_a_login_are_answered_in_the_contracts_shape(post: Send) -> None:
     answer = post()
 
     assert answer["statusCode"] == 200
@@ -188,7 +158,7 @@ def test_the_accounts_of_a_login_are_answered_in_the_contracts_shape(post: Post)
     assert header(answer, "Cache-Control") == "no-store"
 
 
-def test_the_flow_gets_caller_code_and_the_time_that_is_left(post: Post, flow: FakeFlow) -> None:
+def test_the_flow_gets_caller_code_and_the_time_that_is_left(post: Send, flow: FakeFlow) -> None:
     post(body=body(code="AQabc#_"))
 
     (request,) = flow.requests
@@ -197,7 +167,7 @@ def test_the_flow_gets_caller_code_and_the_time_that_is_left(post: Post, flow: F
     assert 27 < request.deadline.remaining_s() <= 27.5
 
 
-def test_a_base64_body_is_decoded(post: Post) -> None:
+def test_a_base64_body_is_decoded(post: Send) -> None:
     encoded = base64.b64encode(body().encode()).decode()
 
     assert post(body=encoded, isBase64Encoded=True)["statusCode"] == 200
@@ -229,7 +199,7 @@ def test_a_base64_body_is_decoded(post: Post) -> None:
     ],
 )
 def test_a_body_that_is_not_as_agreed_is_named_and_costs_no_code(
-    post: Post, flow: FakeFlow, sent: dict[str, Any], named: str
+    post: Send, flow: FakeFlow, sent: dict[str, Any], named: str
 ) -> None:
     answer = post(**sent)
 
@@ -238,7 +208,7 @@ def test_a_body_that_is_not_as_agreed_is_named_and_costs_no_code(
     assert flow.asked == []
 
 
-def test_an_error_about_the_body_does_not_repeat_it(post: Post) -> None:
+def test_an_error_about_the_body_does_not_repeat_it(post: Send) -> None:
     answer = post(body=json.dumps({"code": ["AQsecret"], "redirectUri": "AQsecret"}))
 
     assert "AQsecret" not in answer["body"]
@@ -247,7 +217,7 @@ def test_an_error_about_the_body_does_not_repeat_it(post: Post) -> None:
 @pytest.mark.parametrize(
     "uri", ["https://evil.example.com/callback", f"{ORIGIN}/callback/", f"{ORIGIN}/callback?x=1", f"{ORIGIN}/CALLBACK"]
 )
-def test_only_listed_redirect_uris_are_exchanged(post: Post, flow: FakeFlow, uri: str) -> None:
+def test_only_listed_redirect_uris_are_exchanged(post: Send, flow: FakeFlow, uri: str) -> None:
     answer = post(body=body(redirectUri=uri))
 
     assert (answer["statusCode"], answer["json"]["code"]) == (400, "REDIRECT_URI_NOT_ALLOWED")
@@ -256,7 +226,7 @@ def test_only_listed_redirect_uris_are_exchanged(post: Post, flow: FakeFlow, uri
 
 @pytest.mark.parametrize("authorization", [None, "", "Bearer rubbish", "Bearer sb_secret_x", "Basic abc"])
 def test_strangers_get_401_in_the_error_shape_whatever_they_send(
-    post: Post, flow: FakeFlow, authorization: str | None
+    post: Send, flow: FakeFlow, authorization: str | None
 ) -> None:
     answer = post(headers={"Authorization": authorization}, body="{")
 
@@ -265,7 +235,7 @@ def test_strangers_get_401_in_the_error_shape_whatever_they_send(
     assert flow.asked == []
 
 
-def test_a_failure_has_every_field_of_the_error_shape(post: Post, flow: FakeFlow) -> None:
+def test_a_failure_has_every_field_of_the_error_shape(post: Send, flow: FakeFlow) -> None:
     flow.error = ScopesDeclinedError("Not granted: instagram_basic.")
 
     answer = post()
@@ -283,7 +253,7 @@ def test_a_failure_has_every_field_of_the_error_shape(post: Post, flow: FakeFlow
     }
 
 
-def test_storage_that_fails_keeps_the_words_that_existing_frontends_know(post: Post, flow: FakeFlow) -> None:
+def test_storage_that_fails_keeps_the_words_that_existing_frontends_know(post: Send, flow: FakeFlow) -> None:
     flow.error = StorageError(reason="SCHEMA_CACHE_STALE", recoverable=True)
 
     answer = post()
@@ -293,7 +263,7 @@ def test_storage_that_fails_keeps_the_words_that_existing_frontends_know(post: P
     assert (answer["json"]["reason"], answer["json"]["recoverable"]) == ("SCHEMA_CACHE_STALE", True)
 
 
-def test_a_wait_that_is_known_is_told_twice(post: Post, flow: FakeFlow) -> None:
+def test_a_wait_that_is_known_is_told_twice(post: Send, flow: FakeFlow) -> None:
     flow.error = MetaRateLimitedError(retry_after_s=420)
 
     answer = post()
@@ -302,7 +272,7 @@ def test_a_wait_that_is_known_is_told_twice(post: Post, flow: FakeFlow) -> None:
     assert header(answer, "Retry-After") == "420"
 
 
-def test_a_defect_of_ours_answers_in_the_same_shape_and_says_nothing_of_itself(post: Post, flow: FakeFlow) -> None:
+def test_a_defect_of_ours_answers_in_the_same_shape_and_says_nothing_of_itself(post: Send, flow: FakeFlow) -> None:
     flow.error = RuntimeError("https://graph.facebook.com/?access_token=EAAsecret")
 
     answer = post()
@@ -313,7 +283,7 @@ def test_a_defect_of_ours_answers_in_the_same_shape_and_says_nothing_of_itself(p
 
 
 def test_a_missing_setting_is_the_operators_and_named_in_the_log_only(
-    load_event: Callable[[str], dict[str, Any]], lambda_context: FakeLambdaContext
+    load_event: LoadEvent, lambda_context: FakeLambdaContext
 ) -> None:
     def not_configured() -> Dependencies:
         raise ConfigurationError(log_context={"setting": "SUPABASE_URL"})
@@ -328,7 +298,7 @@ def test_a_missing_setting_is_the_operators_and_named_in_the_log_only(
     ("origin", "allowed"),
     [(ORIGIN, ORIGIN), ("https://admin.example.com", "https://admin.example.com"), ("https://evil.example.com", None)],
 )
-def test_a_preflight_lets_in_the_listed_origins_only(post: Post, origin: str, allowed: str | None) -> None:
+def test_a_preflight_lets_in_the_listed_origins_only(post: Send, origin: str, allowed: str | None) -> None:
     answer = post("exchange_token_preflight", headers={"Origin": origin})
 
     assert answer["statusCode"] == 204
@@ -338,19 +308,19 @@ def test_a_preflight_lets_in_the_listed_origins_only(post: Post, origin: str, al
         assert "Authorization" in (header(answer, "Access-Control-Allow-Headers") or "")
 
 
-def test_errors_too_can_be_read_by_an_allowed_page(post: Post, flow: FakeFlow) -> None:
+def test_errors_too_can_be_read_by_an_allowed_page(post: Send, flow: FakeFlow) -> None:
     flow.error = StorageError(reason="KEY_REJECTED")
 
     assert header(post(), "Access-Control-Allow-Origin") == ORIGIN
 
 
-def test_another_path_is_answered_in_the_error_shape(post: Post) -> None:
+def test_another_path_is_answered_in_the_error_shape(post: Send) -> None:
     answer = post(path="/api/instagram/elsewhere")
 
     assert (answer["statusCode"], answer["json"]["code"]) == (404, "NOT_FOUND")
 
 
-def test_the_same_code_again_gives_the_first_outcome_under_its_own_request_id(post: Post, flow: FakeFlow) -> None:
+def test_the_same_code_again_gives_the_first_outcome_under_its_own_request_id(post: Send, flow: FakeFlow) -> None:
     first = post()
     second = post(requestContext={"requestId": "another", "httpMethod": "POST", "stage": "live"})
 
@@ -370,7 +340,7 @@ def test_the_same_code_again_gives_the_first_outcome_under_its_own_request_id(po
     ],
 )
 def test_an_error_counts_for_the_code_as_long_as_only_its_person_can_change_it(
-    post: Post, flow: FakeFlow, records: FakeRecords, error: InstagramConnectError, wait_s: float | None
+    post: Send, flow: FakeFlow, records: FakeRecords, error: InstagramConnectError, wait_s: float | None
 ) -> None:
     flow.outcome = error
 
@@ -380,7 +350,7 @@ def test_an_error_counts_for_the_code_as_long_as_only_its_person_can_change_it(
     assert outcome.get("counts_for_s") == wait_s
 
 
-def test_a_wait_that_is_repeated_is_what_is_left_of_it(post: Post, flow: FakeFlow, records: FakeRecords) -> None:
+def test_a_wait_that_is_repeated_is_what_is_left_of_it(post: Send, flow: FakeFlow, records: FakeRecords) -> None:
     flow.outcome = MetaRateLimitedError(retry_after_s=420)
     post()
     (outcome,) = records.outcomes.values()
@@ -393,27 +363,27 @@ def test_a_wait_that_is_repeated_is_what_is_left_of_it(post: Post, flow: FakeFlo
 
 
 def test_a_state_that_was_taken_may_end_while_its_login_is_tried_again(
-    deps: Dependencies, load_event: Callable[[str], dict[str, Any]], lambda_context: FakeLambdaContext, flow: FakeFlow
+    deps: Dependencies, load_event: LoadEvent, lambda_context: FakeLambdaContext, flow: FakeFlow
 ) -> None:
     state, _ = STATES.issue(USER_ID, Provider.FACEBOOK, CALLBACK)
     flow.error = LateStartError()
-    sender(deps, load_event, lambda_context)(body=body(state=state))
+    sending(deps, load_event, lambda_context)(body=body(state=state))
     flow.error = None
-    an_hour_later = StateSigner("a-signing-key-that-is-long-enough-for-hs256", lambda: NOW + 2 * LIFETIME)
+    an_hour_later = StateSigner(STATE_KEY, lambda: NOW + 2 * LIFETIME)
 
-    answer = sender(replace(deps, states=an_hour_later), load_event, lambda_context)(body=body(state=state))
+    answer = sending(replace(deps, states=an_hour_later), load_event, lambda_context)(body=body(state=state))
 
     assert answer["statusCode"] == 200
 
 
-def test_accounts_that_were_disconnected_since_are_no_success(post: Post, repository: FakeRepository) -> None:
+def test_accounts_that_were_disconnected_since_are_no_success(post: Send, repository: FakeRepository) -> None:
     post()
     repository.accounts = (ACCOUNT.model_copy(update={"status": "disconnected"}),)
 
     assert post()["json"]["code"] == "ACCOUNT_DISCONNECTED"
 
 
-def test_the_same_code_again_gives_the_first_error_too(post: Post, flow: FakeFlow) -> None:
+def test_the_same_code_again_gives_the_first_error_too(post: Send, flow: FakeFlow) -> None:
     flow.outcome = MetaRateLimitedError(retry_after_s=420)
     first = post()
     flow.outcome = (ACCOUNT,)
@@ -424,7 +394,7 @@ def test_the_same_code_again_gives_the_first_error_too(post: Post, flow: FakeFlo
     assert header(second, "Retry-After") == "420"
 
 
-def test_an_error_of_one_request_alone_is_not_remembered(post: Post, flow: FakeFlow) -> None:
+def test_an_error_of_one_request_alone_is_not_remembered(post: Send, flow: FakeFlow) -> None:
     flow.error = LateStartError()
     assert post()["statusCode"] == 503
     flow.error = None
@@ -433,7 +403,7 @@ def test_an_error_of_one_request_alone_is_not_remembered(post: Post, flow: FakeF
 
 
 def test_a_repeated_outcome_shows_the_accounts_as_they_are_now(
-    post: Post, flow: FakeFlow, repository: FakeRepository
+    post: Send, flow: FakeFlow, repository: FakeRepository
 ) -> None:
     post()
     repository.accounts = (ACCOUNT.model_copy(update={"status": "needs_reauth"}),)
@@ -441,20 +411,20 @@ def test_a_repeated_outcome_shows_the_accounts_as_they_are_now(
     assert post()["json"]["data"]["accounts"][0]["status"] == "needs_reauth"
 
 
-def test_a_remembered_outcome_holds_ids_and_no_profile(post: Post, records: FakeRecords) -> None:
+def test_a_remembered_outcome_holds_ids_and_no_profile(post: Send, records: FakeRecords) -> None:
     post()
 
     assert list(records.outcomes.values()) == [{"accounts": [ACCOUNT.id]}]
 
 
-def test_accounts_that_were_deleted_since_are_said_to_be_gone(post: Post, repository: FakeRepository) -> None:
+def test_accounts_that_were_deleted_since_are_said_to_be_gone(post: Send, repository: FakeRepository) -> None:
     post()
     repository.accounts = ()
 
     assert post()["json"]["code"] == "ACCOUNT_NOT_FOUND"
 
 
-def test_an_access_token_is_taken_instead_of_a_code(post: Post, flow: FakeFlow) -> None:
+def test_an_access_token_is_taken_instead_of_a_code(post: Send, flow: FakeFlow) -> None:
     answer = post(body=json.dumps({"accessToken": "EAAx"}))
 
     assert answer["statusCode"] == 200
@@ -474,7 +444,7 @@ def test_an_access_token_is_taken_instead_of_a_code(post: Post, flow: FakeFlow) 
         ({"code": "c", "redirectUri": CALLBACK, "state": 7}, "state"),
     ],
 )
-def test_a_body_is_one_way_in_and_complete(post: Post, flow: FakeFlow, sent: dict[str, Any], said: str) -> None:
+def test_a_body_is_one_way_in_and_complete(post: Send, flow: FakeFlow, sent: dict[str, Any], said: str) -> None:
     answer = post(body=json.dumps(sent))
 
     assert (answer["statusCode"], answer["json"]["code"]) == (400, "INVALID_REQUEST")
@@ -483,12 +453,12 @@ def test_a_body_is_one_way_in_and_complete(post: Post, flow: FakeFlow, sent: dic
     assert flow.asked == []
 
 
-def test_null_counts_as_left_out(post: Post, flow: FakeFlow) -> None:
+def test_null_counts_as_left_out(post: Send, flow: FakeFlow) -> None:
     assert post(body=body(accessToken=None, state=None, provider=None))["statusCode"] == 200
     assert flow.asked == [(Provider.FACEBOOK, "c", CALLBACK)]
 
 
-def test_the_provider_may_be_left_to_the_state(post: Post, flow: FakeFlow) -> None:
+def test_the_provider_may_be_left_to_the_state(post: Send, flow: FakeFlow) -> None:
     state, _ = STATES.issue(USER_ID, Provider.INSTAGRAM, CALLBACK)
 
     assert post(body=body(state=state))["statusCode"] == 200
@@ -504,16 +474,14 @@ def test_the_provider_may_be_left_to_the_state(post: Post, flow: FakeFlow) -> No
         (STATES.issue(USER_ID, Provider.FACEBOOK, CALLBACK)[0], {"provider": "instagram"}, "STATE_MISMATCH"),
         (STATES.issue(USER_ID, Provider.FACEBOOK, f"{CALLBACK}/2")[0], {}, "STATE_MISMATCH"),
         (
-            StateSigner("a-signing-key-that-is-long-enough-for-hs256", lambda: NOW - LIFETIME).issue(
-                USER_ID, Provider.FACEBOOK, CALLBACK
-            )[0],
+            StateSigner(STATE_KEY, lambda: NOW - LIFETIME).issue(USER_ID, Provider.FACEBOOK, CALLBACK)[0],
             {},
             "STATE_EXPIRED",
         ),
     ],
 )
 def test_a_state_that_is_not_this_logins_leaves_the_code_unspent(
-    post: Post, flow: FakeFlow, state: str, changes: dict[str, Any], reason: str
+    post: Send, flow: FakeFlow, state: str, changes: dict[str, Any], reason: str
 ) -> None:
     answer = post(body=body(state=state, **changes))
 
@@ -525,7 +493,7 @@ def test_a_state_that_is_not_this_logins_leaves_the_code_unspent(
     assert flow.asked == []
 
 
-def test_a_state_serves_one_code_only_and_that_one_as_often_as_it_is_sent(post: Post, flow: FakeFlow) -> None:
+def test_a_state_serves_one_code_only_and_that_one_as_often_as_it_is_sent(post: Send, flow: FakeFlow) -> None:
     state, _ = STATES.issue(USER_ID, Provider.FACEBOOK, CALLBACK)
     flow.error = LateStartError()
     assert post(body=body(state=state))["statusCode"] == 503
@@ -536,20 +504,18 @@ def test_a_state_serves_one_code_only_and_that_one_as_often_as_it_is_sent(post: 
     assert post(body=body(code="another", state=state))["json"]["reason"] == "STATE_USED"
 
 
-def test_a_repeated_code_is_answered_also_after_its_state_has_ended(post: Post, flow: FakeFlow) -> None:
+def test_a_repeated_code_is_answered_also_after_its_state_has_ended(post: Send, flow: FakeFlow) -> None:
     flow.outcome = LoginCodeUsedError()
     post(body=body())
-    expired, _ = StateSigner("a-signing-key-that-is-long-enough-for-hs256", lambda: NOW - LIFETIME).issue(
-        USER_ID, Provider.FACEBOOK, CALLBACK
-    )
+    expired, _ = StateSigner(STATE_KEY, lambda: NOW - LIFETIME).issue(USER_ID, Provider.FACEBOOK, CALLBACK)
 
     assert post(body=body(state=expired))["json"]["code"] == "OAUTH_CODE_USED"
 
 
 def test_a_deployment_can_require_the_state(
-    deps: Dependencies, load_event: Callable[[str], dict[str, Any]], lambda_context: FakeLambdaContext
+    deps: Dependencies, load_event: LoadEvent, lambda_context: FakeLambdaContext
 ) -> None:
-    strict = sender(replace(deps, is_state_required=True), load_event, lambda_context)
+    strict = sending(replace(deps, is_state_required=True), load_event, lambda_context)
     state, _ = STATES.issue(USER_ID, Provider.FACEBOOK, CALLBACK)
 
     assert strict(body=body())["json"]["reason"] == "STATE_MISSING"
