@@ -5,20 +5,42 @@ import re
 from typing import Any
 
 from tests.conftest import TEST_HOME
-from tests.e2e.conftest import App, Fault, User
+from tests.e2e.conftest import SCOPES, App, Fault, User
 
 
 def test_no_log_holds_a_token_a_code_or_a_secret(app: App, user: User, fault: Fault, aws: dict[str, Any]) -> None:
     codes = [app.log_in(), app.log_in(), app.log_in("Ben Carter"), app.log_in()]
+    by_instagram = app.log_in_to_instagram()
+    signed_in = {"person": "Ana Souza", "response_type": "token", "scopes": SCOPES}
+    access_token = app.meta("POST", "/authorize", signed_in)["access_token"]
     answers = [app.exchange(user, codes[0]), app.exchange(user, codes[0]), app.exchange(user, codes[2])]
     fault(operation="exchange_code", times=1, error="server_error")
     answers.append(app.exchange(user, codes[1]))
     fault(operation="list_accounts", times=None, error="expired_token")
     answers.append(app.exchange(user, codes[3]))
     assert [answer.status_code for answer in answers] == [200, 200, 422, 502, 409]
+    app.meta("DELETE", "/faults")
+    state = app.call(user, "POST", "/instagram/authorize", {"redirectUri": app.redirect_uri, "provider": "instagram"})
+    more = [
+        app.exchange(user, by_instagram, state=state.json()["data"]["state"]),
+        app.call(user, "POST", "/instagram/exchange-token", {"accessToken": access_token}),
+    ]
+    more += [
+        app.call(user, "DELETE", f"/instagram/accounts/{account['id']}")
+        for account in more[1].json()["data"]["accounts"]
+    ]
+    assert [answer.status_code for answer in more] == [200] * 4
+    answers += more
 
     secret_names = ("supabase_secret_key", "facebook_app_secret", "instagram_app_secret", "webhook_verify_token")
-    secrets = {*codes, user.token, *(app.stack[name] for name in secret_names), *_generated_secrets()}
+    secrets = {
+        *codes,
+        by_instagram,
+        access_token,
+        user.token,
+        *(app.stack[name] for name in secret_names),
+        *_generated_secrets(),
+    }
     lines = _function_logs(aws)
     services = [log.read_text(errors="replace") for log in (TEST_HOME / "logs").glob("*.log")]
     everything = "\n".join([*lines, *services, *(answer.text for answer in answers)])
@@ -27,7 +49,7 @@ def test_no_log_holds_a_token_a_code_or_a_secret(app: App, user: User, fault: Fa
     assert all(answer.json()["requestId"] in everything for answer in answers)
     assert any("list_pages" in line for line in lines)
     assert [secret[:6] for secret in secrets if secret in everything] == []
-    assert re.findall(r"EAA\w{8}|access_token=\w+", everything) == []
+    assert re.findall(r"(?:EAA|IGAA)\w{8}|access_token=\w+", everything) == []
 
 
 def test_one_correlation_id_leads_from_the_request_to_the_stored_row(app: App, user: User, aws: dict[str, Any]) -> None:
