@@ -2,6 +2,7 @@
 
 import random
 import socket
+import time
 from collections.abc import Mapping
 
 import psutil
@@ -10,6 +11,7 @@ from local.errors import LocalSystemError
 from local.settings import HOST
 
 _PORTS_OF_A_SYSTEM = 7
+_LETTING_GO_SECONDS = 2.0
 
 
 def is_free(port: int) -> bool:
@@ -26,7 +28,12 @@ def is_free(port: int) -> bool:
 
 def refuse_taken(wanted: Mapping[int, str]) -> None:
     """Raise an error that names each port that is held by somebody else, what it is for and who holds it."""
-    taken = [(port, purpose) for port, purpose in wanted.items() if not is_free(port)]
+    # A program that was ended just now counts as gone a moment before its last thread has let go of its port.
+    end = time.monotonic() + _LETTING_GO_SECONDS
+    while taken := [(port, purpose) for port, purpose in wanted.items() if not is_free(port)]:
+        if time.monotonic() > end:
+            break
+        time.sleep(0.05)
     if taken:
         lines = [f"  port {port}, for {purpose}, is taken by {_holder(port)}" for port, purpose in taken]
         raise LocalSystemError(
