@@ -5,10 +5,10 @@ COMPILE := .venv-uv/bin/uv pip compile --quiet --universal --python-version 3.11
 	--no-emit-index-url --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help install run up down demo test check format build validate openapi lock clean
+.PHONY: help install run up down demo doctor reload-schema test check format build validate openapi lock clean
 
 help: ## Print these verbs
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: ## Install everything inside this folder; again only what changed
 	@$(PYTHON) -m local.install
@@ -24,6 +24,12 @@ down: install ## Stop the system; the database stays
 
 demo: install ## Make one connection step by step on the running system
 	@$(BIN)/python -m local.stack demo
+
+doctor: install ## Tell why the Data API does not work, who must act and how; ARGS=--json; docs/operations.md
+	@PYTHONPATH=layers/shared $(BIN)/python -m local.doctor examine $(ARGS)
+
+reload-schema: install ## Reload the Data API's schema cache until it knows the whole contract, or fail with the cause
+	@PYTHONPATH=layers/shared $(BIN)/python -m local.doctor reload $(ARGS)
 
 test: install ## Run all tests
 	@$(BIN)/python -m local.browser && $(BIN)/python -m pytest

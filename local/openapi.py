@@ -7,7 +7,7 @@ functions' routes and with template.yaml, and the file with what this module mak
 import json
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from instagram_connect import contract, errors
+from instagram_connect.api_gateway import DEFERRED_CODE
 from local.settings import ROOT
 
 PATH = ROOT / "docs" / "openapi.json"
@@ -51,6 +52,7 @@ class Operation:
     answer: type[BaseModel]
     errors: Sequence[type[errors.InstagramConnectError]]
     body: Sequence[type[BaseModel]] = ()
+    deferred_answer: type[BaseModel] | None = None
     is_public: bool = False
 
 
@@ -72,12 +74,13 @@ OPERATIONS = (
         contract.Connection,
         (errors.InvalidRequestError, errors.RedirectUriNotAllowedError, *ALL_OF_A_LOGIN),
         body=(contract.CodeLogin, contract.TokenLogin),
+        deferred_answer=contract.DeferredConnection,
     ),
     Operation(
         "/api/instagram/accounts",
         "get",
         "listAccounts",
-        "All accounts of the caller, also disconnected ones.",
+        "All accounts of the caller, also disconnected and pending ones.",
         contract.Accounts,
         (errors.StorageError,),
     ),
@@ -133,6 +136,7 @@ def document() -> dict[str, Any]:
 def _schemas() -> dict[str, Any]:
     bodies = [model for operation in OPERATIONS for model in operation.body]
     answers: list[type[BaseModel]] = [contract.Problem, *(operation.answer for operation in OPERATIONS)]
+    answers += [operation.deferred_answer for operation in OPERATIONS if operation.deferred_answer]
     _, taken = models_json_schema(
         [(model, "validation") for model in bodies], ref_template=REF_TEMPLATE, schema_generator=_Schemas
     )
@@ -175,16 +179,22 @@ def _operation(operation: Operation) -> dict[str, Any]:
             "required": True,
             "content": {"application/json": {"schema": refs[0] if len(refs) == 1 else {"oneOf": refs}}},
         }
-    described["responses"] = {"200": _success(operation.answer), **_failures(operation)}
+    responses = {"200": _success(operation.answer)}
+    if operation.deferred_answer:
+        mark = {"pending": {"const": True}, "code": {"const": DEFERRED_CODE}}
+        responses["202"] = _success(operation.deferred_answer, mark)
+    described["responses"] = {**responses, **_failures(operation)}
     return described
 
 
-def _success(answer: type[BaseModel]) -> dict[str, Any]:
+def _success(answer: type[BaseModel], mark: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    mark = mark or {}
     schema = {
         "type": "object",
-        "required": ["success", "data", "requestId"],
+        "required": ["success", *mark, "data", "requestId"],
         "properties": {
             "success": {"const": True},
+            **mark,
             "data": {"$ref": REF_TEMPLATE.format(model=answer.__name__)},
             "requestId": {"type": "string"},
         },

@@ -12,14 +12,17 @@ from typing import Any
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from instagram_connect import api_gateway, contract, data_api, settings
+from instagram_connect import api_gateway, contract, settings
+from instagram_connect.account_list import AccountList
 from instagram_connect.clock import utc_now
+from instagram_connect.data_api import DataApi
 from instagram_connect.disconnection_flow import DisconnectionFlow
 from instagram_connect.errors import AccountNotFoundError
 from instagram_connect.identity import IdentityVerifier
 from instagram_connect.meta import graph
 from instagram_connect.meta.products import LoginProducts
-from instagram_connect.observability import logger, metrics
+from instagram_connect.observability import logger, metrics, sends_error_reports
+from instagram_connect.parking import Parking
 from instagram_connect.repository import ConnectionRepository
 from instagram_connect.token_vault import TokenVault
 
@@ -29,7 +32,7 @@ class Dependencies:
     """What one request needs of the outside world."""
 
     identity: IdentityVerifier
-    repository: ConnectionRepository
+    account_list: AccountList
     disconnection: DisconnectionFlow
 
 
@@ -38,10 +41,12 @@ def dependencies() -> Dependencies:
     """Built at the first request and kept while the sandbox lives. Raises ConfigurationError."""
     secrets = settings.load_secrets()
     supabase_url = settings.required("SUPABASE_URL")
-    repository = ConnectionRepository(data_api.connect(supabase_url, secrets.required("supabase_secret_key")))
+    data_api = DataApi(supabase_url, secrets.required("supabase_secret_key"))
+    repository = ConnectionRepository(data_api, secrets.optional("database_url"))
+    parking = Parking(settings.required("PARKING_QUEUE_URL"), settings.required("PARKED_CONNECTIONS_TABLE"), utc_now)
     return Dependencies(
         identity=IdentityVerifier.of_project(supabase_url, secrets.optional("supabase_jwt_secret")),
-        repository=repository,
+        account_list=AccountList(repository, parking),
         disconnection=DisconnectionFlow(
             products=LoginProducts(secrets, graph.GraphClient(graph.http_client()), utc_now),
             vault=TokenVault(settings.required("TOKEN_KEY_ARN")),
@@ -59,8 +64,18 @@ def build_api(allowed_origins: tuple[str, ...], dependencies: Callable[[], Depen
         event = api.current_event
         deps = dependencies()
         caller = deps.identity.identify(event.headers.get("Authorization"))
-        accounts = deps.repository.list_accounts(caller.user_id)
-        return api_gateway.success(event, contract.Accounts(accounts=accounts))
+        found = deps.account_list.of(caller.user_id, api_gateway.deadline(api))
+        unfinished = tuple(
+            contract.UnfinishedLogin(
+                provider=login.provider,
+                started_at=login.issued_at,
+                status="needs_reauth" if login.code else "pending",
+                code=login.code,
+            )
+            for login in found.logins
+        )
+        answer = contract.Accounts(accounts=found.accounts, unfinished_logins=unfinished, complete=found.is_complete)
+        return api_gateway.success(event, answer)
 
     @api.delete("/api/instagram/accounts/<account_id>")
     def disconnect(account_id: str) -> Response[dict[str, Any]]:
@@ -90,6 +105,7 @@ def _api() -> APIGatewayRestResolver:
     return build_api(settings.required_list("ALLOWED_ORIGINS"), dependencies)
 
 
+@sends_error_reports
 @logger.inject_lambda_context(log_event=False, correlation_id_path="requestContext.requestId", clear_state=True)
 @metrics.log_metrics(raise_on_empty_metrics=False)
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:

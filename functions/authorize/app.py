@@ -20,7 +20,7 @@ from instagram_connect.identity import IdentityVerifier
 from instagram_connect.login_state import StateSigner
 from instagram_connect.meta import graph
 from instagram_connect.meta.products import LoginProducts
-from instagram_connect.observability import logger, metrics
+from instagram_connect.observability import logger, metrics, sends_error_reports
 
 REQUEST = TypeAdapter(AuthorizeRequest)
 
@@ -73,6 +73,7 @@ def _api() -> APIGatewayRestResolver:
     return build_api(settings.required_list("ALLOWED_ORIGINS"), dependencies)
 
 
+@sends_error_reports
 @logger.inject_lambda_context(log_event=False, correlation_id_path="requestContext.requestId", clear_state=True)
 @metrics.log_metrics(raise_on_empty_metrics=False)
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:

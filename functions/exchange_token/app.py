@@ -6,6 +6,7 @@ says who must act. Never logs the code, a token or the body.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -13,16 +14,19 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from instagram_connect import api_gateway, data_api, settings
+from instagram_connect import api_gateway, settings
+from instagram_connect.account_list import AccountList
 from instagram_connect.clock import utc_now
-from instagram_connect.connection_flow import ConnectionFlow, Request
-from instagram_connect.contract import CodeLogin, Connection, ExchangeTokenRequest, TokenLogin
+from instagram_connect.connection_flow import ConnectionFlow, PendingConnection, Request
+from instagram_connect.contract import CodeLogin, Connection, DeferredConnection, ExchangeTokenRequest, TokenLogin
+from instagram_connect.data_api import DataApi
 from instagram_connect.errors import (
     AccountDisconnectedError,
     AccountNotFoundError,
     Actor,
     InstagramConnectError,
     OAuthStateError,
+    ReconnectRequiredError,
     RedirectUriNotAllowedError,
 )
 from instagram_connect.identity import IdentityVerifier
@@ -31,7 +35,8 @@ from instagram_connect.login_state import StateSigner
 from instagram_connect.meta import graph
 from instagram_connect.meta.products import LoginProducts
 from instagram_connect.models import Account, Provider
-from instagram_connect.observability import logger, metrics
+from instagram_connect.observability import logger, metrics, sends_error_reports
+from instagram_connect.parking import Parking
 from instagram_connect.repository import ConnectionRepository
 from instagram_connect.token_vault import TokenVault
 
@@ -47,7 +52,7 @@ class Dependencies:
     states: StateSigner
     records: LoginRecords
     flow: ConnectionFlow
-    repository: ConnectionRepository
+    account_list: AccountList
     redirect_uris: tuple[str, ...]
     is_state_required: bool
 
@@ -59,14 +64,16 @@ def dependencies() -> Dependencies:
     supabase_url = settings.required("SUPABASE_URL")
     vault = TokenVault(settings.required("TOKEN_KEY_ARN"))
     records = LoginRecords(settings.required("LOGIN_RECORDS_TABLE"), vault, utc_now)
-    repository = ConnectionRepository(data_api.connect(supabase_url, secrets.required("supabase_secret_key")))
+    data_api = DataApi(supabase_url, secrets.required("supabase_secret_key"))
+    repository = ConnectionRepository(data_api, secrets.optional("database_url"))
+    parking = Parking(settings.required("PARKING_QUEUE_URL"), settings.required("PARKED_CONNECTIONS_TABLE"), utc_now)
     return Dependencies(
         identity=IdentityVerifier.of_project(supabase_url, secrets.optional("supabase_jwt_secret")),
         products=LoginProducts(secrets, graph.GraphClient(graph.http_client()), utc_now),
         states=StateSigner(secrets.required("state_signing_key"), utc_now),
         records=records,
-        flow=ConnectionFlow(vault, repository, records, utc_now),
-        repository=repository,
+        flow=ConnectionFlow(vault, repository, parking, utc_now),
+        account_list=AccountList(repository, parking),
         redirect_uris=settings.required_list("OAUTH_REDIRECT_URIS"),
         is_state_required=settings.required("REQUIRE_STATE") == "true",
     )
@@ -84,8 +91,8 @@ def build_api(allowed_origins: tuple[str, ...], dependencies: Callable[[], Depen
         body = api_gateway.parse_body(event, ExchangeTokenRequest)
         request = Request(caller.user_id, api_gateway.request_id(event), api_gateway.deadline(api))
         if isinstance(body, TokenLogin):
-            accounts = deps.flow.use_token(deps.products[body.provider], body.access_token, request)
-            return _success(event, accounts)
+            connected = deps.flow.use_token(deps.products[body.provider], body.access_token, request)
+            return _answer(event, connected)
         if body.redirect_uri not in deps.redirect_uris:
             raise RedirectUriNotAllowedError
         return _connect_once(api, deps, body, request)
@@ -101,24 +108,30 @@ def _connect_once(
     state = deps.states.read(body.state) if body.state else None
     provider = body.provider or (state.provider if state else Provider.FACEBOOK)
     login = LoginKey.of(request.user_id, provider, body.code)
-    connected: list[Account] = []
+    made: list[tuple[Account, ...] | PendingConnection] = []
 
     def attempt() -> Outcome:
         if state:
             deps.states.check(state, request.user_id, provider, body.redirect_uri)
             if deps.records.use_state(state.id, login):
                 deps.states.check_age(state)
-        result = deps.flow.spend_code(deps.products[provider], body.code, body.redirect_uri, request)
+        result = deps.flow.spend_code(deps.products[provider], body.code, body.redirect_uri, request, deps.records)
         if isinstance(result, InstagramConnectError):
             return {**api_gateway.failure_outcome(result), **_counting_time(result)}
-        connected.extend(result)
+        made.append(result)
+        if isinstance(result, PendingConnection):
+            return {"pending": {"provider": result.provider, "since": result.since.isoformat()}}
         # Not the accounts themselves: they would outlive their rows here, and hundreds of them exceed an item.
         return {"accounts": [account.id for account in result]}
 
     outcome = deps.records.outcome_of(login, attempt, api.lambda_context, request.deadline)
     if "problem" in outcome:
         return api_gateway.repeated_failure(api.current_event, outcome)
-    return _success(api.current_event, connected or _read(deps, request.user_id, outcome["accounts"]))
+    if made:
+        return _answer(api.current_event, made[0])
+    if "pending" in outcome:
+        return _answer(api.current_event, _look_again(deps, request, **outcome["pending"]))
+    return _answer(api.current_event, _read(deps, request, outcome["accounts"]))
 
 
 def _counting_time(error: InstagramConnectError) -> dict[str, float]:
@@ -129,19 +142,35 @@ def _counting_time(error: InstagramConnectError) -> dict[str, float]:
     return {"counts_for_s": error.retry_after_s or LEAST_TIME_BETWEEN_ATTEMPTS_S}
 
 
-def _read(deps: Dependencies, user_id: str, ids: Sequence[str]) -> list[Account]:
-    own = {account.id: account for account in deps.repository.list_accounts(user_id)}
-    accounts = [own[account_id] for account_id in ids if account_id in own]
+def _read(deps: Dependencies, request: Request, ids: Sequence[str]) -> tuple[Account, ...]:
+    own = {account.id: account for account in deps.account_list.of(request.user_id, request.deadline).accounts}
+    accounts = tuple(own[account_id] for account_id in ids if account_id in own)
     if not accounts:
         raise AccountNotFoundError("The accounts that this login connected have been deleted since.")
     return accounts
 
 
-def _success(event: APIGatewayProxyEvent, accounts: Sequence[Account]) -> Response[dict[str, Any]]:
-    connected = [account for account in accounts if account.status != "disconnected"]
-    if not connected:
+def _look_again(
+    deps: Dependencies, request: Request, *, provider: str, since: str
+) -> tuple[Account, ...] | PendingConnection:
+    """What became of a login that was parked: its accounts once all are stored, until then that it is pending."""
+    made_at = datetime.fromisoformat(since)
+    found = deps.account_list.of(request.user_id, request.deadline)
+    if any(login.issued_at == made_at and login.code for login in found.logins):
+        raise ReconnectRequiredError("The login ended before it could be completed.", reason="TOKEN_EXPIRED")
+    accounts = tuple(a for a in found.accounts if a.provider == provider and a.connected_at >= made_at)
+    if accounts and all(account.status != "pending" for account in accounts):
+        return accounts
+    return PendingConnection(Provider(provider), made_at, accounts)
+
+
+def _answer(event: APIGatewayProxyEvent, connected: Sequence[Account] | PendingConnection) -> Response[dict[str, Any]]:
+    if isinstance(connected, PendingConnection):
+        return api_gateway.deferred(event, DeferredConnection(accounts=connected.accounts))
+    first = next((account for account in connected if account.status != "disconnected"), None)
+    if first is None:
         raise AccountDisconnectedError
-    return api_gateway.success(event, Connection(business_account_id=connected[0].id, accounts=tuple(accounts)))
+    return api_gateway.success(event, Connection(business_account_id=str(first.id), accounts=tuple(connected)))
 
 
 @cache
@@ -149,6 +178,7 @@ def _api() -> APIGatewayRestResolver:
     return build_api(settings.required_list("ALLOWED_ORIGINS"), dependencies)
 
 
+@sends_error_reports
 @logger.inject_lambda_context(log_event=False, correlation_id_path="requestContext.requestId", clear_state=True)
 @metrics.log_metrics(raise_on_empty_metrics=False)
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:

@@ -11,13 +11,16 @@ from typing import Any
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from instagram_connect import api_gateway, data_api, settings
+from instagram_connect import api_gateway, settings
 from instagram_connect.contract import Health
+from instagram_connect.data_api import DataApi
+from instagram_connect.deadline import Deadline
 from instagram_connect.errors import StorageError
-from instagram_connect.observability import logger, metrics
+from instagram_connect.observability import logger, metrics, sends_error_reports
 from instagram_connect.repository import ConnectionRepository
 
 ANSWER_MAX_AGE_S = 5.0
+CHECK_S = 8.0
 
 
 class StorageCheck:
@@ -41,7 +44,7 @@ class StorageCheck:
 
     def _ask(self) -> StorageError | None:
         try:
-            self._repository().check()
+            self._repository().check(Deadline(CHECK_S))
         except StorageError as error:
             return error
         return None
@@ -50,8 +53,9 @@ class StorageCheck:
 @cache
 def repository() -> ConnectionRepository:
     """Built at the first request and kept while the sandbox lives. Raises ConfigurationError."""
-    secret_key = settings.load_secrets().required("supabase_secret_key")
-    return ConnectionRepository(data_api.connect(settings.required("SUPABASE_URL"), secret_key))
+    secrets = settings.load_secrets()
+    data_api = DataApi(settings.required("SUPABASE_URL"), secrets.required("supabase_secret_key"))
+    return ConnectionRepository(data_api, secrets.optional("database_url"))
 
 
 def build_api(allowed_origins: tuple[str, ...], storage: StorageCheck) -> APIGatewayRestResolver:
@@ -71,6 +75,7 @@ def _api() -> APIGatewayRestResolver:
     return build_api(settings.required_list("ALLOWED_ORIGINS"), StorageCheck(repository))
 
 
+@sends_error_reports
 @logger.inject_lambda_context(log_event=False, correlation_id_path="requestContext.requestId", clear_state=True)
 @metrics.log_metrics(raise_on_empty_metrics=False)
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:

@@ -1,15 +1,14 @@
-"""Custom resource after everything else of a deploy: reloads the Data API's schema cache, then checks the contract.
+"""Custom resource after everything else of a deploy: lets it pass only when the Data API does all that the code needs.
 
-Answers CloudFormation exactly once. FAILED, with the names that the Data API does not know, rolls the stack back. The
-response URL is presigned, so it is never logged. Source of the protocol: CloudFormation, "Custom resource request
-types" and "Custom resource response objects".
+Answers CloudFormation exactly once. FAILED, with the doctor's verdict, rolls the stack back. The response URL is
+presigned, so it is never logged. Source of the protocol: CloudFormation, "Custom resource request types" and "Custom
+resource response objects".
 """
 
 import json
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import boto3
@@ -18,41 +17,38 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import BotoCoreError, ClientError
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
-from instagram_connect import data_api, settings
+from instagram_connect import settings
 from instagram_connect.deadline import Deadline
-from instagram_connect.errors import InstagramConnectError, StorageError
-from instagram_connect.observability import logger, stack_of
-from instagram_connect.repository import ConnectionRepository
-from instagram_connect.storage_health import RELOAD_COMMAND, unknown_to_the_data_api
+from instagram_connect.doctor import deploy_gate
+from instagram_connect.doctor.project import Project
+from instagram_connect.doctor.report import Report
+from instagram_connect.errors import InstagramConnectError
+from instagram_connect.observability import logger, sends_error_reports, stack_of
 
 # One constant per stack: a changed id would make CloudFormation send a Delete for the former one.
 PHYSICAL_RESOURCE_ID = "schema-contract"
 # CloudFormation refuses a response of more than 4096 bytes.
-MAX_REASON_CHARACTERS = 2000
-# The answer must leave before Lambda ends the function, or CloudFormation waits for its own time-out: 15 s for a last
-# round of reload and probes that hang, 13 s for two attempts to answer.
-RESERVED_FOR_ANSWER_S = 28.0
-PROBE_INTERVAL_S = 1.0
+MAX_REASON_CHARACTERS = 1000
+# The answer must leave before Lambda ends the function, or CloudFormation waits for its own time-out: 35 s for a last
+# examination of servers that hang, 13 s for two attempts to answer.
+RESERVED_FOR_ANSWER_S = 48.0
 
 
 @dataclass(frozen=True)
 class Dependencies:
     """What the gate needs of the outside world."""
 
-    reload_schema_cache: Callable[[], None]
-    unknown_names: Callable[[], list[str]]
-    sleep: Callable[[float], None] = time.sleep
+    last_report: Callable[[Deadline], Report]
 
 
 @cache
 def dependencies() -> Dependencies:
     """Built at the first event. Raises ConfigurationError."""
-    secret_key = settings.load_secrets().required("supabase_secret_key")
-    client = data_api.connect(settings.required("SUPABASE_URL"), secret_key)
-    return Dependencies(
-        reload_schema_cache=ConnectionRepository(client).reload_schema_cache,
-        unknown_names=lambda: unknown_to_the_data_api(client),
+    secrets = settings.load_secrets()
+    project = Project(
+        settings.required("SUPABASE_URL"), secrets.required("supabase_secret_key"), secrets.optional("database_url")
     )
+    return Dependencies(partial(deploy_gate.last_report, project))
 
 
 def verdict(
@@ -68,16 +64,16 @@ def verdict(
         # The former code is coming back whatever the schema or the secrets; refusing would leave the stack stuck.
         logger.warning("Not holding up a rollback")
         return None
-    unknown = _unknown_after_reload(deps(), deadline)
-    if not unknown:
+    report = deps().last_report(deadline.within(deploy_gate.LADDER_S))
+    for warning in report.warnings:
+        logger.warning(warning.sentence, cause=warning.cause, remedy=warning.command)
+    if report.is_working:
         return None
-    logger.error("Schema contract broken", unknown=unknown)
-    return (
-        f"The Data API does not know what the code needs: {'; '.join(unknown)}. "
-        f"Apply the migrations (supabase db push), then run in SQL: {RELOAD_COMMAND}"
-    )
+    logger.error("The Data API does not do what the code needs", report=report.as_dict())
+    return report.short(MAX_REASON_CHARACTERS)
 
 
+@sends_error_reports
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Entry point of the Lambda: a CloudFormation custom resource event in; the answer is sent to its ResponseURL."""
     reason: str | None = "The schema check ended unexpectedly; see the log of SchemaReloadFunction."
@@ -95,23 +91,10 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     return answer
 
 
-def _unknown_after_reload(deps: Dependencies, deadline: Deadline) -> list[str]:
-    """What is still unknown when the time is up; empty as soon as the whole contract is known."""
-    while True:
-        try:
-            deps.reload_schema_cache()
-        except StorageError as error:  # the reload function itself may be what is unknown
-            logger.warning("Could not ask for a reload", extra={"reason": error.reason, **error.log_context})
-        deps.sleep(PROBE_INTERVAL_S)
-        unknown = deps.unknown_names()
-        if not unknown or deadline.remaining_s() <= 0:
-            return unknown
-
-
 def _answer(event: dict[str, Any], reason: str | None) -> dict[str, Any]:
     return {
         "Status": "FAILED" if reason else "SUCCESS",
-        "Reason": (reason or "The Data API knows the schema contract.")[:MAX_REASON_CHARACTERS],
+        "Reason": (reason or "The Data API does all that the code needs.")[:MAX_REASON_CHARACTERS],
         "PhysicalResourceId": event.get("PhysicalResourceId") or PHYSICAL_RESOURCE_ID,
         "StackId": event.get("StackId"),
         "RequestId": event.get("RequestId"),

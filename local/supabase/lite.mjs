@@ -63,6 +63,7 @@ export class Lite {
   #isPrepared = false;
   #isListening = false;
   #isAbandoned = false;
+  #reloading = Promise.resolve();
   #abandon;
   #abandoned = new Promise((resolve) => (this.#abandon = resolve));
 
@@ -132,10 +133,15 @@ export class Lite {
     }
   }
 
-  async #reload() {
-    await this.#connection.introspect({ useCache: false });
-    this.#isListening = true;
-    console.log("Schema cache reloaded");
+  /** One after the other: of two at once, the older could end last and put back what it had read. */
+  #reload() {
+    const introspect = async () => {
+      await this.#connection.introspect({ useCache: false });
+      this.#isListening = true;
+      console.log("Schema cache reloaded");
+    };
+    this.#reloading = this.#reloading.then(introspect, introspect);
+    return this.#reloading;
   }
 
   async #isDatabaseUp() {

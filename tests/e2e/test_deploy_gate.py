@@ -18,13 +18,17 @@ def database(stack: dict[str, str]) -> Any:
         yield connection
 
 
-def invoke_gate(aws: dict[str, Any], request_type: str) -> dict[str, Any]:
+def invoke(aws: dict[str, Any], function: str, event: dict[str, Any]) -> dict[str, Any]:
     functions = aws["client"]("lambda").list_functions()["Functions"]
-    (name,) = [f["FunctionName"] for f in functions if "SchemaReloadFunction" in f["FunctionName"]]
-    event = {"RequestType": request_type, "RequestId": "r", "StackId": "none", "LogicalResourceId": "SchemaReload"}
+    (name,) = [f["FunctionName"] for f in functions if function in f["FunctionName"]]
     answer = aws["client"]("lambda").invoke(FunctionName=name, Payload=json.dumps(event))
     payload: dict[str, Any] = json.loads(answer["Payload"].read())
     return payload
+
+
+def invoke_gate(aws: dict[str, Any], request_type: str) -> dict[str, Any]:
+    event = {"RequestType": request_type, "RequestId": "r", "StackId": "none", "LogicalResourceId": "SchemaReload"}
+    return invoke(aws, "SchemaReloadFunction", event)
 
 
 def test_a_dropped_function_is_named_and_the_gate_opens_when_it_is_back(
@@ -35,6 +39,8 @@ def test_a_dropped_function_is_named_and_the_gate_opens_when_it_is_back(
         closed = invoke_gate(aws, "Update")
         deleted = invoke_gate(aws, "Delete")
     finally:
+        # Without the event triggers that reload the cache after a change.
+        database.execute("set session_replication_role = replica")
         database.execute("alter function store_connection_gone(jsonb) rename to store_connection")
 
     # The cache still lacks the function here: the gate itself has to ask for the reload.
@@ -42,8 +48,33 @@ def test_a_dropped_function_is_named_and_the_gate_opens_when_it_is_back(
 
     assert closed["Status"] == "FAILED"
     assert "store_connection(payload)" in closed["Reason"]
+    assert "Run: supabase migration " in closed["Reason"]
     assert deleted["Status"] == "SUCCESS"
     assert opened["Status"] == "SUCCESS"
+
+
+def test_a_lost_grant_closes_the_gate_with_the_statement_that_opens_it(
+    aws: dict[str, Any], database: psycopg.Connection[Any]
+) -> None:
+    database.execute("revoke insert on daily_analytics from service_role")
+    try:
+        closed = invoke_gate(aws, "Update")
+    finally:
+        database.execute("grant insert on daily_analytics to service_role")
+
+    assert closed["Status"] == "FAILED"
+    assert "grant insert on table public.daily_analytics to service_role;" in closed["Reason"]
+
+
+def test_the_doctor_invoked_by_hand_answers_a_report(aws: dict[str, Any], database: psycopg.Connection[Any]) -> None:
+    database.execute("alter event trigger pgrst_drop_watch disable")
+    try:
+        report = invoke(aws, "DoctorFunction", {})
+    finally:
+        database.execute("alter event trigger pgrst_drop_watch enable")
+
+    assert report["cause"] == "HEALTHY", report
+    assert [warning["cause"] for warning in report["warnings"]] == ["DDL_TRIGGERS_MISSING"]
 
 
 def test_a_deploy_without_a_table_of_the_contract_is_rolled_back_and_the_old_one_serves(

@@ -2,15 +2,18 @@
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psycopg
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, Request, Route, expect, sync_playwright
 
 from local import browser as installed_browser
 from local import install, web
+from tests.e2e import contract
 from tests.e2e.conftest import App, Fault, User
 
 ARGUMENTS = [
@@ -143,6 +146,72 @@ def requests(page: Page, app: App) -> Requests:
     return Requests(page, app)
 
 
+class Answers:
+    """What the API is made to answer to a page, in place of the deployed functions."""
+
+    def __init__(self, page: Page, app: App) -> None:
+        self._page = page
+        self._app = app
+
+    def list(self, *accounts: dict[str, Any], logins: tuple[dict[str, Any], ...] = (), complete: bool = True) -> None:
+        data = {"accounts": accounts, "unfinishedLogins": logins, "complete": complete}
+        self._answer("GET", "accounts", 200, {"data": data})
+
+    def defer(self, *accounts: dict[str, Any]) -> None:
+        """The login works, but is stored later."""
+        data = {"businessAccountId": None, "accounts": accounts}
+        self._answer("POST", "exchange-token", 202, {"pending": True, "code": "STORAGE_DEFERRED", "data": data})
+
+    def _answer(self, method: str, route: str, status: int, body: dict[str, Any]) -> None:
+        url = f"{self._app.stack['api_url']}/api/instagram/{route}"
+        body = {"success": True, "requestId": "6f1c", **body}
+        contract.check(httpx.Response(status, json=body, request=httpx.Request(method, url)))
+        headers = {"Access-Control-Allow-Origin": self._app.stack["web_url"]}
+        self._page.unroute(url)
+        self._page.route(url, lambda asked: asked.fulfill(status=status, headers=headers, json=body))
+
+
+@pytest.fixture
+def answers(page: Page, app: App) -> Answers:
+    return Answers(page, app)
+
+
+def an_account(username: str, **changes: Any) -> dict[str, Any]:
+    """A stored account as the API shows it."""
+    return {
+        "id": "29a67df6-2e35-4b52-ab6e-421cd677a3b3",
+        "provider": "facebook",
+        "instagramBusinessId": f"id of {username}",
+        "username": username,
+        "name": username.replace(".", " ").title(),
+        "pageId": "27640875392278831",
+        "pageName": "Café",
+        "profilePictureUrl": None,
+        "followersCount": 18250,
+        "tokenExpiresAt": None,
+        "connectedAt": datetime.now(UTC).isoformat(),
+        "status": "active",
+        **changes,
+    }
+
+
+def a_pending_account(username: str, **changes: Any) -> dict[str, Any]:
+    return an_account(username, **{"id": None, "status": "pending", **changes})
+
+
+def a_login(**changes: Any) -> dict[str, Any]:
+    """An unfinished login as the API shows it."""
+    started_at = datetime.now(UTC).isoformat()
+    return {"provider": "facebook", "startedAt": started_at, "status": "pending", "code": None, **changes}
+
+
+@pytest.fixture
+def nobody_else_holds_an_account(app: App) -> None:
+    """What Meta is told depends on who else has the same account connected."""
+    with psycopg.connect(app.stack["database_url"]) as database:
+        database.execute("delete from instagram_business_accounts")
+
+
 # Signing in
 
 
@@ -268,21 +337,175 @@ def test_a_reload_in_the_middle_of_the_exchange_ends_with_its_outcome(page: Page
     assert exchanges_at_meta(app) == 1
 
 
-def test_a_connection_that_is_stored_later_says_so(page: Page, app: App) -> None:
-    open_facebook(page)
-    page.route(
-        f"{app.stack['api_url']}/api/instagram/exchange-token",
-        lambda route: route.fulfill(
-            status=202,
-            headers={"Access-Control-Allow-Origin": app.stack["web_url"]},
-            json={"success": True, "pending": True, "code": "STORAGE_DEFERRED", "data": {"accounts": []}},
-        ),
-    )
-    page.get_by_role("button", name="Continue").click()
+# Connected, but stored later
 
-    expect_news(page, "It may take some minutes until the account appears here.")
-    expect(page.get_by_role("button", name="Look again")).to_be_visible()
+
+def test_a_connection_that_is_stored_later_names_its_accounts(page: Page, app: App, answers: Answers) -> None:
+    pending = a_pending_account("cafe.azul"), a_pending_account("estudio_ana")
+    answers.defer(*pending)
+    answers.list(*pending)
+
+    page.goto(f"{app.redirect_uri}?code=x&state=x")
+
+    expect_news(page, "Your login worked. @cafe.azul and @estudio_ana are being stored")
+    expect(page).to_have_url(f"{app.stack['web_url']}/")
+    expect(account(page, "cafe.azul")).to_contain_text(
+        "Connected. It is being stored and will be ready within minutes."
+    )
+    expect(page.get_by_role("listitem").get_by_role("button")).to_have_count(0)
     screenshots(page, "stored-later")
+
+
+def test_a_login_whose_accounts_are_not_known_yet_says_so(page: Page, app: App, answers: Answers) -> None:
+    answers.defer()
+    answers.list(logins=(a_login(),))
+
+    page.goto(f"{app.redirect_uri}?code=x&state=x")
+
+    expect_news(page, "Meta has not named your accounts yet: they appear here within minutes, by themselves.")
+    login = page.get_by_role("listitem")
+    expect(login).to_contain_text(re.compile(r"Your login with Facebook of \d\d:\d\d"))
+    expect(login).to_contain_text("It is being completed; Meta did not answer in time.")
+    expect(login.get_by_role("button")).to_have_count(0)
+    screenshots(page, "login-being-completed")
+
+
+def test_an_account_that_the_list_does_not_show_yet_is_waited_for(page: Page, app: App, answers: Answers) -> None:
+    page.clock.install()
+    answers.defer(a_pending_account("cafe.azul"))
+    answers.list()
+    page.goto(f"{app.redirect_uri}?code=x&state=x")
+    expect_news(page, "Your login worked. @cafe.azul is being stored")
+    expect(page.get_by_text("No account yet")).to_have_count(0)
+
+    answers.list(an_account("cafe.azul"))
+    page.clock.fast_forward(10_000)
+
+    expect(account(page, "cafe.azul")).to_contain_text("Connected, login valid")
+    expect(page.get_by_role("status").filter(has_text="Connected: @cafe.azul.")).to_be_visible()
+
+
+def test_the_list_is_read_again_until_nothing_is_pending(page: Page, answers: Answers, requests: Requests) -> None:
+    page.clock.install()
+    answers.list(a_pending_account("cafe.azul"))
+    page.reload()
+    expect(account(page, "cafe.azul")).to_contain_text("It is being stored")
+    connect = page.get_by_role("button", name="Connect with Facebook")
+    connect.focus()
+
+    answers.list(an_account("cafe.azul"))
+    page.clock.fast_forward(10_000)
+
+    expect(account(page, "cafe.azul")).to_contain_text("Connected, login valid")
+    expect(account(page, "cafe.azul").get_by_role("button")).to_have_text(["Disconnect"])
+    expect(page.get_by_role("status").filter(has_text="Connected: @cafe.azul.")).to_be_visible()
+    expect(connect).to_be_focused()  # nobody asked for this news
+    reads = len(requests.of("GET", "accounts"))
+    page.clock.fast_forward(60_000)
+    page.clock.fast_forward(60_000)
+    assert len(requests.of("GET", "accounts")) == reads
+
+
+def test_a_page_that_nobody_sees_does_not_read_the_list(page: Page, answers: Answers, requests: Requests) -> None:
+    page.clock.install()
+    answers.list(a_pending_account("cafe.azul"))
+    page.reload()
+    expect(account(page, "cafe.azul")).to_be_visible()
+    reads = len(requests.of("GET", "accounts"))
+    hide = "is => { Object.defineProperty(document, 'hidden', { value: is, configurable: true });"
+    page.evaluate(f"{hide} document.dispatchEvent(new Event('visibilitychange')) }}", True)
+
+    answers.list(an_account("cafe.azul"))
+    page.clock.fast_forward(60_000)
+    assert len(requests.of("GET", "accounts")) == reads
+    page.evaluate(f"{hide} document.dispatchEvent(new Event('visibilitychange')) }}", False)
+
+    expect(account(page, "cafe.azul")).to_contain_text("Connected, login valid")
+
+
+def test_a_read_that_fails_meanwhile_is_made_again(page: Page, app: App, answers: Answers) -> None:
+    page.clock.install()
+    answers.list(a_pending_account("cafe.azul"))
+    page.reload()
+    expect(account(page, "cafe.azul")).to_be_visible()
+
+    api = f"{app.stack['api_url']}/**"
+    page.route(api, lambda route: route.abort())
+    with page.expect_event("requestfailed"):
+        page.clock.fast_forward(10_000)
+    expect(account(page, "cafe.azul")).to_contain_text("It is being stored")
+    expect(page.get_by_role("alert")).to_have_count(0)
+    page.unroute(api)
+    answers.list(an_account("cafe.azul"))
+    page.clock.fast_forward(10_000)
+
+    expect(account(page, "cafe.azul")).to_contain_text("Connected, login valid")
+
+
+def test_an_account_that_meta_names_later_appears_by_itself(page: Page, answers: Answers) -> None:
+    page.clock.install()
+    answers.list(an_account("estudio_ana", connectedAt="2026-01-01T00:00:00Z"), logins=(a_login(),))
+    page.reload()
+    expect(page.get_by_role("listitem")).to_have_count(2)
+
+    answers.list(an_account("cafe.azul"), an_account("estudio_ana", connectedAt="2026-01-01T00:00:00Z"))
+    page.clock.fast_forward(10_000)
+
+    expect(account(page, "cafe.azul")).to_contain_text("Connected, login valid")
+    expect(page.get_by_role("status").filter(has_text=re.compile("^Connected: @cafe.azul.$"))).to_be_visible()
+    expect(page.get_by_text("Your login with")).to_have_count(0)
+
+
+@pytest.mark.parametrize(
+    ("product", "code", "why"),
+    [
+        ("facebook", "SCOPES_DECLINED", "Connect again and leave all of them ticked."),
+        ("instagram", "RECONNECT_REQUIRED", "Meta no longer accepts it. Connect again."),
+    ],
+)
+def test_a_login_that_could_not_be_completed_offers_a_new_one(
+    page: Page, answers: Answers, requests: Requests, product: str, code: str, why: str
+) -> None:
+    login = a_login(provider=product)
+    page.clock.install()
+    answers.list(logins=(login,))
+    page.reload()
+    expect(page.get_by_role("listitem")).to_contain_text("It is being completed")
+
+    answers.list(logins=({**login, "status": "needs_reauth", "code": code},))
+    page.clock.fast_forward(10_000)
+
+    item = page.get_by_role("listitem")
+    expect(item).to_contain_text("It could not be completed.")
+    expect(item).to_contain_text(why)
+    expect(page.get_by_role("status").filter(has_text="A login could not be completed.")).to_be_visible()
+    screenshots(page, f"login-ended-{product}")
+    item.get_by_role("button", name=f"Connect again with {product.title()}").click()
+    expect(page).to_have_url(re.compile(f"www.{product}.com"))
+    (asked,) = requests.of("POST", "authorize")
+    body: Any = asked.post_data_json
+    # Without it Facebook does not ask again for what was declined.
+    assert (body["provider"], body["rerequest"]) == (product, code == "SCOPES_DECLINED")
+
+
+def test_accounts_that_cannot_be_read_are_said_to_be_safe(page: Page, answers: Answers) -> None:
+    page.clock.install()
+    answers.list(a_pending_account("cafe.azul"), complete=False)
+    page.reload()
+
+    note = page.get_by_text("Your other accounts cannot be shown right now. They are safe;")
+    expect(note).to_be_visible()
+    expect(account(page, "cafe.azul")).to_be_visible()
+    expect(page.get_by_role("alert")).to_have_count(0)
+    screenshots(page, "list-incomplete")
+
+    answers.list(an_account("cafe.azul"), an_account("estudio_ana"))
+    page.clock.fast_forward(10_000)
+
+    expect(page.get_by_role("listitem")).to_have_count(2)
+    expect(note).to_have_count(0)
+    # The other one was there before.
+    expect(page.get_by_role("status").filter(has_text=re.compile("^Connected: @cafe.azul.$"))).to_be_visible()
 
 
 # What can go wrong
@@ -433,6 +656,7 @@ def test_disconnecting_asks_first_and_says_what_remains(page: Page) -> None:
     screenshots(page, "disconnected-facebook")
 
 
+@pytest.mark.usefixtures("nobody_else_holds_an_account")
 def test_disconnecting_the_last_account_of_a_login_needs_nothing_more(page: Page) -> None:
     connect_facebook(page, "Emeka Business")
     account(page, "oja.emeka").get_by_role("button", name="Disconnect").click()

@@ -63,4 +63,4 @@ def test_the_deploy_gate_names_what_postgrest_does_not_know(app: App, aws: dict[
     opened = invoke_gate(aws, "Update")
 
     assert (closed["Status"], opened["Status"]) == ("FAILED", "SUCCESS")
-    assert "api_usage: SCHEMA_CACHE_STALE" in closed["Reason"]
+    assert "api_usage" in closed["Reason"]

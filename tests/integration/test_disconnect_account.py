@@ -12,7 +12,7 @@ import pytest
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from instagram_connect import data_api
+from instagram_connect.deadline import Deadline
 from instagram_connect.errors import AccountNotFoundError
 from instagram_connect.repository import ConnectionRepository
 from tests.integration.conftest import Database, add_user
@@ -127,12 +127,6 @@ def while_disconnecting(stack: dict[str, str], user_id: str, account_id: str, ac
     return got[0]
 
 
-@pytest.fixture
-def repository(stack: dict[str, str]) -> Iterator[ConnectionRepository]:
-    with data_api.connect(stack["supabase_url"], stack["supabase_secret_key"]) as client:
-        yield ConnectionRepository(client)
-
-
 def test_both_tokens_are_erased_and_their_last_copies_answered(database: Database, user_id: str) -> None:
     account = connect_account(database, user_id, person="10220000000000099")
 
@@ -193,17 +187,39 @@ def test_a_refresh_under_way_loses_its_lease(database: Database, user_id: str) -
     assert (credentials["lease_owner"], credentials["lease_expires_at"]) == (None, None)
 
 
-def test_repeated_it_answers_no_tokens_and_changes_nothing(stack: dict[str, str]) -> None:
+def test_repeated_it_answers_no_tokens_and_is_only_later(stack: dict[str, str]) -> None:
     with stored_user(stack) as (database, user_id):
         account = connect_account(database, user_id)
         first = disconnect(database, user_id, account["id"])
-        before = account_row(database, account["id"]), credentials_row(database, account["id"])
+        before, credentials = account_row(database, account["id"]), credentials_row(database, account["id"])
 
         second = disconnect(database, user_id, account["id"], "r-again")
 
+        after = account_row(database, account["id"])
         assert second["account"] == first["account"]
         assert tokens(second) == (None, None)
-        assert (account_row(database, account["id"]), credentials_row(database, account["id"])) == before
+        assert {name for name in after if after[name] != before[name]} == {
+            "last_request_id",
+            "disconnected_at",
+            "updated_at",
+        }
+        assert after["disconnected_at"] > before["disconnected_at"]
+        assert credentials_row(database, account["id"]) == credentials
+
+
+def test_a_login_between_two_disconnections_does_not_bring_the_account_back(stack: dict[str, str]) -> None:
+    """It was parked when its user disconnected the account a second time, and is stored only now."""
+    with stored_user(stack) as (database, user_id):
+        shared = unique_id()
+        account = connect_account(database, user_id, instagram_business_id=shared)
+        disconnect(database, user_id, account["id"])
+        made_at = datetime.now(UTC)
+        disconnect(database, user_id, account["id"])
+
+        late = connect_account(database, user_id, instagram_business_id=shared, issued_at=made_at.isoformat())
+
+        assert late["status"] == "disconnected"
+        assert tokens(credentials_row(database, account["id"])) == (None, None)
 
 
 def test_somebody_elses_account_is_not_found_and_stays_as_it_is(database: Database, user_id: str) -> None:
@@ -394,9 +410,9 @@ def test_through_the_data_api_it_is_answered_once_and_not_found_for_others(
         account_id = connect_account(database, user_id)["id"]
 
         with pytest.raises(AccountNotFoundError):
-            repository.disconnect_account(account_id, user_id=stranger_id, request_id="r-1")
-        first = repository.disconnect_account(account_id, user_id=user_id, request_id="r-2")
-        second = repository.disconnect_account(account_id, user_id=user_id, request_id="r-3")
+            repository.disconnect_account(account_id, user_id=stranger_id, request_id="r-1", deadline=Deadline(20))
+        first = repository.disconnect_account(account_id, user_id=user_id, request_id="r-2", deadline=Deadline(20))
+        second = repository.disconnect_account(account_id, user_id=user_id, request_id="r-3", deadline=Deadline(20))
 
     assert (first.access_token_ciphertext, first.user_token_ciphertext) == ("page-ciphertext", "user-ciphertext")
     assert (second.access_token_ciphertext, second.user_token_ciphertext) == (None, None)

@@ -11,7 +11,7 @@ import pytest
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from instagram_connect import data_api
+from instagram_connect.deadline import Deadline
 from instagram_connect.models import Account
 from instagram_connect.repository import ConnectionRepository
 from tests.integration.conftest import Database, add_user
@@ -57,12 +57,6 @@ def stored_user(stack: dict[str, str]) -> Iterator[tuple[Database, str]]:
             database.execute("delete from auth.users where id = %s", [user_id])
 
 
-@pytest.fixture
-def repository(stack: dict[str, str]) -> Iterator[ConnectionRepository]:
-    with data_api.connect(stack["supabase_url"], stack["supabase_secret_key"]) as client:
-        yield ConnectionRepository(client)
-
-
 def test_the_account_that_was_connected_first_comes_first(database: Database, user_id: str) -> None:
     connect_accounts(database, user_id, "second", "third", "first")
     for day, name in enumerate(("first", "second", "third")):
@@ -101,6 +95,7 @@ def test_an_account_is_shown_as_its_owner_may_see_it_and_no_further(database: Da
     (account,) = listed(database, user_id)
 
     assert account["token_expires_at"].startswith("2027-01-21T12:00:00")
+    assert account["connected_at"].startswith("2026-11-22T12:00:00")
     assert {name: account[name] for name in ("name", "page_id", "followers_count", "provider", "status")} == {
         "name": 'Café "Azul" ☕',
         "page_id": "27640875392278831",
@@ -165,14 +160,14 @@ def test_the_data_api_cuts_nothing_off(stack: dict[str, str], repository: Connec
     with stored_user(stack) as (database, user_id):
         connect_accounts(database, user_id, *names)
 
-        accounts = repository.list_accounts(user_id)
+        accounts = repository.list_accounts(user_id, Deadline(20))
 
     assert sorted(str(account.username) for account in accounts) == names
     assert len({account.id for account in accounts}) == MORE_THAN_THE_DATA_API_GIVES
 
 
 def test_the_data_api_gives_an_empty_list_to_whoever_has_no_account(repository: ConnectionRepository) -> None:
-    assert repository.list_accounts(str(uuid.uuid4())) == ()
+    assert repository.list_accounts(str(uuid.uuid4()), Deadline(20)) == ()
 
 
 @pytest.mark.parametrize("function", ["list_accounts", "disconnect_account", "account_view"])

@@ -3,7 +3,8 @@
 import psycopg
 import pytest
 
-from instagram_connect.schema_contract import FUNCTIONS, RELATIONS
+from instagram_connect.schema_contract import FUNCTIONS, MIGRATIONS, RELATIONS
+from local.settings import ROOT
 from tests.integration.conftest import Database
 
 READABLE_BY_OWNERS = set(RELATIONS) - {"instagram_credentials", "data_deletion_requests"}
@@ -94,3 +95,36 @@ def test_what_belongs_to_an_account_goes_with_it(database: Database, relation: s
     ).fetchone()
 
     assert row == {"confdeltype": b"c"} or row == {"confdeltype": "c"}
+
+
+def test_each_migration_is_declared_with_what_it_makes_of_the_contract() -> None:
+    files = {path.name.split("_")[0]: path.read_text() for path in (ROOT / "supabase" / "migrations").glob("*.sql")}
+
+    assert set(MIGRATIONS) == set(files)
+    assert {name for made in MIGRATIONS.values() for name in made} == {*RELATIONS, *FUNCTIONS}
+    for version, made in MIGRATIONS.items():
+        for name in made:
+            kind = "table" if name in RELATIONS else "function"
+            assert f"create {kind} public.{name} (" in files[version].replace(f"{name}(", f"{name} (")
+
+
+def test_the_event_triggers_watch_every_change_of_the_schema(database: Database) -> None:
+    rows = database.execute(
+        "select evtname, evtevent, evtenabled::text, evtfoid::regproc::text as function from pg_event_trigger "
+        "order by evtname"
+    ).fetchall()
+
+    assert rows == [
+        {
+            "evtname": "pgrst_ddl_watch",
+            "evtevent": "ddl_command_end",
+            "evtenabled": "O",
+            "function": "extensions.pgrst_ddl_watch",
+        },
+        {
+            "evtname": "pgrst_drop_watch",
+            "evtevent": "sql_drop",
+            "evtenabled": "O",
+            "function": "extensions.pgrst_drop_watch",
+        },
+    ]

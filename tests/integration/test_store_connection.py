@@ -65,6 +65,7 @@ def test_accounts_and_credentials_are_stored_and_answered_in_the_order_given(dat
     assert stored[0]["followers_count"] == 5_000_000_000
     assert stored[0]["status"] == "active"
     assert stored[0]["token_expires_at"].startswith("2027-01-21T12:00:00")
+    assert stored[0]["connected_at"] == NOON
     credentials = one(database, "instagram_credentials", user_id)
     assert (credentials["access_token_ciphertext"], credentials["scopes"]) == ("page-ciphertext", ["instagram_basic"])
 
@@ -93,7 +94,7 @@ def test_an_older_login_that_arrives_late_changes_nothing(database: Database, us
 
     assert one(database, "instagram_credentials", user_id)["access_token_ciphertext"] == "new"
     assert one(database, "instagram_business_accounts", user_id) == before
-    assert stored[0]["username"] == "account_1"
+    assert (stored[0]["username"], stored[0]["connected_at"]) == ("account_1", LATER)
 
 
 def test_a_login_older_than_a_refresh_leaves_the_refreshed_token(database: Database, user_id: str) -> None:

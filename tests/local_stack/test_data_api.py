@@ -15,6 +15,7 @@ from tests.local_stack.conftest import LocalSystem
 from tests.local_stack.polling import eventually
 
 SERVICES = ("postgres", "supabase", "postgrest")
+UNKNOWN = ("PGRST205", "")  # PostgREST 12 says it without a code
 
 
 @dataclass
@@ -46,9 +47,22 @@ class Project:
         """Whether the schema cache has the table: this writes nothing and tells the truth in every version."""
         return self.call("POST", f"/rest/v1/{table}?columns=word", self.secret, json=[]).status_code == 201
 
+    def quietly(self, statement: str) -> None:
+        """DDL as a restore does it: without the event triggers that would reload the schema cache."""
+        with psycopg.connect(self.values["database_url"], autocommit=True) as database:
+            database.execute("set session_replication_role = replica")
+            database.execute(statement.encode())
+
+    def refusal_of(self, table: str) -> str | None:
+        """PostgREST's or Postgres's code when the table is written to; None without one."""
+        answer = self.call("POST", f"/rest/v1/{table}?columns=word", self.secret, json=[])
+        code: str | None = None if answer.status_code == 201 else answer.json().get("code", "")
+        return code
+
     def new_table(self) -> str:
+        """A table that the schema cache does not know yet."""
         name = f"words_{uuid4().hex[:8]}"
-        self.sql(f"create table public.{name} (word text); grant all on public.{name} to service_role")
+        self.quietly(f"create table public.{name} (word text); grant all on public.{name} to service_role")
         return name
 
     def sign_up(self) -> tuple[str, str]:
@@ -79,11 +93,39 @@ def test_a_new_table_stays_unknown_until_the_reload_is_asked_for(project: Projec
     assert eventually(lambda: project.knows(table))
 
 
+def test_a_change_of_the_schema_is_known_without_a_reload_by_hand(project: Project) -> None:
+    """The migrations' event triggers ask for it."""
+    table = f"words_{uuid4().hex[:8]}"
+
+    project.sql(f"create table public.{table} (word text)")
+    project.sql(f"grant all on public.{table} to service_role")
+
+    assert eventually(lambda: project.knows(table))
+    project.sql(f"drop table public.{table}")
+    assert eventually(lambda: project.refusal_of(table) in UNKNOWN)
+
+
+def test_a_change_that_is_undone_or_temporary_reloads_nothing(project: Project) -> None:
+    url = project.values["database_url"]
+    with psycopg.connect(url) as database, psycopg.connect(url, autocommit=True) as listener:
+        listener.execute("listen pgrst")
+        database.execute("create table public.undone (word text)")
+        database.rollback()
+        database.execute("create temporary table passing (word text)")
+        database.execute("drop table passing")
+        database.commit()
+        listener.execute("notify pgrst, 'last'")
+
+        heard = next(notify.payload for notify in listener.notifies(timeout=5))
+
+    assert heard == "last"
+
+
 def test_a_new_column_is_missing_by_postgrests_code_until_the_reload(project: Project) -> None:
     table = project.new_table()
     project.sql("notify pgrst, 'reload schema'")
     assert eventually(lambda: project.knows(table))
-    project.sql(f"alter table public.{table} add column extra text")
+    project.quietly(f"alter table public.{table} add column extra text")
     row = [{"word": "a", "extra": "b"}]
 
     stale = project.call("POST", f"/rest/v1/{table}", project.secret, json=row)

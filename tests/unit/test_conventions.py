@@ -14,7 +14,7 @@ PACKAGE = ROOT / "layers" / "shared" / "instagram_connect"
 APPS = sorted((ROOT / "functions").glob("*/app.py"))
 MODULES = sorted(PACKAGE.rglob("*.py"))
 # Elsewhere, names of tables and RPCs would spread; api_gateway is the only one to know shapes of events.
-MAY_NAME_TABLES = {"repository.py", "storage_health.py", "schema_contract.py", "schema_cache.py"}
+MAY_NAME_TABLES = {"repository.py", "schema_contract.py", "schema_cache.py"}
 
 
 def imported(path: Path) -> Iterator[str]:
@@ -89,6 +89,17 @@ def test_every_setting_that_a_function_reads_is_in_the_template() -> None:
 
     assert len(read) > 5
     assert not [name for name in read if f"{name}:" not in text]
+
+
+@pytest.mark.parametrize("path", APPS, ids=lambda path: path.parent.name)
+def test_every_handler_sends_its_error_reports_before_it_is_frozen(path: Path) -> None:
+    (handler,) = [
+        node
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.FunctionDef) and node.name == "lambda_handler"
+    ]
+
+    assert ast.unparse(handler.decorator_list[0]) == "sends_error_reports"
 
 
 @pytest.mark.parametrize("path", APPS, ids=lambda path: path.parent.name)

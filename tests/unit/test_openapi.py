@@ -44,7 +44,7 @@ def test_every_described_route_is_in_the_template_with_its_preflight() -> None:
     events = [
         (event["Properties"]["Method"].lower(), event["Properties"]["Path"])
         for resource in section("Resources").values()
-        for event in resource["Properties"].get("Events", {}).values()
+        for event in resource.get("Properties", {}).get("Events", {}).values()
         if event["Type"] == "Api"
     ]
 

@@ -7,7 +7,7 @@ interface Props {
   account: Account;
   isOpening: boolean;
   onConnect: () => void;
-  onDisconnect: () => Promise<Disconnection>;
+  onDisconnect: (id: string) => Promise<Disconnection>;
   onDisconnected: (result: Disconnection) => void;
   onSignInAgain: () => void;
 }
@@ -16,11 +16,15 @@ export function AccountCard({ account, isOpening, onConnect, onDisconnect, onDis
   const [step, setStep] = useState<"shown" | "asked" | "busy">("shown");
   const [problem, setProblem] = useState<InstagramConnectError | null>(null);
 
+  // While it is pending there is nothing to disconnect: what is parked gets stored all the same.
+  const isStored = account.id !== null && account.status !== "pending";
+
   const disconnect = async () => {
+    if (account.id === null) return;
     setStep("busy");
     setProblem(null);
     try {
-      const result = await onDisconnect();
+      const result = await onDisconnect(account.id);
       setStep("shown");
       onDisconnected(result);
     } catch (failure) {
@@ -50,7 +54,7 @@ export function AccountCard({ account, isOpening, onConnect, onDisconnect, onDis
             Connect again
           </button>
         )}
-        {account.status !== "disconnected" && step === "shown" && (
+        {isStored && account.status !== "disconnected" && step === "shown" && (
           <button className="quiet" onClick={() => setStep("asked")}>
             Disconnect
           </button>

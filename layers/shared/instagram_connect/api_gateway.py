@@ -22,6 +22,8 @@ MAX_BODY_CHARACTERS = 64 * 1024
 # The answer itself, its log lines and metrics.
 RESERVED_FOR_ANSWERING_S = 0.5
 
+DEFERRED_CODE = "STORAGE_DEFERRED"
+
 Body = TypeVar("Body")
 
 
@@ -70,6 +72,18 @@ def success(event: APIGatewayProxyEvent, data: Answer) -> Response[dict[str, Any
     """200 with `data` in the success shape."""
     body = {"success": True, "data": data.model_dump(mode="json", by_alias=True), "requestId": request_id(event)}
     return _response(HTTPStatus.OK, body)
+
+
+def deferred(event: APIGatewayProxyEvent, data: Answer) -> Response[dict[str, Any]]:
+    """202 with `data` of something that will be done later."""
+    body = {
+        "success": True,
+        "pending": True,
+        "code": DEFERRED_CODE,
+        "data": data.model_dump(mode="json", by_alias=True),
+        "requestId": request_id(event),
+    }
+    return _response(HTTPStatus.ACCEPTED, body)
 
 
 def repeated_failure(event: APIGatewayProxyEvent, outcome: Mapping[str, Any]) -> Response[dict[str, Any]]:

@@ -1,13 +1,16 @@
 """The flow of a connection: from what a login gave the frontend to stored accounts.
 
 Four steps at Meta after one another (exchange, extend, discover, subscribe), then one transaction. Encryption runs
-beside the subscriptions. Everything after the exchange may be repeated and is, inside its own client.
+beside the subscriptions. Everything after the exchange may be repeated and is, inside its own client. What cannot be
+completed although its user did everything right is parked, and completed by `late_connection_flow`.
 """
 
+import hashlib
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 from aws_lambda_powertools.metrics import MetricUnit
 
@@ -15,24 +18,48 @@ from .deadline import Deadline
 from .errors import (
     InstagramConnectError,
     LateStartError,
+    MetaAppMisconfiguredError,
     MetaError,
+    MetaRateLimitedError,
+    MetaUnavailableError,
     RedirectUriMismatchError,
+    StorageError,
     TokenEncryptionError,
 )
 from .login_records import LoginKey, LoginRecords
 from .meta.products import LoginProduct
-from .models import Account, AccountToStore, ConnectionToStore, DiscoveredAccount, Login, UserToken
+from .models import Account, AccountToStore, ConnectionToStore, DiscoveredAccount, Login, Provider, UserToken
 from .observability import logger, metrics
+from .parking import ParkedLogin, Parking, ParkingError
 from .repository import ConnectionRepository
-from .token_vault import TokenBinding, TokenVault
+from .storage_health import OWNER_MISSING
+from .token_vault import LoginBinding, TokenBinding, TokenVault
 
 # Without this much time for Meta a login could not be finished, and its code would be spent for nothing.
 LEAST_TIME_FOR_META_S = 5.0
-# 4 s for KMS and 8 s for an attempt to store.
+# 4 s for KMS; then for storing, or for parking what cannot be stored: SQS and DynamoDB, 4 s each at worst.
 RESERVED_FOR_STORING_S = 12.0
+RESERVED_FOR_PARKING_S = 8.0
+# A person waits; what is not stored by then is parked.
+STORING_S = 8.0
 SUBSCRIBING_S = 6.0
 SUBSCRIBING_THREADS = 100
 ENCRYPTING_THREADS = 16
+
+Kept = TypeVar("Kept")
+
+
+# What may pass, or be mended by somebody else than the user, while the token of the login lives.
+WORTH_WAITING_FOR = (MetaUnavailableError, MetaRateLimitedError, MetaAppMisconfiguredError)
+
+
+@dataclass(frozen=True)
+class PendingConnection:
+    """A login that is parked: when it was made, and its accounts, as far as Meta has named them."""
+
+    provider: Provider
+    since: datetime
+    accounts: tuple[Account, ...]
 
 
 @dataclass(frozen=True)
@@ -57,12 +84,12 @@ class ConnectionFlow:
 
     vault: TokenVault
     repository: ConnectionRepository
-    records: LoginRecords
+    parking: Parking
     now: Callable[[], datetime]
 
     def spend_code(
-        self, product: LoginProduct, code: str, redirect_uri: str, request: Request
-    ) -> tuple[Account, ...] | InstagramConnectError:
+        self, product: LoginProduct, code: str, redirect_uri: str, request: Request, records: LoginRecords
+    ) -> tuple[Account, ...] | PendingConnection | InstagramConnectError:
         """Spends the code and stores every account that the login may act for, at least one; or says why not.
 
         An error of the login is returned, not raised: it is the outcome for whoever sends the same code. Raises what
@@ -71,7 +98,7 @@ class ConnectionFlow:
         for_meta = request.time_for_meta()
         login = LoginKey.of(request.user_id, product.provider, code)
         # Asked before Meta: a code that is sent twice may cost the token that it was exchanged for (RFC 6749, 4.1.2).
-        token = self.records.kept_token(login)
+        token = records.kept_token(login)
         if token is None:
             try:
                 token = product.exchange_code(code, redirect_uri, for_meta)
@@ -82,13 +109,15 @@ class ConnectionFlow:
         else:
             logger.info("Going on with the token of an earlier attempt at this login")
         with ThreadPoolExecutor(1) as beside:
-            beside.submit(self.records.keep_token, login, token)
+            beside.submit(records.keep_token, login, token)
             try:
                 return self._connect(product, token, request, for_meta)
             except InstagramConnectError as error:
                 return error
 
-    def use_token(self, product: LoginProduct, access_token: str, request: Request) -> tuple[Account, ...]:
+    def use_token(
+        self, product: LoginProduct, access_token: str, request: Request
+    ) -> tuple[Account, ...] | PendingConnection:
         """Stores every account that an access token opens, at least one.
 
         Raises AccessTokenInvalidError, AccessTokenForeignError, InvalidRequestError, NoAccountError, MetaError,
@@ -97,16 +126,76 @@ class ConnectionFlow:
         for_meta = request.time_for_meta()
         return self._connect(product, product.accept_token(access_token, for_meta), request, for_meta)
 
-    def _connect(
+    def prepare(
         self, product: LoginProduct, token: UserToken, request: Request, for_meta: Deadline
-    ) -> tuple[Account, ...]:
+    ) -> ConnectionToStore:
+        """Discovers the accounts of a login, subscribes them and encrypts their tokens.
+
+        Raises NoAccountError, MetaError, TokenEncryptionError.
+        """
         login, accounts = product.discover(token, for_meta)
         prepared = self._prepare(product, accounts, login, request.user_id, for_meta)
-        connection = ConnectionToStore(request.user_id, login, prepared, request.request_id)
-        stored = self.repository.store_connection(connection, request.deadline)
-        logger.info("Stored a connection", user_id=request.user_id, provider=login.provider, accounts=len(stored))
+        return ConnectionToStore(request.user_id, login, prepared, request.request_id)
+
+    def store_or_park(
+        self, connection: ConnectionToStore, deadline: Deadline
+    ) -> tuple[Account, ...] | PendingConnection:
+        """Stores a connection; parks it while storage does not take it. Raises StorageError when neither works."""
+        try:
+            until = deadline.earlier(RESERVED_FOR_PARKING_S).within(STORING_S)
+            stored = self.repository.store_connection(connection, until)
+        except StorageError as error:
+            if error.reason == OWNER_MISSING.reason:
+                raise
+            login = connection.login
+            accounts = self._parked(lambda: self.parking.park_connection(connection), error)
+            return PendingConnection(login.provider, login.token.issued_at, accounts)
+        provider = connection.login.provider
+        logger.info("Stored a connection", user_id=connection.user_id, provider=provider, accounts=len(stored))
         metrics.add_metric("AccountsConnected", MetricUnit.Count, len(stored))
         return stored
+
+    def _connect(
+        self, product: LoginProduct, token: UserToken, request: Request, for_meta: Deadline
+    ) -> tuple[Account, ...] | PendingConnection:
+        try:
+            connection = self.prepare(product, token, request, for_meta)
+        except WORTH_WAITING_FOR as error:
+            self._parked(lambda: self._park_login(product.provider, token, request), error)
+            return PendingConnection(product.provider, token.issued_at, ())
+        return self.store_or_park(connection, request.deadline)
+
+    def _park_login(self, provider: Provider, token: UserToken, request: Request) -> None:
+        login = hashlib.sha256(token.value.encode()).hexdigest()
+        try:
+            ciphertext = self.vault.encrypt(token.value, LoginBinding(request.user_id, provider, login))
+        except TokenEncryptionError as error:
+            raise ParkingError(error.code) from error
+        self.parking.park_login(
+            ParkedLogin(
+                user_id=request.user_id,
+                provider=provider,
+                login=login,
+                request_id=request.request_id,
+                token_ciphertext=ciphertext,
+                issued_at=token.issued_at,
+                expires_at=token.expires_at,
+                granted_scopes=token.granted_scopes,
+            )
+        )
+
+    def _parked(self, park: Callable[[], Kept], cause: InstagramConnectError) -> Kept:
+        """What parking answers; raises `cause` when that fails too."""
+        context = {"code": cause.code, "reason": cause.reason, **cause.log_context}
+        try:
+            kept = park()
+        except ParkingError as error:
+            logger.error("Lost a connection: it could not even be parked", extra={**context, "cause": str(error)})
+            metrics.add_metric("ConnectionsLost", MetricUnit.Count, 1)
+            raise cause from None
+        logger.error("Parked a connection", extra=context)
+        metrics.add_metric("ConnectionsParked", MetricUnit.Count, 1)
+        return kept
 
     def _prepare(
         self,

@@ -101,10 +101,30 @@ class Connection(Answer):
     accounts: tuple[Account, ...]
 
 
+class DeferredConnection(Answer):
+    """The login worked and is kept safely; its accounts are stored within minutes of the cause being gone."""
+
+    business_account_id: None = Field(default=None, description="There is none yet.")
+    accounts: tuple[Account, ...] = Field(description="As `pending`; empty while Meta has not named them.")
+
+
+class UnfinishedLogin(Answer):
+    """A login whose accounts Meta has not named yet."""
+
+    provider: Provider
+    started_at: datetime
+    status: Literal["pending", "needs_reauth"] = Field(
+        description="`pending` goes on by itself; `needs_reauth` ended, and only a new login helps."
+    )
+    code: str | None = Field(description="The error that ended it, as in docs/errors.md; null while pending.")
+
+
 class Accounts(Answer):
-    """All accounts of the caller, also disconnected ones."""
+    """All accounts of the caller, also disconnected and pending ones."""
 
     accounts: tuple[Account, ...]
+    unfinished_logins: tuple[UnfinishedLogin, ...]
+    complete: bool = Field(description="False while storage cannot be read: then only what is pending is listed.")
 
 
 class Disconnection(Answer):

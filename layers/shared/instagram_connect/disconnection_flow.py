@@ -47,7 +47,9 @@ class DisconnectionFlow:
         Webhooks stay on while somebody else has the same account connected; a grant stays while another account of
         the same person hangs on it. Safe to repeat. Raises AccountNotFoundError, StorageError.
         """
-        erased = self.repository.disconnect_account(account_id, user_id=user_id, request_id=request_id)
+        erased = self.repository.disconnect_account(
+            account_id, user_id=user_id, request_id=request_id, deadline=deadline
+        )
         logger.info("Disconnected an account", user_id=user_id, account_id=account_id)
         metrics.add_metric("AccountsDisconnected", MetricUnit.Count, 1)
         unsubscribed = revoked = False

@@ -452,13 +452,17 @@ class BackendError(InstagramConnectError):
 class StorageError(BackendError):
     """Supabase did not store or return what it should; `reason` says why, `actor` who must act.
 
-    The reasons are those of `storage_health`. `recoverable` is true only where waiting helps. For an hour the same
-    login can be repeated once the cause is gone: its token is kept.
+    The reasons are those of `storage_health`. `recoverable` is true only where waiting helps. A new connection that
+    cannot be stored is parked and does not end like this, unless parking fails too; even then its token is kept, and
+    for an hour the same login can be repeated.
     """
 
     code = "STORAGE_FAILED"
     message = "Failed to store credentials"
-    hint = "Search the log for the request id: it has the cause and the command that ends it."
+    hint = (
+        "Try the same again in a minute: the login is kept for an hour. Operators find cause and command in the log, "
+        "by the request id."
+    )
 
     def __init__(
         self,

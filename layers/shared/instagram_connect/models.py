@@ -85,11 +85,14 @@ class ConnectionToStore:
 
 
 class Account(BaseModel):
-    """A row of instagram_business_accounts as its owner may see it, and as the HTTP contract shows it."""
+    """A row of instagram_business_accounts as its owner may see it, and as the HTTP contract shows it.
+
+    One that is parked until storage takes it is no row yet: `pending`, and without an id unless there was one before.
+    """
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
 
-    id: str = Field(description="Id of the row: what other routes take.")
+    id: str | None = Field(description="Id of the row: what other routes take. Null while a new account is pending.")
     provider: Provider = Field(description="The login product that it was last connected with.")
     instagram_business_id: str = Field(description="Meta's id of the professional account; text, beyond 2^53.")
     username: str | None
@@ -99,7 +102,8 @@ class Account(BaseModel):
     profile_picture_url: str | None = Field(description="Stops working after some days.")
     followers_count: int | None
     token_expires_at: str | None = Field(description="ISO 8601; null when Meta named no end.")
-    status: Literal["active", "needs_reauth", "disconnected"]
+    connected_at: datetime = Field(description="When its newest login was made.")
+    status: Literal["active", "needs_reauth", "disconnected", "pending"]
 
 
 @dataclass(frozen=True)

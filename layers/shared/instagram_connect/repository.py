@@ -1,32 +1,37 @@
 """Storage of connections: the verbs of the domain, one request to the Data API each."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-import httpx
-from postgrest import APIError, SyncPostgrestClient
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
+from .data_api import ATTEMPT_S, DataApi, DataApiError
+from .database import Database
 from .deadline import Deadline
-from .errors import AccountNotFoundError, StorageError
+from .errors import AccountNotFoundError, ReconnectRequiredError, StorageError
 from .models import Account, AccountToStore, ConnectionToStore, DisconnectedAccount, Login
 from .schema_cache import SchemaCache
-from .schema_contract import RELOAD_FUNCTION
 from .storage_health import STALE, diagnose, storage_error
 
-# An attempt that fails takes up to this long; one is only begun while there is time for it.
-ATTEMPT_S = 7.0
 MAX_ATTEMPTS = 5
+# Another attempt is only begun while there is time for an answer; one that takes longer is given up.
+LEAST_ATTEMPT_S = 2.0
 
 
 class ConnectionRepository:
-    """Stores and reads connections through RPCs; each call is one transaction."""
+    """Stores and reads connections through RPCs; each call is one transaction.
 
-    def __init__(self, data_api: SyncPostgrestClient, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    With a database URL a stale schema cache can be healed even when the Data API does not know how to reload.
+    """
+
+    def __init__(
+        self, data_api: DataApi, database_url: str | None = None, *, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
         self._data_api = data_api
-        self._schema_cache = SchemaCache(data_api, sleep=sleep)
+        database = Database(database_url) if database_url else None
+        self._schema_cache = SchemaCache(data_api, database, sleep=sleep)
         self._sleep = sleep
 
     def store_connection(self, connection: ConnectionToStore, deadline: Deadline) -> tuple[Account, ...]:
@@ -35,26 +40,35 @@ class ConnectionRepository:
         Repeated within the deadline while waiting can help. A newer token that is already stored stays, and no good
         value is replaced by a blank. Raises StorageError.
         """
+        return self.store_payload(payload_of(connection), deadline)
+
+    def store_payload(self, payload: Mapping[str, Any], deadline: Deadline) -> tuple[Account, ...]:
+        """Like `store_connection`, for a connection that `payload_of` wrote down earlier."""
         retrying = Retrying(
             retry=retry_if_exception(_may_pass_by_itself),
-            stop=lambda state: stop_after_attempt(MAX_ATTEMPTS)(state) or deadline.remaining_s() < ATTEMPT_S,
+            stop=lambda state: stop_after_attempt(MAX_ATTEMPTS)(state) or deadline.remaining_s() < LEAST_ATTEMPT_S,
             wait=wait_random_exponential(multiplier=0.2, max=1),
             sleep=self._sleep,
             reraise=True,
         )
-        arguments = {"payload": _payload(connection)}
-        rows = retrying(self._call, "store_connection", arguments, request_id=connection.request_id)
+        rows = retrying(
+            self._call, "store_connection", {"payload": payload}, deadline, request_id=payload.get("request_id")
+        )
         return tuple(map(Account.model_validate, rows))
 
-    def list_accounts(self, user_id: str) -> tuple[Account, ...]:
+    def list_accounts(self, user_id: str, deadline: Deadline) -> tuple[Account, ...]:
         """All accounts of a user, also disconnected ones, the one that was connected first before the others.
 
         Raises StorageError.
         """
-        rows = self._call("list_accounts", {"payload": {"user_id": user_id}}, details="The accounts could not be read.")
+        rows = self._call(
+            "list_accounts", {"payload": {"user_id": user_id}}, deadline, details="The accounts could not be read."
+        )
         return tuple(map(Account.model_validate, rows))
 
-    def disconnect_account(self, account_id: str, *, user_id: str, request_id: str) -> DisconnectedAccount:
+    def disconnect_account(
+        self, account_id: str, *, user_id: str, request_id: str, deadline: Deadline
+    ) -> DisconnectedAccount:
         """Erases an account's tokens and marks it as disconnected; answers the tokens' last copies.
 
         Again changes nothing and answers no tokens. Raises AccountNotFoundError when the user has no such account,
@@ -64,6 +78,7 @@ class ConnectionRepository:
         row = self._call(
             "disconnect_account",
             {"payload": payload},
+            deadline,
             request_id=request_id,
             details="The account could not be disconnected.",
         )
@@ -78,33 +93,54 @@ class ConnectionRepository:
             is_last_of_person=row["is_last_of_person"],
         )
 
-    def reload_schema_cache(self) -> None:
-        """Asks the Data API to read the schema again; it does so shortly after. Raises StorageError."""
-        self._call(RELOAD_FUNCTION, {})
+    def mark_needs_reauth(
+        self,
+        user_id: str,
+        instagram_business_ids: Sequence[str],
+        issued_at: datetime,
+        failure: ReconnectRequiredError,
+        deadline: Deadline,
+    ) -> None:
+        """Marks accounts of a user whose token, issued then or before, is dead. Raises StorageError. Safe to repeat."""
+        payload = {
+            "user_id": user_id,
+            "instagram_business_ids": instagram_business_ids,
+            "issued_at": issued_at.isoformat(),
+            "failure_code": failure.log_context.get("meta_code"),
+            "failure_subcode": failure.log_context.get("meta_subcode"),
+        }
+        self._call("mark_needs_reauth", {"payload": payload}, deadline)
 
-    def check(self) -> None:
+    def check(self, deadline: Deadline) -> None:
         """Returns if connections could be stored now: the Data API answers, knows the function, and lets us call it.
 
         Raises StorageError.
         """
-        self._call("store_connection", {"payload": None})
+        self._call("store_connection", {"payload": None}, deadline)
 
     def _call(
-        self, function: str, arguments: dict[str, Any], *, request_id: str | None = None, details: str | None = None
+        self,
+        function: str,
+        arguments: dict[str, Any],
+        deadline: Deadline,
+        *,
+        request_id: str | None = None,
+        details: str | None = None,
     ) -> Any:
         """What a function answers, also when the schema cache has to be healed for it. Raises StorageError."""
-        call = self._data_api.rpc(function, arguments)
-        if request_id:
-            call.request.headers["X-Request-Id"] = request_id
+
+        def call() -> Any:
+            limit_s = deadline.within(ATTEMPT_S).remaining_s()
+            return self._data_api.call(function, arguments, limit_s=limit_s, request_id=request_id)
+
         try:
             try:
-                return call.execute().data
-            except APIError as error:
-                is_stale = diagnose(error).reload_helps and function != RELOAD_FUNCTION
-                if not (is_stale and self._schema_cache.heal(function)):
+                return call()
+            except DataApiError as error:
+                if not (diagnose(error).reload_helps and self._schema_cache.heal(function)):
                     raise
-                return call.execute().data
-        except (APIError, httpx.TransportError) as error:
+                return call()
+        except DataApiError as error:
             raise storage_error(error, function, details) from None
 
 
@@ -113,7 +149,8 @@ def _may_pass_by_itself(error: BaseException) -> bool:
     return isinstance(error, StorageError) and error.recoverable and error.reason != STALE.reason
 
 
-def _payload(connection: ConnectionToStore) -> dict[str, Any]:
+def payload_of(connection: ConnectionToStore) -> dict[str, Any]:
+    """A connection as JSON, as `store_connection` takes it. Tokens are in it as ciphertexts only."""
     login = connection.login
     return {
         "user_id": connection.user_id,

@@ -7,14 +7,16 @@ that it does not know functions that exist; a reload takes it a tenth of a secon
 import time
 from collections.abc import Callable
 from threading import Lock
+from typing import Any
 
-import httpx
 from aws_lambda_powertools.metrics import MetricUnit
-from postgrest import APIError, SyncPostgrestClient
 
+from .data_api import DataApi, DataApiError
+from .database import Database, DatabaseError
+from .deadline import Deadline
 from .observability import logger, metrics
-from .schema_contract import RELOAD_FUNCTION
-from .storage_health import call_with_nothing, diagnose
+from .schema_contract import FUNCTIONS, RELOAD_FUNCTION
+from .storage_health import diagnose
 
 # A reload is done in a tenth of a second, or in seconds for a schema of thousands of tables.
 WAITING_S = 2.0
@@ -23,6 +25,8 @@ PROBE_INTERVAL_S = 0.1
 RELOAD_INTERVAL_S = 1.0
 # What did not heal will hardly heal a moment later: a burst of failing calls must not become a burst of reloads.
 PAUSE_AFTER_FAILURE_S = 5.0
+# The Data API answered a moment ago, if only that it does not know.
+PROBE_S = 1.0
 
 
 class SchemaCache:
@@ -30,19 +34,21 @@ class SchemaCache:
 
     def __init__(
         self,
-        data_api: SyncPostgrestClient,
+        data_api: DataApi,
+        database: Database | None = None,
         *,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._data_api = data_api
+        self._database = database
         self._monotonic = monotonic
         self._sleep = sleep
         self._healing = Lock()
         self._healed_at = self._failed_at = float("-inf")
 
     def heal(self, function: str) -> bool:
-        """Whether the Data API knows the function now. Takes about two seconds at most while the Data API answers.
+        """Whether the Data API knows the function now. Takes about two seconds, three at most.
 
         Whoever comes while another caller heals waits for that one's reload instead of asking for one more.
         """
@@ -67,27 +73,52 @@ class SchemaCache:
                 )
             return is_healed
 
+    def ask_for_reload(self) -> bool:
+        """Asks the Data API to read the schema again, by its own function or else by Postgres; whether one took it."""
+        try:
+            self._data_api.call(RELOAD_FUNCTION, {}, limit_s=PROBE_S)
+        except DataApiError as error:
+            # The function itself may be what the cache does not know.
+            logger.warning("The Data API could not be asked for a reload", reason=diagnose(error).reason)
+            return self._notify()
+        return True
+
+    def _notify(self) -> bool:
+        if self._database is None:
+            return False
+        try:
+            self._database.reload_schema_cache(limit_s=PROBE_S)
+        except DatabaseError as error:
+            logger.warning("Postgres could not be asked for a reload", storage_code=error.code)
+            return False
+        return True
+
     def _reload_until_known(self, function: str) -> bool:
-        end = self._monotonic() + WAITING_S
+        end = Deadline(WAITING_S, monotonic=self._monotonic)
         reload_at = self._monotonic()
-        while self._monotonic() < end:
+        while end.remaining_s() > 0:
             if self._monotonic() >= reload_at:
-                self._ask_for_reload()
+                self.ask_for_reload()
                 reload_at += RELOAD_INTERVAL_S
             self._sleep(PROBE_INTERVAL_S)
             if self._knows(function):
                 return True
         return False
 
-    def _ask_for_reload(self) -> None:
-        try:
-            call_with_nothing(self._data_api, RELOAD_FUNCTION)
-        except (APIError, httpx.TransportError) as error:
-            logger.warning("Could not ask for a reload", reason=diagnose(error).reason)
-
     def _knows(self, function: str) -> bool:
         try:
-            call_with_nothing(self._data_api, function)
-        except (APIError, httpx.TransportError) as error:
-            return not diagnose(error).reload_helps
+            call_with_nothing(self._data_api, function, limit_s=PROBE_S)
+        except DataApiError as error:
+            diagnosis = diagnose(error)
+            # Refused for good, a missing grant for one, is known; who does not answer right now tells nothing.
+            return not (diagnosis.reload_helps or diagnosis.waiting_helps)
         return True
+
+
+def call_with_nothing(data_api: DataApi, function: str, *, limit_s: float) -> None:
+    """Calls a function so that it does nothing, and is yet looked up and checked for grants like any other call.
+
+    Raises DataApiError.
+    """
+    nothing: dict[str, Any] = dict.fromkeys(FUNCTIONS[function])
+    data_api.call(function, nothing, limit_s=limit_s)

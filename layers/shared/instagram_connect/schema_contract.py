@@ -103,9 +103,22 @@ RELATIONS: Mapping[str, tuple[str, ...]] = {
 # Every function that takes a payload does nothing and answers null when called with null. So the Data API can be asked
 # whether it knows the function, and whether we may call it, without any effect.
 RELOAD_FUNCTION = "reload_schema_cache"
+DESCRIBE_FUNCTION = "describe_schema"
 FUNCTIONS: Mapping[str, tuple[str, ...]] = {
     "store_connection": ("payload",),
     "list_accounts": ("payload",),
     "disconnect_account": ("payload",),
+    "mark_needs_reauth": ("payload",),
     RELOAD_FUNCTION: (),
+    DESCRIBE_FUNCTION: ("payload",),
+}
+
+# The migrations under supabase/migrations by version, each with what it makes of the contract. So the doctor can tell a
+# migration that was never applied from one that is recorded as applied and whose objects are not there.
+MIGRATIONS: Mapping[str, tuple[str, ...]] = {
+    "20261122090000": tuple(RELATIONS),
+    "20261122090100": ("store_connection", RELOAD_FUNCTION),
+    "20261122200000": ("list_accounts", "disconnect_account"),
+    "20261122230000": (DESCRIBE_FUNCTION,),
+    "20261122231000": ("mark_needs_reauth",),
 }

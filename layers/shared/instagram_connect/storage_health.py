@@ -1,20 +1,13 @@
-"""What an answer of the Data API means, and whether the Data API knows the schema that the code needs.
+"""What an answer of the Data API means: the cause, who must act, whether waiting or a reload helps.
 
-Sources: PostgREST's "Errors" and "Schema Cache" references. Decisions are made by code. The texts of PostgREST and
-Postgres stay in this module: `details` of a constraint violation holds the whole failing row.
+Sources: PostgREST's "Errors" and "Schema Cache" references, and Postgres's "Error Codes". Decisions are made by code,
+and by HTTP status where something in front of PostgREST answered, never by text.
 """
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
 
-import httpx
-from postgrest import APIError, ReturnMethod, SyncPostgrestClient
-
+from .data_api import DataApiError
 from .errors import Actor, StorageError
-from .schema_contract import FUNCTIONS, RELATIONS
 
 RELOAD_COMMAND = "notify pgrst, 'reload schema';"
 
@@ -33,19 +26,37 @@ class Diagnosis:
     reload_helps: bool = False
 
 
-STALE = Diagnosis("SCHEMA_CACHE_STALE", Actor.OPERATOR, True, f"Run in SQL: {RELOAD_COMMAND}", reload_helps=True)
+STALE = Diagnosis(
+    "SCHEMA_CACHE_STALE",
+    Actor.OPERATOR,
+    True,
+    f"Run in SQL: {RELOAD_COMMAND} If that does not help, make doctor tells why.",
+    reload_helps=True,
+)
 CACHE_EMPTY = Diagnosis(
     "SCHEMA_CACHE_EMPTY",
     Actor.OPERATOR,
     True,
     "PostgREST cannot read the schema. Look for a missing exposed schema or a time-out in its log.",
+    reload_helps=True,
 )
-OBJECT_MISSING = Diagnosis("SCHEMA_OBJECT_MISSING", Actor.OPERATOR, False, "Apply the migrations: supabase db push")
+SCHEMA_CHANGING = Diagnosis(
+    "SCHEMA_CHANGING", Actor.NOBODY, True, "Nothing, unless it stays: a migration is under way.", reload_helps=True
+)
+TABLE_MISSING = Diagnosis("TABLE_MISSING", Actor.OPERATOR, False, "Apply the migrations: supabase db push")
+COLUMN_MISSING = Diagnosis("COLUMN_MISSING", Actor.OPERATOR, False, "Apply the migrations: supabase db push")
+FUNCTION_MISSING = Diagnosis("FUNCTION_MISSING", Actor.OPERATOR, False, "Apply the migrations: supabase db push")
+SCHEMA_DEFECT = Diagnosis(
+    "SCHEMA_DEFECT", Actor.OPERATOR, False, "A function does not fit the tables: compare the database with migrations."
+)
+NOT_EXPOSED = Diagnosis(
+    "SCHEMA_NOT_EXPOSED", Actor.OPERATOR, False, "Expose the schema public in the project's Data API settings."
+)
 PERMISSION_DENIED = Diagnosis(
     "PERMISSION_DENIED",
     Actor.OPERATOR,
     False,
-    "Grant service_role what the migrations grant, and check that SUPABASE_URL and secret key are of one project.",
+    "Grant service_role what the migrations grant, and use the secret key; make doctor names the grant.",
 )
 KEY_REJECTED = Diagnosis(
     "KEY_REJECTED",
@@ -53,8 +64,29 @@ KEY_REJECTED = Diagnosis(
     False,
     "Put a valid secret key of this project into the deployment's secret.",
 )
+PROJECT_RESTRICTED = Diagnosis(
+    "PROJECT_RESTRICTED", Actor.OPERATOR, False, "Look at quota and billing in the Supabase dashboard."
+)
+MISCONFIGURED = Diagnosis(
+    "DATA_API_MISCONFIGURED", Actor.OPERATOR, False, "PostgREST has no JWT secret: look at the project's API settings."
+)
 DATABASE_DOWN = Diagnosis(
     "DATABASE_UNAVAILABLE", Actor.NOBODY, True, "Look at the project's status in the Supabase dashboard."
+)
+DATABASE_BUSY = Diagnosis(
+    "DATABASE_BUSY", Actor.NOBODY, True, "Nothing, unless it stays: then look for slow queries, locks and full pools."
+)
+READ_ONLY = Diagnosis(
+    "DATABASE_READ_ONLY",
+    Actor.OPERATOR,
+    False,
+    "Give the database more disk, or send writes to the primary: it takes none now.",
+)
+DATABASE_FAILED = Diagnosis(
+    "DATABASE_FAILED", Actor.OPERATOR, True, "Look up the code in Postgres's error table, and in its log."
+)
+DATABASE_DEFECT = Diagnosis(
+    "DATABASE_DEFECT", Actor.OPERATOR, False, "Look up the code in Postgres's error table: it will fail the same again."
 )
 UNREACHABLE = Diagnosis("DATA_API_UNREACHABLE", Actor.NOBODY, True, "Check SUPABASE_URL and the project's status.")
 REJECTED = Diagnosis(
@@ -63,6 +95,12 @@ REJECTED = Diagnosis(
     False,
     "The data broke a rule of the schema: compare code and migrations.",
 )
+OWNER_MISSING = Diagnosis(
+    "OWNER_MISSING", Actor.USER, False, "Nothing: the user was deleted, and so is what would belong to them."
+)
+REQUEST_REJECTED = Diagnosis(
+    "REQUEST_REJECTED", Actor.OPERATOR, False, "A defect of ours: look up the code in PostgREST's error table."
+)
 UNEXPECTED = Diagnosis("UNEXPECTED_ANSWER", Actor.OPERATOR, False, "Look up the code in PostgREST's error table.")
 
 # The longest matching prefix decides.
@@ -70,105 +108,86 @@ DIAGNOSES_BY_CODE_PREFIX = {
     "PGRST000": DATABASE_DOWN,
     "PGRST001": DATABASE_DOWN,
     "PGRST002": CACHE_EMPTY,
-    "PGRST003": DATABASE_DOWN,
-    "PGRST106": PERMISSION_DENIED,
+    "PGRST003": DATABASE_BUSY,
+    "PGRST1": REQUEST_REJECTED,
+    "PGRST106": NOT_EXPOSED,
+    "PGRST2": REQUEST_REJECTED,
     "PGRST200": STALE,
     "PGRST202": STALE,
     "PGRST204": STALE,
     "PGRST205": STALE,
     "PGRST3": KEY_REJECTED,
+    "PGRST300": MISCONFIGURED,
+    "PGRSTX": DATABASE_FAILED,
     "08": DATABASE_DOWN,
+    "09": DATABASE_DEFECT,
+    "0A000": SCHEMA_CHANGING,  # "cached plan must not change result type", until the pool is renewed
+    "0L": PERMISSION_DENIED,
+    "0P": PERMISSION_DENIED,
+    "21": REQUEST_REJECTED,
     "22": REJECTED,
     "23": REJECTED,
-    "25006": DATABASE_DOWN,
-    "28": KEY_REJECTED,
-    "40": DATABASE_DOWN,
+    "23503": OWNER_MISSING,
+    "25": DATABASE_DEFECT,
+    "25006": READ_ONLY,
+    "28": PERMISSION_DENIED,
+    "2D": DATABASE_DEFECT,
+    "38": DATABASE_DEFECT,
+    "39": DATABASE_DEFECT,
+    "3B": DATABASE_DEFECT,
+    "3F": SCHEMA_DEFECT,
+    "40": DATABASE_BUSY,
+    "42": SCHEMA_DEFECT,
     "42501": PERMISSION_DENIED,
-    "42703": OBJECT_MISSING,
-    "42883": OBJECT_MISSING,
-    "42P01": OBJECT_MISSING,
-    "53": DATABASE_DOWN,
-    "55": DATABASE_DOWN,
-    "57": DATABASE_DOWN,
-    "P0001": REJECTED,
+    "42703": COLUMN_MISSING,
+    "42883": FUNCTION_MISSING,
+    "42P01": TABLE_MISSING,
+    "53": DATABASE_BUSY,
+    "54": DATABASE_DEFECT,
+    "55": DATABASE_BUSY,
+    "57": DATABASE_BUSY,
+    "57P": DATABASE_DOWN,
+    "58": DATABASE_FAILED,
+    "F0": DATABASE_DEFECT,
+    "HV": DATABASE_DEFECT,
+    "P0": REJECTED,
+    "PT": REJECTED,
+    "XX": DATABASE_FAILED,
 }
-# Without a JSON body the client gives the HTTP status as the code.
-DIAGNOSES_BY_STATUS = {"401": KEY_REJECTED, "403": KEY_REJECTED, "404": STALE}
+# Of an answer without a code: the gateway's, a proxy's, or PostgREST's own about something that it does not know.
+DIAGNOSES_BY_STATUS = {401: KEY_REJECTED, 402: PROJECT_RESTRICTED, 403: KEY_REJECTED}
 
 
-def diagnose(error: APIError | httpx.TransportError) -> Diagnosis:
-    """The cause behind an exception of the Data API client."""
-    if isinstance(error, httpx.TransportError):
+def diagnose(error: DataApiError) -> Diagnosis:
+    """The cause behind a failed call."""
+    if error.code == "22023" and error.status == 401:
+        return KEY_REJECTED  # the key names a role that the database does not have; else a parameter is bad
+    if error.code is not None:
+        prefixes = (error.code[:length] for length in range(len(error.code), 1, -1))
+        return next((DIAGNOSES_BY_CODE_PREFIX[p] for p in prefixes if p in DIAGNOSES_BY_CODE_PREFIX), UNEXPECTED)
+    # Nobody answered, or a gateway for somebody who did not.
+    if error.status is None or error.status >= 500 or error.status == 429:
         return UNREACHABLE
-    code = _code(error)
-    if not code:
-        return _diagnose_without_code(error)
-    if len(code) == 3 and code.isdigit():
-        return DIAGNOSES_BY_STATUS.get(code, UNREACHABLE if code >= "500" else UNEXPECTED)
-    prefixes = (code[:length] for length in range(len(code), 1, -1))
-    return next((DIAGNOSES_BY_CODE_PREFIX[p] for p in prefixes if p in DIAGNOSES_BY_CODE_PREFIX), UNEXPECTED)
+    if error.status == 404:
+        # `{}` or nothing is how PostgREST 12 answers a write to what its cache does not know; a page is another server.
+        return STALE if error.is_empty else UNREACHABLE
+    return DIAGNOSES_BY_STATUS.get(error.status, UNEXPECTED)
 
 
-def _diagnose_without_code(error: APIError) -> Diagnosis:
-    # The client drops the HTTP status of a JSON body without a code, so its text is all there is.
-    if not error.message:  # `{}`: how PostgREST 12 answers a write to something that its cache does not know
-        return STALE
-    return KEY_REJECTED if "API key" in error.message else UNREACHABLE  # Supabase's gateway
-
-
-def storage_error(error: APIError | httpx.TransportError, operation: str, details: str | None = None) -> StorageError:
-    """The error to raise for a failed `operation`; `details` are for people.
-
-    Raise it `from None`: the original's text can hold a whole row.
-    """
+def storage_error(error: DataApiError, operation: str, details: str | None = None) -> StorageError:
+    """The error to raise for a failed `operation`, the name of a function or table; `details` are for people."""
     diagnosis = diagnose(error)
+    context = {
+        "storage_operation": operation,
+        "storage_code": error.code or error.network,
+        "storage_status": error.status,
+        "storage_hint": error.hint,
+        "remedy": diagnosis.remedy,
+    }
     return StorageError(
         details,
         reason=diagnosis.reason,
         actor=diagnosis.actor,
         recoverable=diagnosis.waiting_helps,
-        log_context={
-            "storage_operation": operation,
-            "storage_code": _code(error) if isinstance(error, APIError) else type(error).__name__,
-            "remedy": diagnosis.remedy,
-        },
+        log_context={name: value for name, value in context.items() if value is not None},
     )
-
-
-def call_with_nothing(data_api: SyncPostgrestClient, function: str) -> None:
-    """Calls a function so that it does nothing, and is yet looked up and checked for grants like any other call."""
-    nothing: dict[str, Any] = dict.fromkeys(FUNCTIONS[function])
-    data_api.rpc(function, nothing).execute()
-
-
-def unknown_to_the_data_api(data_api: SyncPostgrestClient) -> list[str]:
-    """Asks the Data API for everything in the schema contract; one line for each thing that it refuses.
-
-    Nothing is written: an insert of no rows names all columns, and a function called with null does nothing.
-    Unlike a GET this tells the truth in every PostgREST version, and it needs the same privileges as a real write.
-    """
-    questions: list[tuple[str, Callable[[], object]]] = []
-    for relation, columns in RELATIONS.items():
-        insert = data_api.from_(relation).insert([], returning=ReturnMethod.minimal)
-        insert.request.params = insert.request.params.add("columns", ",".join(columns))
-        questions.append((relation, insert.execute))
-    for function, arguments in FUNCTIONS.items():
-        ask = partial(call_with_nothing, data_api, function)
-        questions.append((f"{function}({', '.join(arguments)})", ask))
-    # Side by side, so that a Data API that hangs costs one time-out and not one for each question.
-    with ThreadPoolExecutor(len(questions)) as threads:
-        refusals = threads.map(_refusal, [ask for _, ask in questions])
-    return [f"{name}: {refusal}" for (name, _), refusal in zip(questions, refusals, strict=True) if refusal]
-
-
-def _refusal(ask: Callable[[], object]) -> str | None:
-    try:
-        ask()
-    except (APIError, httpx.TransportError) as error:
-        code = _code(error) if isinstance(error, APIError) else type(error).__name__
-        return f"{diagnose(error).reason} ({code})"
-    return None
-
-
-def _code(error: APIError) -> str:
-    return str(error.code or "")

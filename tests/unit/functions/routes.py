@@ -8,7 +8,7 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 
 from instagram_connect.models import Account, Provider
 from tests.conftest import FakeLambdaContext
-from tests.unit.fakes import access_token
+from tests.unit.fakes import NOW, access_token
 
 ORIGIN = "https://app.example.com"
 ORIGINS = (ORIGIN, "https://admin.example.com")
@@ -24,6 +24,7 @@ ACCOUNT = Account(
     profile_picture_url=None,
     followers_count=942,
     token_expires_at="2027-01-21T12:00:00+00:00",
+    connected_at=NOW,
     status="active",
 )
 

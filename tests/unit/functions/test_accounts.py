@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 
 from functions.accounts.app import Dependencies, build_api
+from instagram_connect.account_list import AccountsOfUser
 from instagram_connect.deadline import Deadline
 from instagram_connect.disconnection_flow import Disconnected
 from instagram_connect.errors import AccountNotFoundError, ConfigurationError, StorageError
-from instagram_connect.models import Account, Provider
+from instagram_connect.models import Provider
+from instagram_connect.parking import ParkedRecord
 from tests.conftest import FakeLambdaContext
-from tests.unit.fakes import USER_ID, identity_verifier
+from tests.unit.fakes import NOW, USER_ID, identity_verifier
 from tests.unit.functions.routes import ACCOUNT, ORIGIN, ORIGINS, LoadEvent, Send, header, sender
 
 LIST, DISCONNECT = "accounts_list", "accounts_disconnect"
@@ -28,25 +30,27 @@ SHOWN = {
     "profilePictureUrl": None,
     "followersCount": 942,
     "tokenExpiresAt": "2027-01-21T12:00:00+00:00",
+    "connectedAt": "2026-11-22T12:00:00Z",
     "status": "active",
 }
 
 
 class FakeAccounts:
-    """Repository and disconnection at once: keeps what it was asked, and fails with `error` if there is one."""
+    """List of accounts and disconnection at once: keeps what it was asked, and fails with `error` if there is one."""
 
     def __init__(self) -> None:
-        self.accounts: tuple[Account, ...] = (ACCOUNT,)
+        self.found = AccountsOfUser((ACCOUNT,), (), is_complete=True)
         self.told = (True, False, False)
         self.listed: list[str] = []
         self.disconnected: list[dict[str, Any]] = []
         self.error: Exception | None = None
 
-    def list_accounts(self, user_id: str) -> tuple[Account, ...]:
+    def of(self, user_id: str, deadline: Deadline) -> AccountsOfUser:
+        assert 27 < deadline.remaining_s() <= 27.5
         self.listed.append(user_id)
         if self.error:
             raise self.error
-        return self.accounts
+        return self.found
 
     def disconnect(self, account_id: str, **more: Any) -> Disconnected:
         self.disconnected.append({"account_id": account_id, **more})
@@ -66,7 +70,7 @@ def storage() -> FakeAccounts:
 
 @pytest.fixture
 def send(storage: FakeAccounts, load_event: LoadEvent, lambda_context: FakeLambdaContext) -> Send:
-    deps = Dependencies(identity_verifier(), repository=storage, disconnection=storage)  # type: ignore[arg-type]
+    deps = Dependencies(identity_verifier(), account_list=storage, disconnection=storage)  # type: ignore[arg-type]
     return sender(build_api(ORIGINS, lambda: deps), load_event, lambda_context)
 
 
@@ -76,7 +80,7 @@ def test_the_callers_accounts_are_answered_in_the_contracts_shape_and_in_order(
     second = DISCONNECTED.model_copy(
         update={"id": "9a000000-0000-4000-8000-000000000002", "provider": Provider.INSTAGRAM}
     )
-    storage.accounts = (ACCOUNT, second)
+    storage.found = AccountsOfUser((ACCOUNT, second), (), is_complete=True)
 
     answer = send(LIST)
 
@@ -90,7 +94,7 @@ def test_the_callers_accounts_are_answered_in_the_contracts_shape_and_in_order(
     assert answer["statusCode"] == 200
     assert answer["json"] == {
         "success": True,
-        "data": {"accounts": [SHOWN, shown_second]},
+        "data": {"accounts": [SHOWN, shown_second], "unfinishedLogins": [], "complete": True},
         "requestId": "6f1c2e0a-0000-4000-8000-000000000007",
     }
     assert header(answer, "Cache-Control") == "no-store"
@@ -99,11 +103,34 @@ def test_the_callers_accounts_are_answered_in_the_contracts_shape_and_in_order(
 
 
 def test_a_user_without_accounts_gets_an_empty_list(send: Send, storage: FakeAccounts) -> None:
-    storage.accounts = ()
+    storage.found = AccountsOfUser((), (), is_complete=True)
 
     answer = send(LIST)
 
-    assert (answer["statusCode"], answer["json"]["data"]) == (200, {"accounts": []})
+    nothing: dict[str, Any] = {"accounts": [], "unfinishedLogins": [], "complete": True}
+    assert (answer["statusCode"], answer["json"]["data"]) == (200, nothing)
+
+
+def test_what_waits_is_answered_in_the_contracts_shape_also_while_storage_is_down(
+    send: Send, storage: FakeAccounts
+) -> None:
+    pending = ACCOUNT.model_copy(update={"id": None, "status": "pending"})
+    login = ParkedRecord(user_id=USER_ID, id="p-1", provider=Provider.INSTAGRAM, issued_at=NOW)
+    ended = login.model_copy(update={"provider": Provider.FACEBOOK, "code": "NO_FACEBOOK_PAGE"})
+    storage.found = AccountsOfUser((pending,), (login, ended), is_complete=False)
+
+    answer = send(LIST)
+
+    started_at = "2026-11-22T12:00:00Z"
+    assert answer["statusCode"] == 200
+    assert answer["json"]["data"] == {
+        "accounts": [{**SHOWN, "id": None, "status": "pending"}],
+        "unfinishedLogins": [
+            {"provider": "instagram", "startedAt": started_at, "status": "pending", "code": None},
+            {"provider": "facebook", "startedAt": started_at, "status": "needs_reauth", "code": "NO_FACEBOOK_PAGE"},
+        ],
+        "complete": False,
+    }
 
 
 @pytest.mark.parametrize(
@@ -143,7 +170,7 @@ def test_a_disconnection_gets_caller_account_and_the_time_that_is_left(send: Sen
     assert 27 < deadline.remaining_s() <= 27.5
 
 
-@pytest.mark.parametrize("account_id", [ACCOUNT.id.upper(), ACCOUNT.id.replace("-", "")])
+@pytest.mark.parametrize("account_id", [str(ACCOUNT.id).upper(), str(ACCOUNT.id).replace("-", "")])
 def test_an_id_is_the_same_however_it_is_written(send: Send, storage: FakeAccounts, account_id: str) -> None:
     assert send(DISCONNECT, **path_of(account_id))["statusCode"] == 200
     assert storage.disconnected[0]["account_id"] == ACCOUNT.id

@@ -5,12 +5,15 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from functions.exchange_token.app import LEAST_TIME_BETWEEN_ATTEMPTS_S, Dependencies, build_api
-from instagram_connect.connection_flow import Request
+from instagram_connect.account_list import AccountsOfUser
+from instagram_connect.connection_flow import PendingConnection, Request
+from instagram_connect.deadline import Deadline
 from instagram_connect.errors import (
     ConfigurationError,
     InstagramConnectError,
@@ -25,6 +28,7 @@ from instagram_connect.errors import (
 from instagram_connect.login_records import LoginKey, Outcome
 from instagram_connect.login_state import LIFETIME, StateSigner
 from instagram_connect.models import Account, Provider
+from instagram_connect.parking import ParkedRecord
 from tests.conftest import FakeLambdaContext
 from tests.unit.fakes import NOW, USER_ID, identity_verifier
 from tests.unit.functions.routes import ACCOUNT, ORIGIN, ORIGINS, STATE_KEY, LoadEvent, Send, header, sender
@@ -38,10 +42,11 @@ class FakeFlow:
     def __init__(self) -> None:
         self.asked: list[tuple[Any, ...]] = []
         self.requests: list[Request] = []
-        self.outcome: tuple[Account, ...] | InstagramConnectError = (ACCOUNT,)
+        self.outcome: tuple[Account, ...] | PendingConnection | InstagramConnectError = (ACCOUNT,)
         self.error: Exception | None = None
 
-    def spend_code(self, product: Provider, code: str, redirect_uri: str, request: Request) -> object:
+    def spend_code(self, product: Provider, code: str, redirect_uri: str, request: Request, records: object) -> object:
+        assert isinstance(records, FakeRecords)
         return self._answer(request, product, code, redirect_uri)
 
     def use_token(self, product: Provider, access_token: str, request: Request) -> object:
@@ -74,14 +79,16 @@ class FakeRecords:
         return is_first_time
 
 
-class FakeRepository:
-    """The user's accounts, as storage has them now."""
+class FakeAccountList:
+    """The user's accounts and unfinished logins, as they are now."""
 
     def __init__(self) -> None:
         self.accounts: tuple[Account, ...] = (ACCOUNT,)
+        self.logins: tuple[ParkedRecord, ...] = ()
 
-    def list_accounts(self, _: str) -> tuple[Account, ...]:
-        return self.accounts
+    def of(self, user_id: str, deadline: Deadline) -> AccountsOfUser:
+        assert (user_id, 27 < deadline.remaining_s() <= 27.5) == (USER_ID, True)
+        return AccountsOfUser(self.accounts, self.logins, is_complete=True)
 
 
 STATES = StateSigner(STATE_KEY, lambda: NOW)
@@ -98,19 +105,19 @@ def records() -> FakeRecords:
 
 
 @pytest.fixture
-def repository() -> FakeRepository:
-    return FakeRepository()
+def account_list() -> FakeAccountList:
+    return FakeAccountList()
 
 
 @pytest.fixture
-def deps(flow: FakeFlow, records: FakeRecords, repository: FakeRepository) -> Dependencies:
+def deps(flow: FakeFlow, records: FakeRecords, account_list: FakeAccountList) -> Dependencies:
     return Dependencies(
         identity=identity_verifier(),
         products={provider: provider for provider in Provider},  # type: ignore[arg-type]
         states=STATES,
         records=records,  # type: ignore[arg-type]
         flow=flow,  # type: ignore[arg-type]
-        repository=repository,  # type: ignore[arg-type]
+        account_list=account_list,  # type: ignore[arg-type]
         redirect_uris=(CALLBACK,),
         is_state_required=False,
     )
@@ -149,6 +156,7 @@ def test_the_accounts_of_a_login_are_answered_in_the_contracts_shape(post: Send)
                     "profilePictureUrl": None,
                     "followersCount": 942,
                     "tokenExpiresAt": "2027-01-21T12:00:00+00:00",
+                    "connectedAt": "2026-11-22T12:00:00Z",
                     "status": "active",
                 }
             ],
@@ -376,9 +384,9 @@ def test_a_state_that_was_taken_may_end_while_its_login_is_tried_again(
     assert answer["statusCode"] == 200
 
 
-def test_accounts_that_were_disconnected_since_are_no_success(post: Send, repository: FakeRepository) -> None:
+def test_accounts_that_were_disconnected_since_are_no_success(post: Send, account_list: FakeAccountList) -> None:
     post()
-    repository.accounts = (ACCOUNT.model_copy(update={"status": "disconnected"}),)
+    account_list.accounts = (ACCOUNT.model_copy(update={"status": "disconnected"}),)
 
     assert post()["json"]["code"] == "ACCOUNT_DISCONNECTED"
 
@@ -403,10 +411,10 @@ def test_an_error_of_one_request_alone_is_not_remembered(post: Send, flow: FakeF
 
 
 def test_a_repeated_outcome_shows_the_accounts_as_they_are_now(
-    post: Send, flow: FakeFlow, repository: FakeRepository
+    post: Send, flow: FakeFlow, account_list: FakeAccountList
 ) -> None:
     post()
-    repository.accounts = (ACCOUNT.model_copy(update={"status": "needs_reauth"}),)
+    account_list.accounts = (ACCOUNT.model_copy(update={"status": "needs_reauth"}),)
 
     assert post()["json"]["data"]["accounts"][0]["status"] == "needs_reauth"
 
@@ -417,9 +425,9 @@ def test_a_remembered_outcome_holds_ids_and_no_profile(post: Send, records: Fake
     assert list(records.outcomes.values()) == [{"accounts": [ACCOUNT.id]}]
 
 
-def test_accounts_that_were_deleted_since_are_said_to_be_gone(post: Send, repository: FakeRepository) -> None:
+def test_accounts_that_were_deleted_since_are_said_to_be_gone(post: Send, account_list: FakeAccountList) -> None:
     post()
-    repository.accounts = ()
+    account_list.accounts = ()
 
     assert post()["json"]["code"] == "ACCOUNT_NOT_FOUND"
 
@@ -521,3 +529,146 @@ def test_a_deployment_can_require_the_state(
     assert strict(body=body())["json"]["reason"] == "STATE_MISSING"
     assert strict(body=body(state=""))["json"]["reason"] == "STATE_MISSING"
     assert strict(body=body(state=state))["statusCode"] == 200
+
+
+PENDING = ACCOUNT.model_copy(update={"id": None, "status": "pending"})
+WAITING = PendingConnection(Provider.FACEBOOK, NOW, (PENDING,))
+# A login whose accounts Meta has not named yet.
+UNFINISHED = ParkedRecord(user_id=USER_ID, id="p-1", provider=Provider.FACEBOOK, issued_at=NOW)
+
+
+def test_a_login_that_waits_is_answered_in_the_contracts_shape_and_with_nothing_else(
+    post: Send, flow: FakeFlow
+) -> None:
+    flow.outcome = WAITING
+
+    answer = post()
+
+    assert answer["statusCode"] == 202
+    assert answer["json"] == {
+        "success": True,
+        "pending": True,
+        "code": "STORAGE_DEFERRED",
+        "data": {
+            "businessAccountId": None,
+            "accounts": [
+                {
+                    "id": None,
+                    "provider": "facebook",
+                    "instagramBusinessId": "17841400000000001",
+                    "username": "cafe.azul",
+                    "name": 'Café "Azul" ☕',
+                    "pageId": "27640875392278831",
+                    "pageName": "Ana's Estúdio",
+                    "profilePictureUrl": None,
+                    "followersCount": 942,
+                    "tokenExpiresAt": "2027-01-21T12:00:00+00:00",
+                    "connectedAt": "2026-11-22T12:00:00Z",
+                    "status": "pending",
+                }
+            ],
+        },
+        "requestId": "6f1c2e0a-0000-4000-8000-000000000001",
+    }
+    assert header(answer, "Cache-Control") == "no-store"
+    assert header(answer, "Access-Control-Allow-Origin") == ORIGIN
+
+
+def test_a_login_that_meta_interrupted_waits_without_accounts(post: Send, flow: FakeFlow) -> None:
+    flow.outcome = PendingConnection(Provider.FACEBOOK, NOW, ())
+
+    answer = post()
+
+    nothing: dict[str, Any] = {"businessAccountId": None, "accounts": []}
+    assert (answer["statusCode"], answer["json"]["data"]) == (202, nothing)
+
+
+def test_an_access_token_whose_connection_waits_is_answered_like_a_code(post: Send, flow: FakeFlow) -> None:
+    flow.outcome = WAITING
+
+    answer = post(body=json.dumps({"accessToken": "EAAx"}))
+
+    assert (answer["statusCode"], answer["json"]["code"]) == (202, "STORAGE_DEFERRED")
+    assert "EAAx" not in answer["body"]
+
+
+def test_what_is_remembered_of_a_login_that_waits_is_when_it_was_made_and_no_profile(
+    post: Send, flow: FakeFlow, records: FakeRecords
+) -> None:
+    flow.outcome = WAITING
+
+    post()
+
+    pending = {"provider": "facebook", "since": NOW.isoformat()}
+    assert list(records.outcomes.values()) == [{"pending": pending}]
+
+
+@pytest.mark.parametrize(
+    ("accounts", "logins"),
+    [
+        ((PENDING,), ()),
+        ((ACCOUNT, PENDING.model_copy(update={"instagram_business_id": "2"})), ()),
+        ((), (UNFINISHED,)),
+        ((), ()),  # what a user sees of it could not be written
+    ],
+)
+def test_the_same_code_again_is_answered_as_pending_while_anything_of_its_login_waits(
+    post: Send,
+    flow: FakeFlow,
+    account_list: FakeAccountList,
+    accounts: tuple[Account, ...],
+    logins: tuple[ParkedRecord, ...],
+) -> None:
+    flow.outcome = WAITING
+    post()
+    account_list.accounts, account_list.logins = accounts, logins
+
+    again = post()
+
+    assert (again["statusCode"], again["json"]["pending"], again["json"]["code"]) == (202, True, "STORAGE_DEFERRED")
+    shown = [account["status"] for account in again["json"]["data"]["accounts"]]
+    assert shown == [account.status for account in accounts]
+    assert len(flow.asked) == 1
+
+
+def test_the_same_code_again_is_a_success_once_its_login_is_stored(
+    post: Send, flow: FakeFlow, account_list: FakeAccountList
+) -> None:
+    flow.outcome = WAITING
+    post()
+    older = {"connected_at": NOW - timedelta(days=1), "id": "older", "instagram_business_id": "1"}
+    elsewhere = {"provider": Provider.INSTAGRAM, "id": "other-product", "instagram_business_id": "2"}
+    account_list.accounts = (ACCOUNT.model_copy(update=older), ACCOUNT.model_copy(update=elsewhere), ACCOUNT)
+
+    again = post()
+
+    assert again["statusCode"] == 200
+    assert "pending" not in again["json"]
+    assert again["json"]["data"]["businessAccountId"] == ACCOUNT.id
+    assert [account["id"] for account in again["json"]["data"]["accounts"]] == [ACCOUNT.id]
+
+
+def test_the_same_code_again_asks_for_a_new_login_once_its_own_has_ended(
+    post: Send, flow: FakeFlow, account_list: FakeAccountList
+) -> None:
+    flow.outcome = PendingConnection(Provider.FACEBOOK, NOW, ())
+    post()
+    account_list.accounts = ()
+    account_list.logins = (UNFINISHED.model_copy(update={"code": "NO_FACEBOOK_PAGE"}),)
+
+    again = post()
+
+    assert (again["statusCode"], again["json"]["code"]) == (409, "RECONNECT_REQUIRED")
+    assert again["json"]["actor"] == "user"
+
+
+def test_the_end_of_another_login_does_not_end_this_one(
+    post: Send, flow: FakeFlow, account_list: FakeAccountList
+) -> None:
+    flow.outcome = PendingConnection(Provider.FACEBOOK, NOW, ())
+    post()
+    account_list.accounts = ()
+    ended = {"id": "p-2", "issued_at": NOW - timedelta(hours=1), "code": "RECONNECT_REQUIRED"}
+    account_list.logins = (UNFINISHED, UNFINISHED.model_copy(update=ended))
+
+    assert post()["statusCode"] == 202

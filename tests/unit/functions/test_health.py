@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from functions.health.app import ANSWER_MAX_AGE_S, StorageCheck, build_api
+from instagram_connect.deadline import Deadline
 from instagram_connect.errors import StorageError
 from tests.conftest import FakeLambdaContext
 
@@ -18,7 +19,7 @@ class FakeRepository:
         self.checks = 0
         self.failure: StorageError | None = None
 
-    def check(self) -> None:
+    def check(self, _: Deadline) -> None:
         self.checks += 1
         if self.failure:
             raise self.failure

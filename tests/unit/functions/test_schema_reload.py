@@ -3,39 +3,43 @@
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 
 from functions.schema_reload import app
-from functions.schema_reload.app import Dependencies, lambda_handler, verdict
+from functions.schema_reload.app import Dependencies, lambda_handler
 from instagram_connect.deadline import Deadline
-from instagram_connect.errors import ConfigurationError, StorageError
+from instagram_connect.doctor.report import Caution, Report
+from instagram_connect.errors import Actor, ConfigurationError
 from tests.conftest import FakeLambdaContext
 
+HEALTHY = Report("HEALTHY", "The Data API does all that the code needs.", Actor.NOBODY)
+MENDED = Report("SCHEMA_CACHE_STALE", "The Data API had a stale schema cache.", Actor.NOBODY, is_mended=True)
+MISSING = Report(
+    "FUNCTION_MISSING",
+    "The function store_connection(payload) is missing in the database.",
+    Actor.OPERATOR,
+    "supabase db push",
+)
 
-class FakeSchema:
-    """A Data API whose cache learns of the schema after some reloads, or never."""
+
+class FakeGate:
+    """What the examinations of a deploy came to."""
 
     def __init__(self) -> None:
-        self.reloads = 0
-        self.known_after_reloads = 1
-        self.reload_fails = False
+        self.report = HEALTHY
+        self.given_s: list[float] = []
         self.is_rolling_back = False
 
-    def reload(self) -> None:
-        self.reloads += 1
-        if self.reload_fails:
-            raise StorageError(reason="SCHEMA_CACHE_STALE")
-
-    def unknown(self) -> list[str]:
-        if self.reloads < self.known_after_reloads:
-            return ["store_connection(payload): SCHEMA_CACHE_STALE (PGRST202)"]
-        return []
+    def last_report(self, deadline: Deadline) -> Report:
+        self.given_s.append(deadline.remaining_s())
+        return self.report
 
     def dependencies(self) -> Dependencies:
-        return Dependencies(self.reload, self.unknown, sleep=lambda _: None)
+        return Dependencies(self.last_report)
 
 
 class FakeCloudFormation:
@@ -57,8 +61,8 @@ class FakeCloudFormation:
 
 
 @pytest.fixture
-def schema() -> FakeSchema:
-    return FakeSchema()
+def gate() -> FakeGate:
+    return FakeGate()
 
 
 @pytest.fixture
@@ -71,14 +75,14 @@ def cloudformation(monkeypatch: pytest.MonkeyPatch) -> FakeCloudFormation:
 
 @pytest.fixture
 def send(
-    schema: FakeSchema,
+    gate: FakeGate,
     monkeypatch: pytest.MonkeyPatch,
     load_event: Callable[[str], dict[str, Any]],
     lambda_context: FakeLambdaContext,
 ) -> Callable[..., dict[str, Any]]:
-    monkeypatch.setattr(app, "dependencies", schema.dependencies)
-    monkeypatch.setattr(app, "is_rolling_back", lambda _: schema.is_rolling_back)
-    lambda_context.remaining_s = app.RESERVED_FOR_ANSWER_S + 0.5  # half a second to probe
+    monkeypatch.setattr(app, "dependencies", gate.dependencies)
+    monkeypatch.setattr(app, "is_rolling_back", lambda _: gate.is_rolling_back)
+    lambda_context.remaining_s = 120.0
 
     def invoke(**changes: Any) -> dict[str, Any]:
         return lambda_handler({**load_event("schema_reload_create"), **changes}, lambda_context)  # type: ignore[arg-type]
@@ -87,9 +91,16 @@ def send(
 
 
 @pytest.mark.parametrize("request_type", ["Create", "Update"])
-def test_a_known_contract_lets_the_deploy_pass(
-    send: Callable[..., dict[str, Any]], cloudformation: FakeCloudFormation, request_type: str
+@pytest.mark.parametrize("report", [HEALTHY, MENDED])
+def test_a_working_data_api_lets_the_deploy_pass(
+    send: Callable[..., dict[str, Any]],
+    cloudformation: FakeCloudFormation,
+    gate: FakeGate,
+    request_type: str,
+    report: Report,
 ) -> None:
+    gate.report = report
+
     send(RequestType=request_type)
 
     (answer,) = cloudformation.answers
@@ -99,60 +110,63 @@ def test_a_known_contract_lets_the_deploy_pass(
     assert answer["LogicalResourceId"] == "SchemaReload"
 
 
-def test_a_contract_that_stays_unknown_fails_the_deploy_with_names_and_command(
-    send: Callable[..., dict[str, Any]], cloudformation: FakeCloudFormation, schema: FakeSchema
+def test_the_doctors_verdict_and_command_fail_the_deploy(
+    send: Callable[..., dict[str, Any]], cloudformation: FakeCloudFormation, gate: FakeGate
 ) -> None:
-    schema.known_after_reloads = 10**9
+    gate.report = MISSING
 
     send()
 
     (answer,) = cloudformation.answers
     assert answer["Status"] == "FAILED"
-    assert "store_connection(payload): SCHEMA_CACHE_STALE (PGRST202)" in answer["Reason"]
-    assert "notify pgrst, 'reload schema'" in answer["Reason"]
+    assert answer["Reason"] == (
+        "FUNCTION_MISSING: The function store_connection(payload) is missing in the database. Run: supabase db push"
+    )
 
 
-def test_the_reload_is_asked_for_again_until_it_is_heard(
-    load_event: Callable[[str], dict[str, Any]], schema: FakeSchema
+def test_the_examinations_leave_time_to_answer(
+    send: Callable[..., dict[str, Any]], gate: FakeGate, cloudformation: FakeCloudFormation
 ) -> None:
-    schema.known_after_reloads = 4
+    send()
 
-    assert verdict(load_event("schema_reload_create"), schema.dependencies, lambda _: False, Deadline(5)) is None
-    assert schema.reloads == 4
+    assert gate.given_s == [pytest.approx(60, abs=1)]
+    assert cloudformation.answers
 
 
-def test_a_reload_that_cannot_be_asked_for_does_not_decide(
-    send: Callable[..., dict[str, Any]], cloudformation: FakeCloudFormation, schema: FakeSchema
+def test_a_warning_is_logged_and_does_not_decide(
+    send: Callable[..., dict[str, Any]], cloudformation: FakeCloudFormation, gate: FakeGate, log: io.StringIO
 ) -> None:
-    schema.reload_fails = True
+    caution = Caution("DDL_TRIGGERS_MISSING", "The event trigger pgrst_ddl_watch is missing.", "create event trigger …")
+    gate.report = replace(HEALTHY, warnings=(caution,))
 
     send()
 
     assert cloudformation.answers[0]["Status"] == "SUCCESS"
+    assert "DDL_TRIGGERS_MISSING" in log.getvalue()
 
 
 def test_deleting_the_stack_asks_nothing_and_succeeds(
-    send: Callable[..., dict[str, Any]], cloudformation: FakeCloudFormation, schema: FakeSchema
+    send: Callable[..., dict[str, Any]], cloudformation: FakeCloudFormation, gate: FakeGate
 ) -> None:
-    schema.known_after_reloads = 10**9
+    gate.report = MISSING
 
     send(RequestType="Delete", PhysicalResourceId="schema-contract")
 
     assert cloudformation.answers[0]["Status"] == "SUCCESS"
-    assert schema.reloads == 0
+    assert gate.given_s == []
 
 
 def test_a_rollback_is_never_held_up_even_by_unreadable_secrets(
     send: Callable[..., dict[str, Any]],
     cloudformation: FakeCloudFormation,
-    schema: FakeSchema,
+    gate: FakeGate,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def unreadable() -> Dependencies:
         raise ConfigurationError(log_context={"secret": "s"})
 
     monkeypatch.setattr(app, "dependencies", unreadable)
-    schema.is_rolling_back = True
+    gate.is_rolling_back = True
 
     send(RequestType="Update", PhysicalResourceId="schema-contract")
 
@@ -163,7 +177,6 @@ def test_a_rollback_is_never_held_up_even_by_unreadable_secrets(
 def test_whatever_happens_there_is_one_answer(
     send: Callable[..., dict[str, Any]],
     cloudformation: FakeCloudFormation,
-    schema: FakeSchema,
     monkeypatch: pytest.MonkeyPatch,
     error: Exception,
 ) -> None:
@@ -178,19 +191,14 @@ def test_whatever_happens_there_is_one_answer(
 
 
 def test_an_answer_stays_below_what_cloudformation_takes(
-    send: Callable[..., dict[str, Any]],
-    cloudformation: FakeCloudFormation,
-    schema: FakeSchema,
-    monkeypatch: pytest.MonkeyPatch,
+    send: Callable[..., dict[str, Any]], cloudformation: FakeCloudFormation, gate: FakeGate
 ) -> None:
-    def many() -> list[str]:
-        return ["x" * 200 for _ in range(100)]
-
-    monkeypatch.setattr(schema, "unknown", many)
+    gate.report = replace(MISSING, command="grant select on table public.t to service_role; " * 500)
 
     send()
 
     assert len(json.dumps(cloudformation.answers[0])) < 4096
+    assert cloudformation.answers[0]["Reason"].startswith("FUNCTION_MISSING: The function store_connection(payload)")
 
 
 def test_a_failed_delivery_is_repeated(send: Callable[..., dict[str, Any]], cloudformation: FakeCloudFormation) -> None:

@@ -1,16 +1,19 @@
-"""The login products against the simulator, and KMS and DynamoDB of moto, all in this process."""
+"""The login products against the simulator, and KMS, DynamoDB and SQS of moto, all in this process."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 import boto3
 import pytest
 from moto import mock_aws
+from moto.backends import get_backend
+from moto.core.models import DEFAULT_ACCOUNT_ID
 
 from instagram_connect.login_records import LoginRecords
 from instagram_connect.meta.facebook_login import FacebookApp, FacebookLogin
 from instagram_connect.meta.graph import GraphClient
 from instagram_connect.meta.instagram_login import InstagramApp, InstagramLogin
+from instagram_connect.parking import Parking
 from instagram_connect.token_vault import TokenVault
 from local.meta_simulator.app import create_app
 from local.meta_simulator.clock import Clock
@@ -26,6 +29,8 @@ APP = MetaApp("1111", secret="the-app-secret", redirect_uris=(REDIRECT_URI,))
 INSTAGRAM_APP = MetaApp("7777", secret="the-instagram-secret", redirect_uris=(REDIRECT_URI,))
 SCOPES = "instagram_basic,pages_show_list,pages_read_engagement,pages_manage_metadata"
 RECORDS_TABLE = "login-records"
+PARKED_TABLE = "parked-connections"
+PARKING_QUEUE = "parking"
 
 
 @pytest.fixture
@@ -90,3 +95,41 @@ def records(vault: TokenVault) -> Iterator[LoginRecords]:
     yield LoginRecords(RECORDS_TABLE, vault, lambda: NOW)
     with suppress(dynamodb.exceptions.ResourceNotFoundException):
         dynamodb.delete_table(TableName=RECORDS_TABLE)
+
+
+@pytest.fixture
+def parking_queue(vault: TokenVault) -> Iterator[str]:
+    """The URL of the queue. A test that deletes the queue has one that takes nothing."""
+    sqs = boto3.client("sqs")
+    url = sqs.create_queue(QueueName=PARKING_QUEUE)["QueueUrl"]
+    yield url
+    with suppress(sqs.exceptions.QueueDoesNotExist):
+        sqs.delete_queue(QueueUrl=url)
+
+
+@pytest.fixture
+def parking(parking_queue: str) -> Iterator[Parking]:
+    dynamodb = boto3.client("dynamodb")
+    dynamodb.create_table(
+        TableName=PARKED_TABLE,
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "user_id", "KeyType": "HASH"}, {"AttributeName": "id", "KeyType": "RANGE"}],
+        AttributeDefinitions=[
+            {"AttributeName": "user_id", "AttributeType": "S"},
+            {"AttributeName": "id", "AttributeType": "S"},
+        ],
+    )
+    yield Parking(parking_queue, PARKED_TABLE, lambda: NOW)
+    with suppress(dynamodb.exceptions.ResourceNotFoundException):
+        dynamodb.delete_table(TableName=PARKED_TABLE)
+
+
+@pytest.fixture
+def sent(parking_queue: str) -> Callable[[], list[str]]:
+    """The bodies of the messages in the queue, also of those that cannot be received yet."""
+
+    def bodies() -> list[str]:
+        queue = get_backend("sqs")[DEFAULT_ACCOUNT_ID][ENVIRONMENT["AWS_DEFAULT_REGION"]].queues[PARKING_QUEUE]
+        return [message.body for message in queue._messages]
+
+    return bodies

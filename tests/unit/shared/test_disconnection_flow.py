@@ -9,7 +9,6 @@ from typing import Any
 
 import httpx
 import pytest
-from postgrest import SyncPostgrestClient
 
 from instagram_connect import disconnection_flow as module
 from instagram_connect.deadline import Deadline
@@ -24,7 +23,7 @@ from instagram_connect.repository import ConnectionRepository
 from instagram_connect.settings import Secrets
 from instagram_connect.token_vault import TokenBinding, TokenVault
 from local.meta_simulator.calls import fingerprint
-from tests.unit.fakes import NOW, USER_ID
+from tests.unit.fakes import NOW, USER_ID, data_api
 from tests.unit.meta_simulator.instagram_client import InstagramClient
 from tests.unit.meta_simulator.meta_client import REDIRECT_URI, MetaClient
 
@@ -50,6 +49,7 @@ def row(account: DiscoveredAccount, login: Login, vault: TokenVault, **changes: 
             "profile_picture_url": None,
             "followers_count": account.followers_count,
             "token_expires_at": None,
+            "connected_at": NOW.isoformat(),
             "status": "disconnected",
         },
         "meta_user_id": login.meta_user_id,
@@ -62,9 +62,7 @@ def row(account: DiscoveredAccount, login: Login, vault: TokenVault, **changes: 
 
 
 def repository(answer: Callable[[httpx.Request], httpx.Response]) -> ConnectionRepository:
-    http = httpx.Client(transport=httpx.MockTransport(answer))
-    data_api = SyncPostgrestClient("https://project.example.com/rest/v1", http_client=http, retry_enabled=False)
-    return ConnectionRepository(data_api, sleep=lambda _: None)
+    return ConnectionRepository(data_api(answer), sleep=lambda _: None)
 
 
 def disconnect(answered: Row | None, products: object, vault: TokenVault, seconds: float = 20) -> Disconnected:

@@ -1,5 +1,6 @@
 """A stale schema cache is healed once for everybody who needs it, and not asked for without end."""
 
+import io
 import json
 import threading
 from collections.abc import Callable
@@ -7,15 +8,19 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
-from postgrest import SyncPostgrestClient
 
+from instagram_connect.data_api import DataApi
+from instagram_connect.database import Database, DatabaseError
+from instagram_connect.deadline import Deadline
 from instagram_connect.errors import StorageError
 from instagram_connect.repository import ConnectionRepository
 from instagram_connect.schema_cache import PAUSE_AFTER_FAILURE_S, RELOAD_INTERVAL_S, WAITING_S, SchemaCache
+from tests.unit.fakes import data_api, refusal
 
-UNKNOWN = httpx.Response(404, json={"code": "PGRST202", "message": "m", "details": "d", "hint": None})
+UNKNOWN = refusal(404, "PGRST202")
 # How PostgREST 12 and a gateway answer for something that the cache does not know.
 EMPTY = httpx.Response(404, json={})
+NEVER = float("inf")
 
 
 class Clock:
@@ -34,20 +39,22 @@ class Clock:
 class StaleDataApi:
     """A Data API whose cache knows the functions only after `reloads_needed` reloads."""
 
-    def __init__(self, reloads_needed: float, unknown: httpx.Response = UNKNOWN) -> None:
+    def __init__(
+        self, reloads_needed: float, unknown: httpx.Response = UNKNOWN, *, knows_how_to_reload: bool = True
+    ) -> None:
         self.reloads_needed = reloads_needed
         self.unknown = unknown
+        self.knows_how_to_reload = knows_how_to_reload
         self.reloads = 0
         self.calls: list[object] = []
         self.lock = threading.Lock()
 
-    def client(self) -> SyncPostgrestClient:
-        http = httpx.Client(transport=httpx.MockTransport(self._answer))
-        return SyncPostgrestClient("https://project.example.com/rest/v1", http_client=http, retry_enabled=False)
+    def client(self) -> DataApi:
+        return data_api(self._answer)
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
         with self.lock:
-            if request.url.path.endswith("/rpc/reload_schema_cache"):
+            if request.url.path.endswith("/rpc/reload_schema_cache") and self.knows_how_to_reload:
                 self.reloads += 1
                 return httpx.Response(204)
             if self.reloads < self.reloads_needed:
@@ -58,55 +65,71 @@ class StaleDataApi:
             return httpx.Response(200, json=[] if payload else None)
 
 
-def schema_cache(data_api: StaleDataApi, clock: Clock) -> SchemaCache:
-    return SchemaCache(data_api.client(), monotonic=clock.monotonic, sleep=clock.sleep)
+class ListenedDatabase(Database):
+    """A database whose notifications a Data API hears, or one that refuses to send any."""
+
+    def __init__(self, listener: StaleDataApi, failure: DatabaseError | None = None) -> None:
+        super().__init__("postgresql://postgres@db.example.com/postgres")
+        self._listener = listener
+        self._failure = failure
+        self.notifications = 0
+
+    def reload_schema_cache(self, *, limit_s: float) -> None:
+        if self._failure is not None:
+            raise self._failure
+        self.notifications += 1
+        self._listener.reloads += 1
+
+
+def schema_cache(stale: StaleDataApi, clock: Clock, database: Database | None = None) -> SchemaCache:
+    return SchemaCache(stale.client(), database, monotonic=clock.monotonic, sleep=clock.sleep)
 
 
 @pytest.mark.parametrize("unknown", [UNKNOWN, EMPTY])
 def test_a_stale_cache_costs_a_call_a_tenth_of_a_second(unknown: httpx.Response) -> None:
-    data_api = StaleDataApi(reloads_needed=1, unknown=unknown)
+    stale = StaleDataApi(reloads_needed=1, unknown=unknown)
     waited: list[float] = []
 
-    accounts = ConnectionRepository(data_api.client(), sleep=waited.append).list_accounts("u")
+    accounts = ConnectionRepository(stale.client(), sleep=waited.append).list_accounts("u", Deadline(20))
 
     assert accounts == ()
-    assert (data_api.reloads, data_api.calls) == (1, [{"user_id": "u"}])
+    assert (stale.reloads, stale.calls) == (1, [{"user_id": "u"}])
     assert sum(waited) <= 0.2
 
 
 def test_a_reload_that_nobody_heard_is_sent_again() -> None:
-    data_api, clock = StaleDataApi(reloads_needed=2), Clock()
+    stale, clock = StaleDataApi(reloads_needed=2), Clock()
 
-    assert schema_cache(data_api, clock).heal("list_accounts")
+    assert schema_cache(stale, clock).heal("list_accounts")
 
     assert clock.now - 1000 == pytest.approx(RELOAD_INTERVAL_S, abs=0.3)
 
 
 def test_a_cache_that_does_not_heal_is_given_up_after_two_seconds() -> None:
-    data_api, clock = StaleDataApi(reloads_needed=float("inf")), Clock()
+    stale, clock = StaleDataApi(reloads_needed=NEVER), Clock()
 
-    assert not schema_cache(data_api, clock).heal("list_accounts")
+    assert not schema_cache(stale, clock).heal("list_accounts")
 
     assert clock.now - 1000 == pytest.approx(WAITING_S, abs=0.2)
-    assert data_api.reloads == 2
+    assert stale.reloads == 2
 
 
 def test_a_thousand_failing_calls_ask_for_a_handful_of_reloads() -> None:
-    data_api, clock = StaleDataApi(reloads_needed=float("inf")), Clock()
-    cache = schema_cache(data_api, clock)
+    stale, clock = StaleDataApi(reloads_needed=NEVER), Clock()
+    cache = schema_cache(stale, clock)
 
     for _ in range(1000):
         assert not cache.heal("list_accounts")
 
-    assert data_api.reloads == 2
+    assert stale.reloads == 2
     clock.sleep(PAUSE_AFTER_FAILURE_S)
-    data_api.reloads_needed = 3
+    stale.reloads_needed = 3
     assert cache.heal("list_accounts")
 
 
 def test_one_reload_serves_all_who_need_it_at_once() -> None:
-    data_api = StaleDataApi(reloads_needed=1)
-    cache = SchemaCache(data_api.client())
+    stale = StaleDataApi(reloads_needed=1)
+    cache = SchemaCache(stale.client())
     together = threading.Barrier(8)
 
     def heal(_: int) -> bool:
@@ -115,13 +138,57 @@ def test_one_reload_serves_all_who_need_it_at_once() -> None:
 
     with ThreadPoolExecutor(8) as threads:
         assert all(threads.map(heal, range(8)))
-    assert data_api.reloads == 1
+    assert stale.reloads == 1
 
 
-def refused(code: str) -> Callable[[httpx.Request], httpx.Response]:
-    return lambda request: httpx.Response(
-        204 if "reload" in request.url.path else 403, json={"code": code, "message": "m"}
-    )
+def test_postgres_is_notified_when_the_data_api_does_not_know_how_to_reload() -> None:
+    stale, clock = StaleDataApi(reloads_needed=1, knows_how_to_reload=False), Clock()
+    database = ListenedDatabase(stale)
+
+    assert schema_cache(stale, clock, database).heal("store_connection")
+
+    assert database.notifications == 1
+    assert clock.now - 1000 <= 0.2
+
+
+def test_postgres_is_left_alone_when_the_data_api_takes_the_reload() -> None:
+    stale, clock = StaleDataApi(reloads_needed=1), Clock()
+    database = ListenedDatabase(stale)
+
+    assert schema_cache(stale, clock, database).heal("store_connection")
+
+    assert (stale.reloads, database.notifications) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("database_of", "said"),
+    [
+        (lambda _: None, '"reason":"SCHEMA_CACHE_STALE"'),
+        (lambda stale: ListenedDatabase(stale, DatabaseError("28P01")), '"storage_code":"28P01"'),
+        (lambda stale: ListenedDatabase(stale, DatabaseError(None)), "Postgres could not be asked for a reload"),
+    ],
+)
+def test_nothing_is_claimed_when_neither_way_takes_the_reload(
+    database_of: Callable[[StaleDataApi], Database | None], said: str, log: io.StringIO
+) -> None:
+    stale, clock = StaleDataApi(reloads_needed=1, knows_how_to_reload=False), Clock()
+    cache = schema_cache(stale, clock, database_of(stale))
+
+    assert not cache.ask_for_reload()
+    assert not cache.heal("store_connection")
+
+    assert stale.reloads == 0
+    assert said in log.getvalue()
+    assert "Healed" not in log.getvalue()
+
+
+@pytest.mark.parametrize("way", ["data api", "postgres"])
+def test_a_reload_that_was_taken_is_said_to_be(way: str) -> None:
+    stale = StaleDataApi(reloads_needed=1, knows_how_to_reload=way == "data api")
+
+    assert schema_cache(stale, Clock(), ListenedDatabase(stale)).ask_for_reload()
+
+    assert stale.reloads == 1
 
 
 def test_only_what_a_reload_can_mend_is_reloaded_for() -> None:
@@ -129,22 +196,19 @@ def test_only_what_a_reload_can_mend_is_reloaded_for() -> None:
 
     def answer(request: httpx.Request) -> httpx.Response:
         asked.append(request.url.path.rsplit("/", 1)[-1])
-        return refused("42501")(request)
-
-    http = httpx.Client(transport=httpx.MockTransport(answer))
-    client = SyncPostgrestClient("https://project.example.com/rest/v1", http_client=http, retry_enabled=False)
+        return refusal(403, "42501")
 
     with pytest.raises(StorageError) as caught:
-        ConnectionRepository(client).list_accounts("u")
+        ConnectionRepository(data_api(answer)).list_accounts("u", Deadline(20))
     assert caught.value.reason == "PERMISSION_DENIED"
     assert asked == ["list_accounts"]
 
 
 def test_a_cache_that_stays_stale_ends_as_what_it_is_without_further_attempts() -> None:
-    data_api, clock = StaleDataApi(reloads_needed=float("inf")), Clock()
-    repository = ConnectionRepository(data_api.client(), sleep=clock.sleep)
-    repository._schema_cache = schema_cache(data_api, clock)
+    stale, clock = StaleDataApi(reloads_needed=NEVER), Clock()
+    repository = ConnectionRepository(stale.client(), sleep=clock.sleep)
+    repository._schema_cache = schema_cache(stale, clock)
 
     with pytest.raises(StorageError) as caught:
-        repository.disconnect_account("a", user_id="u", request_id="r")
+        repository.disconnect_account("a", user_id="u", request_id="r", deadline=Deadline(20))
     assert caught.value.reason == "SCHEMA_CACHE_STALE"

@@ -45,7 +45,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** All accounts of the caller, also disconnected ones. */
+        /** All accounts of the caller, also disconnected and pending ones. */
         get: operations["listAccounts"];
         put?: never;
         post?: never;
@@ -96,10 +96,12 @@ export interface components {
         /**
          * Account
          * @description A row of instagram_business_accounts as its owner may see it, and as the HTTP contract shows it.
+         *
+         *     One that is parked until storage takes it is no row yet: `pending`, and without an id unless there was one before.
          */
         Account: {
-            /** @description Id of the row: what other routes take. */
-            id: string;
+            /** @description Id of the row: what other routes take. Null while a new account is pending. */
+            id: string | null;
             /** @description The login product that it was last connected with. */
             provider: components["schemas"]["Provider"];
             /** @description Meta's id of the professional account; text, beyond 2^53. */
@@ -114,15 +116,23 @@ export interface components {
             followersCount: number | null;
             /** @description ISO 8601; null when Meta named no end. */
             tokenExpiresAt: string | null;
+            /**
+             * Format: date-time
+             * @description When its newest login was made.
+             */
+            connectedAt: string;
             /** @enum {string} */
-            status: "active" | "needs_reauth" | "disconnected";
+            status: "active" | "needs_reauth" | "disconnected" | "pending";
         };
         /**
          * Accounts
-         * @description All accounts of the caller, also disconnected ones.
+         * @description All accounts of the caller, also disconnected and pending ones.
          */
         Accounts: {
             accounts: components["schemas"]["Account"][];
+            unfinishedLogins: components["schemas"]["UnfinishedLogin"][];
+            /** @description False while storage cannot be read: then only what is pending is listed. */
+            complete: boolean;
         };
         /**
          * Actor
@@ -187,6 +197,19 @@ export interface components {
         Connection: {
             /** @description Id of the first account. */
             businessAccountId: string;
+            accounts: components["schemas"]["Account"][];
+        };
+        /**
+         * DeferredConnection
+         * @description The login worked and is kept safely; its accounts are stored within minutes of the cause being gone.
+         */
+        DeferredConnection: {
+            /**
+             * @description There is none yet.
+             * @default null
+             */
+            businessAccountId: null;
+            /** @description As `pending`; empty while Meta has not named them. */
             accounts: components["schemas"]["Account"][];
         };
         /**
@@ -261,6 +284,22 @@ export interface components {
             accessToken: string;
             /** @default facebook */
             provider: components["schemas"]["Provider"];
+        };
+        /**
+         * UnfinishedLogin
+         * @description A login whose accounts Meta has not named yet.
+         */
+        UnfinishedLogin: {
+            provider: components["schemas"]["Provider"];
+            /** Format: date-time */
+            startedAt: string;
+            /**
+             * @description `pending` goes on by itself; `needs_reauth` ended, and only a new login helps.
+             * @enum {string}
+             */
+            status: "pending" | "needs_reauth";
+            /** @description The error that ended it, as in docs/errors.md; null while pending. */
+            code: string | null;
         };
     };
     responses: never;
@@ -372,6 +411,24 @@ export interface operations {
                     };
                 };
             };
+            /** @description The login worked and is kept safely; its accounts are stored within minutes of the cause being gone. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        success: true;
+                        /** @constant */
+                        pending: true;
+                        /** @constant */
+                        code: "STORAGE_DEFERRED";
+                        data: components["schemas"]["DeferredConnection"];
+                        requestId: string;
+                    };
+                };
+            };
             /** @description `ACCESS_TOKEN_INVALID`, `INVALID_REQUEST`, `OAUTH_CODE_EXPIRED`, `OAUTH_CODE_INVALID`, `OAUTH_CODE_USED`, `OAUTH_STATE_INVALID`, `REDIRECT_URI_MISMATCH`, `REDIRECT_URI_NOT_ALLOWED`, `SCOPES_NOT_REQUESTED` */
             400: {
                 headers: {
@@ -473,7 +530,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description All accounts of the caller, also disconnected ones. */
+            /** @description All accounts of the caller, also disconnected and pending ones. */
             200: {
                 headers: {
                     [name: string]: unknown;

@@ -15,11 +15,22 @@ type Schemas = components["schemas"];
 export type Account = Schemas["Account"];
 export type Disconnection = Schemas["Disconnection"];
 export type Provider = Schemas["Provider"];
+/** A login that worked, but whose accounts Meta has not named yet. */
+export type UnfinishedLogin = Schemas["UnfinishedLogin"];
+/** `complete` is false while storage cannot be read: then only what is pending is listed. */
+export type AccountList = Schemas["Accounts"];
 
+/** What a login brought. */
 export interface Connection {
+  /** Empty only while `pending`, when Meta has not named them yet. */
   accounts: Account[];
-  /** The login worked and its result is kept safely, but it appears in the list some minutes later. */
+  /** The login worked and is kept safely; the list shows its accounts as stored some minutes later. */
   pending: boolean;
+}
+
+/** Whether the list changes by itself within minutes, so that it is worth reading again some seconds later. */
+export function isWaiting({ accounts, unfinishedLogins, complete }: AccountList): boolean {
+  return !complete || [...accounts, ...unfinishedLogins].some(({ status }) => status === "pending");
 }
 
 export interface Options {
@@ -55,14 +66,17 @@ export class InstagramConnect {
     const { redirectUri } = this.#options;
     const body: Omit<Schemas["CodeLogin"], "provider"> = { code, redirectUri, state };
     const answer = await this.#request("POST", "exchange-token", body);
-    return { accounts: (answer.data as Schemas["Connection"]).accounts, pending: answer.pending === true };
+    const { accounts } = answer.data as Schemas["Connection"] | Schemas["DeferredConnection"];
+    return { accounts, pending: answer.pending === true };
   }
 
-  async listAccounts(): Promise<Account[]> {
+  async listAccounts(): Promise<AccountList> {
     const answer = await this.#request("GET", "accounts");
-    return (answer.data as Schemas["Accounts"]).accounts;
+    // A backend that is older than this file names the accounts only.
+    return { unfinishedLogins: [], complete: true, ...(answer.data as Pick<AccountList, "accounts">) };
   }
 
+  /** Takes the id of a stored account: one that is pending has nothing to disconnect yet. */
   async disconnect(id: string): Promise<Disconnection> {
     const answer = await this.#request("DELETE", `accounts/${encodeURIComponent(id)}`);
     return answer.data as Disconnection;

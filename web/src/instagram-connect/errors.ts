@@ -58,7 +58,7 @@ export class InstagramConnectError extends Error {
     if (this.code === "UNAUTHENTICATED") return "sign-in";
     if (SAME_REQUEST_AGAIN.has(this.code)) return "try-again";
     if (!this.recoverable) return "none";
-    return OTHER_CHOICE_NEEDED.has(this.code) ? "ask-again" : "connect-again";
+    return needsOtherChoice(this.code) ? "ask-again" : "connect-again";
   }
 }
 
@@ -81,14 +81,18 @@ const SAME_REQUEST_AGAIN = new Set<Code>([
   "TOO_MANY_REQUESTS",
 ]);
 
-/** The person has to choose differently in Meta's dialog, which otherwise offers to go on as last time. */
-const OTHER_CHOICE_NEEDED = new Set<Code>([
+const OTHER_CHOICE_NEEDED = new Set<string | null>([
   "BUSINESS_PORTFOLIO_NOT_GRANTED",
   "NO_FACEBOOK_PAGE",
   "NO_INSTAGRAM_ACCOUNT",
   "PERMISSION_MISSING",
   "SCOPES_DECLINED",
-]);
+] satisfies Code[]);
+
+/** The person has to choose differently in Meta's dialog, which offers to go on as last time without `rerequest`. */
+export function needsOtherChoice(code: string | null): boolean {
+  return OTHER_CHOICE_NEEDED.has(code);
+}
 
 export const notSignedIn = () =>
   new InstagramConnectError({

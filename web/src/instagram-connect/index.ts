@@ -1,6 +1,14 @@
-export { InstagramConnect } from "./client";
-export type { Account, Connection, Disconnection, Options, Provider } from "./client";
-export { InstagramConnectError } from "./errors";
+export { InstagramConnect, isWaiting } from "./client";
+export type {
+  Account,
+  AccountList,
+  Connection,
+  Disconnection,
+  Options,
+  Provider,
+  UnfinishedLogin,
+} from "./client";
+export { InstagramConnectError, needsOtherChoice } from "./errors";
 export type { Actor, Code, Remedy } from "./errors";
 export { InstagramCallback } from "./InstagramCallback";
 export type { CallbackState } from "./InstagramCallback";

@@ -181,6 +181,10 @@ class FacebookLogin:
         params = self._signed(account.access_token)
         require_success(self._graph.call("unsubscribe_page", "DELETE", url, params=params, deadline=deadline))
 
+    def check_token(self, user_token: str, deadline: Deadline) -> None:
+        """Returns if the person's token still works. Raises ReconnectRequiredError when it does not; MetaError."""
+        self._permissions(user_token, deadline)
+
     def revoke(self, user_token: str, meta_user_id: str, deadline: Deadline) -> bool:
         """Takes back everything that the person granted to this app; True, because Meta can. Raises MetaError."""
         url = f"{self._base_url}/{quote(meta_user_id, safe='')}/permissions"

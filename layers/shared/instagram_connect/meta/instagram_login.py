@@ -137,6 +137,11 @@ class InstagramLogin:
         params = {"access_token": account.access_token}
         require_success(self._graph.call("unsubscribe_account", "DELETE", url, params=params, deadline=deadline))
 
+    def check_token(self, user_token: str, deadline: Deadline) -> None:
+        """Returns if the account's token still works. Raises ReconnectRequiredError when it does not; MetaError."""
+        params = {"fields": "id", "access_token": user_token}
+        self._graph.call("read_me", "GET", f"{self._base_url}/me", params=params, deadline=deadline)
+
     def revoke(self, user_token: str, meta_user_id: str, deadline: Deadline) -> bool:  # noqa: ARG002 - as every product
         """False: Meta has no call for it here; the person removes the app in Instagram's settings."""
         return False

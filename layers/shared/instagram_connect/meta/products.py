@@ -42,6 +42,9 @@ class LoginProduct(Protocol):
     def unsubscribe(self, account: DiscoveredAccount, deadline: Deadline) -> None:
         """Webhooks end."""
 
+    def check_token(self, user_token: str, deadline: Deadline) -> None:
+        """Whether the login still lives."""
+
     def revoke(self, user_token: str, meta_user_id: str, deadline: Deadline) -> bool:
         """The grant ends; False where Meta offers no such call."""
 

@@ -1,0 +1,71 @@
+"""The doctor in the cloud: examines the Data API and tells the one cause, who must act and with which command.
+
+An operator invokes it by hand with any event, and gets the report. A CloudWatch alarm invokes it as an alarm action;
+then the verdict also goes to the alert topic, so that whoever is woken knows what to do. Source of the event:
+CloudWatch, "Invoke a Lambda function from an alarm".
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import Any
+
+import boto3
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from instagram_connect import settings
+from instagram_connect.doctor import examination
+from instagram_connect.doctor.project import Project
+from instagram_connect.doctor.report import Report
+from instagram_connect.observability import logger, sends_error_reports
+
+# SNS takes a subject of a hundred characters; a text has to fit a screen, not SNS's 256 KB.
+MAX_SUBJECT_CHARACTERS = 100
+MAX_TEXT_CHARACTERS = 2000
+
+
+@dataclass(frozen=True)
+class Dependencies:
+    """What the doctor needs of the outside world. `alert` takes a subject and a text; None without a topic."""
+
+    examine: Callable[[], Report]
+    alert: Callable[[str, str], None] | None = None
+
+
+@cache
+def dependencies() -> Dependencies:
+    """Built at the first event. Raises ConfigurationError."""
+    secrets = settings.load_secrets()
+    project = Project(
+        settings.required("SUPABASE_URL"), secrets.required("supabase_secret_key"), secrets.optional("database_url")
+    )
+    topic_arn = os.environ.get("ALERT_TOPIC_ARN", "")
+    return Dependencies(
+        examine=partial(examination.examine, project), alert=partial(_publish, topic_arn) if topic_arn else None
+    )
+
+
+def handle(event: dict[str, Any], deps: Dependencies) -> dict[str, Any]:
+    """The report; published too when it was an alarm that asked."""
+    report = deps.examine()
+    write = logger.info if report.is_working else logger.error
+    write("Examined the Data API", cause=report.cause, report=report.as_dict())
+    alarm = event.get("alarmData")
+    if alarm and deps.alert:
+        name = str(alarm.get("alarmName", "alarm"))
+        deps.alert(f"{report.cause}: {name}", f"{report.short(MAX_TEXT_CHARACTERS)}\n\nAlarm: {name}")
+    return report.as_dict()
+
+
+@sends_error_reports
+def lambda_handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
+    """Entry point of the Lambda: any event in, the report out."""
+    return handle(event, dependencies())
+
+
+def _publish(topic_arn: str, subject: str, text: str) -> None:
+    # SNS refuses a subject with anything but printable ASCII.
+    printable = subject.encode("ascii", "replace").decode()[:MAX_SUBJECT_CHARACTERS]
+    sns = boto3.client("sns", config=settings.AWS_CLIENT_CONFIG)
+    sns.publish(TopicArn=topic_arn, Subject=printable, Message=text)

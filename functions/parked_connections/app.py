@@ -1,0 +1,114 @@
+"""Messages of the queue of parked connections: completes connections that had to wait for storage or for Meta.
+
+Promises that a connection that cannot be completed yet comes again within minutes, for as long as the queue lets it,
+and then waits in the dead-letter queue. Never logs a message's body: it holds the tokens' ciphertexts.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import Any
+
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from instagram_connect import settings
+from instagram_connect.clock import utc_now
+from instagram_connect.connection_flow import ConnectionFlow
+from instagram_connect.data_api import DataApi
+from instagram_connect.deadline import Deadline
+from instagram_connect.errors import InstagramConnectError
+from instagram_connect.late_connection_flow import LateConnectionFlow
+from instagram_connect.meta import graph
+from instagram_connect.meta.products import LoginProducts
+from instagram_connect.observability import logger, metrics, sends_error_reports, stack_of
+from instagram_connect.parking import Parking, read_message
+from instagram_connect.repository import ConnectionRepository
+from instagram_connect.token_vault import TokenVault
+
+RESERVED_FOR_ANSWERING_S = 6.0  # choosing when the message comes again takes 4 s at worst
+# A quarter of the outage so far, so that the wait after it is no longer than that; within what its user would wait.
+LEAST_WAIT_S = 15
+MOST_WAIT_S = 120
+
+
+@dataclass(frozen=True)
+class Dependencies:
+    """What one message needs of the outside world."""
+
+    late: LateConnectionFlow
+    parking: Parking
+    time: Callable[[], float] = time.time
+
+
+@cache
+def dependencies() -> Dependencies:
+    """Built at the first message and kept while the sandbox lives. Raises ConfigurationError."""
+    secrets = settings.load_secrets()
+    vault = TokenVault(settings.required("TOKEN_KEY_ARN"))
+    data_api = DataApi(settings.required("SUPABASE_URL"), secrets.required("supabase_secret_key"))
+    repository = ConnectionRepository(data_api, secrets.optional("database_url"))
+    parking = Parking(settings.required("PARKING_QUEUE_URL"), settings.required("PARKED_CONNECTIONS_TABLE"), utc_now)
+    return Dependencies(
+        late=LateConnectionFlow(
+            products=LoginProducts(secrets, graph.GraphClient(graph.http_client()), utc_now),
+            vault=vault,
+            repository=repository,
+            parking=parking,
+            flow=ConnectionFlow(vault, repository, parking, utc_now),
+            now=utc_now,
+        ),
+        parking=parking,
+    )
+
+
+def complete(record: SQSRecord, deps: Callable[[], Dependencies], deadline: Deadline) -> None:
+    """Completes what a message holds. Raises when it has to come again, after choosing when."""
+    try:
+        parked = read_message(record.body)
+        deps().late.complete(parked, deadline)
+    except InstagramConnectError as error:
+        logger.warning(
+            "A parked connection has to wait",
+            extra={"code": error.code, "reason": error.reason, **error.log_context},
+        )
+        # Where a setting is what is missing, this raises it once more, and the message comes when the queue lets it.
+        _postpone(record, error, deps())
+        raise
+    except Exception as error:
+        logger.error("A message could not be handled", extra={"cause": type(error).__name__, "stack": stack_of(error)})
+        raise
+
+
+def handle(
+    event: dict[str, Any], context: LambdaContext, deps: Callable[[], Dependencies]
+) -> PartialItemFailureResponse:
+    """Completes the messages of an SQS event; answers which of them have to come again."""
+    deadline = Deadline(context.get_remaining_time_in_millis() / 1000 - RESERVED_FOR_ANSWERING_S)
+    return process_partial_response(
+        event=event,
+        record_handler=partial(complete, deps=deps, deadline=deadline),
+        processor=BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False),
+        context=context,
+    )
+
+
+def _postpone(record: SQSRecord, error: InstagramConnectError, deps: Dependencies) -> None:
+    wait_s = error.retry_after_s or _wait_s(record, deps.time())
+    deps.parking.postpone(record.receipt_handle, min(wait_s, MOST_WAIT_S))
+
+
+def _wait_s(record: SQSRecord, now: float) -> int:
+    waited_s = now - int(record.attributes.sent_timestamp or 0) / 1000
+    return round(min(max(waited_s / 4, LEAST_WAIT_S), MOST_WAIT_S))
+
+
+@sends_error_reports
+@logger.inject_lambda_context(log_event=False, clear_state=True)
+@metrics.log_metrics(raise_on_empty_metrics=False)
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    """Entry point of the Lambda: an SQS event in; which messages have to come again out."""
+    return handle(event, context, dependencies)

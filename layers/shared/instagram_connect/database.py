@@ -1,0 +1,105 @@
+"""A direct connection to the project's Postgres, where the deployment has its URL: for what the Data API cannot do.
+
+pg8000 is pure Python, so that the layer builds for every runtime and architecture. Loaded only when needed: a function
+whose Data API works never is.
+"""
+
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+if TYPE_CHECKING:
+    import pg8000.native
+
+CHANNEL = "pgrst"
+RELOAD_PAYLOAD = "reload schema"
+# In one line, because an operator may have to run it too.
+END_LISTENERS = (
+    "select pg_terminate_backend(pid) from pg_stat_activity "
+    "where datname = current_database() and pid <> pg_backend_pid() and query ~* '^\\s*listen\\s+\"?pgrst\"?'"
+)
+LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
+
+
+class DatabaseError(Exception):
+    """The database could not be reached or refused a statement; `code` is the SQLSTATE, None without an answer."""
+
+    def __init__(self, code: str | None) -> None:
+        super().__init__(code or "unreachable")
+        self.code = code
+
+
+class Database:
+    """Postgres at `postgresql://user:password@host:port/name`. Each use is a connection of its own."""
+
+    def __init__(self, url: str) -> None:
+        self._url = urlsplit(url)
+
+    def __repr__(self) -> str:
+        return "Database(...)"  # the URL holds the password
+
+    def reload_schema_cache(self, *, limit_s: float) -> None:
+        """Asks PostgREST to read the schema again, after moving the tail of the notification queue.
+
+        That is the cure for a listener that died over old queue entries (PostgREST issue 3147). Raises DatabaseError.
+        """
+        with self.connected(limit_s) as connection:
+            connection.run("select pg_notification_queue_usage()")
+            connection.run("select pg_notify(:channel, :payload)", channel=CHANNEL, payload=RELOAD_PAYLOAD)
+
+    def restart_listener(self, *, limit_s: float) -> None:
+        """Ends the session in which PostgREST listens, so that it opens another one and reads the schema again.
+
+        For a listener that is deaf although its session looks alive. Does nothing where no session listens. Raises
+        DatabaseError, with code 42501 where the role may not end PostgREST's sessions.
+        """
+        with self.connected(limit_s) as connection:
+            connection.run("select pg_notification_queue_usage()")
+            connection.run(END_LISTENERS)
+
+    @contextmanager
+    def connected(self, limit_s: float) -> "Iterator[pg8000.native.Connection]":
+        """A connection whose every wait ends within the limit. Raises DatabaseError, also for what is run on it."""
+        import pg8000.exceptions
+        import pg8000.native
+
+        try:
+            connection = pg8000.native.Connection(
+                unquote(self._url.username or "postgres"),
+                host=self._url.hostname or "localhost",
+                port=self._url.port or 5432,
+                database=unquote(self._url.path.lstrip("/")) or "postgres",
+                password=unquote(self._url.password) if self._url.password else None,
+                timeout=limit_s,
+                ssl_context=self._ssl_context(),
+                application_name="instagram-connect",
+            )
+            try:
+                yield connection
+            finally:
+                connection.close()
+        except pg8000.exceptions.DatabaseError as error:
+            raise DatabaseError(_sqlstate(error)) from None
+        except (pg8000.exceptions.Error, OSError) as error:
+            raise DatabaseError(None) from error
+        except ValueError:
+            # Its text may quote the URL, and with it the password.
+            raise DatabaseError(None) from None
+
+    def _ssl_context(self) -> ssl.SSLContext | None:
+        mode = parse_qs(self._url.query).get("sslmode", [""])[-1]
+        if mode == "disable" or (not mode and self._url.hostname in LOOPBACK_HOSTS):
+            return None
+        context = ssl.create_default_context()
+        if not mode.startswith("verify"):
+            # libpq's `require`: encrypted, but Supabase's own certificate authority is not in any list.
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context
+
+
+def _sqlstate(error: Exception) -> str | None:
+    fields: Any = error.args[0] if error.args else None
+    return fields.get("C") if isinstance(fields, dict) else None

@@ -1,0 +1,167 @@
+"""What findings mean about the Data API's schema cache, after the doctor asked for a reload, and what is left to say.
+
+Nothing here asks anybody.
+"""
+
+from .. import storage_health
+from ..database import END_LISTENERS
+from ..errors import Actor
+from ..schema_contract import FUNCTIONS, RELATIONS
+from ..storage_health import RELOAD_COMMAND
+from .findings import Findings
+from .report import (
+    DATABASE_URL_UNUSABLE,
+    DDL_TRIGGERS_MISSING,
+    HEALTHY,
+    NEEDS_DATABASE_URL,
+    RELOAD_NOT_HEARD,
+    Caution,
+    Report,
+    listed,
+)
+
+CURE = f"select pg_notification_queue_usage(); {RELOAD_COMMAND}"
+SETTINGS_SQL = "select setconfig from pg_db_role_setting where setrole = 'authenticator'::regrole;"
+# Hosted projects offer no restart of PostgREST alone.
+_RESTART = "docker compose restart rest  # hosted: Restart project, in the dashboard's general settings"
+
+
+def mended(first: Findings) -> Report:
+    """The Data API knows everything, since the doctor asked it to read the schema again."""
+    if first.refused_for(storage_health.CACHE_EMPTY):
+        cause, was = storage_health.CACHE_EMPTY.reason, "had no schema cache"
+    else:
+        cause, was = storage_health.STALE.reason, "had a stale schema cache"
+    names = listed([refusal.name for refusal in first.refusals])
+    return Report(
+        cause,
+        f"The Data API {was} ({names}); the reload that this examination asked for has mended it.",
+        Actor.NOBODY,
+        evidence=(*first.evidence, "after the reload: known"),
+        is_mended=True,
+    )
+
+
+def not_mended(found: Findings, asked: tuple[str, ...]) -> Report:
+    """What the Data API still does not know although it was asked, in the ways `asked`, to read the schema again."""
+    names = listed([refusal.name for refusal in found.refusals if refusal.diagnosis.reload_helps])
+    evidence = (*found.evidence, *asked)
+    if found.refused_for(storage_health.CACHE_EMPTY):
+        timeout = found.around.statement_timeout if found.around else None
+        return Report(
+            storage_health.CACHE_EMPTY.reason,
+            "The Data API has no schema cache: it cannot read the schema. Its log says why: a time-out, an exposed "
+            "schema that does not exist, or a database that is down or read-only.",
+            Actor.OPERATOR,
+            SETTINGS_SQL,
+            (*evidence, f"statement_timeout of authenticator: {timeout}") if timeout else evidence,
+            is_certain=found.seen is not None,
+            needed_to_be_sure=None if found.seen else NEEDS_DATABASE_URL,
+            waiting_helps=True,
+        )
+    if not found.facts:
+        return Report(
+            storage_health.STALE.reason,
+            f"The Data API does not know {names}, also after a reload was asked for: a migration was not applied, or "
+            "reloads are not heard, or SUPABASE_URL leads to another project than the migrations were applied to.",
+            Actor.OPERATOR,
+            f"supabase db push; then in SQL: {CURE}",
+            evidence,
+            is_certain=False,
+            needed_to_be_sure=NEEDS_DATABASE_URL,
+            waiting_helps=True,
+        )
+    return _not_heard(found, names, evidence)
+
+
+def _not_heard(found: Findings, names: str, evidence: tuple[str, ...]) -> Report:
+    around = found.around
+    # Catalogs that were read through the Data API are of its own database; otherwise its sessions have to vouch for it.
+    is_its_database = bool(found.told) or bool(around and (around.listeners or around.data_api_sessions))
+    sentence = f"The Data API does not hear reloads: it does not know {names}, although the database has it."
+    if not is_its_database:
+        sentence += " Or it belongs to another database than the database URL."
+    command = CURE
+    if around:
+        evidence = (*evidence, _listening(around.listeners))
+        # Asked for over the direct connection, with the cure: what is left is a new listener.
+        command = f"{END_LISTENERS};" if around.listeners else _RESTART
+    return Report(
+        RELOAD_NOT_HEARD,
+        sentence,
+        Actor.OPERATOR,
+        command,
+        evidence,
+        is_certain=is_its_database,
+        needed_to_be_sure=None if is_its_database else "whether SUPABASE_URL and the database URL are of one project.",
+        waiting_helps=True,
+    )
+
+
+def _listening(listeners: tuple[str, ...]) -> str:
+    return f"listening on pgrst: {', '.join(listeners)}" if listeners else "no session listens on the channel pgrst"
+
+
+def unexplained(found: Findings) -> Report:
+    """Refusals that nothing above explains: the Data API's answer has to speak for itself."""
+    refusal = found.refusals[0]
+    return Report(
+        refusal.diagnosis.reason,
+        f"The Data API refuses {listed([r.name for r in found.refusals])}. {refusal.diagnosis.remedy}",
+        Actor.OPERATOR,
+        None,
+        found.evidence,
+        is_certain=False,
+        needed_to_be_sure=NEEDS_DATABASE_URL if found.seen is None else "PostgREST's and Postgres's logs.",
+        waiting_helps=refusal.diagnosis.waiting_helps,
+    )
+
+
+def healthy(found: Findings) -> Report:
+    """Nothing is wrong."""
+    seen = [f"{len(RELATIONS)} relations and {len(FUNCTIONS)} functions answer"]
+    if found.told:
+        seen.append("tables, columns, grants and policies are as the code needs them")
+    return Report(HEALTHY, "The Data API does all that the code needs.", Actor.NOBODY, evidence=tuple(seen))
+
+
+def cautions(found: Findings) -> tuple[Caution, ...]:
+    """What does no harm yet."""
+    warnings = []
+    if facts := found.facts:
+        for trigger, event in (("pgrst_ddl_watch", "ddl_command_end"), ("pgrst_drop_watch", "sql_drop")):
+            if trigger not in facts.event_triggers:
+                state = "missing"
+                command = f"create event trigger {trigger} on {event} execute function extensions.{trigger}();"
+            elif not facts.event_triggers[trigger]:
+                state, command = "disabled", f"alter event trigger {trigger} enable;"
+            else:
+                continue
+            warnings.append(
+                Caution(
+                    DDL_TRIGGERS_MISSING,
+                    f"The event trigger {trigger} is {state}: a changed schema does not reload the cache by itself.",
+                    command,
+                )
+            )
+    if found.around and not found.around.listeners:
+        warnings.append(
+            Caution(
+                RELOAD_NOT_HEARD,
+                "No session listens on the channel pgrst: the next reload would not be heard.",
+                _RESTART,
+            )
+        )
+    if found.database_error:
+        warnings.append(
+            Caution(
+                DATABASE_URL_UNUSABLE,
+                f"The database URL does not work ({found.database_error}), so less could be found out.",
+                'psql "$DATABASE_URL" -c "select 1;"',
+            )
+        )
+    elif found.seen and found.seen.is_in_recovery:
+        warnings.append(
+            Caution(DATABASE_URL_UNUSABLE, "The database URL leads to a read replica, which cannot ask for reloads.")
+        )
+    return tuple(warnings)

@@ -1,0 +1,85 @@
+"""Whether the Data API knows the schema contract and lets us read, write and call all of it.
+
+Nothing is written: an insert of no rows names all columns, a read is of no rows, and a function called with null does
+nothing, but for the one that asks for a reload. Each needs the same privileges, and the same knowledge in the schema
+cache, as the real thing.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+
+from ..data_api import DataApi, DataApiError
+from ..schema_cache import call_with_nothing
+from ..schema_contract import FUNCTIONS, RELATIONS, RELOAD_FUNCTION
+from ..storage_health import COLUMN_MISSING, Diagnosis, diagnose
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Something of the contract that the Data API refused, and why.
+
+    `name` is a relation, a relation with missing columns (`t.a, t.b`), or a function with its arguments (`f(x)`).
+    """
+
+    name: str
+    diagnosis: Diagnosis
+    error: DataApiError
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.diagnosis.reason} ({self.error})"
+
+
+def refusals(data_api: DataApi, *, limit_s: float, may_reload: bool = True) -> tuple[Refusal, ...]:
+    """Everything in the contract that the Data API refuses, one entry for each relation and function.
+
+    To ask for the reload function is to ask for a reload: it comes last, so that what is found here was not mended by
+    finding it, and not at all unless `may_reload`.
+    """
+    questions: dict[str, Callable[[], Refusal | None]] = {
+        relation: partial(_refused_relation, data_api, relation, columns, limit_s)
+        for relation, columns in RELATIONS.items()
+    }
+    questions |= {
+        function: partial(_refused_function, data_api, function, arguments, limit_s)
+        for function, arguments in FUNCTIONS.items()
+    }
+    about_reload = questions.pop(RELOAD_FUNCTION)
+    # Side by side, so that a Data API that hangs costs one time limit and not one for each question.
+    with ThreadPoolExecutor(len(questions)) as threads:
+        answers = dict(zip(questions, threads.map(lambda ask: ask(), questions.values()), strict=True))
+    if may_reload:
+        answers[RELOAD_FUNCTION] = about_reload()
+    return tuple(refusal for name in (*RELATIONS, *FUNCTIONS) if (refusal := answers.get(name)))
+
+
+def _refused_relation(data_api: DataApi, relation: str, columns: tuple[str, ...], limit_s: float) -> Refusal | None:
+    try:
+        # Reads first: they look the columns up in Postgres, where a write only tells that the cache lacks one.
+        data_api.read_nothing(relation, columns, limit_s=limit_s)
+        data_api.insert_nothing(relation, columns, limit_s=limit_s)
+    except DataApiError as error:
+        diagnosis = diagnose(error)
+        missing = _missing_columns(data_api, relation, columns, limit_s) if diagnosis is COLUMN_MISSING else []
+        return Refusal(", ".join(missing) or relation, diagnosis, error)
+    return None
+
+
+def _missing_columns(data_api: DataApi, relation: str, columns: tuple[str, ...], limit_s: float) -> list[str]:
+    missing = []
+    for column in columns:
+        try:
+            data_api.read_nothing(relation, (column,), limit_s=limit_s)
+        except DataApiError as error:
+            if diagnose(error) is COLUMN_MISSING:
+                missing.append(f"{relation}.{column}")
+    return missing
+
+
+def _refused_function(data_api: DataApi, function: str, arguments: tuple[str, ...], limit_s: float) -> Refusal | None:
+    try:
+        call_with_nothing(data_api, function, limit_s=limit_s)
+    except DataApiError as error:
+        return Refusal(f"{function}({', '.join(arguments)})", diagnose(error), error)
+    return None

@@ -1,0 +1,80 @@
+"""Finds out why the Data API does not do what the code needs, who must act and how.
+
+What the configured values tell comes first, then one look from all sides. Where only a reload tells causes apart (a
+stale cache from one that does not hear reloads) it asks for one: that is the only thing that it does to a project.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from ..database import DatabaseError
+from ..deadline import Deadline
+from ..schema_cache import SchemaCache
+from .access_verdicts import of_access, of_configuration
+from .cache_verdicts import cautions, healthy, mended, not_mended, unexplained
+from .contract_check import refusals
+from .findings import Findings, look
+from .project import Project
+from .report import Report
+from .schema_verdicts import of_schema
+
+# A reload takes a tenth of a second, or seconds for a schema of thousands of tables.
+WAITING_S = 5.0
+_PROBE_INTERVAL_S = 0.2
+_PROBE_S = 2.0
+
+
+def examine(
+    project: Project,
+    *,
+    waiting_s: float = WAITING_S,
+    monotonic: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Report:
+    """The one cause, or that there is none. Waits `waiting_s` at most for a reload; calls that hang add twenty."""
+    report = of_configuration(project)
+    if report:
+        return report
+    found = look(project)
+    report = of_access(found) or of_schema(found)
+    if not report and _a_reload_may_help(found):
+        first = found
+        asked = _ask_for_reload(project)
+        _wait(project, Deadline(waiting_s, monotonic=monotonic), sleep)
+        found = look(project)
+        report = of_access(found) or of_schema(found)
+        if not report and not found.refusals:
+            report = mended(first)
+        if not report and _a_reload_may_help(found):
+            report = not_mended(found, asked)
+    if not report:
+        report = unexplained(found) if found.refusals else healthy(found)
+    return replace(report, warnings=cautions(found))
+
+
+def _a_reload_may_help(found: Findings) -> bool:
+    return any(refusal.diagnosis.reload_helps for refusal in found.refusals)
+
+
+def _ask_for_reload(project: Project) -> tuple[str, ...]:
+    """Asks in every way there is; answers in which, for the report."""
+    asked = []
+    if SchemaCache(project.data_api).ask_for_reload():
+        asked.append("a reload was asked for through the Data API")
+    if project.database:
+        try:
+            project.database.reload_schema_cache(limit_s=_PROBE_S)
+            asked.append("a reload was asked for in SQL, after moving the notification queue")
+        except DatabaseError as error:
+            asked.append(f"no reload could be asked for in SQL ({error})")
+    return tuple(asked) or ("no reload could be asked for: the Data API does not know the function for it",)
+
+
+def _wait(project: Project, deadline: Deadline, sleep: Callable[[float], None]) -> None:
+    """Until no reload is missing any more, or the time is up."""
+    while deadline.remaining_s() > 0:
+        sleep(_PROBE_INTERVAL_S)
+        refused = refusals(project.data_api, limit_s=_PROBE_S, may_reload=False)
+        if not any(refusal.diagnosis.reload_helps for refusal in refused):
+            return

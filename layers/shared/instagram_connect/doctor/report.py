@@ -1,0 +1,74 @@
+"""What the doctor says: one cause, who must act and how, and how sure it is. Holds no row, no key and no password."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ..errors import Actor
+
+HEALTHY = "HEALTHY"
+RELOAD_NOT_HEARD = "RELOAD_NOT_HEARD"
+ROW_LEVEL_SECURITY = "ROW_LEVEL_SECURITY"
+PUBLISHABLE_KEY = "PUBLISHABLE_KEY"
+PROJECT_MISMATCH = "PROJECT_MISMATCH"
+MIGRATION_WITHOUT_OBJECTS = "MIGRATION_WITHOUT_OBJECTS"
+DDL_TRIGGERS_MISSING = "DDL_TRIGGERS_MISSING"
+DATABASE_URL_UNUSABLE = "DATABASE_URL_UNUSABLE"
+
+NEEDS_DATABASE_URL = "a database URL (DATABASE_URL), with which Postgres itself can be asked."
+
+_CUT = " …"
+
+
+@dataclass(frozen=True)
+class Caution:
+    """Something that does no harm yet."""
+
+    cause: str
+    sentence: str
+    command: str | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """What is wrong, or that nothing is.
+
+    `cause` is a reason of storage_health or one of those above; `command` is SQL or a shell command, None when there is
+    nothing to run. Where `is_certain` is false, `needed_to_be_sure` says what would make it so. `waiting_helps`: the
+    cause may end without anybody's doing. `is_mended`: it has ended, by the reload that the doctor asked for.
+    """
+
+    cause: str
+    sentence: str
+    actor: Actor
+    command: str | None = None
+    evidence: tuple[str, ...] = ()
+    is_certain: bool = True
+    needed_to_be_sure: str | None = None
+    warnings: tuple[Caution, ...] = ()
+    waiting_helps: bool = False
+    is_mended: bool = False
+
+    @property
+    def is_working(self) -> bool:
+        """Whether the Data API now does all that the code needs."""
+        return self.cause == HEALTHY or self.is_mended
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report for JSON."""
+        return asdict(self)
+
+    def short(self, limit: int) -> str:
+        """The verdict as one text of at most `limit` characters: cause, sentence, command, and what else it needs."""
+        parts = [f"{self.cause}: {self.sentence}"]
+        if self.command:
+            parts.append(f"Run: {self.command}")
+        if not self.is_certain and self.needed_to_be_sure:
+            parts.append(f"To be sure: {self.needed_to_be_sure}")
+        text = " ".join(parts)
+        return text if len(text) <= limit else text[: limit - len(_CUT)] + _CUT
+
+
+def listed(names: list[str] | tuple[str, ...], most: int = 6) -> str:
+    """Names in a sentence, not more than fit in one."""
+    shown = ", ".join(names[:most])
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown

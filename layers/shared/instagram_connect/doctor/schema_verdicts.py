@@ -1,0 +1,180 @@
+"""What findings mean about the schema in the database: objects, grants and policies.
+
+Nothing here asks anybody. Where Postgres's catalogs are known they decide; the Data API's own answers can only be right
+about what they name.
+"""
+
+from .. import storage_health
+from ..errors import Actor
+from ..schema_contract import FUNCTIONS, MIGRATIONS, RELATIONS
+from ..storage_health import Diagnosis
+from .catalog import Facts, MissingFunction, signature
+from .findings import Findings
+from .report import MIGRATION_WITHOUT_OBJECTS, NEEDS_DATABASE_URL, ROW_LEVEL_SECURITY, Report, listed
+
+
+def of_schema(found: Findings) -> Report | None:
+    """What the schema lacks for the code, whatever the Data API has cached; None when it lacks nothing."""
+    return _missing_objects(found) or _absent_by_answer(found) or _missing_grants(found) or _row_security(found)
+
+
+def _missing_objects(found: Findings) -> Report | None:
+    facts = found.facts
+    if not facts or facts.is_complete:
+        return None
+    diagnosis, what = _kind_of_absence(facts)
+    relations = {*facts.missing_relations, *(column.split(".")[0] for column in facts.missing_columns)}
+    names = {*relations, *(function.name for function in facts.missing_functions)}
+    versions = sorted(version for version, made in MIGRATIONS.items() if names & set(made))
+    evidence = _absences(facts)
+    recorded = found.around.recorded if found.around else None
+    if recorded is None:
+        return Report(
+            diagnosis.reason,
+            f"{what} in the database: a migration was not applied, or what it made is gone.",
+            Actor.OPERATOR,
+            "supabase db push",
+            evidence,
+            is_certain=False,
+            needed_to_be_sure=f"whether {listed(versions)} is recorded as applied; {NEEDS_DATABASE_URL}",
+        )
+    unapplied = [version for version in versions if version not in recorded]
+    if unapplied:
+        # The CLI skips versions that are older than the newest recorded one, unless told otherwise.
+        is_late = any(version > unapplied[0] for version in recorded)
+        return Report(
+            diagnosis.reason,
+            f"{what} in the database: the migration {listed(unapplied)} was not applied.",
+            Actor.OPERATOR,
+            "supabase db push --include-all" if is_late else "supabase db push",
+            (*evidence, *(f"{version} is not in supabase_migrations.schema_migrations" for version in unapplied)),
+        )
+    recorded_all_the_same = (
+        f"{MIGRATION_WITHOUT_OBJECTS}: {version} is in supabase_migrations.schema_migrations" for version in versions
+    )
+    evidence = (*evidence, *recorded_all_the_same)
+    absent = {*facts.missing_relations, *(f.name for f in facts.missing_functions if not f.existing)}
+    if facts.missing_columns or any(not set(MIGRATIONS[version]) <= absent for version in versions):
+        # Made once and gone since. The migration cannot make it again: it would fail on what is still there.
+        return Report(
+            diagnosis.reason,
+            f"{what} in the database, although the migration {listed(versions)} is recorded as applied: something "
+            "removed it since.",
+            Actor.OPERATOR,
+            f"supabase migration new restore_{min(names)}",
+            evidence,
+        )
+    return Report(
+        MIGRATION_WITHOUT_OBJECTS,
+        f"{what} in the database, although the migration {listed(versions)} is recorded as applied: it made nothing "
+        "of what it should, or in another database.",
+        Actor.OPERATOR,
+        f"supabase migration repair --status reverted {' '.join(versions)} && supabase db push --include-all",
+        evidence,
+    )
+
+
+def _kind_of_absence(facts: Facts) -> tuple[Diagnosis, str]:
+    absent: list[str] = []
+    diagnosis = storage_health.FUNCTION_MISSING
+    if facts.missing_functions:
+        absent.append(
+            f"the function {listed([_function(function) for function in facts.missing_functions])} is missing"
+        )
+    if facts.missing_columns:
+        diagnosis = storage_health.COLUMN_MISSING
+        absent.insert(0, f"the column {listed(facts.missing_columns)} is missing")
+    if facts.missing_relations:
+        diagnosis = storage_health.TABLE_MISSING
+        absent.insert(0, f"the table {listed(facts.missing_relations)} is missing")
+    sentence = " and ".join(absent)
+    return diagnosis, sentence[0].upper() + sentence[1:]
+
+
+def _function(function: MissingFunction) -> str:
+    if not function.existing:
+        return str(function)
+    others = listed([signature(function.name, arguments) for arguments in function.existing])
+    return f"{function} (there is {others}, with other arguments)"
+
+
+def _absences(facts: Facts) -> tuple[str, ...]:
+    absent = [f"TABLE_MISSING: public.{name}" for name in facts.missing_relations]
+    absent += [f"COLUMN_MISSING: public.{name}" for name in facts.missing_columns]
+    absent += [f"FUNCTION_MISSING: public.{_function(function)}" for function in facts.missing_functions]
+    return tuple(absent)
+
+
+def _absent_by_answer(found: Findings) -> Report | None:
+    """Without the catalogs: Postgres's own answer to a request that the Data API passed on."""
+    if found.facts:
+        return None
+    for diagnosis, what in (
+        (storage_health.TABLE_MISSING, "table"),
+        (storage_health.COLUMN_MISSING, "column"),
+        (storage_health.FUNCTION_MISSING, "function"),
+    ):
+        if refused := found.refused_for(diagnosis):
+            return Report(
+                diagnosis.reason,
+                f"The {what} {listed([refusal.name for refusal in refused])} is missing in the database: "
+                "a migration was not applied, or what it made is gone.",
+                Actor.OPERATOR,
+                "supabase db push",
+                found.evidence,
+                is_certain=False,
+                needed_to_be_sure=NEEDS_DATABASE_URL,
+            )
+    return None
+
+
+def _missing_grants(found: Findings) -> Report | None:
+    refused = found.refused_for(storage_health.PERMISSION_DENIED)
+    if found.facts and found.facts.missing_grants:
+        missing = found.facts.missing_grants
+        lacks = [f"{', '.join(grant.privileges)} on {grant.object}" for grant in missing]
+        return Report(
+            storage_health.PERMISSION_DENIED.reason,
+            f"service_role lacks {listed(lacks)}.",
+            Actor.OPERATOR,
+            " ".join(grant.statement for grant in missing),
+            (*found.evidence, "as Postgres's catalogs say"),
+        )
+    if found.facts or not refused:
+        return None
+    is_everything = len(refused) == len(RELATIONS) + len(FUNCTIONS)
+    return Report(
+        storage_health.PERMISSION_DENIED.reason,
+        "service_role may not use the schema public."
+        if is_everything
+        else f"service_role lacks a privilege on {listed([refusal.name for refusal in refused])}.",
+        Actor.OPERATOR,
+        "grant usage on schema public to service_role;"
+        if is_everything
+        else " ".join(_full_grant(refusal.name) for refusal in refused),
+        found.evidence,
+        is_certain=False,
+        needed_to_be_sure=f"which privilege it is; {NEEDS_DATABASE_URL}",
+    )
+
+
+def _full_grant(name: str) -> str:
+    """All that the migrations grant on a relation or function of the contract."""
+    function, is_function, _ = name.partition("(")
+    if not is_function:
+        return f"grant select, insert, update, delete on table public.{name} to service_role;"
+    types = ", ".join("jsonb" for _ in FUNCTIONS[function])
+    return f"grant execute on function public.{function}({types}) to service_role;"
+
+
+def _row_security(found: Findings) -> Report | None:
+    facts = found.facts
+    if not facts or facts.bypasses_row_security or not facts.protected_relations:
+        return None
+    return Report(
+        ROW_LEVEL_SECURITY,
+        "Row-level security is in the way: service_role has lost BYPASSRLS, so it sees no rows and may write none.",
+        Actor.OPERATOR,
+        "alter role service_role bypassrls;",
+        (f"row-level security is on for {listed(facts.protected_relations)}", "rolbypassrls of service_role is false"),
+    )

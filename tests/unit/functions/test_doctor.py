@@ -1,0 +1,86 @@
+"""The doctor in the cloud: a report to whoever asks, and a text to the topic when an alarm does."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from functions.doctor import app
+from functions.doctor.app import Dependencies, handle
+from instagram_connect.doctor.report import Caution, Report
+from instagram_connect.errors import Actor
+
+STALE = Report(
+    "RELOAD_NOT_HEARD",
+    "The Data API does not hear reloads.",
+    Actor.OPERATOR,
+    "select pg_notification_queue_usage();",
+    ("listening on pgrst: PostgREST 14.5",),
+    warnings=(Caution("DDL_TRIGGERS_MISSING", "The event trigger pgrst_ddl_watch is missing."),),
+)
+
+
+class Topic:
+    """Keeps what was published."""
+
+    def __init__(self) -> None:
+        self.published: list[tuple[str, str]] = []
+
+    def publish(self, subject: str, text: str) -> None:
+        self.published.append((subject, text))
+
+
+@pytest.fixture
+def topic() -> Topic:
+    return Topic()
+
+
+def test_an_operator_gets_the_report_as_json_and_nobody_is_woken(
+    topic: Topic, load_event: Callable[[str], dict[str, Any]]
+) -> None:
+    answer = handle(load_event("doctor_invoked"), Dependencies(lambda: STALE, topic.publish))
+
+    told = json.loads(json.dumps(answer))
+    assert (told["cause"], told["actor"]) == ("RELOAD_NOT_HEARD", "operator")
+    assert told["command"] == "select pg_notification_queue_usage();"
+    assert told["warnings"][0]["cause"] == "DDL_TRIGGERS_MISSING"
+    assert topic.published == []
+
+
+def test_an_alarm_gets_the_verdict_published_with_the_command(
+    topic: Topic, load_event: Callable[[str], dict[str, Any]]
+) -> None:
+    handle(load_event("doctor_alarm"), Dependencies(lambda: STALE, topic.publish))
+
+    ((subject, text),) = topic.published
+    assert subject == "RELOAD_NOT_HEARD: instagram-connect-storage-failing"
+    assert "The Data API does not hear reloads. Run: select pg_notification_queue_usage();" in text
+
+
+def test_an_alarm_without_a_topic_still_gets_its_report(load_event: Callable[[str], dict[str, Any]]) -> None:
+    assert handle(load_event("doctor_alarm"), Dependencies(lambda: STALE))["cause"] == "RELOAD_NOT_HEARD"
+
+
+def test_an_event_of_any_kind_is_taken(topic: Topic) -> None:
+    assert handle({"detail": [1, 2]}, Dependencies(lambda: STALE, topic.publish))["cause"] == "RELOAD_NOT_HEARD"
+
+
+def test_a_topic_takes_what_is_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SNS itself refuses a subject that is too long, holds a line end or is not ASCII."""
+    monkeypatch.setenv("SECRET_NAME", "s")
+    with mock_aws():
+        sns, sqs = boto3.client("sns"), boto3.client("sqs")
+        topic_arn = sns.create_topic(Name="alerts")["TopicArn"]
+        queue_url = sqs.create_queue(QueueName="q")["QueueUrl"]
+        queue_arn = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        sns.subscribe(TopicArn=topic_arn, Protocol="sqs", Endpoint=queue_arn)
+
+        app._publish(topic_arn, "RELOAD_NOT_HEARD: größer " + "x" * 200, "text")
+
+        (message,) = sqs.receive_message(QueueUrl=queue_url)["Messages"]
+    body = json.loads(message["Body"])
+    assert body["Message"] == "text"
+    assert len(body["Subject"]) == 100

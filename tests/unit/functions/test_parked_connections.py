@@ -1,0 +1,200 @@
+"""The worker of the parking queue: which messages come again, when, and what is logged of them."""
+
+import copy
+import io
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from functions.parked_connections.app import LEAST_WAIT_S, MOST_WAIT_S, RESERVED_FOR_ANSWERING_S, Dependencies, handle
+from instagram_connect.deadline import Deadline
+from instagram_connect.errors import (
+    ConfigurationError,
+    InstagramConnectError,
+    MetaRateLimitedError,
+    MetaUnavailableError,
+    StorageError,
+    TokenEncryptionError,
+)
+from instagram_connect.parking import Parked, ParkedLogin
+from tests.conftest import FakeLambdaContext
+from tests.unit.fakes import NOW, USER_ID
+from tests.unit.functions.routes import LoadEvent
+
+RECEIPT = "AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy0a"
+MESSAGE_ID = "059f36b4-87a3-44ab-83d2-661975830a7d"
+COMES_AGAIN = {"batchItemFailures": [{"itemIdentifier": MESSAGE_ID}]}
+DONE: dict[str, Any] = {"batchItemFailures": []}
+
+Invoke = Callable[..., Any]
+
+
+class FakeLate:
+    """Keeps what it was given to complete; fails with `error` if there is one."""
+
+    def __init__(self) -> None:
+        self.completed: list[Parked] = []
+        self.deadlines: list[Deadline] = []
+        self.error: Exception | None = None
+
+    def complete(self, parked: Parked, deadline: Deadline) -> None:
+        self.deadlines.append(deadline)
+        if self.error:
+            raise self.error
+        self.completed.append(parked)
+
+
+class FakeParking:
+    """Keeps when messages were told to come again."""
+
+    def __init__(self) -> None:
+        self.postponed: list[tuple[str, int]] = []
+
+    def postpone(self, receipt_handle: str, seconds: int) -> None:
+        self.postponed.append((receipt_handle, seconds))
+
+
+@pytest.fixture
+def late() -> FakeLate:
+    return FakeLate()
+
+
+@pytest.fixture
+def parking() -> FakeParking:
+    return FakeParking()
+
+
+@pytest.fixture
+def deps(late: FakeLate, parking: FakeParking) -> Dependencies:
+    return Dependencies(late, parking, time=NOW.timestamp)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def invoke(deps: Dependencies, load_event: LoadEvent, lambda_context: FakeLambdaContext) -> Invoke:
+    """Delivers the recorded message with some of its fields changed, so many seconds after it was sent."""
+
+    def deliver(waited_s: float = 0, **changes: Any) -> Any:
+        event = load_event("parked_connections")
+        event["Records"][0].update(changes)
+        now = NOW.timestamp() + waited_s
+        return handle(event, lambda_context, lambda: replace(deps, time=lambda: now))  # type: ignore[arg-type]
+
+    return deliver
+
+
+def test_what_is_completed_is_deleted_from_the_queue(invoke: Invoke, late: FakeLate, parking: FakeParking) -> None:
+    assert invoke() == DONE
+
+    (parked,) = late.completed
+    assert isinstance(parked, ParkedLogin)
+    assert (parked.user_id, parked.issued_at) == (USER_ID, NOW)
+    assert parking.postponed == []
+
+
+def test_a_message_gets_the_time_that_the_function_has_less_what_postponing_takes(
+    invoke: Invoke, late: FakeLate, lambda_context: FakeLambdaContext
+) -> None:
+    invoke()
+
+    (deadline,) = late.deadlines
+    left_s = lambda_context.remaining_s - RESERVED_FOR_ANSWERING_S
+    assert left_s - 1 < deadline.remaining_s() <= left_s
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        StorageError(reason="PERMISSION_DENIED"),
+        MetaUnavailableError(),
+        TokenEncryptionError(),
+        ConfigurationError(log_context={"setting": "FACEBOOK_APP_ID"}),
+    ],
+)
+def test_what_cannot_be_completed_yet_is_reported_and_postponed(
+    invoke: Invoke, late: FakeLate, parking: FakeParking, log: io.StringIO, error: InstagramConnectError
+) -> None:
+    late.error = error
+
+    assert invoke() == COMES_AGAIN
+
+    assert parking.postponed == [(RECEIPT, LEAST_WAIT_S)]
+    assert f'"code":"{error.code}"' in log.getvalue()
+    assert "ciphertext" not in log.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("waited_s", "wait_s"),
+    [(0, 15), (59, 15), (64, 16), (200, 50), (480, 120), (3_600, 120), (1_000_000, 120), (-30, 15)],
+)
+def test_the_wait_grows_with_the_outage_up_to_what_a_user_would_wait(
+    invoke: Invoke, late: FakeLate, parking: FakeParking, waited_s: float, wait_s: int
+) -> None:
+    late.error = StorageError(reason="DATABASE_UNAVAILABLE", recoverable=True)
+
+    invoke(waited_s)
+
+    assert (LEAST_WAIT_S, MOST_WAIT_S) == (15, 120)
+    assert parking.postponed == [(RECEIPT, wait_s)]
+
+
+@pytest.mark.parametrize(("retry_after_s", "wait_s"), [(1, 1), (40, 40), (120, 120), (3600, 120)])
+def test_a_wait_that_meta_names_is_respected_within_the_same_bound(
+    invoke: Invoke, late: FakeLate, parking: FakeParking, retry_after_s: int, wait_s: int
+) -> None:
+    late.error = MetaRateLimitedError(retry_after_s=retry_after_s)
+
+    invoke(400)
+
+    assert parking.postponed == [(RECEIPT, wait_s)]
+
+
+@pytest.mark.parametrize("body", ["", "EAAtoken", "{}", '{"kind": "connection", "payload": "EAAtoken"}'])
+def test_a_message_that_cannot_be_read_comes_again_and_is_not_quoted(
+    invoke: Invoke, late: FakeLate, parking: FakeParking, log: io.StringIO, body: str
+) -> None:
+    assert invoke(body=body) == COMES_AGAIN
+
+    assert (late.completed, parking.postponed) == ([], [])
+    assert '"level":"ERROR"' in log.getvalue()
+    assert '"cause":"UnreadableMessageError"' in log.getvalue()
+    assert "EAAtoken" not in log.getvalue()
+
+
+def test_a_defect_of_ours_is_logged_with_its_place_and_without_its_text(
+    invoke: Invoke, late: FakeLate, parking: FakeParking, log: io.StringIO
+) -> None:
+    late.error = RuntimeError("https://graph.facebook.com/?access_token=EAAsecret")
+
+    assert invoke() == COMES_AGAIN
+
+    assert '"level":"ERROR"' in log.getvalue()
+    assert '"cause":"RuntimeError"' in log.getvalue()
+    assert "functions/parked_connections/app.py" in log.getvalue()
+    assert "EAAsecret" not in log.getvalue()
+
+
+def test_a_deployment_without_a_setting_keeps_its_messages_and_names_the_setting(
+    load_event: LoadEvent, lambda_context: FakeLambdaContext, log: io.StringIO
+) -> None:
+    def not_configured() -> Dependencies:
+        raise ConfigurationError(log_context={"setting": "PARKING_QUEUE_URL"})
+
+    answer = handle(load_event("parked_connections"), lambda_context, not_configured)  # type: ignore[arg-type]
+
+    assert answer == COMES_AGAIN
+    assert '"setting":"PARKING_QUEUE_URL"' in log.getvalue()
+
+
+def test_of_several_messages_only_what_failed_comes_again(
+    deps: Dependencies, late: FakeLate, load_event: LoadEvent, lambda_context: FakeLambdaContext
+) -> None:
+    event = load_event("parked_connections")
+    broken = {**copy.deepcopy(event["Records"][0]), "messageId": "another", "body": "{}"}
+    event["Records"].append(broken)
+
+    answer = handle(event, lambda_context, lambda: deps)  # type: ignore[arg-type]
+
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "another"}]}
+    assert len(late.completed) == 1
