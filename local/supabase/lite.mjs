@@ -63,7 +63,8 @@ export class Lite {
   #isPrepared = false;
   #isListening = false;
   #isAbandoned = false;
-  #reloading = Promise.resolve();
+  #lastReload = Promise.resolve();
+  #nextReload = null;
   #abandon;
   #abandoned = new Promise((resolve) => (this.#abandon = resolve));
 
@@ -133,15 +134,20 @@ export class Lite {
     }
   }
 
-  /** One after the other: of two at once, the older could end last and put back what it had read. */
+  /**
+   * One after the other: of two at once, the older could end last and put back what it had read. Whatever is asked for
+   * while one waits for its turn is served by that one.
+   */
   #reload() {
-    const introspect = async () => {
+    this.#nextReload ??= this.#lastReload.then(async () => {
+      this.#nextReload = null;
       await this.#connection.introspect({ useCache: false });
       this.#isListening = true;
       console.log("Schema cache reloaded");
-    };
-    this.#reloading = this.#reloading.then(introspect, introspect);
-    return this.#reloading;
+    });
+    const reload = this.#nextReload;
+    this.#lastReload = reload.catch(() => {});
+    return reload;
   }
 
   async #isDatabaseUp() {
