@@ -24,6 +24,7 @@ import jwt
 import psycopg
 import pytest
 
+from functions.exchange_token.app import LEAST_TIME_BETWEEN_ATTEMPTS_S
 from local.processes import Processes
 from local.stack import up
 from tests.conftest import TEST_HOME
@@ -204,6 +205,28 @@ def test_two_hundred_connections_survive_whatever_fails(
     assert statuses[202] > 0
     assert len(injected) >= 3
     assert set(statuses) <= {200, 202, 500, 502, 503}
+
+
+def test_a_login_that_could_not_even_be_parked_says_why_and_goes_on_when_it_is_sent_again(
+    app: App, user: User, queue: QueueGateway
+) -> None:
+    code = app.log_in()
+    with psycopg.connect(app.stack["database_url"], autocommit=True) as database:
+        database.execute("revoke execute on function store_connection(jsonb) from service_role")
+        queue.refuses = True
+        try:
+            failed = app.exchange(user, code)
+        finally:
+            queue.refuses = False
+            database.execute("grant execute on function store_connection(jsonb) to service_role")
+    time.sleep(LEAST_TIME_BETWEEN_ATTEMPTS_S)
+
+    finished = app.exchange(user, code)
+
+    body = failed.json()
+    assert (failed.status_code, body["code"], body["reason"]) == (500, "STORAGE_FAILED", "PERMISSION_DENIED")
+    assert finished.status_code == 200, finished.text
+    assert len(app.calls("exchange_code")) == 1
 
 
 def _connect(app: App, user: User, number: int) -> int:

@@ -6,7 +6,6 @@ from typing import Any
 
 import httpx
 import psutil
-import psycopg
 import pytest
 
 from functions.exchange_token.app import LEAST_TIME_BETWEEN_ATTEMPTS_S
@@ -70,25 +69,6 @@ def test_what_can_be_mended_without_the_person_is_tried_again_with_the_same_code
 
     assert [answer.json().get("code") for answer in (first, at_once)] == ["META_APP_MISCONFIGURED"] * 2
     assert later.status_code == 200
-
-
-def test_storage_that_works_again_finishes_a_login_whose_code_is_spent(app: App, user: User) -> None:
-    code = app.log_in()
-    with psycopg.connect(app.stack["database_url"], autocommit=True) as database:
-        database.execute("revoke execute on function store_connection(jsonb) from service_role")
-        try:
-            failed = app.exchange(user, code)
-        finally:
-            database.execute("grant execute on function store_connection(jsonb) to service_role")
-    time.sleep(LEAST_TIME_BETWEEN_ATTEMPTS_S)
-
-    finished = app.exchange(user, code)
-    again = app.exchange(user, code)
-
-    assert (failed.status_code, failed.json()["reason"]) == (500, "PERMISSION_DENIED")
-    assert finished.status_code == 200, finished.text
-    assert again.json()["data"] == finished.json()["data"]
-    assert len(app.calls("exchange_code")) == 1
 
 
 def test_a_throttled_app_is_not_asked_again_by_a_burst(app: App, user: User, fault: Fault) -> None:
