@@ -54,7 +54,10 @@ def handle(event: dict[str, Any], deps: Dependencies) -> dict[str, Any]:
     alarm = event.get("alarmData")
     if alarm and deps.alert:
         name = str(alarm.get("alarmName", "alarm"))
-        deps.alert(f"{report.cause}: {name}", f"{report.short(MAX_TEXT_CHARACTERS)}\n\nAlarm: {name}")
+        text = report.short(MAX_TEXT_CHARACTERS)
+        if report.is_working:
+            text += "\nIt works now. What was wrong is in the log lines 'Parked a connection' of exchange_token."
+        deps.alert(f"{report.cause}: {name}", f"{text}\n\nAlarm: {name}")
     return report.as_dict()
 
 

@@ -26,8 +26,8 @@ from instagram_connect.errors import (
     Actor,
     InstagramConnectError,
     OAuthStateError,
-    ReconnectRequiredError,
     RedirectUriNotAllowedError,
+    error_of,
 )
 from instagram_connect.identity import IdentityVerifier
 from instagram_connect.login_records import LoginKey, LoginRecords, Outcome
@@ -156,11 +156,15 @@ def _look_again(
     """What became of a login that was parked: its accounts once all are stored, until then that it is pending."""
     made_at = datetime.fromisoformat(since)
     found = deps.account_list.of(request.user_id, request.deadline)
-    if any(login.issued_at == made_at and login.code for login in found.logins):
-        raise ReconnectRequiredError("The login ended before it could be completed.", reason="TOKEN_EXPIRED")
-    accounts = tuple(a for a in found.accounts if a.provider == provider and a.connected_at >= made_at)
+    ended = next((login.code for login in found.logins if login.issued_at == made_at and login.code), None)
+    if ended:
+        raise error_of(ended)
+    own = [account for account in found.accounts if account.provider == provider]
+    accounts = tuple(account for account in own if account.connected_at >= made_at)
     if accounts and all(account.status != "pending" for account in accounts):
         return accounts
+    if found.is_complete and not accounts and any(account.status == "disconnected" for account in own):
+        raise AccountDisconnectedError  # since, so that what was parked did not bring it back
     return PendingConnection(Provider(provider), made_at, accounts)
 
 

@@ -20,7 +20,7 @@ from instagram_connect.clock import utc_now
 from instagram_connect.connection_flow import ConnectionFlow
 from instagram_connect.data_api import DataApi
 from instagram_connect.deadline import Deadline
-from instagram_connect.errors import InstagramConnectError
+from instagram_connect.errors import InstagramConnectError, MetaActionBlockedError, MetaRateLimitedError
 from instagram_connect.late_connection_flow import LateConnectionFlow
 from instagram_connect.meta import graph
 from instagram_connect.meta.products import LoginProducts
@@ -33,6 +33,8 @@ RESERVED_FOR_ANSWERING_S = 6.0  # choosing when the message comes again takes 4 
 # A quarter of the outage so far, so that the wait after it is no longer than that; within what its user would wait.
 LEAST_WAIT_S = 15
 MOST_WAIT_S = 120
+# Where Meta wants to be left alone, asking earlier lengthens it; the token of a parked login lives an hour or two.
+MOST_WAIT_FOR_META_S = 3600
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ def dependencies() -> Dependencies:
             vault=vault,
             repository=repository,
             parking=parking,
-            flow=ConnectionFlow(vault, repository, parking, utc_now),
+            flow=ConnectionFlow(vault, repository, parking, utc_now, comes_again=True),
             now=utc_now,
         ),
         parking=parking,
@@ -97,8 +99,10 @@ def handle(
 
 
 def _postpone(record: SQSRecord, error: InstagramConnectError, deps: Dependencies) -> None:
-    wait_s = error.retry_after_s or _wait_s(record, deps.time())
-    deps.parking.postpone(record.receipt_handle, min(wait_s, MOST_WAIT_S))
+    wait_s = _wait_s(record, deps.time())
+    if isinstance(error, MetaRateLimitedError | MetaActionBlockedError):
+        wait_s = min(error.retry_after_s or MOST_WAIT_FOR_META_S, MOST_WAIT_FOR_META_S)
+    deps.parking.postpone(record.receipt_handle, wait_s)
 
 
 def _wait_s(record: SQSRecord, now: float) -> int:

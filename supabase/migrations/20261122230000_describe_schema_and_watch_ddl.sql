@@ -128,60 +128,74 @@ do $do$
 begin
   if not exists (select from pg_event_trigger where evtname = 'pgrst_ddl_watch') then
     create schema if not exists extensions;
-    execute $create$
-      create or replace function extensions.pgrst_ddl_watch() returns event_trigger
-      language plpgsql
-      set search_path = ''
-      as $$
-      begin
-        if exists (
-          select from pg_event_trigger_ddl_commands()
-          where schema_name is distinct from 'pg_temp' and command_tag in (
-            'CREATE SCHEMA', 'ALTER SCHEMA',
-            'CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER TABLE',
-            'CREATE FOREIGN TABLE', 'ALTER FOREIGN TABLE',
-            'CREATE VIEW', 'ALTER VIEW',
-            'CREATE MATERIALIZED VIEW', 'ALTER MATERIALIZED VIEW',
-            'CREATE FUNCTION', 'ALTER FUNCTION',
-            'CREATE TYPE', 'ALTER TYPE',
-            'CREATE TRIGGER', 'CREATE RULE', 'COMMENT'
-          )
-        ) then
-          notify pgrst, 'reload schema';
-        end if;
-      end;
-      $$
-    $create$;
+    -- What is there is kept: it may belong to another role.
+    if to_regprocedure('extensions.pgrst_ddl_watch()') is null then
+      execute $create$
+        create function extensions.pgrst_ddl_watch() returns event_trigger
+        language plpgsql
+        set search_path = ''
+        as $$
+        begin
+          if exists (
+            select from pg_event_trigger_ddl_commands()
+            where schema_name is distinct from 'pg_temp' and command_tag in (
+              'CREATE SCHEMA', 'ALTER SCHEMA',
+              'CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER TABLE',
+              'CREATE FOREIGN TABLE', 'ALTER FOREIGN TABLE',
+              'CREATE VIEW', 'ALTER VIEW',
+              'CREATE MATERIALIZED VIEW', 'ALTER MATERIALIZED VIEW',
+              'CREATE FUNCTION', 'ALTER FUNCTION',
+              'CREATE TYPE', 'ALTER TYPE',
+              'CREATE TRIGGER', 'CREATE RULE', 'COMMENT'
+            )
+          ) then
+            notify pgrst, 'reload schema';
+          end if;
+        end;
+        $$
+      $create$;
+    end if;
     create event trigger pgrst_ddl_watch on ddl_command_end
       execute function extensions.pgrst_ddl_watch();
   end if;
+exception
+  when insufficient_privilege then
+    -- Only a warning: whoever migrates then has to notify by hand, and the doctor says so.
+    raise warning 'The event trigger pgrst_ddl_watch, which reloads the schema cache, could not be created: %', sqlerrm;
+end;
+$do$;
 
+do $do$
+begin
   if not exists (select from pg_event_trigger where evtname = 'pgrst_drop_watch') then
     create schema if not exists extensions;
-    execute $create$
-      create or replace function extensions.pgrst_drop_watch() returns event_trigger
-      language plpgsql
-      set search_path = ''
-      as $$
-      begin
-        if exists (
-          select from pg_event_trigger_dropped_objects()
-          where not is_temporary and object_type in (
-            'schema', 'table', 'foreign table', 'view', 'materialized view', 'function', 'type', 'trigger', 'rule'
-          )
-        ) then
-          notify pgrst, 'reload schema';
-        end if;
-      end;
-      $$
-    $create$;
+    -- What is there is kept: it may belong to another role.
+    if to_regprocedure('extensions.pgrst_drop_watch()') is null then
+      execute $create$
+        create function extensions.pgrst_drop_watch() returns event_trigger
+        language plpgsql
+        set search_path = ''
+        as $$
+        begin
+          if exists (
+            select from pg_event_trigger_dropped_objects()
+            where not is_temporary and object_type in (
+              'schema', 'table', 'foreign table', 'view', 'materialized view', 'function', 'type', 'trigger', 'rule'
+            )
+          ) then
+            notify pgrst, 'reload schema';
+          end if;
+        end;
+        $$
+      $create$;
+    end if;
     create event trigger pgrst_drop_watch on sql_drop
       execute function extensions.pgrst_drop_watch();
   end if;
 exception
   when insufficient_privilege then
     -- Only a warning: whoever migrates then has to notify by hand, and the doctor says so.
-    raise warning 'The event triggers that reload the Data API''s schema cache could not be created: %', sqlerrm;
+    raise warning 'The event trigger pgrst_drop_watch, which reloads the schema cache, could not be created: %', sqlerrm;
 end;
 $do$;
 

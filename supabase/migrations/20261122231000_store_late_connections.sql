@@ -35,6 +35,13 @@ begin
     return null;
   end if;
 
+  -- Accounts before credentials and in one order, as everybody else locks them.
+  perform from public.instagram_business_accounts
+  where user_id = (payload ->> 'user_id')::uuid
+    and instagram_business_id in (select jsonb_array_elements_text(payload -> 'instagram_business_ids'))
+  order by instagram_business_id
+  for update;
+
   with ended as (
     update public.instagram_credentials as credentials
     set

@@ -86,6 +86,8 @@ class ConnectionFlow:
     repository: ConnectionRepository
     parking: Parking
     now: Callable[[], datetime]
+    # Whether what fails here is tried again anyway: then nothing is lost with it.
+    comes_again: bool = False
 
     def spend_code(
         self, product: LoginProduct, code: str, redirect_uri: str, request: Request, records: LoginRecords
@@ -148,7 +150,7 @@ class ConnectionFlow:
             if error.reason == OWNER_MISSING.reason:
                 raise
             login = connection.login
-            accounts = self._parked(lambda: self.parking.park_connection(connection), error)
+            accounts = self._parked("connection", lambda: self.parking.park_connection(connection), error)
             return PendingConnection(login.provider, login.token.issued_at, accounts)
         provider = connection.login.provider
         logger.info("Stored a connection", user_id=connection.user_id, provider=provider, accounts=len(stored))
@@ -161,7 +163,7 @@ class ConnectionFlow:
         try:
             connection = self.prepare(product, token, request, for_meta)
         except WORTH_WAITING_FOR as error:
-            self._parked(lambda: self._park_login(product.provider, token, request), error)
+            self._parked("login", lambda: self._park_login(product.provider, token, request), error)
             return PendingConnection(product.provider, token.issued_at, ())
         return self.store_or_park(connection, request.deadline)
 
@@ -184,17 +186,18 @@ class ConnectionFlow:
             )
         )
 
-    def _parked(self, park: Callable[[], Kept], cause: InstagramConnectError) -> Kept:
-        """What parking answers; raises `cause` when that fails too."""
+    def _parked(self, what: str, park: Callable[[], Kept], cause: InstagramConnectError) -> Kept:
+        """What parking answers; raises `cause` when that fails too. `what` is a connection or a login."""
         context = {"code": cause.code, "reason": cause.reason, **cause.log_context}
         try:
             kept = park()
         except ParkingError as error:
-            logger.error("Lost a connection: it could not even be parked", extra={**context, "cause": str(error)})
-            metrics.add_metric("ConnectionsLost", MetricUnit.Count, 1)
+            logger.error(f"Could not park a {what}", extra={**context, "cause": str(error)})
+            if not self.comes_again:
+                metrics.add_metric("ConnectionsLost", MetricUnit.Count, 1)
             raise cause from None
-        logger.error("Parked a connection", extra=context)
-        metrics.add_metric("ConnectionsParked", MetricUnit.Count, 1)
+        logger.error(f"Parked a {what}", extra=context)
+        metrics.add_metric(f"{what.title()}sParked", MetricUnit.Count, 1)
         return kept
 
     def _prepare(

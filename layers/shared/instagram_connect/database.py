@@ -8,7 +8,7 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 if TYPE_CHECKING:
     import pg8000.native
@@ -17,8 +17,8 @@ CHANNEL = "pgrst"
 RELOAD_PAYLOAD = "reload schema"
 # In one line, because an operator may have to run it too.
 END_LISTENERS = (
-    "select pg_terminate_backend(pid) from pg_stat_activity "
-    "where datname = current_database() and pid <> pg_backend_pid() and query ~* '^\\s*listen\\s+\"?pgrst\"?'"
+    "select pg_terminate_backend(pid) from pg_stat_activity where "
+    "datname = current_database() and pid <> pg_backend_pid() and query ~* '^\\s*listen\\s+\"?pgrst\"?\\s*;?\\s*$'"
 )
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
 
@@ -35,7 +35,7 @@ class Database:
     """Postgres at `postgresql://user:password@host:port/name`. Each use is a connection of its own."""
 
     def __init__(self, url: str) -> None:
-        self._url = urlsplit(url)
+        self._text = url
 
     def __repr__(self) -> str:
         return "Database(...)"  # the URL holds the password
@@ -66,14 +66,15 @@ class Database:
         import pg8000.native
 
         try:
+            url = urlsplit(self._text)  # here, so that a URL that is none fails only what needs it
             connection = pg8000.native.Connection(
-                unquote(self._url.username or "postgres"),
-                host=self._url.hostname or "localhost",
-                port=self._url.port or 5432,
-                database=unquote(self._url.path.lstrip("/")) or "postgres",
-                password=unquote(self._url.password) if self._url.password else None,
+                unquote(url.username or "postgres"),
+                host=url.hostname or "localhost",
+                port=url.port or 5432,
+                database=unquote(url.path.lstrip("/")) or "postgres",
+                password=unquote(url.password) if url.password else None,
                 timeout=limit_s,
-                ssl_context=self._ssl_context(),
+                ssl_context=_ssl_context(url),
                 application_name="instagram-connect",
             )
             try:
@@ -88,16 +89,17 @@ class Database:
             # Its text may quote the URL, and with it the password.
             raise DatabaseError(None) from None
 
-    def _ssl_context(self) -> ssl.SSLContext | None:
-        mode = parse_qs(self._url.query).get("sslmode", [""])[-1]
-        if mode == "disable" or (not mode and self._url.hostname in LOOPBACK_HOSTS):
-            return None
-        context = ssl.create_default_context()
-        if not mode.startswith("verify"):
-            # libpq's `require`: encrypted, but Supabase's own certificate authority is not in any list.
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        return context
+
+def _ssl_context(url: SplitResult) -> ssl.SSLContext | None:
+    mode = parse_qs(url.query).get("sslmode", [""])[-1]
+    if mode == "disable" or (not mode and url.hostname in LOOPBACK_HOSTS):
+        return None
+    context = ssl.create_default_context()
+    if not mode.startswith("verify"):
+        # libpq's `require`: encrypted, but Supabase's own certificate authority is not in any list.
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def _sqlstate(error: Exception) -> str | None:

@@ -522,3 +522,11 @@ class InternalError(BackendError):
     code = "INTERNAL_ERROR"
     message = "Something went wrong on our side."
     hint = "Try again; if it happens again, report the request id."
+
+
+def error_of(code: str) -> InstagramConnectError:
+    """The error with this public code, as it is told where nothing more is known; InternalError for an unknown code."""
+    kinds = [InstagramConnectError]
+    for kind in kinds:  # grows meanwhile
+        kinds += kind.__subclasses__()
+    return next((kind for kind in kinds if getattr(kind, "code", None) == code), InternalError)()

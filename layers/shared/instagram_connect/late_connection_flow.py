@@ -13,13 +13,12 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from .connection_flow import ConnectionFlow, Request
 from .deadline import Deadline
-from .errors import Actor, InstagramConnectError, NoAccountError, ReconnectRequiredError, StorageError
+from .errors import Actor, InstagramConnectError, NoAccountError, ReconnectRequiredError
 from .meta.products import LoginProducts
 from .models import Provider, UserToken
 from .observability import logger, metrics
 from .parking import Parked, ParkedConnection, ParkedLogin, Parking
 from .repository import ConnectionRepository
-from .storage_health import OWNER_MISSING
 from .token_vault import LoginBinding, TokenBinding, TokenVault
 
 # The connection is stored before; a Meta that does not answer must not hold up the next one.
@@ -42,17 +41,11 @@ class LateConnectionFlow:
 
         Raises StorageError, MetaError, TokenEncryptionError, ConfigurationError: then it has to come again.
         """
-        try:
-            if isinstance(parked, ParkedConnection):
-                self._store(parked, deadline)
-            else:
-                self._finish(parked, deadline)
-        except StorageError as error:
-            if error.reason != OWNER_MISSING.reason:
-                raise
-            # Nobody is left to whom it could belong.
-            logger.warning("Dropped what was parked of a deleted user", user_id=parked.user_id)
-            self.parking.remove(parked)
+        # Also when its user seems to be deleted: storage may be another project's for a while, or an older backup.
+        if isinstance(parked, ParkedConnection):
+            self._store(parked, deadline)
+        else:
+            self._finish(parked, deadline)
 
     def _store(self, parked: ParkedConnection, deadline: Deadline) -> None:
         stored = self.repository.store_payload(parked.payload, deadline)

@@ -8,6 +8,7 @@ and nothing depends on it. Sources of the limits: Amazon SQS, "Message quotas" a
 import json
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Annotated, Any, Literal
@@ -105,22 +106,24 @@ class Parking:
         """
         accounts = tuple(_pending(connection))
         by_id = {account.instagram_business_id: account for account in accounts}
-        for payload in _parts(payload_of(connection)):
-            parked = ParkedConnection(payload=payload)
-            record = ParkedRecord(
+        parts = [ParkedConnection(payload=payload) for payload in _parts(payload_of(connection))]
+        records = [
+            ParkedRecord(
                 user_id=connection.user_id,
-                id=parked.id,
+                id=part.id,
                 provider=connection.login.provider,
                 issued_at=connection.login.token.issued_at,
-                accounts=tuple(by_id[entry["instagram_business_id"]] for entry in payload["accounts"]),
+                accounts=tuple(by_id[entry["instagram_business_id"]] for entry in part.payload["accounts"]),
             )
-            self._park(parked, record)
+            for part in parts
+        ]
+        self._park(parts, records)
         return accounts
 
     def park_login(self, login: ParkedLogin) -> None:
         """Keeps a login to be finished later. Raises ParkingError. Takes about 8 s at worst."""
         record = ParkedRecord(user_id=login.user_id, id=login.id, provider=login.provider, issued_at=login.issued_at)
-        self._park(login, record)
+        self._park([login], [record])
 
     def records_of(self, user_id: str) -> tuple[ParkedRecord, ...]:
         """What is parked of a user, as far as it is known. Never raises."""
@@ -168,14 +171,19 @@ class Parking:
         except (BotoCoreError, ClientError) as error:
             logger.warning("Could not choose when a message comes again", cause=type(error).__name__)
 
-    def _park(self, parked: Parked, record: ParkedRecord) -> None:
+    def _park(self, parked: Sequence[Parked], records: Sequence[ParkedRecord]) -> None:
+        """All messages before any record: they are what counts. Side by side, so that many take no longer than one."""
+        with ThreadPoolExecutor(len(parked)) as threads:
+            list(threads.map(self._send, parked))
+            list(threads.map(self._record, records))
+
+    def _send(self, parked: Parked) -> None:
         try:
             self._sqs.send_message(
                 QueueUrl=self._queue_url, MessageBody=parked.model_dump_json(), DelaySeconds=FIRST_DELAY_S
             )
         except (BotoCoreError, ClientError) as error:
             raise ParkingError(type(error).__name__) from error
-        self._record(record)
 
     def _record(self, record: ParkedRecord) -> None:
         item = {

@@ -54,6 +54,9 @@ class ConnectionRepository:
         rows = retrying(
             self._call, "store_connection", {"payload": payload}, deadline, request_id=payload.get("request_id")
         )
+        # Whoever answers something else has stored nothing, and a message is deleted on the strength of this answer.
+        if not isinstance(rows, list) or len(rows) != len(payload["accounts"]):
+            raise storage_error(DataApiError(status=200), "store_connection")
         return tuple(map(Account.model_validate, rows))
 
     def list_accounts(self, user_id: str, deadline: Deadline) -> tuple[Account, ...]:
@@ -137,7 +140,7 @@ class ConnectionRepository:
             try:
                 return call()
             except DataApiError as error:
-                if not (diagnose(error).reload_helps and self._schema_cache.heal(function)):
+                if not (diagnose(error).reload_helps and self._schema_cache.heal(function, deadline)):
                     raise
                 return call()
         except DataApiError as error:

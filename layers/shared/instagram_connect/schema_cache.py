@@ -6,6 +6,7 @@ that it does not know functions that exist; a reload takes it a tenth of a secon
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from typing import Any
 
@@ -44,14 +45,18 @@ class SchemaCache:
         self._database = database
         self._monotonic = monotonic
         self._sleep = sleep
+        self._threads = ThreadPoolExecutor(4, thread_name_prefix="database")
         self._healing = Lock()
         self._healed_at = self._failed_at = float("-inf")
 
-    def heal(self, function: str) -> bool:
-        """Whether the Data API knows the function now. Takes about two seconds, three at most.
+    def heal(self, function: str, deadline: Deadline) -> bool:
+        """Whether the Data API knows the function now. Takes about two seconds, and none when less than that is left.
 
-        Whoever comes while another caller heals waits for that one's reload instead of asking for one more.
+        Whoever comes while another caller of this process heals waits for that one's reload instead of asking for one
+        more.
         """
+        if deadline.remaining_s() < WAITING_S:
+            return False
         came_at = self._monotonic()
         with self._healing:
             if self._healed_at >= came_at:
@@ -60,7 +65,7 @@ class SchemaCache:
                 return False
             started = self._monotonic()
             metrics.add_metric("SchemaCacheStale", MetricUnit.Count, 1)
-            is_healed = self._reload_until_known(function)
+            is_healed = self._reload_until_known(function, deadline)
             healing_ms = round((self._monotonic() - started) * 1000)
             if is_healed:
                 self._healed_at = self._monotonic()
@@ -86,15 +91,18 @@ class SchemaCache:
     def _notify(self) -> bool:
         if self._database is None:
             return False
+        notified = self._threads.submit(self._database.reload_schema_cache, limit_s=PROBE_S)
         try:
-            self._database.reload_schema_cache(limit_s=PROBE_S)
-        except DatabaseError as error:
-            logger.warning("Postgres could not be asked for a reload", storage_code=error.code)
+            # As a whole: looking up the name, connecting and each statement have only limits of their own.
+            notified.result(timeout=PROBE_S)
+        except (DatabaseError, TimeoutError) as error:
+            logger.warning("Postgres could not be asked for a reload", storage_code=str(error))
             return False
         return True
 
-    def _reload_until_known(self, function: str) -> bool:
-        end = Deadline(WAITING_S, monotonic=self._monotonic)
+    def _reload_until_known(self, function: str, deadline: Deadline) -> bool:
+        # What hangs takes a little longer than it is given.
+        end = Deadline(min(WAITING_S, deadline.remaining_s()), monotonic=self._monotonic)
         reload_at = self._monotonic()
         while end.remaining_s() > 0:
             if self._monotonic() >= reload_at:

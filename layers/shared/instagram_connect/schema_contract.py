@@ -113,12 +113,15 @@ FUNCTIONS: Mapping[str, tuple[str, ...]] = {
     DESCRIBE_FUNCTION: ("payload",),
 }
 
+# What only those call: nobody asks the Data API for it, and without it they fail all the same.
+INTERNAL_FUNCTIONS: Mapping[str, tuple[str, ...]] = {"account_view": ("account",)}
+
 # The migrations under supabase/migrations by version, each with what it makes of the contract. So the doctor can tell a
 # migration that was never applied from one that is recorded as applied and whose objects are not there.
 MIGRATIONS: Mapping[str, tuple[str, ...]] = {
     "20261122090000": tuple(RELATIONS),
     "20261122090100": ("store_connection", RELOAD_FUNCTION),
-    "20261122200000": ("list_accounts", "disconnect_account"),
+    "20261122200000": ("account_view", "list_accounts", "disconnect_account"),
     "20261122230000": (DESCRIBE_FUNCTION,),
     "20261122231000": ("mark_needs_reauth",),
 }

@@ -42,7 +42,7 @@ class Secrets:
     """The deployment's one secret: a JSON object in Secrets Manager, named by SECRET_NAME.
 
     Keys: supabase_secret_key, supabase_jwt_secret (projects that sign with HS256), facebook_app_secret and
-    instagram_app_secret (of the products that are used), state_signing_key.
+    instagram_app_secret (of the products that are used), state_signing_key, database_url (optional).
     """
 
     def __init__(self, values: Mapping[str, Any]) -> None:

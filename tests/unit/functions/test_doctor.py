@@ -56,8 +56,19 @@ def test_an_alarm_gets_the_verdict_published_with_the_command(
     handle(load_event("doctor_alarm"), Dependencies(lambda: STALE, topic.publish))
 
     ((subject, text),) = topic.published
-    assert subject == "RELOAD_NOT_HEARD: instagram-connect-storage-failing"
+    assert subject == "RELOAD_NOT_HEARD: instagram-connect-ConnectionsParkedAlarm"
     assert "The Data API does not hear reloads. Run: select pg_notification_queue_usage();" in text
+
+
+def test_an_alarm_about_something_that_works_again_says_where_the_reason_is(
+    topic: Topic, load_event: Callable[[str], dict[str, Any]]
+) -> None:
+    healthy = Report("HEALTHY", "The Data API does all that the code needs.", Actor.NOBODY)
+
+    handle(load_event("doctor_alarm"), Dependencies(lambda: healthy, topic.publish))
+
+    ((_, text),) = topic.published
+    assert "It works now. What was wrong is in the log lines 'Parked a connection'" in text
 
 
 def test_an_alarm_without_a_topic_still_gets_its_report(load_event: Callable[[str], dict[str, Any]]) -> None:

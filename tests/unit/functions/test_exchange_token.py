@@ -648,7 +648,7 @@ def test_the_same_code_again_is_a_success_once_its_login_is_stored(
     assert [account["id"] for account in again["json"]["data"]["accounts"]] == [ACCOUNT.id]
 
 
-def test_the_same_code_again_asks_for_a_new_login_once_its_own_has_ended(
+def test_the_same_code_again_says_why_its_login_has_ended(
     post: Send, flow: FakeFlow, account_list: FakeAccountList
 ) -> None:
     flow.outcome = PendingConnection(Provider.FACEBOOK, NOW, ())
@@ -658,8 +658,19 @@ def test_the_same_code_again_asks_for_a_new_login_once_its_own_has_ended(
 
     again = post()
 
-    assert (again["statusCode"], again["json"]["code"]) == (409, "RECONNECT_REQUIRED")
+    assert (again["statusCode"], again["json"]["code"]) == (422, "NO_FACEBOOK_PAGE")
     assert again["json"]["actor"] == "user"
+
+
+def test_the_same_code_again_says_that_its_account_was_disconnected_since(
+    post: Send, flow: FakeFlow, account_list: FakeAccountList
+) -> None:
+    flow.outcome = PendingConnection(Provider.FACEBOOK, NOW, ())
+    post()
+    stored = ACCOUNT.model_copy(update={"status": "disconnected", "connected_at": NOW - timedelta(days=1)})
+    account_list.accounts = (stored,)
+
+    assert post()["json"]["code"] == "ACCOUNT_DISCONNECTED"
 
 
 def test_the_end_of_another_login_does_not_end_this_one(

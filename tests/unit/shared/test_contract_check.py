@@ -5,8 +5,8 @@ import json
 import httpx
 import pytest
 
-from instagram_connect.doctor.contract_check import Refusal, refusals
-from instagram_connect.schema_contract import FUNCTIONS, RELATIONS
+from instagram_connect.doctor.contract_check import Refusal, refusals, refused_reload
+from instagram_connect.schema_contract import FUNCTIONS, RELATIONS, RELOAD_FUNCTION
 from tests.unit.fakes import data_api, refusal
 
 LIMIT_S = 5.0
@@ -24,7 +24,8 @@ class Contracted:
         self.unanswered_selections: set[str] = set()
 
     def check(self) -> tuple[Refusal, ...]:
-        return refusals(data_api(self._answer), limit_s=LIMIT_S)
+        api = data_api(self._answer)
+        return refusals(api, limit_s=LIMIT_S) + refused_reload(api, limit_s=LIMIT_S)
 
     def of(self, relation: str, method: str) -> httpx.Request:
         (request,) = [
@@ -72,6 +73,14 @@ def test_the_whole_contract_is_asked_for() -> None:
     assert len(contracted.requests) == 2 * len(RELATIONS) + len(FUNCTIONS)
 
 
+def test_no_reload_is_asked_for_unless_it_is_wanted() -> None:
+    contracted = Contracted()
+
+    refusals(data_api(contracted._answer), limit_s=LIMIT_S)
+
+    assert not [request for request in contracted.requests if request.url.path.endswith(RELOAD_FUNCTION)]
+
+
 def test_nothing_is_written() -> None:
     contracted = Contracted()
 
@@ -115,7 +124,7 @@ def test_a_data_api_that_refuses_everything_is_named_once_for_each_part_of_the_c
 
     refused = contracted.check()
 
-    assert [refusal.name.split("(")[0] for refusal in refused] == [*RELATIONS, *FUNCTIONS]
+    assert sorted(refusal.name.split("(")[0] for refusal in refused) == sorted([*RELATIONS, *FUNCTIONS])
     assert {refusal.diagnosis.reason for refusal in refused} == {"KEY_REJECTED"}
 
 

@@ -264,25 +264,15 @@ def test_a_connection_is_stored_without_kms_and_without_the_settings_of_its_prod
     assert later.shown() == []
 
 
-def test_a_connection_of_a_deleted_user_is_dropped(later: Later, storage: FakeDataApi, log: io.StringIO) -> None:
+def test_what_has_no_owner_comes_again_because_storage_may_be_the_wrong_one(later: Later, storage: FakeDataApi) -> None:
     parked = later.parked_connection()
     storage.failures = [refusal(409, "23503", details="Key (user_id)=(…) is not present")]
 
-    later.complete(parked)
+    with pytest.raises(StorageError) as caught:
+        later.complete(parked)
 
-    assert storage.payloads == []
-    assert later.shown() == []
-    assert "deleted user" in log.getvalue()
-
-
-def test_a_login_of_a_deleted_user_is_dropped(later: Later, storage: FakeDataApi) -> None:
-    parked = later.parked_login()
-    storage.failures = [refusal(409, "23503")]
-
-    later.complete(parked)
-
-    assert later.shown() == []
-    assert later.latest() == parked  # nothing was parked in its place
+    assert caught.value.reason == "OWNER_MISSING"
+    assert [shown[0] for shown in later.shown()] == [parked.id]
 
 
 def test_a_parked_login_with_facebook_is_finished(

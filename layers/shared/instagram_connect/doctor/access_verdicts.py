@@ -156,13 +156,16 @@ def _read_only(found: Findings) -> Report | None:
         command = "select pg_is_in_recovery();"
         evidence = (*evidence, "pg_is_in_recovery() is true")
     elif facts:
-        sentence = "The database takes no writes: default_transaction_read_only is on, as it is when the disk is full."
+        sentence = (
+            "The database takes no writes: default_transaction_read_only is on. If that is because the disk is full, "
+            "free or enlarge it first: Supabase then lifts it by itself."
+        )
         reset = (
             f"alter database {facts.name} reset default_transaction_read_only;"
             if facts.read_only_source == "database"
             else "alter system reset default_transaction_read_only; select pg_reload_conf();"
         )
-        command = f"{_WRITABLE_SESSION} {reset}"
+        command = f"-- one by one: {_WRITABLE_SESSION} {reset}"
         evidence = (*evidence, f"default_transaction_read_only is on ({facts.read_only_source})")
     return Report(storage_health.READ_ONLY.reason, sentence, Actor.OPERATOR, command, evidence, waiting_helps=True)
 

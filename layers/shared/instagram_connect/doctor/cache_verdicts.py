@@ -21,7 +21,11 @@ from .report import (
 )
 
 CURE = f"select pg_notification_queue_usage(); {RELOAD_COMMAND}"
-SETTINGS_SQL = "select setconfig from pg_db_role_setting where setrole = 'authenticator'::regrole;"
+# These two only: among the others can be the secret that signs tokens.
+SETTINGS_SQL = (
+    "select setting from pg_db_role_setting, unnest(setconfig) as setting where setrole = 'authenticator'::regrole "
+    "and setting ~ '^(pgrst.db_schemas|statement_timeout)=';"
+)
 # Hosted projects offer no restart of PostgREST alone.
 _RESTART = "docker compose restart rest  # hosted: Restart project, in the dashboard's general settings"
 
@@ -85,7 +89,7 @@ def _not_heard(found: Findings, names: str, evidence: tuple[str, ...]) -> Report
     if around:
         evidence = (*evidence, _listening(around.listeners))
         # Asked for over the direct connection, with the cure: what is left is a new listener.
-        command = f"{END_LISTENERS};" if around.listeners else _RESTART
+        command = _RESTART if around.listeners == () else f"{END_LISTENERS};"
     return Report(
         RELOAD_NOT_HEARD,
         sentence,
@@ -98,7 +102,9 @@ def _not_heard(found: Findings, names: str, evidence: tuple[str, ...]) -> Report
     )
 
 
-def _listening(listeners: tuple[str, ...]) -> str:
+def _listening(listeners: tuple[str, ...] | None) -> str:
+    if listeners is None:
+        return "who listens on pgrst cannot be seen by the database URL's role"
     return f"listening on pgrst: {', '.join(listeners)}" if listeners else "no session listens on the channel pgrst"
 
 
@@ -119,7 +125,7 @@ def unexplained(found: Findings) -> Report:
 
 def healthy(found: Findings) -> Report:
     """Nothing is wrong."""
-    seen = [f"{len(RELATIONS)} relations and {len(FUNCTIONS)} functions answer"]
+    seen = [f"{len(RELATIONS)} relations and {len(FUNCTIONS)} functions answer, the one that asks for a reload too"]
     if found.told:
         seen.append("tables, columns, grants and policies are as the code needs them")
     return Report(HEALTHY, "The Data API does all that the code needs.", Actor.NOBODY, evidence=tuple(seen))
@@ -144,7 +150,7 @@ def cautions(found: Findings) -> tuple[Caution, ...]:
                     command,
                 )
             )
-    if found.around and not found.around.listeners:
+    if found.around and found.around.listeners == ():
         warnings.append(
             Caution(
                 RELOAD_NOT_HEARD,

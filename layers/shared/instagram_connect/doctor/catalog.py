@@ -11,9 +11,9 @@ from typing import Any
 
 from ..data_api import DataApi
 from ..database import CHANNEL, Database
-from ..schema_contract import DESCRIBE_FUNCTION, FUNCTIONS, RELATIONS
+from ..schema_contract import DESCRIBE_FUNCTION, FUNCTIONS, INTERNAL_FUNCTIONS, RELATIONS
 
-CONTRACT: Mapping[str, Any] = {"relations": RELATIONS, "functions": FUNCTIONS}
+CONTRACT: Mapping[str, Any] = {"relations": RELATIONS, "functions": {**FUNCTIONS, **INTERNAL_FUNCTIONS}}
 EVENT_TRIGGERS = ("pgrst_ddl_watch", "pgrst_drop_watch")
 
 # The same statement as in describe_schema(); a test compares the answers.
@@ -139,7 +139,12 @@ select jsonb_build_object(
     select coalesce(jsonb_agg(coalesce(nullif(application_name, ''), 'without a name') order by backend_start), '[]')
     from pg_stat_activity
     where datname = current_database() and pid <> pg_backend_pid()
-      and query ~* ('^\\s*listen\\s+"?' || :channel || '"?')
+      and query ~* ('^\\s*listen\\s+"?' || :channel || '"?\\s*;?\\s*$')
+  ),
+  -- Without pg_read_all_stats the queries of other roles are hidden, and with them who listens.
+  'hides_sessions', exists (
+    select from pg_stat_activity
+    where datname = current_database() and query = '<insufficient privilege>'
   ),
   'data_api_sessions', (
     select count(*)
@@ -224,11 +229,12 @@ class Facts:
 class Surroundings:
     """What is around the schema, seen over a direct connection.
 
-    `listeners` are the application names of sessions that listen for reloads; `exposed_schemas` and `statement_timeout`
-    are set on PostgREST's role, None if not; `recorded` are the applied migrations' versions, None without a history.
+    `listeners` are the application names of sessions that listen for reloads, None where they cannot be seen;
+    `exposed_schemas` and `statement_timeout` are set on PostgREST's role, None if not; `recorded` are the applied
+    migrations' versions, None without a history.
     """
 
-    listeners: tuple[str, ...]
+    listeners: tuple[str, ...] | None
     data_api_sessions: int
     exposed_schemas: str | None
     absent_schemas: tuple[str, ...]
@@ -247,6 +253,8 @@ def facts_of(database: Database, *, limit_s: float) -> tuple[Facts, Surroundings
         ((described,),) = connection.run(FACTS_SQL, contract=json.dumps(CONTRACT))
         ((around,),) = connection.run(_SURROUNDINGS_SQL, channel=CHANNEL)
         has_history = around.pop("has_history")
+        if around.pop("hides_sessions") and not around["listeners"]:
+            around["listeners"] = None
         recorded = frozenset(version for (version,) in connection.run(_HISTORY_SQL)) if has_history else None
     around = {name: tuple(value) if isinstance(value, list) else value for name, value in around.items()}
     return _facts(described), Surroundings(**around, recorded=recorded)

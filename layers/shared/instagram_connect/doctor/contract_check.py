@@ -31,27 +31,27 @@ class Refusal:
         return f"{self.name}: {self.diagnosis.reason} ({self.error})"
 
 
-def refusals(data_api: DataApi, *, limit_s: float, may_reload: bool = True) -> tuple[Refusal, ...]:
+def refusals(data_api: DataApi, *, limit_s: float) -> tuple[Refusal, ...]:
     """Everything in the contract that the Data API refuses, one entry for each relation and function.
 
-    To ask for the reload function is to ask for a reload: it comes last, so that what is found here was not mended by
-    finding it, and not at all unless `may_reload`.
+    But for the function that asks for a reload: to call that is to mend what is to be found out. See `refused_reload`.
     """
-    questions: dict[str, Callable[[], Refusal | None]] = {
-        relation: partial(_refused_relation, data_api, relation, columns, limit_s)
-        for relation, columns in RELATIONS.items()
-    }
-    questions |= {
-        function: partial(_refused_function, data_api, function, arguments, limit_s)
-        for function, arguments in FUNCTIONS.items()
-    }
-    about_reload = questions.pop(RELOAD_FUNCTION)
+    questions: list[Callable[[], Refusal | None]] = [
+        partial(_refused_relation, data_api, relation, columns, limit_s) for relation, columns in RELATIONS.items()
+    ]
+    questions += [
+        partial(_refused_function, data_api, function, limit_s) for function in FUNCTIONS if function != RELOAD_FUNCTION
+    ]
     # Side by side, so that a Data API that hangs costs one time limit and not one for each question.
     with ThreadPoolExecutor(len(questions)) as threads:
-        answers = dict(zip(questions, threads.map(lambda ask: ask(), questions.values()), strict=True))
-    if may_reload:
-        answers[RELOAD_FUNCTION] = about_reload()
-    return tuple(refusal for name in (*RELATIONS, *FUNCTIONS) if (refusal := answers.get(name)))
+        answers = threads.map(lambda ask: ask(), questions)
+        return tuple(refusal for refusal in answers if refusal)
+
+
+def refused_reload(data_api: DataApi, *, limit_s: float) -> tuple[Refusal, ...]:
+    """The refusal to reload the schema cache, if it is refused; otherwise a reload was asked for."""
+    refusal = _refused_function(data_api, RELOAD_FUNCTION, limit_s)
+    return (refusal,) if refusal else ()
 
 
 def _refused_relation(data_api: DataApi, relation: str, columns: tuple[str, ...], limit_s: float) -> Refusal | None:
@@ -77,9 +77,9 @@ def _missing_columns(data_api: DataApi, relation: str, columns: tuple[str, ...],
     return missing
 
 
-def _refused_function(data_api: DataApi, function: str, arguments: tuple[str, ...], limit_s: float) -> Refusal | None:
+def _refused_function(data_api: DataApi, function: str, limit_s: float) -> Refusal | None:
     try:
         call_with_nothing(data_api, function, limit_s=limit_s)
     except DataApiError as error:
-        return Refusal(f"{function}({', '.join(arguments)})", diagnose(error), error)
+        return Refusal(f"{function}({', '.join(FUNCTIONS[function])})", diagnose(error), error)
     return None

@@ -1,7 +1,7 @@
 """Whether what was just deployed may go live: examines again and again until the Data API does all that the code needs.
 
-For the custom resource of a deploy and for `make reload-schema`. Unlike a request, a deploy can wait: for a migration
-that is still running, for a reload that got lost, for a listener that has to come back.
+For the custom resource of a deploy and for `make reload-schema`. Unlike a request, a deploy can wait: for a database
+that is busy or starting, for a reload that got lost, for a listener that has to come back.
 """
 
 import time
@@ -10,9 +10,10 @@ from collections.abc import Callable
 from ..database import DatabaseError
 from ..deadline import Deadline
 from ..observability import logger
+from ..storage_health import STALE
 from . import examination
 from .project import Project
-from .report import Report
+from .report import RELOAD_NOT_HEARD, Report
 
 LADDER_S = 60.0
 # An examination waits five seconds for its own reload. One that fails at once, as at a closed port, must not be
@@ -39,7 +40,8 @@ def last_report(
         if report.is_working or not report.waiting_helps or deadline.remaining_s() <= 0:
             return report
         logger.warning("Not yet", cause=report.cause, remaining_s=round(deadline.remaining_s()))
-        if deadline.remaining_s() <= halfway_s and not is_cured:
+        is_deaf = report.cause in (RELOAD_NOT_HEARD, STALE.reason)
+        if is_deaf and deadline.remaining_s() <= halfway_s and not is_cured:
             _restart_listener(project)
             is_cured = True
         sleep(PAUSE_S)

@@ -1,7 +1,8 @@
 """Finds out why the Data API does not do what the code needs, who must act and how.
 
 What the configured values tell comes first, then one look from all sides. Where only a reload tells causes apart (a
-stale cache from one that does not hear reloads) it asks for one: that is the only thing that it does to a project.
+stale cache from one that does not hear reloads), and to see whether one can be asked for, it asks for one: that is the
+only thing that it does to a project.
 """
 
 import time
@@ -13,7 +14,7 @@ from ..deadline import Deadline
 from ..schema_cache import SchemaCache
 from .access_verdicts import of_access, of_configuration
 from .cache_verdicts import cautions, healthy, mended, not_mended, unexplained
-from .contract_check import refusals
+from .contract_check import refusals, refused_reload
 from .findings import Findings, look
 from .project import Project
 from .report import Report
@@ -38,12 +39,16 @@ def examine(
         return report
     found = look(project)
     report = of_access(found) or of_schema(found)
+    if not report and not found.refusals:
+        found = replace(found, refusals=refused_reload(project.data_api, limit_s=_PROBE_S))
     if not report and _a_reload_may_help(found):
         first = found
         asked = _ask_for_reload(project)
         _wait(project, Deadline(waiting_s, monotonic=monotonic), sleep)
         found = look(project)
         report = of_access(found) or of_schema(found)
+        if not report and not found.refusals:
+            found = replace(found, refusals=refused_reload(project.data_api, limit_s=_PROBE_S))
         if not report and not found.refusals:
             report = mended(first)
         if not report and _a_reload_may_help(found):
@@ -75,6 +80,6 @@ def _wait(project: Project, deadline: Deadline, sleep: Callable[[float], None]) 
     """Until no reload is missing any more, or the time is up."""
     while deadline.remaining_s() > 0:
         sleep(_PROBE_INTERVAL_S)
-        refused = refusals(project.data_api, limit_s=_PROBE_S, may_reload=False)
+        refused = refusals(project.data_api, limit_s=_PROBE_S)
         if not any(refusal.diagnosis.reload_helps for refusal in refused):
             return

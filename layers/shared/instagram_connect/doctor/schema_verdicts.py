@@ -54,12 +54,15 @@ def _missing_objects(found: Findings) -> Report | None:
     )
     evidence = (*evidence, *recorded_all_the_same)
     absent = {*facts.missing_relations, *(f.name for f in facts.missing_functions if not f.existing)}
-    if facts.missing_columns or any(not set(MIGRATIONS[version]) <= absent for version in versions):
-        # Made once and gone since. The migration cannot make it again: it would fail on what is still there.
+    is_partly_there = any(not set(MIGRATIONS[version]) <= absent for version in versions)
+    is_built_upon = recorded is not None and any(version > versions[0] for version in recorded - set(versions))
+    if facts.missing_columns or is_partly_there or is_built_upon:
+        # The migration cannot make it again: it would fail on what is still there, or bring back what a later one has
+        # replaced.
         return Report(
             diagnosis.reason,
             f"{what} in the database, although the migration {listed(versions)} is recorded as applied: something "
-            "removed it since.",
+            "removed it since, or it made nothing.",
             Actor.OPERATOR,
             f"supabase migration new restore_{min(names)}",
             evidence,
@@ -142,7 +145,7 @@ def _missing_grants(found: Findings) -> Report | None:
         )
     if found.facts or not refused:
         return None
-    is_everything = len(refused) == len(RELATIONS) + len(FUNCTIONS)
+    is_everything = len(refused) == len(RELATIONS) + len(FUNCTIONS) - 1  # reloads are not asked for to find out
     return Report(
         storage_health.PERMISSION_DENIED.reason,
         "service_role may not use the schema public."
