@@ -1,7 +1,7 @@
-"""Two hundred connections while everything that they depend on fails at random moments: none is lost, none is twice.
+"""Two hundred connections while everything that they depend on fails at random moments: none is lost.
 
 Real processes are killed and started again; the queue is refused by a gateway in front of it, because nothing in the
-local AWS can be told to refuse. A failed run prints its seed, which makes the same faults again.
+local AWS can be told to refuse.
 """
 
 import json
@@ -31,11 +31,11 @@ from tests.conftest import TEST_HOME
 from tests.e2e.conftest import App, User
 
 CONNECTIONS = 200
-AT_ONCE = 4
+AT_ONCE = 6
 # Well above the longest wait of a parked connection after an outage of some seconds.
 ALL_STORED_WITHIN_S = 240
-ANA = {"17841400000000001", "17841400000000002"}
-LUZ = {"17841400000000005"}
+ANA = ["17841400000000001", "17841400000000002"]
+LUZ = ["17841400000000005"]
 
 
 class QueueGateway:
@@ -170,41 +170,46 @@ class Saboteur:
 def test_two_hundred_connections_survive_whatever_fails(
     app: App, queue: QueueGateway, stack_environment: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    seed = random.SystemRandom().randrange(10**6)
     users = _users(app, CONNECTIONS)
-    saboteur = Saboteur(app, queue, stack_environment, random.Random(seed))
+    saboteur = Saboteur(app, queue, stack_environment, random.Random())
     injected: Counter[str] = Counter()
     try:
         with ThreadPoolExecutor(AT_ONCE) as threads:
-            answers = [threads.submit(_connect, app, user, number) for number, user in enumerate(users)]
-            while not all(answer.done() for answer in answers):
+            attempts = [threads.submit(_connect, app, user, number) for number, user in enumerate(users)]
+            while not all(attempt.done() for attempt in attempts):
                 fault = saboteur.dice.choice(saboteur.faults())
                 injected[fault.__name__] += 1
                 fault()
                 time.sleep(saboteur.dice.uniform(0.2, 0.8))
     finally:
         up(TEST_HOME, stack_environment)
-    promised = {user.id: number for number, user in enumerate(users) if answers[number].result() in (200, 202)}
+    answers = [attempt.result() for attempt in attempts]
+    # As a frontend does it: whoever was told that it failed sends the same once more.
+    told = [number for number, (_, answer) in enumerate(answers) if answer.status_code not in (200, 202)]
+    repeated = {number: app.exchange(users[number], answers[number][0], **_product(number)) for number in told}
 
+    in_vain = {number: answer for number, answer in repeated.items() if answer.status_code not in (200, 202)}
+    promised = {user.id: number for number, user in enumerate(users) if number not in in_vain}
     missing = _missing(app, promised)
     until = time.monotonic() + ALL_STORED_WITHIN_S
     while missing and time.monotonic() < until:
         time.sleep(1)
         missing = _missing(app, promised)
 
-    statuses = Counter(answer.result() for answer in answers)
+    statuses = Counter(answer.status_code for _, answer in answers)
     with capsys.disabled():
         print(
-            f"\n{CONNECTIONS} connections, seed {seed}: {statuses[200]} stored at once, {statuses[202]} parked, "
-            f"{CONNECTIONS - len(promised)} told that they failed, {len(missing)} lost; faults: {dict(injected)}, "
+            f"\n{CONNECTIONS} connections: {statuses[200]} stored at once, {statuses[202]} parked, {len(told)} told to "
+            f"try again, {len(in_vain)} of them in vain, {len(missing)} lost; faults: {dict(injected)}, "
             f"{queue.refused} messages refused"
         )
     assert missing == set()
-    assert _stored_twice(app) == []
-    # The faults had an effect, and nearly everybody got through all the same.
+    # Only when Meta's own answer to a code is lost nobody can know what became of it, and the user is told so.
+    assert {answer.json()["code"] for answer in in_vain.values()} <= {"OAUTH_OUTCOME_UNKNOWN", "OAUTH_CODE_USED"}
+    assert len(promised) > CONNECTIONS * 0.9
+    # The faults had an effect.
     assert statuses[202] > 0
     assert len(injected) >= 3
-    assert set(statuses) <= {200, 202, 500, 502, 503}
 
 
 def test_a_login_that_could_not_even_be_parked_says_why_and_goes_on_when_it_is_sent_again(
@@ -229,10 +234,13 @@ def test_a_login_that_could_not_even_be_parked_says_why_and_goes_on_when_it_is_s
     assert len(app.calls("exchange_code")) == 1
 
 
-def _connect(app: App, user: User, number: int) -> int:
+def _connect(app: App, user: User, number: int) -> tuple[str, httpx.Response]:
     code = app.log_in() if number % 2 else app.log_in_to_instagram("luz.cria")
-    body: dict[str, Any] = {} if number % 2 else {"provider": "instagram"}
-    return app.exchange(user, code, **body).status_code
+    return code, app.exchange(user, code, **_product(number))
+
+
+def _product(number: int) -> dict[str, Any]:
+    return {} if number % 2 else {"provider": "instagram"}
 
 
 def _users(app: App, count: int) -> list[User]:
@@ -250,7 +258,7 @@ def _users(app: App, count: int) -> list[User]:
 
 
 def _missing(app: App, promised: dict[str, int]) -> set[str]:
-    """Users who were told that it worked, and who have not all their accounts with their tokens."""
+    """Users who were told that it worked, and who have not each of their accounts with its token exactly once."""
     with psycopg.connect(app.stack["database_url"]) as database:
         rows = database.execute(
             "select account.user_id::text, array_agg(account.instagram_business_id) "
@@ -259,15 +267,5 @@ def _missing(app: App, promised: dict[str, int]) -> set[str]:
             "where account.status = 'active' and credentials.status = 'active' "
             "and credentials.access_token_ciphertext is not null group by account.user_id"
         ).fetchall()
-    stored = {user_id: set(accounts) for user_id, accounts in rows}
-    return {
-        user_id for user_id, number in promised.items() if stored.get(user_id, set()) != (ANA if number % 2 else LUZ)
-    }
-
-
-def _stored_twice(app: App) -> list[Any]:
-    with psycopg.connect(app.stack["database_url"]) as database:
-        return database.execute(
-            "select user_id, instagram_business_id from instagram_business_accounts "
-            "group by user_id, instagram_business_id having count(*) > 1"
-        ).fetchall()
+    stored = {user_id: sorted(accounts) for user_id, accounts in rows}
+    return {user_id for user_id, number in promised.items() if stored.get(user_id) != (ANA if number % 2 else LUZ)}
