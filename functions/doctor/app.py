@@ -51,9 +51,9 @@ def handle(event: dict[str, Any], deps: Dependencies) -> dict[str, Any]:
     report = deps.examine()
     write = logger.info if report.is_working else logger.error
     write("Examined the Data API", cause=report.cause, report=report.as_dict())
-    alarm = event.get("alarmData")
+    alarm = event.get("alarmData") if isinstance(event, dict) else None
     if alarm and deps.alert:
-        name = str(alarm.get("alarmName", "alarm"))
+        name = str(alarm.get("alarmName", "alarm")) if isinstance(alarm, dict) else "alarm"
         text = report.short(MAX_TEXT_CHARACTERS)
         if report.is_working:
             text += "\nIt works now. What was wrong is in the log lines 'Parked a connection' of exchange_token."

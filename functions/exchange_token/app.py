@@ -120,7 +120,8 @@ def _connect_once(
             return {**api_gateway.failure_outcome(result), **_counting_time(result)}
         made.append(result)
         if isinstance(result, PendingConnection):
-            return {"pending": {"provider": result.provider, "since": result.since.isoformat()}}
+            accounts = [account.instagram_business_id for account in result.accounts]
+            return {"pending": {"since": result.since.isoformat(), "accounts": accounts}}
         # Not the accounts themselves: they would outlive their rows here, and hundreds of them exceed an item.
         return {"accounts": [account.id for account in result]}
 
@@ -151,21 +152,27 @@ def _read(deps: Dependencies, request: Request, ids: Sequence[str]) -> tuple[Acc
 
 
 def _look_again(
-    deps: Dependencies, request: Request, *, provider: str, since: str
+    deps: Dependencies, request: Request, *, since: str, accounts: Sequence[str]
 ) -> tuple[Account, ...] | PendingConnection:
-    """What became of a login that was parked: its accounts once all are stored, until then that it is pending."""
+    """What became of a login that was parked: its accounts once all are stored, until then that it is pending.
+
+    `accounts` are Meta's ids of them, none where Meta had not named them. By now another login may have brought them.
+    """
     made_at = datetime.fromisoformat(since)
     found = deps.account_list.of(request.user_id, request.deadline)
-    ended = next((login.code for login in found.logins if login.issued_at == made_at and login.code), None)
-    if ended:
-        raise error_of(ended)
-    own = [account for account in found.accounts if account.provider == provider]
-    accounts = tuple(account for account in own if account.connected_at >= made_at)
-    if accounts and all(account.status != "pending" for account in accounts):
-        return accounts
-    if found.is_complete and not accounts and any(account.status == "disconnected" for account in own):
+    own = next((login for login in found.logins if login.issued_at == made_at), None)
+    if own and own.code:
+        raise error_of(own.code)
+    if accounts:
+        meant = tuple(account for account in found.accounts if account.instagram_business_id in accounts)
+    else:
+        meant = tuple(account for account in found.accounts if account.connected_at >= made_at)
+    is_waiting = own or not found.is_complete or any(account.status == "pending" for account in meant)
+    if meant and not is_waiting:
+        return meant
+    if not is_waiting and any(account.status == "disconnected" for account in found.accounts):
         raise AccountDisconnectedError  # since, so that what was parked did not bring it back
-    return PendingConnection(Provider(provider), made_at, accounts)
+    return PendingConnection(made_at, meant)
 
 
 def _answer(event: APIGatewayProxyEvent, connected: Sequence[Account] | PendingConnection) -> Response[dict[str, Any]]:

@@ -60,7 +60,7 @@ def verdict(
     """None when the stack may go on; otherwise the reason why not. Raises ConfigurationError."""
     if event["RequestType"] == "Delete":  # nothing was made, so there is nothing to delete
         return None
-    if is_rolling_back(event["StackId"]):
+    if is_rolling_back(str(event.get("StackId"))):
         # The former code is coming back whatever the schema or the secrets; refusing would leave the stack stuck.
         logger.warning("Not holding up a rollback")
         return None

@@ -101,7 +101,7 @@ def test_each_migration_is_declared_with_what_it_makes_of_the_contract() -> None
     files = {path.name.split("_")[0]: path.read_text() for path in (ROOT / "supabase" / "migrations").glob("*.sql")}
 
     assert set(MIGRATIONS) == set(files)
-    assert {name for made in MIGRATIONS.values() for name in made} == {*RELATIONS, *FUNCTIONS}
+    assert {name for made in MIGRATIONS.values() for name in made} == {*RELATIONS, *FUNCTIONS, *INTERNAL_FUNCTIONS}
     for version, made in MIGRATIONS.items():
         for name in made:
             kind = "table" if name in RELATIONS else "function"

@@ -443,7 +443,7 @@ def unreachable_urls(patient: Patient) -> dict[str, str]:
         "http://project.invalid": "does not resolve",
         patient.values["supabase_url"].replace("http://", "https://"): "certificate",
         patient.values["supabase_url"] + "/nowhere": "no Data API",
-        "127.0.0.1": "no address",
+        "127.0.0.1": "not the address",
     }
 
 

@@ -57,7 +57,6 @@ WORTH_WAITING_FOR = (MetaUnavailableError, MetaRateLimitedError, MetaAppMisconfi
 class PendingConnection:
     """A login that is parked: when it was made, and its accounts, as far as Meta has named them."""
 
-    provider: Provider
     since: datetime
     accounts: tuple[Account, ...]
 
@@ -151,7 +150,7 @@ class ConnectionFlow:
                 raise
             login = connection.login
             accounts = self._parked("connection", lambda: self.parking.park_connection(connection), error)
-            return PendingConnection(login.provider, login.token.issued_at, accounts)
+            return PendingConnection(login.token.issued_at, accounts)
         provider = connection.login.provider
         logger.info("Stored a connection", user_id=connection.user_id, provider=provider, accounts=len(stored))
         metrics.add_metric("AccountsConnected", MetricUnit.Count, len(stored))
@@ -164,7 +163,7 @@ class ConnectionFlow:
             connection = self.prepare(product, token, request, for_meta)
         except WORTH_WAITING_FOR as error:
             self._parked("login", lambda: self._park_login(product.provider, token, request), error)
-            return PendingConnection(product.provider, token.issued_at, ())
+            return PendingConnection(token.issued_at, ())
         return self.store_or_park(connection, request.deadline)
 
     def _park_login(self, provider: Provider, token: UserToken, request: Request) -> None:

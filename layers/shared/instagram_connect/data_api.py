@@ -125,6 +125,8 @@ class DataApi:
             raise _refusal(error, self._last.status) from None
         except httpx.RequestError as error:
             raise DataApiError(network=_network_cause(error)) from None
+        except UnicodeError:  # a host name that cannot be one; only looking it up tells
+            raise DataApiError(network="DNS") from None
         if answer and isinstance(answer, str):  # a page: whoever answers there is no Data API
             raise DataApiError(status=self._last.status)
         return answer

@@ -261,3 +261,36 @@ def test_a_long_verdict_is_cut_and_begins_with_the_cause() -> None:
 
     assert len(text) == 300
     assert text.startswith("PERMISSION_DENIED: service_role lacks select on table public.t0, ")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "127.0.0.1",
+        "ftp://project.example.com",
+        "http://[::1",
+        "http://127.0.0.1:99999",
+        "http://127.0.0.1:abc",
+        "https://project.example.com/rest/v1/",
+        "https://project.example.com?apikey=sb_secret_x",
+        "https://user:hunter2@project.example.com",
+    ],
+)
+def test_what_is_not_the_address_of_a_project_is_told_without_asking_and_without_quoting_it(url: str) -> None:
+    report = examine(Project(url, KEY, transport=httpx.MockTransport(told())))
+
+    assert (report.cause, report.is_certain) == ("DATA_API_UNREACHABLE", True)
+    assert "not the address of a project" in report.sentence
+    assert not any(secret in str(report.as_dict()) for secret in ("sb_secret_x", "hunter2"))
+
+
+@pytest.mark.parametrize("seen_by_the_role", [None, ()])
+def test_a_role_that_may_not_see_other_sessions_is_no_deaf_data_api(
+    seen: Callable[..., None], seen_by_the_role: tuple[str, ...] | None
+) -> None:
+    seen(around=replace(AROUND, listeners=seen_by_the_role))
+
+    report = examine(Project(URL, KEY, DATABASE_URL, transport=httpx.MockTransport(told())))
+
+    assert bool(report.warnings) == (seen_by_the_role == ())

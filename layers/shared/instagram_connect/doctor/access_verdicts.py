@@ -4,6 +4,7 @@ The most fundamental cause goes first. Nothing here asks anybody. A cause is cer
 Postgres about itself, the Data API about itself.
 """
 
+import shlex
 from collections.abc import Callable
 
 from .. import storage_health
@@ -32,7 +33,8 @@ def of_configuration(project: Project) -> Report | None:
     if not project.is_addressable:
         return Report(
             storage_health.UNREACHABLE.reason,
-            "The Data API cannot be reached: SUPABASE_URL is no address. It looks like https://<project>.supabase.co.",
+            "The Data API cannot be reached: SUPABASE_URL is not the address of a project. It looks "
+            "like https://<project>.supabase.co, without what comes after.",
             Actor.OPERATOR,
         )
     if project.key_role not in (None, BACKEND_ROLE):
@@ -71,11 +73,12 @@ def _unreachable(found: Findings) -> Report | None:
     evidence = found.evidence[:1]
     if found.seen:
         evidence = (*evidence, "the database itself answers at the database URL")
+    address = f"{found.project.supabase_url.rstrip('/')}/rest/v1/"
     return Report(
         storage_health.UNREACHABLE.reason,
         f"The Data API cannot be reached: {why}.",
         Actor.OPERATOR,
-        f"curl -sS -o /dev/null -w '%{{http_code}}\\n' {found.project.supabase_url.rstrip('/')}/rest/v1/",
+        f"curl -sS -o /dev/null -w '%{{http_code}}\\n' {shlex.quote(address)}",
         evidence,
         waiting_helps=True,
     )

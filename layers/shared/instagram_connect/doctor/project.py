@@ -51,7 +51,20 @@ class Project:
     def is_addressable(self) -> bool:
         """Whether the Data API's address is one at all."""
         parts = _split(self.supabase_url)
-        return parts is not None and parts.scheme in ("http", "https") and bool(parts.hostname)
+        if (
+            parts is None
+            or parts.scheme not in ("http", "https")
+            or not parts.hostname
+            or parts.query
+            or parts.username
+        ):
+            return False
+        if parts.path.rstrip("/").endswith("/rest/v1"):  # which is added to it
+            return False
+        try:
+            return bool(self.data_api)
+        except (ValueError, httpx.InvalidURL):  # a port that is none, a name that cannot be one
+            return False
 
     @property
     def key_role(self) -> str | None:
