@@ -52,6 +52,7 @@ class Dependencies:
     states: StateSigner
     records: LoginRecords
     flow: ConnectionFlow
+    repository: ConnectionRepository
     account_list: AccountList
     redirect_uris: tuple[str, ...]
     is_state_required: bool
@@ -73,6 +74,7 @@ def dependencies() -> Dependencies:
         states=StateSigner(secrets.required("state_signing_key"), utc_now),
         records=records,
         flow=ConnectionFlow(vault, repository, parking, utc_now),
+        repository=repository,
         account_list=AccountList(repository, parking),
         redirect_uris=settings.required_list("OAUTH_REDIRECT_URIS"),
         is_state_required=settings.required("REQUIRE_STATE") == "true",
@@ -144,7 +146,7 @@ def _counting_time(error: InstagramConnectError) -> dict[str, float]:
 
 
 def _read(deps: Dependencies, request: Request, ids: Sequence[str]) -> tuple[Account, ...]:
-    own = {account.id: account for account in deps.account_list.of(request.user_id, request.deadline).accounts}
+    own = {account.id: account for account in deps.repository.list_accounts(request.user_id, request.deadline)}
     accounts = tuple(own[account_id] for account_id in ids if account_id in own)
     if not accounts:
         raise AccountNotFoundError("The accounts that this login connected have been deleted since.")

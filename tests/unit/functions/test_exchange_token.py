@@ -85,10 +85,17 @@ class FakeAccountList:
     def __init__(self) -> None:
         self.accounts: tuple[Account, ...] = (ACCOUNT,)
         self.logins: tuple[ParkedRecord, ...] = ()
+        self.error: Exception | None = None
 
     def of(self, user_id: str, deadline: Deadline) -> AccountsOfUser:
         assert (user_id, 27 < deadline.remaining_s() <= 27.5) == (USER_ID, True)
         return AccountsOfUser(self.accounts, self.logins, is_complete=True)
+
+    def list_accounts(self, user_id: str, deadline: Deadline) -> tuple[Account, ...]:
+        """As storage itself, which this test may let fail."""
+        if self.error:
+            raise self.error
+        return self.of(user_id, deadline).accounts
 
 
 STATES = StateSigner(STATE_KEY, lambda: NOW)
@@ -117,6 +124,7 @@ def deps(flow: FakeFlow, records: FakeRecords, account_list: FakeAccountList) ->
         states=STATES,
         records=records,  # type: ignore[arg-type]
         flow=flow,  # type: ignore[arg-type]
+        repository=account_list,  # type: ignore[arg-type]
         account_list=account_list,  # type: ignore[arg-type]
         redirect_uris=(CALLBACK,),
         is_state_required=False,
@@ -671,6 +679,16 @@ def test_the_same_code_again_says_that_its_account_was_disconnected_since(
     account_list.accounts = (stored,)
 
     assert post()["json"]["code"] == "ACCOUNT_DISCONNECTED"
+
+
+def test_the_same_code_again_says_that_storage_fails_and_not_that_its_accounts_are_gone(
+    post: Send, account_list: FakeAccountList
+) -> None:
+    """Although the user has something parked, which is all that a list could show now."""
+    post()
+    account_list.accounts, account_list.error = (PENDING,), StorageError(reason="DATABASE_UNAVAILABLE")
+
+    assert post()["json"]["reason"] == "DATABASE_UNAVAILABLE"
 
 
 def test_the_same_code_again_tells_of_its_own_accounts_whoever_brought_them(
