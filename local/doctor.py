@@ -75,7 +75,8 @@ def main() -> int:
         say(json.dumps(report.as_dict(), indent=2))
     else:
         show(report)
-    is_well = report.cause == "HEALTHY" or (report.is_mended and arguments.verb == "reload")
+    # What the examination itself has mended was wrong all the same; a reload is there to mend it.
+    is_well = report.is_working and (arguments.verb == "reload" or not report.is_mended)
     return HEALTHY if is_well else SICK
 
 

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import Any
 
 import psycopg
@@ -39,3 +39,14 @@ def add_user(database: Database) -> str:
     user_id = str(uuid.uuid4())
     database.execute("insert into auth.users (id, email) values (%s, %s)", [user_id, f"{user_id}@example.com"])
     return user_id
+
+
+@contextmanager
+def stored_user(stack: dict[str, str]) -> Iterator[tuple[Database, str]]:
+    """A user whom other sessions and the Data API see too; gone in the end with everything of theirs."""
+    with psycopg.connect(stack["database_url"], autocommit=True, row_factory=dict_row) as database:
+        user_id = add_user(database)
+        try:
+            yield database, user_id
+        finally:
+            database.execute("delete from auth.users where id = %s", [user_id])

@@ -2,8 +2,7 @@
 
 import threading
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,7 +14,7 @@ from psycopg.types.json import Jsonb
 from instagram_connect.deadline import Deadline
 from instagram_connect.errors import AccountNotFoundError
 from instagram_connect.repository import ConnectionRepository
-from tests.integration.conftest import Database, add_user
+from tests.integration.conftest import Database, add_user, stored_user
 
 HOUR = timedelta(hours=1)
 
@@ -95,17 +94,6 @@ def is_last(answer: Answer) -> tuple[bool, bool]:
 
 def session(stack: dict[str, str]) -> Database:
     return psycopg.connect(stack["database_url"], autocommit=True, row_factory=dict_row)
-
-
-@contextmanager
-def stored_user(stack: dict[str, str]) -> Iterator[tuple[Database, str]]:
-    """A user whom other sessions see too; gone in the end with everything of theirs."""
-    with session(stack) as database:
-        user_id = add_user(database)
-        try:
-            yield database, user_id
-        finally:
-            database.execute("delete from auth.users where id = %s", [user_id])
 
 
 def while_disconnecting(stack: dict[str, str], user_id: str, account_id: str, act: Callable[[Database], object]) -> Any:

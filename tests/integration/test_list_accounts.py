@@ -1,20 +1,17 @@
 """`list_accounts`, in Postgres and through the Data API: all accounts of one user, nobody else's, none cut off."""
 
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import httpx
 import psycopg
 import pytest
-from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from instagram_connect.deadline import Deadline
 from instagram_connect.models import Account
 from instagram_connect.repository import ConnectionRepository
-from tests.integration.conftest import Database, add_user
+from tests.integration.conftest import Database, add_user, stored_user
 
 MORE_THAN_THE_DATA_API_GIVES = 1500
 
@@ -44,17 +41,6 @@ def listed(database: Database, user_id: str) -> Any:
 
 def usernames(database: Database, user_id: str) -> list[str]:
     return [account["username"] for account in listed(database, user_id)]
-
-
-@contextmanager
-def stored_user(stack: dict[str, str]) -> Iterator[tuple[Database, str]]:
-    """A user whom the Data API sees too; gone in the end with everything of theirs."""
-    with psycopg.connect(stack["database_url"], autocommit=True, row_factory=dict_row) as database:
-        user_id = add_user(database)
-        try:
-            yield database, user_id
-        finally:
-            database.execute("delete from auth.users where id = %s", [user_id])
 
 
 def test_the_account_that_was_connected_first_comes_first(database: Database, user_id: str) -> None:

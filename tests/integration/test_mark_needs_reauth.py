@@ -1,20 +1,17 @@
 """`mark_needs_reauth`, in Postgres and through the Data API: ends a token that is dead, and none that came later."""
 
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 import psycopg
 import pytest
-from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from instagram_connect.deadline import Deadline
 from instagram_connect.errors import ReconnectRequiredError
 from instagram_connect.repository import ConnectionRepository
-from tests.integration.conftest import Database, add_user
+from tests.integration.conftest import Database, add_user, stored_user
 
 # With microseconds: Meta's answers are timed to them, and a token is as old as the login that it came from.
 EARLIER, NOON, LATER = (f"2026-11-2{day}T12:00:00.123457+00:00" for day in (1, 2, 3))
@@ -69,17 +66,6 @@ def statuses(database: Database, user_id: str) -> dict[str, tuple[str, str]]:
         row["instagram_business_id"]: (row["account"]["status"], row["credentials"]["status"])
         for row in rows(database, user_id)
     }
-
-
-@contextmanager
-def stored_user(stack: dict[str, str]) -> Iterator[tuple[Database, str]]:
-    """A user whom the Data API sees too; gone in the end with everything of theirs."""
-    with psycopg.connect(stack["database_url"], autocommit=True, row_factory=dict_row) as database:
-        user_id = add_user(database)
-        try:
-            yield database, user_id
-        finally:
-            database.execute("delete from auth.users where id = %s", [user_id])
 
 
 def test_account_and_token_are_marked_with_what_meta_said(database: Database, user_id: str) -> None:

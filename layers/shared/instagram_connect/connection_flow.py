@@ -48,7 +48,6 @@ ENCRYPTING_THREADS = 16
 
 Kept = TypeVar("Kept")
 
-
 # What may pass, or be mended by somebody else than the user, while the token of the login lives.
 WORTH_WAITING_FOR = (MetaUnavailableError, MetaRateLimitedError, MetaAppMisconfiguredError)
 
@@ -149,7 +148,9 @@ class ConnectionFlow:
             if error.reason == OWNER_MISSING.reason:
                 raise
             login = connection.login
-            accounts = self._parked("connection", lambda: self.parking.park_connection(connection), error)
+            accounts = self._parked(
+                "connection", "ConnectionsParked", lambda: self.parking.park_connection(connection), error
+            )
             return PendingConnection(login.token.issued_at, accounts)
         provider = connection.login.provider
         logger.info("Stored a connection", user_id=connection.user_id, provider=provider, accounts=len(stored))
@@ -162,7 +163,7 @@ class ConnectionFlow:
         try:
             connection = self.prepare(product, token, request, for_meta)
         except WORTH_WAITING_FOR as error:
-            self._parked("login", lambda: self._park_login(product.provider, token, request), error)
+            self._parked("login", "LoginsParked", lambda: self._park_login(product.provider, token, request), error)
             return PendingConnection(token.issued_at, ())
         return self.store_or_park(connection, request.deadline)
 
@@ -185,8 +186,8 @@ class ConnectionFlow:
             )
         )
 
-    def _parked(self, what: str, park: Callable[[], Kept], cause: InstagramConnectError) -> Kept:
-        """What parking answers; raises `cause` when that fails too. `what` is a connection or a login."""
+    def _parked(self, what: str, metric: str, park: Callable[[], Kept], cause: InstagramConnectError) -> Kept:
+        """What parking a connection or a login answers; raises `cause` when that fails too."""
         context = {"code": cause.code, "reason": cause.reason, **cause.log_context}
         try:
             kept = park()
@@ -196,7 +197,7 @@ class ConnectionFlow:
                 metrics.add_metric("ConnectionsLost", MetricUnit.Count, 1)
             raise cause from None
         logger.error(f"Parked a {what}", extra=context)
-        metrics.add_metric(f"{what.title()}sParked", MetricUnit.Count, 1)
+        metrics.add_metric(metric, MetricUnit.Count, 1)
         return kept
 
     def _prepare(

@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 
 CHANNEL = "pgrst"
 RELOAD_PAYLOAD = "reload schema"
-# In one line, because an operator may have to run it too.
-END_LISTENERS = (
-    "select pg_terminate_backend(pid) from pg_stat_activity where "
-    "datname = current_database() and pid <> pg_backend_pid() and query ~* '^\\s*listen\\s+\"?pgrst\"?\\s*;?\\s*$'"
+# Of pg_stat_activity: the sessions in which PostgREST waits for reloads.
+IS_LISTENING = (
+    f"datname = current_database() and pid <> pg_backend_pid() and query ~* '^\\s*listen\\s+\"?{CHANNEL}\"?\\s*;?\\s*$'"
 )
+# In one line, because an operator may have to run it too.
+END_LISTENERS = f"select pg_terminate_backend(pid) from pg_stat_activity where {IS_LISTENING}"  # noqa: S608 - ours
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
 
 

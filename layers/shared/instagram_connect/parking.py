@@ -122,8 +122,7 @@ class Parking:
 
     def park_login(self, login: ParkedLogin) -> None:
         """Keeps a login to be finished later. Raises ParkingError. Takes about 8 s at worst."""
-        record = ParkedRecord(user_id=login.user_id, id=login.id, provider=login.provider, issued_at=login.issued_at)
-        self._park([login], [record])
+        self._park([login], [_record_of(login)])
 
     def records_of(self, user_id: str) -> tuple[ParkedRecord, ...]:
         """What is parked of a user, as far as it is known. Never raises."""
@@ -156,11 +155,7 @@ class Parking:
 
     def end(self, login: ParkedLogin, code: str) -> None:
         """Says on its user's list that only a new login helps, and by its error code why. Never raises."""
-        self._record(
-            ParkedRecord(
-                user_id=login.user_id, id=login.id, provider=login.provider, issued_at=login.issued_at, code=code
-            )
-        )
+        self._record(_record_of(login, code))
 
     def postpone(self, receipt_handle: str, seconds: int) -> None:
         """Has SQS deliver a message again after this time, instead of after the queue's own. Never raises."""
@@ -213,6 +208,12 @@ def read_message(body: str) -> Parked:
         return _MESSAGE.validate_json(body)
     except ValidationError:
         raise UnreadableMessageError from None
+
+
+def _record_of(login: ParkedLogin, code: str | None = None) -> ParkedRecord:
+    return ParkedRecord(
+        user_id=login.user_id, id=login.id, provider=login.provider, issued_at=login.issued_at, code=code
+    )
 
 
 def _read_record(text: str) -> ParkedRecord | None:

@@ -74,8 +74,8 @@ class ConnectionRepository:
     ) -> DisconnectedAccount:
         """Erases an account's tokens and marks it as disconnected; answers the tokens' last copies.
 
-        Again changes nothing and answers no tokens. Raises AccountNotFoundError when the user has no such account,
-        StorageError.
+        Again answers no tokens, and counts from then: an older login stored later does not bring it back. Raises
+        AccountNotFoundError when the user has no such account, StorageError.
         """
         payload = {"user_id": user_id, "account_id": account_id, "request_id": request_id}
         row = self._call(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..data_api import DataApi
-from ..database import CHANNEL, Database
+from ..database import IS_LISTENING, Database
 from ..schema_contract import DESCRIBE_FUNCTION, FUNCTIONS, INTERNAL_FUNCTIONS, RELATIONS
 
 CONTRACT: Mapping[str, Any] = {"relations": RELATIONS, "functions": {**FUNCTIONS, **INTERNAL_FUNCTIONS}}
@@ -117,7 +117,7 @@ select jsonb_build_object(
 """
 
 # What only a direct connection may see: other sessions, and how the Data API's own role is set up.
-_SURROUNDINGS_SQL = """
+_SURROUNDINGS_SQL = f"""
 with
 settings as (
   select split_part(setting, '=', 1) as name, substr(setting, strpos(setting, '=') + 1) as value, setdatabase
@@ -138,8 +138,7 @@ select jsonb_build_object(
   'listeners', (
     select coalesce(jsonb_agg(coalesce(nullif(application_name, ''), 'without a name') order by backend_start), '[]')
     from pg_stat_activity
-    where datname = current_database() and pid <> pg_backend_pid()
-      and query ~* ('^\\s*listen\\s+"?' || :channel || '"?\\s*;?\\s*$')
+    where {IS_LISTENING}
   ),
   -- Without pg_read_all_stats the queries of other roles are hidden, and with them who listens.
   'hides_sessions', exists (
@@ -165,7 +164,7 @@ select jsonb_build_object(
       and has_schema_privilege(pg_namespace.oid, 'usage') and has_table_privilege(pg_class.oid, 'select')
   )
 )
-"""
+"""  # noqa: S608 - a constant of ours
 _HISTORY_SQL = "select version from supabase_migrations.schema_migrations"
 
 
@@ -251,7 +250,7 @@ def facts_of(database: Database, *, limit_s: float) -> tuple[Facts, Surroundings
     """What the database at the other end of the direct connection says. Raises DatabaseError."""
     with database.connected(limit_s) as connection:
         ((described,),) = connection.run(FACTS_SQL, contract=json.dumps(CONTRACT))
-        ((around,),) = connection.run(_SURROUNDINGS_SQL, channel=CHANNEL)
+        ((around,),) = connection.run(_SURROUNDINGS_SQL)
         has_history = around.pop("has_history")
         if around.pop("hides_sessions") and not around["listeners"]:
             around["listeners"] = None

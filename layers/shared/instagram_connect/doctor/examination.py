@@ -37,18 +37,12 @@ def examine(
     report = of_configuration(project)
     if report:
         return report
-    found = look(project)
-    report = of_access(found) or of_schema(found)
-    if not report and not found.refusals:
-        found = replace(found, refusals=refused_reload(project.data_api, limit_s=_PROBE_S))
+    found, report = _look(project)
     if not report and _a_reload_may_help(found):
         first = found
         asked = _ask_for_reload(project)
         _wait(project, Deadline(waiting_s, monotonic=monotonic), sleep)
-        found = look(project)
-        report = of_access(found) or of_schema(found)
-        if not report and not found.refusals:
-            found = replace(found, refusals=refused_reload(project.data_api, limit_s=_PROBE_S))
+        found, report = _look(project)
         if not report and not found.refusals:
             report = mended(first)
         if not report and _a_reload_may_help(found):
@@ -56,6 +50,15 @@ def examine(
     if not report:
         report = unexplained(found) if found.refusals else healthy(found)
     return replace(report, warnings=cautions(found))
+
+
+def _look(project: Project) -> tuple[Findings, Report | None]:
+    """What is found, and what it means already; whether a reload can be asked for only where all else is well."""
+    found = look(project)
+    report = of_access(found) or of_schema(found)
+    if not report and not found.refusals:
+        found = replace(found, refusals=refused_reload(project.data_api, limit_s=_PROBE_S))
+    return found, report
 
 
 def _a_reload_may_help(found: Findings) -> bool:
