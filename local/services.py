@@ -78,6 +78,9 @@ def _postgrest(settings: Settings) -> Service:
         "PGRST_ADMIN_SERVER_PORT": str(ports.postgrest_admin),
         "PGRST_DB_ANON_ROLE": "anon",
         "PGRST_DB_EXTRA_SEARCH_PATH": "public, extensions",
+        # PostgREST 12.0.2 ends itself over 42P05 when a statement that reads the schema is cancelled between its
+        # preparation and its answer: the name is then taken, and the next attempt prepares it again.
+        "PGRST_DB_PREPARED_STATEMENTS": "false",
         "PGRST_DB_SCHEMAS": "public",
         "PGRST_DB_URI": f"postgresql://authenticator@{HOST}:{ports.postgres}/postgres",
         "PGRST_JWT_SECRET": settings.keys.supabase_jwt_secret,
