@@ -18,6 +18,8 @@ INVALID_TOKEN = 190
 PERMISSION_ERROR = 200
 PAGE_TOKEN_REQUIRED = 210
 QUERY_ERROR = 2500
+APP_LIMIT = 4
+ACCOUNT_LIMIT = 80002
 
 _PACIFIC = timezone(timedelta(hours=-8), "PST")  # Meta words its dates in Californian time
 
@@ -217,6 +219,20 @@ def unsupported_method(method: str) -> GraphError:
 def unknown_path(segments: Sequence[str]) -> GraphError:
     """Return the 2500 of a path that no node has; `segments` is what follows the node."""
     return GraphError(f"Unknown path components: /{'/'.join(segments)}", QUERY_ERROR)
+
+
+def app_limit_reached(headers: Mapping[str, str] | None = None) -> GraphError:
+    """Return code 4: the app called too often."""
+    return GraphError("(#4) Application request limit reached", APP_LIMIT, is_transient=True, headers=headers)
+
+
+def account_limit_reached(headers: Mapping[str, str] | None = None) -> GraphError:
+    """Return 80002: there were too many calls for one Instagram account."""
+    return GraphError(
+        "(#80002) There have been too many calls to this Instagram account. Wait a bit and try again.",
+        ACCOUNT_LIMIT,
+        headers=headers,
+    )
 
 
 def invalid_proof() -> GraphError:

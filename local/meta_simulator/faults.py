@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from local.meta_simulator.graph.call import GraphCall
+from local.meta_simulator.graph.call import ApiHost, GraphCall
 from local.meta_simulator.named_errors import ERROR_NAMES
 
 OUTCOMES = ("error", "status", "disconnect", "apply_then_disconnect", "hang_seconds")
@@ -15,8 +15,9 @@ MAX_WAIT_SECONDS = 600
 class Fault(BaseModel):
     """One planned failure, as the control API takes it.
 
-    It meets calls of an `operation` or a `path` (a glob over what follows the host, `*` crosses
-    slashes), lets the first `skip` through and then happens `times` times (null: always).
+    It meets calls of an `operation`, a `path` (a glob over what follows the host, `*` crosses
+    slashes), a `host`, or with the tokens of an `account`, whatever is named at once. It lets the
+    first `skip` through and then happens `times` times (null: always).
     `latency_ms` comes before the outcome; alone it only delays.
     """
 
@@ -24,6 +25,8 @@ class Fault(BaseModel):
 
     operation: str | None = None
     path: str | None = None
+    host: ApiHost | None = None
+    account: str | None = None
     method: str | None = None
     times: Annotated[int, Field(ge=1)] | None = 1
     skip: Annotated[int, Field(ge=0)] = 0
@@ -38,8 +41,8 @@ class Fault(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> "Fault":
-        if self.operation is None and self.path is None:
-            raise ValueError("name an operation or a path")
+        if {self.operation, self.path, self.host, self.account} == {None}:
+            raise ValueError("name an operation, a path, a host or an account")
         if self.error is not None and self.error not in ERROR_NAMES:
             raise ValueError(f"unknown error name, use one of {', '.join(ERROR_NAMES)}")
         chosen = [name for name in OUTCOMES if getattr(self, name) is not None]
@@ -56,27 +59,30 @@ class Fault(BaseModel):
         return self.error or chosen
 
     def meets(self, call: GraphCall, operation: str) -> bool:
-        """Tell whether the call is one that this fault is about."""
+        """Tell whether the call is one that this fault is about, whoever makes it."""
         return (
             self.operation in (None, operation)
             and (self.path is None or fnmatchcase(call.path, self.path))
+            and self.host in (None, call.host)
             and (self.method is None or self.method.upper() == call.method)
         )
 
 
 class _PlannedFault:
-    """A fault with its counts."""
+    """A fault with its counts, and the ids that its `account` stands for."""
 
-    def __init__(self, fault_id: int, fault: Fault) -> None:
+    def __init__(self, fault_id: int, fault: Fault, account_ids: frozenset[str]) -> None:
         self.id = fault_id
         self.fault = fault
+        self._account_ids = account_ids
         self.met = 0
         self.happened = 0
 
-    def take(self, call: GraphCall, operation: str) -> bool:
+    def take(self, call: GraphCall, operation: str, token_owners: frozenset[str]) -> bool:
         """Count a call; True when the fault happens to it."""
         is_spent = self.fault.times is not None and self.happened >= self.fault.times
-        if is_spent or not self.fault.meets(call, operation):
+        is_theirs = self.fault.account is None or bool(self._account_ids & token_owners)
+        if is_spent or not is_theirs or not self.fault.meets(call, operation):
             return False
         self.met += 1
         if self.met <= self.fault.skip:
@@ -96,16 +102,16 @@ class FaultPlan:
         self._planned: list[_PlannedFault] = []
         self._count = 0
 
-    def add(self, fault: Fault) -> dict[str, object]:
-        """Plan a fault and return its view."""
+    def add(self, fault: Fault, account_ids: frozenset[str]) -> dict[str, object]:
+        """Plan a fault and return its view; `account_ids` are those whose tokens its `account` means."""
         self._count += 1
-        planned = _PlannedFault(self._count, fault)
+        planned = _PlannedFault(self._count, fault, account_ids)
         self._planned.append(planned)
         return planned.view()
 
-    def take(self, call: GraphCall, operation: str) -> Fault | None:
-        """Return the fault that happens to this call, counting it, or None."""
-        return next((planned.fault for planned in self._planned if planned.take(call, operation)), None)
+    def take(self, call: GraphCall, operation: str, token_owners: frozenset[str]) -> Fault | None:
+        """Return the fault that happens to this call, counting it, or None; `token_owners` are behind its tokens."""
+        return next((planned.fault for planned in self._planned if planned.take(call, operation, token_owners)), None)
 
     def views(self) -> list[dict[str, object]]:
         """Return all planned faults with how many calls they met and how often they happened."""

@@ -11,7 +11,7 @@ from local.meta_simulator.errors import GraphError, SessionEnd, session_ended
 from local.meta_simulator.graph.answer import ErrorShape
 from local.meta_simulator.graph.call import GraphCall
 
-APP_USAGE_AT_LIMIT = json.dumps({"call_count": 100, "total_time": 25, "total_cputime": 25}, separators=(",", ":"))
+APP_USAGE_AT_LIMIT = {"X-App-Usage": '{"call_count":100,"total_time":25,"total_cputime":25}'}
 _BLOCKED = "The action attempted has been deemed abusive or is otherwise disallowed"
 _BUSY = "An unexpected error has occurred. Please retry your request later."
 _EDGE_ERROR_PAGE = (
@@ -21,7 +21,7 @@ _EDGE_ERROR_PAGE = (
 
 
 def _throttled(code: int, message: str, *, app_usage: bool = False) -> Callable[[], GraphError]:
-    headers = {"X-App-Usage": APP_USAGE_AT_LIMIT} if app_usage else {}
+    headers = APP_USAGE_AT_LIMIT if app_usage else {}
     return lambda: GraphError(f"(#{code}) {message}", code, is_transient=True, headers=headers)
 
 
@@ -32,7 +32,7 @@ def _of_session(end: SessionEnd) -> Callable[[], GraphError]:
 _GRAPH_ERRORS: dict[str, Callable[[], GraphError]] = {
     "server_error": lambda: GraphError(_BUSY, 2, status=500, is_transient=True),
     "unknown_error": lambda: GraphError("An unknown error has occurred.", 1, status=500),
-    "app_rate_limit": _throttled(4, "Application request limit reached", app_usage=True),
+    "app_rate_limit": lambda: errors.app_limit_reached(APP_USAGE_AT_LIMIT),
     "user_rate_limit": _throttled(17, "User request limit reached", app_usage=True),
     "page_rate_limit": _throttled(32, "Page request limit reached"),
     "custom_rate_limit": _throttled(613, "Calls to this api have exceeded the rate limit."),
@@ -98,8 +98,4 @@ def _business_limit(call: GraphCall, regain_minutes: int) -> GraphError:
         "estimated_time_to_regain_access": regain_minutes,
     }
     header = json.dumps({_object_of(call): [usage]}, separators=(",", ":"))
-    return GraphError(
-        "(#80002) There have been too many calls to this Instagram account. Wait a bit and try again.",
-        80002,
-        headers={"X-Business-Use-Case-Usage": header},
-    )
+    return errors.account_limit_reached({"X-Business-Use-Case-Usage": header})

@@ -4,6 +4,12 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from local.meta_simulator.recent_calls import MAX_COUNTED_CALLS
+
+CallLimit = Annotated[int, Field(ge=1, le=MAX_COUNTED_CALLS)]
+
+CALL_LIMITS = frozenset({"app_calls_per_hour", "account_calls_per_hour"})
+
 
 class Settings(BaseModel):
     """All switches with their defaults; the control API sets any of them, unknown names are refused."""
@@ -22,6 +28,13 @@ class Settings(BaseModel):
     empty_pages: bool = Field(
         default=False,
         description="Put an empty page of data, with a next one, before every page but the first.",
+    )
+    app_calls_per_hour: CallLimit | None = Field(
+        default=None, description="Calls an hour for each app, with the header X-App-Usage; null for no limit."
+    )
+    account_calls_per_hour: CallLimit | None = Field(
+        default=None,
+        description="Calls an hour for each account, with X-Business-Use-Case-Usage; null for no limit.",
     )
     redirect_mismatch_subcode: int | None = Field(
         default=36008, description="Subcode of a redirect_uri mismatch; null for the plain code 100."

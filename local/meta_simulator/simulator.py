@@ -9,6 +9,7 @@ from local.meta_simulator.faults import FaultPlan
 from local.meta_simulator.grants import Grants
 from local.meta_simulator.instagram_grants import InstagramGrants
 from local.meta_simulator.meta_apps import MetaApp, instagram_app_from_environment
+from local.meta_simulator.recent_calls import RecentCalls
 from local.meta_simulator.seed import seeded_world
 from local.meta_simulator.settings import Settings
 from local.meta_simulator.tokens import Tokens
@@ -45,6 +46,7 @@ class Simulator:
         self.world = seeded_world()
         self.settings = Settings()
         self.faults = FaultPlan()
+        self.recent_calls = RecentCalls()
         self.apps: dict[str, MetaApp] = {self.main_app.id: self.main_app}
         self.grants = Grants()
         self.codes = AuthorizationCodes(FACEBOOK_CODE_LIFETIME)

@@ -1,5 +1,6 @@
 """Which app wants which webhook fields of which Page or Instagram account."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 
@@ -29,6 +30,17 @@ class WebhookSubscriptions:
     def of(self, object_id: str) -> dict[str, tuple[str, ...]]:
         """Return the subscribed fields by app id."""
         return {app: kept.fields for (known, app), kept in self._subscriptions.items() if known == object_id}
+
+    def all(self) -> list[tuple[str, str, tuple[str, ...]]]:
+        """Return object id, app id and fields of every subscription."""
+        return [(object_id, app_id, kept.fields) for (object_id, app_id), kept in self._subscriptions.items()]
+
+    def drop(self, object_ids: Collection[str]) -> int:
+        """Forget every app's subscription to these objects; return how many there were."""
+        dropped = [key for key in self._subscriptions if key[0] in object_ids]
+        for key in dropped:
+            del self._subscriptions[key]
+        return len(dropped)
 
     def end_of(self, app_ids: tuple[str, ...], subscriber_id: str) -> None:
         """End what these apps subscribed to with the tokens of one subscriber."""

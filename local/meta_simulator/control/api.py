@@ -23,10 +23,13 @@ from local.meta_simulator.control.bodies import (
     NewPerson,
     Product,
     Revocation,
+    SubscriptionDrop,
 )
 from local.meta_simulator.control.people import account_view, add_instagram_only, add_person, person_view
+from local.meta_simulator.control.references import token_owner_ids
 from local.meta_simulator.control.refusals import ControlRefusedError
 from local.meta_simulator.control.revocations import revoke
+from local.meta_simulator.control.subscriptions import drop_subscriptions, subscription_views
 from local.meta_simulator.facebook import dialog as facebook_dialog
 from local.meta_simulator.facebook import graph as facebook_graph
 from local.meta_simulator.faults import Fault
@@ -34,7 +37,7 @@ from local.meta_simulator.instagram import code_exchange as instagram_api
 from local.meta_simulator.instagram import dialog as instagram_dialog
 from local.meta_simulator.instagram import graph as instagram_graph
 from local.meta_simulator.meta_apps import MetaApp
-from local.meta_simulator.settings import Settings
+from local.meta_simulator.settings import CALL_LIMITS, Settings
 from local.meta_simulator.simulator import Simulator
 
 PREFIX = "/_simulator"
@@ -86,6 +89,8 @@ class _Control:
             raise ControlRefusedError("The body has to be a JSON object.")
         merged = {**self._simulator.settings.model_dump(), **changes}
         self._simulator.settings = Settings.model_validate(merged)
+        if CALL_LIMITS & changes.keys():  # calls made before do not count
+            self._simulator.recent_calls.clear()
         return self._simulator.settings.model_dump()
 
     async def list_people(self, _: Request) -> View:
@@ -120,11 +125,20 @@ class _Control:
     async def revoke(self, request: Request) -> View:
         return {"revoked": revoke(self._simulator, await _body(request, Revocation))}
 
+    async def list_subscriptions(self, _: Request) -> View:
+        return subscription_views(self._simulator)
+
+    async def drop_subscriptions(self, request: Request) -> View:
+        drop = await _body(request, SubscriptionDrop)
+        return {"dropped": drop_subscriptions(self._simulator, drop.account)}
+
     async def list_faults(self, _: Request) -> View:
         return self._simulator.faults.views()
 
     async def add_fault(self, request: Request) -> View:
-        return self._simulator.faults.add(await _body(request, Fault))
+        fault = await _body(request, Fault)
+        owners = frozenset[str]() if fault.account is None else token_owner_ids(self._simulator.world, fault.account)
+        return self._simulator.faults.add(fault, owners)
 
     async def clear_faults(self, _: Request) -> View:
         self._simulator.faults.clear()
@@ -161,6 +175,8 @@ def mount_control(simulator: Simulator) -> Mount:
         ("POST", "/apps", control.put_app),
         ("POST", "/authorize", control.authorize),
         ("POST", "/tokens/revoke", control.revoke),
+        ("GET", "/subscriptions", control.list_subscriptions),
+        ("POST", "/subscriptions/drop", control.drop_subscriptions),
         ("GET", "/faults", control.list_faults),
         ("POST", "/faults", control.add_fault),
         ("DELETE", "/faults", control.clear_faults),

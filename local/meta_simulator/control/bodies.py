@@ -85,6 +85,12 @@ class Revocation(ControlRequest):
         return self
 
 
+class SubscriptionDrop(ControlRequest):
+    """Whose webhook subscriptions are forgotten: an Instagram account, or a Page."""
+
+    account: Text
+
+
 class NewInstagramAccount(ControlRequest):
     """An Instagram account; the id is made up if it is left out."""
 

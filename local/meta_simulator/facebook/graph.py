@@ -1,5 +1,7 @@
 """graph.facebook.com: which operation answers which method and path."""
 
+from typing import Final
+
 from starlette.routing import Mount
 
 from local.meta_simulator import errors
@@ -21,7 +23,7 @@ from local.meta_simulator.graph.call import GraphCall
 from local.meta_simulator.graph.host import Operation, mount_graph_host
 from local.meta_simulator.simulator import Simulator
 
-HOST = "graph.facebook.com"
+HOST: Final = "graph.facebook.com"
 
 _TOKEN_GRANTS = {
     "fb_exchange_token": Operation("extend_token", extend_token),

@@ -5,10 +5,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from json import JSONDecodeError
+from typing import Literal
 
 from starlette.requests import Request
 
 from local.meta_simulator.errors import GraphError
+
+ApiHost = Literal["graph.facebook.com", "graph.instagram.com", "api.instagram.com"]
 
 # Versions in use (Meta, "Graph API Changelog"). A call to an older one, or to none, is served as
 # the oldest usable one, silently but for the facebook-api-version header.
@@ -22,7 +25,7 @@ _FIRST_UNRELEASED = int(USABLE_VERSIONS[-1][1:].split(".")[0]) + 1
 class GraphCall:
     """A parsed call; `segments` is the path after the version, `form` what came as form fields only."""
 
-    host: str
+    host: ApiHost
     origin: str
     method: str
     path: str
@@ -57,7 +60,7 @@ def served_version(asked: str) -> str | None:
     return asked if asked in USABLE_VERSIONS else OLDEST_VERSION
 
 
-async def read_call(request: Request, host: str) -> GraphCall:
+async def read_call(request: Request, host: ApiHost) -> GraphCall:
     """Parse a request. Query, form or JSON body and the Authorization header may carry parameters."""
     path = "/" + str(request.path_params["path"]).strip("/")
     segments = tuple(segment for segment in path.split("/") if segment)

@@ -1,4 +1,4 @@
-"""What every API host does around a call: logs it, plays faults, turns errors into answers.
+"""What every API host does around a call: logs it, plays faults, counts it, turns errors into answers.
 
 A host brings its own table of operations, and its own shape of errors if it is no Graph host.
 """
@@ -12,11 +12,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
+from local.meta_simulator.callers import token_owners
+from local.meta_simulator.calls import LoggedCall
 from local.meta_simulator.connection import DroppedConnection
 from local.meta_simulator.errors import GraphError
 from local.meta_simulator.faults import Fault
 from local.meta_simulator.graph.answer import GRAPH_ERRORS, ErrorShape, data_answer
-from local.meta_simulator.graph.call import GraphCall, read_call
+from local.meta_simulator.graph.call import ApiHost, GraphCall, read_call
+from local.meta_simulator.graph.usage import count_call
 from local.meta_simulator.named_errors import named_answer
 from local.meta_simulator.simulator import Simulator
 
@@ -37,7 +40,7 @@ Resolve = Callable[[Simulator, GraphCall], Operation]
 
 
 def mount_graph_host(
-    simulator: Simulator, host: str, resolve: Resolve, error_shape: ErrorShape = GRAPH_ERRORS
+    simulator: Simulator, host: ApiHost, resolve: Resolve, error_shape: ErrorShape = GRAPH_ERRORS
 ) -> Mount:
     """Return the routes of a host under the path prefix /<host>."""
 
@@ -50,7 +53,7 @@ def mount_graph_host(
 
 async def _serve(simulator: Simulator, call: GraphCall, operation: Operation, error_shape: ErrorShape) -> Response:
     entry = simulator.calls.begin(call, operation.name, simulator.clock.now())
-    fault = simulator.faults.take(call, operation.name)
+    fault = simulator.faults.take(call, operation.name, token_owners(simulator, call))
     status: int | None = None
     try:
         if fault is not None:
@@ -59,17 +62,28 @@ async def _serve(simulator: Simulator, call: GraphCall, operation: Operation, er
             if early is not None:
                 status = None if isinstance(early, DroppedConnection) else early.status_code
                 return early
-        try:
-            response = data_answer(operation.answer(simulator, call), call.version)
-        except GraphError as error:
-            entry.error_code, entry.error_subcode = error.code, error.subcode
-            response = error_shape.write(error, call.version)
+        response = _answer(simulator, call, operation, error_shape, entry)
         if fault is not None and fault.apply_then_disconnect:
             return DroppedConnection()
         status = response.status_code
         return response
     finally:
         entry.finish(status)
+
+
+def _answer(
+    simulator: Simulator, call: GraphCall, operation: Operation, error_shape: ErrorShape, entry: LoggedCall
+) -> Response:
+    """Let the rules answer: those of the rate limits first, then those of the operation."""
+    usage = count_call(simulator, call)
+    try:
+        usage.require_room()
+        response = data_answer(operation.answer(simulator, call), call.version)
+    except GraphError as error:
+        entry.error_code, entry.error_subcode = error.code, error.subcode
+        response = error_shape.write(error, call.version)
+    response.headers.update(usage.headers())
+    return response
 
 
 async def _play(fault: Fault, call: GraphCall, simulator: Simulator, error_shape: ErrorShape) -> Response | None:

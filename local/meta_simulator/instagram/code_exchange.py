@@ -4,6 +4,7 @@ Source: Meta, "Business Login for Instagram".
 """
 
 from datetime import timedelta
+from typing import Final
 
 from starlette.routing import Mount
 
@@ -17,7 +18,7 @@ from local.meta_simulator.instagram.flat_errors import FLAT_ERRORS, flat_error
 from local.meta_simulator.meta_apps import MetaApp
 from local.meta_simulator.simulator import Simulator
 
-HOST = "api.instagram.com"
+HOST: Final = "api.instagram.com"
 PATH = "/oauth/access_token"  # without a version
 SHORT_LIVED = timedelta(hours=1)
 

@@ -1,5 +1,7 @@
 """graph.instagram.com: which operation answers which method and path."""
 
+from typing import Final
+
 from starlette.routing import Mount
 
 from local.meta_simulator import errors
@@ -18,7 +20,7 @@ from local.meta_simulator.instagram.subscriptions import (
 )
 from local.meta_simulator.simulator import Simulator
 
-HOST = "graph.instagram.com"
+HOST: Final = "graph.instagram.com"
 
 _TOKEN_PATHS = {
     "/access_token": Operation("extend_instagram_token", extend_instagram_token),

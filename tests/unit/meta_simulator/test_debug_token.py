@@ -41,6 +41,42 @@ def test_a_never_expiring_page_token_has_expires_at_0_and_its_page(meta: MetaCli
     assert facts["user_id"] == "10220000000000001"
 
 
+def test_an_ended_page_token_is_described_with_the_reason(meta: MetaClient) -> None:
+    page_token = meta.page_token(meta.long_token(), ANA_CAFE.id)
+    meta.control("POST", "/tokens/revoke", {"person": "Ana Souza", "reason": "password_changed"})
+
+    facts = meta.debug(page_token)
+
+    assert (facts["type"], facts["is_valid"], facts["expires_at"]) == ("PAGE", False, 0)
+    assert facts["data_access_expires_at"] == int(NOON.timestamp()) + 90 * DAY
+    assert set(facts["error"]) == {"code", "message", "subcode"}
+    assert (facts["error"]["code"], facts["error"]["subcode"]) == (190, 460)
+
+
+def test_data_access_lasts_90_days_from_the_login_whatever_becomes_of_the_tokens(meta: MetaClient) -> None:
+    meta.control("POST", "/settings", {"long_lived_reexchange": "extends"})
+    token = meta.long_token()
+    meta.advance(50 * DAY)
+    token = meta.extend(token).json()["access_token"]
+    page_token = meta.page_token(token, ANA_CAFE.id)
+    meta.advance(41 * DAY)
+
+    at_user, at_page = meta.debug(token), meta.debug(page_token)
+
+    ends = int(NOON.timestamp()) + 90 * DAY
+    assert (at_user["is_valid"], at_user["data_access_expires_at"]) == (True, ends)
+    assert (at_page["is_valid"], at_page["data_access_expires_at"]) == (True, ends)
+
+
+def test_another_login_starts_the_90_days_again(meta: MetaClient) -> None:
+    page_token = meta.page_token(meta.long_token(), ANA_CAFE.id)
+    meta.advance(91 * DAY)
+
+    meta.authorize()
+
+    assert meta.debug(page_token)["data_access_expires_at"] == int(NOON.timestamp()) + (91 + 90) * DAY
+
+
 def test_granular_scopes_name_the_ticked_assets(meta: MetaClient) -> None:
     token = meta.long_token(pages=[ANA_CAFE.id])
 

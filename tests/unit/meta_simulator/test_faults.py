@@ -214,6 +214,8 @@ def test_all_faults_are_removed_at_once(meta: MetaClient, token: str) -> None:
     "fault",
     [
         {"error": "blocked"},
+        {"error": "blocked", "method": "GET"},
+        {"error": "blocked", "host": "www.instagram.com"},
         {"operation": "read_me"},
         {"operation": "read_me", "error": "nope"},
         {"operation": "read_me", "error": "blocked", "disconnect": True},

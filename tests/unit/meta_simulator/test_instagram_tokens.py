@@ -120,13 +120,29 @@ def test_a_refreshed_token_is_young_again(meta: MetaClient, instagram: Instagram
     assert error_of(instagram.refresh(instagram.refresh(token).json()["access_token"])) == (100, None)
 
 
+def test_a_refreshed_token_with_the_same_string_is_young_again(meta: MetaClient, instagram: InstagramClient) -> None:
+    meta.control("POST", "/settings", {"instagram_refresh_changes_token": False})
+    token = instagram.long_token()
+    meta.advance(DAY)
+    instagram.refresh(token)
+    meta.advance(DAY - 1)
+
+    assert error_of(instagram.refresh(token)) == (100, None)
+
+    meta.advance(1)
+
+    assert instagram.refresh(token).json()["expires_in"] == LONG_LIVED_S
+
+
 def test_a_short_token_is_not_refreshed(instagram: InstagramClient) -> None:
     assert error_of(instagram.refresh(instagram.short_token())) == (100, None)
 
 
-def test_an_expired_token_is_not_refreshed(meta: MetaClient, instagram: InstagramClient) -> None:
+@pytest.mark.parametrize("changes_token", [True, False])
+def test_an_expired_token_is_not_refreshed(meta: MetaClient, instagram: InstagramClient, changes_token: bool) -> None:
+    meta.control("POST", "/settings", {"instagram_refresh_changes_token": changes_token})
     token = instagram.long_token()
-    meta.advance(60 * DAY)
+    meta.advance(LONG_LIVED_S)
 
     assert error_of(instagram.refresh(token)) == (190, 463)
 

@@ -65,6 +65,31 @@ def test_exchanging_a_long_token_again_keeps_or_moves_its_end(meta: MetaClient, 
     assert answer["access_token"] != token
 
 
+@pytest.mark.parametrize(("setting", "expected"), [("keeps_expiry", (190, 463)), ("extends", None)])
+def test_a_token_that_was_exchanged_again_ends_when_its_answer_said(
+    meta: MetaClient, setting: str, expected: tuple[int, int] | None
+) -> None:
+    first = meta.long_token()
+    meta.control("POST", "/settings", {"long_lived_reexchange": setting})
+    meta.advance(30 * DAY)
+    second = meta.extend(first).json()["access_token"]
+    meta.advance(30 * DAY)
+
+    at_second = meta.get("/me", access_token=second)
+
+    assert error_of(meta.get("/me", access_token=first)) == (190, 463)
+    assert (error_of(at_second) if at_second.is_error else None) == expected
+
+
+@pytest.mark.parametrize("setting", ["keeps_expiry", "extends"])
+def test_an_expired_long_token_cannot_be_exchanged(meta: MetaClient, setting: str) -> None:
+    meta.control("POST", "/settings", {"long_lived_reexchange": setting})
+    token = meta.long_token()
+    meta.advance(60 * DAY)
+
+    assert error_of(meta.extend(token)) == (190, 463)
+
+
 def test_a_token_of_one_app_is_refused_for_another(meta: MetaClient) -> None:
     meta.control("POST", "/apps", {"id": "2222", "secret": "other", "redirect_uris": [REDIRECT_URI]})
 

@@ -1,0 +1,131 @@
+"""Faults that happen to some callers only: those of an account, and those at a host."""
+
+import pytest
+
+from local.meta_simulator.seed import ANA_CAFE, ANA_STUDIO
+from tests.unit.meta_simulator.instagram_client import CAFE, InstagramClient
+from tests.unit.meta_simulator.meta_client import MetaClient, error_of
+
+ANA = "10220000000000001"
+
+
+class Callers:
+    """One living token of each kind."""
+
+    def __init__(self, meta: MetaClient, instagram: InstagramClient) -> None:
+        ana, fatima = meta.long_token(), meta.long_token("fatima@people.example")
+        self.facebook = {
+            "ana": ana,
+            "her_cafe": meta.page_token(ana, ANA_CAFE.id),
+            "her_studio": meta.page_token(ana, ANA_STUDIO.id),
+            "fatimas_cafe": meta.page_token(fatima, ANA_CAFE.id),
+            "ben": meta.long_token("Ben Carter"),
+        }
+        self.instagram = {"cafe": instagram.long_token(), "luz": instagram.long_token("luz.cria")}
+        self._meta, self._instagram = meta, instagram
+
+    def refused(self) -> set[str]:
+        answers = {
+            **{name: self._meta.get("/me", access_token=token) for name, token in self.facebook.items()},
+            **{name: self._instagram.get("/me", access_token=token) for name, token in self.instagram.items()},
+        }
+        return {name for name, answer in answers.items() if answer.is_error}
+
+
+@pytest.fixture
+def callers(meta: MetaClient, instagram: InstagramClient) -> Callers:
+    return Callers(meta, instagram)
+
+
+def _plan(meta: MetaClient, **fault: object) -> None:
+    meta.control("POST", "/faults", {"times": None, **fault})
+
+
+@pytest.mark.parametrize(
+    ("account", "refused"),
+    [
+        ("cafe.azul", {"cafe", "her_cafe", "fatimas_cafe"}),
+        ("@Cafe.Azul", {"cafe", "her_cafe", "fatimas_cafe"}),
+        (CAFE, {"cafe", "her_cafe", "fatimas_cafe"}),
+        (ANA_CAFE.id, {"her_cafe", "fatimas_cafe"}),
+        ("luz.cria", {"luz"}),
+        (ANA, {"ana", "her_cafe", "her_studio", "cafe"}),
+        ("ben@people.example", {"ben"}),
+        ("fatima@people.example", {"fatimas_cafe"}),
+    ],
+)
+def test_a_fault_of_an_account_happens_to_the_calls_with_its_tokens_only(
+    meta: MetaClient, callers: Callers, account: str, refused: set[str]
+) -> None:
+    _plan(meta, account=account, error="server_error")
+
+    assert callers.refused() == refused
+
+
+def test_a_fault_of_an_account_is_still_one_of_its_operation(meta: MetaClient, instagram: InstagramClient) -> None:
+    meta.control("POST", "/faults", {"account": "cafe.azul", "operation": "read_instagram_me", "error": "blocked"})
+    cafe, luz = instagram.long_token(), instagram.long_token("luz.cria")
+
+    answers = [instagram.get("/me", access_token=token) for token in (luz, cafe, cafe)]
+
+    assert [answer.status_code for answer in answers] == [200, 400, 200]
+    assert [planned["met"] for planned in meta.control("GET", "/faults")] == [1]
+
+
+def test_a_token_that_is_looked_at_or_exchanged_is_its_owners(meta: MetaClient) -> None:
+    anas, bens = meta.long_token(), meta.long_token("Ben Carter")
+    _plan(meta, account="Ana Souza", status=503)
+
+    looked_at = [
+        meta.get("/debug_token", access_token=meta.app_token, input_token=token).status_code for token in (anas, bens)
+    ]
+    exchanged = [meta.extend(token).status_code for token in (anas, bens)]
+
+    assert looked_at == exchanged == [503, 200]
+
+
+def test_a_dead_token_is_still_its_owners(meta: MetaClient, instagram: InstagramClient) -> None:
+    token = instagram.long_token()
+    meta.control("POST", "/tokens/revoke", {"token": token, "reason": "logged_out"})
+    _plan(meta, account="cafe.azul", error="server_error")
+
+    assert error_of(instagram.get("/me", access_token=token)) == (2, None)
+
+
+def test_the_account_of_a_fault_is_listed_as_it_was_given(meta: MetaClient) -> None:
+    _plan(meta, account="@cafe.azul", host="graph.facebook.com", disconnect=True)
+
+    listed = meta.control("GET", "/faults")[0]
+
+    assert (listed["account"], listed["host"]) == ("@cafe.azul", "graph.facebook.com")
+
+
+@pytest.mark.parametrize("account", ["nobody", "", "104857699999999"])
+def test_a_fault_of_an_account_that_does_not_exist_is_refused(meta: MetaClient, account: str) -> None:
+    refused = meta.http.post("/_simulator/faults", json={"account": account, "error": "blocked"})
+
+    assert refused.status_code == 404
+    assert refused.json() == {"error": "There is no such Instagram account, Page or person."}
+    assert meta.control("GET", "/faults") == []
+
+
+def test_a_fault_at_a_host_blocks_one_product_until_it_is_removed(meta: MetaClient, callers: Callers) -> None:
+    _plan(meta, host="graph.instagram.com", error="invalid_token")
+
+    assert callers.refused() == {"cafe", "luz"}
+
+    meta.control("DELETE", "/faults")
+
+    assert callers.refused() == set()
+
+
+def test_the_code_exchange_of_a_blocked_product_has_a_host_of_its_own(
+    meta: MetaClient, instagram: InstagramClient
+) -> None:
+    _plan(meta, host="graph.instagram.com", error="invalid_token")
+
+    assert instagram.exchange(instagram.authorize()).status_code == 200
+
+    _plan(meta, host="api.instagram.com", status=400)
+
+    assert instagram.exchange(instagram.authorize()).status_code == 400
