@@ -3,7 +3,6 @@
 Promises that a disconnected account's tokens are gone, whatever Meta answers. Never logs a token.
 """
 
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -17,7 +16,6 @@ from instagram_connect.account_list import AccountList
 from instagram_connect.clock import utc_now
 from instagram_connect.data_api import DataApi
 from instagram_connect.disconnection_flow import DisconnectionFlow
-from instagram_connect.errors import AccountNotFoundError
 from instagram_connect.identity import IdentityVerifier
 from instagram_connect.meta import graph
 from instagram_connect.meta.products import LoginProducts
@@ -83,7 +81,7 @@ def build_api(allowed_origins: tuple[str, ...], dependencies: Callable[[], Depen
         deps = dependencies()
         caller = deps.identity.identify(event.headers.get("Authorization"))
         done = deps.disconnection.disconnect(
-            _row_id(account_id),
+            api_gateway.row_id(account_id),
             user_id=caller.user_id,
             request_id=api_gateway.request_id(event),
             deadline=api_gateway.deadline(api),
@@ -91,13 +89,6 @@ def build_api(allowed_origins: tuple[str, ...], dependencies: Callable[[], Depen
         return api_gateway.success(event, contract.Disconnection(**vars(done)))
 
     return api
-
-
-def _row_id(text: str) -> str:
-    try:
-        return str(uuid.UUID(text))
-    except ValueError:
-        raise AccountNotFoundError from None
 
 
 @cache

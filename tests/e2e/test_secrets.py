@@ -41,7 +41,7 @@ def test_no_log_holds_a_token_a_code_or_a_secret(app: App, user: User, fault: Fa
         *(app.stack[name] for name in secret_names),
         *_generated_secrets(),
     }
-    lines = _function_logs(aws)
+    lines = function_logs(aws)
     services = [log.read_text(errors="replace") for log in (TEST_HOME / "logs").glob("*.log")]
     everything = "\n".join([*lines, *services, *(answer.text for answer in answers)])
 
@@ -55,7 +55,7 @@ def test_no_log_holds_a_token_a_code_or_a_secret(app: App, user: User, fault: Fa
 def test_one_correlation_id_leads_from_the_request_to_the_stored_row(app: App, user: User, aws: dict[str, Any]) -> None:
     body = app.exchange(user, app.log_in()).json()
 
-    lines = [json.loads(line) for line in _function_logs(aws) if line.startswith("{")]
+    lines = [json.loads(line) for line in function_logs(aws) if line.startswith("{")]
     of_this_request = [line for line in lines if line.get("correlation_id") == body["requestId"]]
     rows = app.read(user, "instagram_business_accounts?select=last_request_id").json()
 
@@ -69,7 +69,7 @@ def _generated_secrets() -> list[str]:
     return [value for value in values if not value.startswith("sb_publishable_")]
 
 
-def _function_logs(aws: dict[str, Any]) -> list[str]:
+def function_logs(aws: dict[str, Any]) -> list[str]:
     logs = aws["client"]("logs")
     groups = [group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]]
     lines: list[str] = []

@@ -7,8 +7,13 @@ from instagram_connect.schema_contract import FUNCTIONS, INTERNAL_FUNCTIONS, MIG
 from local.settings import ROOT
 from tests.integration.conftest import Database
 
-READABLE_BY_OWNERS = set(RELATIONS) - {"instagram_credentials", "data_deletion_requests"}
-WITH_BUSINESS_ACCOUNT = set(RELATIONS) - {"instagram_business_accounts", "data_deletion_requests"}
+READABLE_BY_OWNERS = set(RELATIONS) - {
+    "instagram_credentials",
+    "data_deletion_requests",
+    "refresh_brakes",
+    "outgoing_events",
+}
+WITH_BUSINESS_ACCOUNT = set(RELATIONS) - {"instagram_business_accounts", "data_deletion_requests", "refresh_brakes"}
 
 
 def test_the_contract_lists_exactly_the_relations_and_columns_that_the_migrations_make(database: Database) -> None:

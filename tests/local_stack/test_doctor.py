@@ -188,10 +188,10 @@ CASES = {
     ),
     "the newest migration, which made nothing": Case(
         "MIGRATION_WITHOUT_OBJECTS",
-        ("alter function mark_needs_reauth(jsonb) rename to gone",),
-        ("alter function gone rename to mark_needs_reauth",),
-        "mark_needs_reauth(payload)",
-        "supabase migration repair --status reverted 20261122231000 && supabase db push",
+        ("alter function refresh_overview(jsonb) rename to gone",),
+        ("alter function gone rename to refresh_overview",),
+        "refresh_overview(payload)",
+        "supabase migration repair --status reverted 20261128090100 && supabase db push",
         "FUNCTION_MISSING",
     ),
     "a function that only the others call": Case(

@@ -9,6 +9,7 @@ from functions.accounts import app as accounts
 from functions.authorize import app as authorize
 from functions.exchange_token import app as exchange_token
 from functions.health import app as health
+from functions.refresh_token import app as refresh_token
 from local import openapi
 from local.template import section
 from tests.unit.shared.test_errors import public_errors
@@ -18,6 +19,7 @@ APIS = (
     authorize.build_api(("*",), authorize.dependencies),
     exchange_token.build_api(("*",), exchange_token.dependencies),
     health.build_api(("*",), health.StorageCheck(health.repository)),
+    refresh_token.build_api(("*",), refresh_token.dependencies),
 )
 DESCRIBED = {(operation.method, operation.path) for operation in openapi.OPERATIONS}
 

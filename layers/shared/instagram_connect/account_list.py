@@ -47,7 +47,8 @@ def _with_pending(stored: Sequence[Account], parked: Sequence[ParkedRecord]) -> 
         for pending in record.accounts:
             known = accounts.get(pending.instagram_business_id)
             # What works is shown as it is; and a record can outlive the moment when its connection was stored.
-            if known and (known.status == "active" or known.connected_at >= pending.connected_at):
+            works = known and known.status == "active" and known.reconnect_before is None
+            if known and (works or known.connected_at >= pending.connected_at):
                 continue
             accounts[pending.instagram_business_id] = pending.model_copy(update={"id": known.id if known else None})
     return tuple(accounts.values())

@@ -2,6 +2,7 @@
 
 import math
 import time
+import uuid
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -14,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from .contract import Answer, Problem
 from .deadline import Deadline
-from .errors import InstagramConnectError, InternalError, InvalidRequestError, RouteNotFoundError
+from .errors import AccountNotFoundError, InstagramConnectError, InternalError, InvalidRequestError, RouteNotFoundError
 from .observability import logger, metrics, stack_of
 
 # Far above any login, far below what could occupy a function.
@@ -105,6 +106,19 @@ def failure_outcome(error: InstagramConnectError) -> dict[str, Any]:
 def deadline(api: APIGatewayRestResolver) -> Deadline:
     """When the work on this request has to be done, so that its answer leaves before Lambda ends the function."""
     return Deadline(api.lambda_context.get_remaining_time_in_millis() / 1000 - RESERVED_FOR_ANSWERING_S)
+
+
+def row_id(text: str) -> str:
+    """The id of an account that a caller named. Raises AccountNotFoundError for what cannot be one."""
+    try:
+        return str(uuid.UUID(text))
+    except ValueError:
+        raise AccountNotFoundError from None
+
+
+def is_request(event: Mapping[str, Any]) -> bool:
+    """Whether an event is a request of API Gateway, for a function that gets other events too."""
+    return "httpMethod" in event
 
 
 def request_id(event: APIGatewayProxyEvent) -> str:

@@ -78,6 +78,14 @@ ExchangeTokenRequest: TypeAdapter[CodeLogin | TokenLogin] = TypeAdapter(
 )
 
 
+class RefreshTokenRequest(RequestBody):
+    """Which account to refresh."""
+
+    business_account_id: Annotated[str, StringConstraints(min_length=1, max_length=64)] = Field(
+        description="Id of one of the caller's own accounts."
+    )
+
+
 class Answer(BaseModel):
     """Base of what routes answer as `data`."""
 
@@ -139,6 +147,12 @@ class Disconnection(Answer):
         description="The person's whole grant was taken back. Only with Facebook Login, and only once no other "
         "account hangs on it; otherwise the person can remove the app at Meta."
     )
+
+
+class RefreshedAccount(Answer):
+    """The account with its extended token."""
+
+    account: Account
 
 
 class Health(Answer):

@@ -8,6 +8,8 @@ InstagramConnectError
 │   ├── LoginInProgressError
 │   ├── AccountNotFoundError
 │   ├── AccountDisconnectedError
+│   ├── TokenTooYoungError
+│   ├── RefreshInProgressError
 │   ├── RouteNotFoundError
 │   └── TooManyRequestsError
 ├── IdentityError                    we do not know who is calling
@@ -54,6 +56,22 @@ from enum import StrEnum
 from http import HTTPStatus
 from typing import ClassVar
 
+# What a person does about a connection that ended, or will end, for each reason.
+RECONNECT_HINTS: Mapping[str, str] = {
+    "TOKEN_EXPIRED": "The login has run out. Connect the account again.",
+    "TOKEN_INVALID": "Instagram or Facebook has ended the login. Connect the account again.",
+    "APP_REMOVED": "This app was removed in Instagram's or Facebook's settings. Connect again to allow it.",
+    "PASSWORD_CHANGED": "The password was changed. Connect the account again.",
+    "ACCOUNT_CHECKPOINT": "Open facebook.com, confirm what it asks for, then connect again.",
+    "ACCOUNT_UNCONFIRMED": "Open facebook.com, confirm the account there, then connect again.",
+    "PAGE_ROLE_LOST": "Somebody with full control of the Facebook Page has to connect it, or give the role back.",
+    "CONSENT_BLOCKED": "Open Facebook or Instagram, answer what it asks for, then connect again.",
+    "ACCOUNT_UNAVAILABLE": "Check that the Instagram account exists and is a professional account, then connect again.",
+    "PERMISSION_MISSING": "A permission was taken back. Connect again and leave all permissions ticked.",
+    "LOGIN_ENDS": "The login ends soon. Connect again to keep the account working.",
+    "DATA_ACCESS_ENDS": "Facebook's access to the data ends soon. Connect again to renew it.",
+}
+
 
 class Actor(StrEnum):
     """Who must act before the same request can succeed."""
@@ -74,7 +92,7 @@ class InstagramConnectError(Exception):
     code: ClassVar[str]
     status: ClassVar[HTTPStatus]
     message: ClassVar[str]
-    hint: ClassVar[str]
+    hint: str
     actor: Actor
     recoverable: bool
 
@@ -161,6 +179,27 @@ class AccountDisconnectedError(RequestError):
     recoverable = True
     message = "This account was disconnected after the login."
     hint = "Start the Instagram connection again if you want it back."
+
+
+class TokenTooYoungError(RequestError):
+    """Meta extends no token in its first 24 hours; there is nothing to do before `retry_after_s`."""
+
+    code = "TOKEN_TOO_YOUNG"
+    status = HTTPStatus.CONFLICT
+    actor = Actor.NOBODY
+    message = "The connection is fresh: it was made or refreshed within the last day."
+    hint = "Nothing to do: connections are refreshed by themselves, long before they end."
+
+
+class RefreshInProgressError(RequestError):
+    """The account is being refreshed at this moment; repeat to learn how it ended."""
+
+    code = "REFRESH_IN_PROGRESS"
+    status = HTTPStatus.CONFLICT
+    actor = Actor.NOBODY
+    recoverable = True
+    message = "This connection is being refreshed at this moment."
+    hint = "Wait a few seconds, then look at the account again."
 
 
 class RouteNotFoundError(RequestError):
@@ -439,6 +478,16 @@ class ReconnectRequiredError(MetaError):
     recoverable = True
     message = "Meta no longer accepts the login."
     hint = "Open Facebook or Instagram, settle what it asks for, then connect again."
+
+    def __init__(
+        self,
+        details: str | None = None,
+        *,
+        reason: str | None = None,
+        log_context: Mapping[str, object] | None = None,
+    ) -> None:
+        super().__init__(details, reason=reason, log_context=log_context)
+        self.hint = RECONNECT_HINTS.get(reason or "", self.hint)
 
 
 class BackendError(InstagramConnectError):

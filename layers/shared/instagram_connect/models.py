@@ -90,7 +90,9 @@ class Account(BaseModel):
     One that is parked until storage takes it is no row yet: `pending`, and without an id unless there was one before.
     """
 
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, frozen=True, json_schema_serialization_defaults_required=True
+    )
 
     id: str | None = Field(description="Id of the row: what other routes take. Null while a new account is pending.")
     provider: Provider = Field(description="The login product that it was last connected with.")
@@ -104,6 +106,13 @@ class Account(BaseModel):
     token_expires_at: str | None = Field(description="ISO 8601; null when Meta named no end.")
     connected_at: datetime = Field(description="When its newest login was made.")
     status: Literal["active", "needs_reauth", "disconnected", "pending"]
+    reconnect_reason: str | None = Field(
+        default=None, description="Why the user has to connect again, as in docs/errors.md; null: nothing to do."
+    )
+    reconnect_hint: str | None = Field(default=None, description="What the user does about it, for people.")
+    reconnect_before: datetime | None = Field(
+        default=None, description="It still works, and ends then unless its user connects again."
+    )
 
 
 @dataclass(frozen=True)
@@ -121,3 +130,19 @@ class DisconnectedAccount:
     user_token_ciphertext: str | None = field(repr=False)
     is_last_of_account: bool
     is_last_of_person: bool
+
+
+@dataclass(frozen=True)
+class Renewal:
+    """What a login product gave for tokens that were about to age.
+
+    A token of None stays as it was. `expires_at` None: Meta names no end. `obtained_at` is when Meta answered.
+    The end of data access is as it was unless `tells_data_access`; then None means that it has no end.
+    """
+
+    obtained_at: datetime
+    access_token: str | None = field(repr=False)
+    user_token: str | None = field(repr=False)
+    expires_at: datetime | None
+    data_access_expires_at: datetime | None = None
+    tells_data_access: bool = False

@@ -5,34 +5,21 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
-
-from .data_api import ATTEMPT_S, DataApi, DataApiError
-from .database import Database
+from .data_api import DataApi, DataApiError
 from .deadline import Deadline
-from .errors import AccountNotFoundError, ReconnectRequiredError, StorageError
+from .errors import AccountNotFoundError, ReconnectRequiredError
 from .models import Account, AccountToStore, ConnectionToStore, DisconnectedAccount, Login
-from .schema_cache import SchemaCache
-from .storage_health import STALE, diagnose, storage_error
-
-MAX_ATTEMPTS = 5
-# Another attempt is only begun while there is time for an answer; one that takes longer is given up.
-LEAST_ATTEMPT_S = 2.0
+from .rpcs import Rpcs
+from .storage_health import storage_error
 
 
 class ConnectionRepository:
-    """Stores and reads connections through RPCs; each call is one transaction.
-
-    With a database URL a stale schema cache can be healed even when the Data API does not know how to reload.
-    """
+    """Stores and reads connections through RPCs; each call is one transaction. `database_url` as in `Rpcs`."""
 
     def __init__(
         self, data_api: DataApi, database_url: str | None = None, *, sleep: Callable[[float], None] = time.sleep
     ) -> None:
-        self._data_api = data_api
-        database = Database(database_url) if database_url else None
-        self._schema_cache = SchemaCache(data_api, database, sleep=sleep)
-        self._sleep = sleep
+        self._rpcs = Rpcs(data_api, database_url, sleep=sleep)
 
     def store_connection(self, connection: ConnectionToStore, deadline: Deadline) -> tuple[Account, ...]:
         """Stores all accounts of a login with their credentials, or none of them; answers them in the same order.
@@ -44,16 +31,7 @@ class ConnectionRepository:
 
     def store_payload(self, payload: Mapping[str, Any], deadline: Deadline) -> tuple[Account, ...]:
         """Like `store_connection`, for a connection that `payload_of` wrote down earlier."""
-        retrying = Retrying(
-            retry=retry_if_exception(_may_pass_by_itself),
-            stop=lambda state: stop_after_attempt(MAX_ATTEMPTS)(state) or deadline.remaining_s() < LEAST_ATTEMPT_S,
-            wait=wait_random_exponential(multiplier=0.2, max=1),
-            sleep=self._sleep,
-            reraise=True,
-        )
-        rows = retrying(
-            self._call, "store_connection", {"payload": payload}, deadline, request_id=payload.get("request_id")
-        )
+        rows = self._rpcs.call_patiently("store_connection", payload, deadline, request_id=payload.get("request_id"))
         # Whoever answers something else has stored nothing, and a message is deleted on the strength of this answer.
         if not isinstance(rows, list) or len(rows) != len(payload["accounts"]):
             raise storage_error(DataApiError(status=200), "store_connection")
@@ -64,8 +42,8 @@ class ConnectionRepository:
 
         Raises StorageError.
         """
-        rows = self._call(
-            "list_accounts", {"payload": {"user_id": user_id}}, deadline, details="The accounts could not be read."
+        rows = self._rpcs.call(
+            "list_accounts", {"user_id": user_id}, deadline, details="The accounts could not be read."
         )
         return tuple(map(Account.model_validate, rows))
 
@@ -78,9 +56,9 @@ class ConnectionRepository:
         AccountNotFoundError when the user has no such account, StorageError.
         """
         payload = {"user_id": user_id, "account_id": account_id, "request_id": request_id}
-        row = self._call(
+        row = self._rpcs.call(
             "disconnect_account",
-            {"payload": payload},
+            payload,
             deadline,
             request_id=request_id,
             details="The account could not be disconnected.",
@@ -111,45 +89,17 @@ class ConnectionRepository:
             "issued_at": issued_at.isoformat(),
             "failure_code": failure.log_context.get("meta_code"),
             "failure_subcode": failure.log_context.get("meta_subcode"),
+            "reason": failure.reason,
+            "hint": failure.hint,
         }
-        self._call("mark_needs_reauth", {"payload": payload}, deadline)
+        self._rpcs.call("mark_needs_reauth", payload, deadline)
 
     def check(self, deadline: Deadline) -> None:
         """Returns if connections could be stored now: the Data API answers, knows the function, and lets us call it.
 
         Raises StorageError.
         """
-        self._call("store_connection", {"payload": None}, deadline)
-
-    def _call(
-        self,
-        function: str,
-        arguments: dict[str, Any],
-        deadline: Deadline,
-        *,
-        request_id: str | None = None,
-        details: str | None = None,
-    ) -> Any:
-        """What a function answers, also when the schema cache has to be healed for it. Raises StorageError."""
-
-        def call() -> Any:
-            limit_s = deadline.within(ATTEMPT_S).remaining_s()
-            return self._data_api.call(function, arguments, limit_s=limit_s, request_id=request_id)
-
-        try:
-            try:
-                return call()
-            except DataApiError as error:
-                if not (diagnose(error).reload_helps and self._schema_cache.heal(function, deadline)):
-                    raise
-                return call()
-        except DataApiError as error:
-            raise storage_error(error, function, details) from None
-
-
-def _may_pass_by_itself(error: BaseException) -> bool:
-    # A stale cache was waited for already, and does not heal by more of it.
-    return isinstance(error, StorageError) and error.recoverable and error.reason != STALE.reason
+        self._rpcs.call("store_connection", None, deadline)
 
 
 def payload_of(connection: ConnectionToStore) -> dict[str, Any]:

@@ -30,6 +30,10 @@ RELATIONS: Mapping[str, tuple[str, ...]] = {
         "webhook_subscription_error",
         "connected_at",
         "disconnected_at",
+        "reconnect_reason",
+        "reconnect_hint",
+        "reconnect_before",
+        "webhook_checked_at",
         "last_request_id",
         "created_at",
         "updated_at",
@@ -48,6 +52,8 @@ RELATIONS: Mapping[str, tuple[str, ...]] = {
         "failure_subcode",
         "failed_at",
         "last_refreshed_at",
+        "last_attempted_at",
+        "refresh_not_before",
         "lease_owner",
         "lease_expires_at",
         "created_at",
@@ -98,6 +104,16 @@ RELATIONS: Mapping[str, tuple[str, ...]] = {
         "completed_at",
         "retained_reason",
     ),
+    "refresh_brakes": (
+        "provider",
+        "paused_until",
+        "app_used_percent",
+        "app_used_at",
+        "suspended_at",
+        "suspended_reason",
+        "updated_at",
+    ),
+    "outgoing_events": ("id", "type", "business_account_id", "detail", "created_at", "taken_until"),
 }
 
 # Every function that takes a payload does nothing and answers null when called with null. So the Data API can be asked
@@ -109,19 +125,64 @@ FUNCTIONS: Mapping[str, tuple[str, ...]] = {
     "list_accounts": ("payload",),
     "disconnect_account": ("payload",),
     "mark_needs_reauth": ("payload",),
+    "claim_refreshes": ("payload",),
+    "claim_refresh": ("payload",),
+    "leased_refreshes": ("payload",),
+    "finish_refresh": ("payload",),
+    "release_refreshes": ("payload",),
+    "refresh_witnesses": ("payload",),
+    "brake_refreshes": ("payload",),
+    "take_events": ("payload",),
+    "delete_events": ("payload",),
+    "refresh_overview": ("payload",),
     RELOAD_FUNCTION: (),
     DESCRIBE_FUNCTION: ("payload",),
 }
 
 # What only those call: nobody asks the Data API for it, and without it they fail all the same.
-INTERNAL_FUNCTIONS: Mapping[str, tuple[str, ...]] = {"account_view": ("account",)}
+INTERNAL_FUNCTIONS: Mapping[str, tuple[str, ...]] = {
+    "account_view": ("account",),
+    "forget_reconnect_request": (),
+    "forget_refreshes": (),
+    "refreshable_from": ("credentials",),
+    "spread_place": ("account_id",),
+    "refresh_due_at": ("credentials", "rules", "is_asked"),
+    "refresh_task": ("credentials", "account"),
+    "end_connection": ("account", "failure", "at"),
+    "announce": ("type", "account", "about", "at"),
+    "note_usage": ("account_id", "observed", "at"),
+}
+
+_RELATIONS_OF_REFRESHING = ("refresh_brakes", "outgoing_events")
 
 # The migrations under supabase/migrations by version, each with what it makes of the contract. So the doctor can tell a
 # migration that was never applied from one that is recorded as applied and whose objects are not there.
 MIGRATIONS: Mapping[str, tuple[str, ...]] = {
-    "20261122090000": tuple(RELATIONS),
+    "20261122090000": tuple(name for name in RELATIONS if name not in _RELATIONS_OF_REFRESHING),
     "20261122090100": ("store_connection", RELOAD_FUNCTION),
     "20261122200000": ("account_view", "list_accounts", "disconnect_account"),
     "20261122230000": (DESCRIBE_FUNCTION,),
     "20261122231000": ("mark_needs_reauth",),
+    "20261128090000": (
+        *_RELATIONS_OF_REFRESHING,
+        "forget_reconnect_request",
+        "forget_refreshes",
+        "refreshable_from",
+        "spread_place",
+        "refresh_due_at",
+        "refresh_task",
+        "end_connection",
+        "announce",
+        "note_usage",
+        "claim_refreshes",
+        "claim_refresh",
+        "leased_refreshes",
+        "finish_refresh",
+        "release_refreshes",
+        "refresh_witnesses",
+        "brake_refreshes",
+        "take_events",
+        "delete_events",
+    ),
+    "20261128090100": ("refresh_overview",),
 }

@@ -31,6 +31,9 @@ SHOWN = {
     "followersCount": 942,
     "tokenExpiresAt": "2027-01-21T12:00:00+00:00",
     "connectedAt": "2026-11-22T12:00:00Z",
+    "reconnectReason": None,
+    "reconnectHint": None,
+    "reconnectBefore": None,
     "status": "active",
 }
 

@@ -165,6 +165,9 @@ def test_the_accounts_of_a_login_are_answered_in_the_contracts_shape(post: Send)
                     "followersCount": 942,
                     "tokenExpiresAt": "2027-01-21T12:00:00+00:00",
                     "connectedAt": "2026-11-22T12:00:00Z",
+                    "reconnectReason": None,
+                    "reconnectHint": None,
+                    "reconnectBefore": None,
                     "status": "active",
                 }
             ],
@@ -572,6 +575,9 @@ def test_a_login_that_waits_is_answered_in_the_contracts_shape_and_with_nothing_
                     "followersCount": 942,
                     "tokenExpiresAt": "2027-01-21T12:00:00+00:00",
                     "connectedAt": "2026-11-22T12:00:00Z",
+                    "reconnectReason": None,
+                    "reconnectHint": None,
+                    "reconnectBefore": None,
                     "status": "pending",
                 }
             ],

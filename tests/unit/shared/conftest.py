@@ -10,7 +10,8 @@ from moto.backends import get_backend
 from moto.core.models import DEFAULT_ACCOUNT_ID
 
 from instagram_connect.login_records import LoginRecords
-from instagram_connect.meta.facebook_login import FacebookApp, FacebookLogin
+from instagram_connect.meta.facebook_calls import FacebookApp
+from instagram_connect.meta.facebook_login import FacebookLogin
 from instagram_connect.meta.graph import GraphClient
 from instagram_connect.meta.instagram_login import InstagramApp, InstagramLogin
 from instagram_connect.parking import Parking

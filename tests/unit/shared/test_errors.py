@@ -4,8 +4,16 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from instagram_connect import errors, storage_health
-from instagram_connect.errors import InstagramConnectError, StorageError
+from instagram_connect.errors import (
+    RECONNECT_HINTS,
+    InstagramConnectError,
+    PermissionMissingError,
+    ReconnectRequiredError,
+    StorageError,
+)
 from instagram_connect.meta import graph_errors
 from instagram_connect.storage_health import Diagnosis
 
@@ -64,6 +72,46 @@ def test_every_reason_that_meta_can_cause_is_documented() -> None:
     }
 
     assert {reason for reason in reasons if f"`{reason}`" not in DOCUMENT} == set()
+
+
+def test_every_reason_to_connect_again_has_words_for_its_user_and_no_other_has() -> None:
+    reasons = {
+        *graph_errors.DEAD_TOKEN_SUBCODES.values(),
+        *graph_errors.RECONNECT_CODES.values(),
+        PermissionMissingError.code,
+        "LOGIN_ENDS",
+        "DATA_ACCESS_ENDS",
+    }
+
+    assert set(RECONNECT_HINTS) == reasons
+    assert len(set(RECONNECT_HINTS.values())) == len(reasons)
+
+
+def test_every_reason_to_connect_again_is_documented_with_its_exact_words() -> None:
+    for reason, hint in RECONNECT_HINTS.items():
+        assert f"| `{reason}` | {hint} |" in DOCUMENT
+
+
+@pytest.mark.parametrize("reason", RECONNECT_HINTS)
+def test_a_dead_login_is_told_with_the_words_of_its_reason(reason: str) -> None:
+    error = ReconnectRequiredError(reason=reason, log_context={"meta_code": 190})
+
+    assert (error.reason, error.hint, error.log_context) == (reason, RECONNECT_HINTS[reason], {"meta_code": 190})
+
+
+@pytest.mark.parametrize("reason", [None, "SOMETHING_NEW"])
+def test_a_dead_login_without_a_known_reason_is_told_in_general_words(reason: str | None) -> None:
+    error = ReconnectRequiredError("Details.", reason=reason)
+
+    assert (error.hint, error.details) == (ReconnectRequiredError.hint, "Details.")
+
+
+def test_the_words_of_one_dead_login_are_not_those_of_the_next() -> None:
+    before = ReconnectRequiredError.hint
+
+    ReconnectRequiredError(reason="APP_REMOVED")
+
+    assert ReconnectRequiredError.hint == before == ReconnectRequiredError().hint
 
 
 def test_the_tree_in_the_docstring_is_the_tree_of_the_classes() -> None:

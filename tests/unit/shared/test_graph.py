@@ -33,8 +33,9 @@ class FakeMeta:
             raise answer
         return httpx.Response(answer.status_code, content=answer.content, headers=answer.headers)
 
-    def client(self) -> GraphClient:
-        return GraphClient(httpx.Client(transport=httpx.MockTransport(self.answer)), sleep=self.waits.append)
+    def client(self, **options: int) -> GraphClient:
+        http = httpx.Client(transport=httpx.MockTransport(self.answer))
+        return GraphClient(http, sleep=self.waits.append, **options)
 
 
 def exchange(meta: FakeMeta, seconds: float = 20) -> object:
@@ -97,6 +98,23 @@ def test_attempts_are_counted_and_spaced() -> None:
     assert meta.calls == MAX_ATTEMPTS
     assert len(meta.waits) == MAX_ATTEMPTS - 1
     assert max(meta.waits) <= 2
+
+
+@pytest.mark.parametrize("most", [1, 3])
+def test_background_work_can_make_do_with_fewer_attempts(most: int) -> None:
+    meta = FakeMeta(SERVER_ERROR)
+    client = meta.client(max_attempts=most)
+
+    with pytest.raises(MetaUnavailableError):
+        client.call("x", "GET", URL, params={}, deadline=Deadline(20))
+    assert (meta.calls, len(meta.waits)) == (most, most - 1)
+
+
+def test_the_last_of_fewer_attempts_may_still_succeed() -> None:
+    meta = FakeMeta(SERVER_ERROR, SERVER_ERROR, TOKEN_ANSWER)
+    client = meta.client(max_attempts=3)
+
+    assert client.call("x", "GET", URL, params={}, deadline=Deadline(20)) == {"access_token": "EAAtoken"}
 
 
 def test_no_attempt_is_begun_without_time_for_its_answer() -> None:

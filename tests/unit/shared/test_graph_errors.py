@@ -5,8 +5,16 @@ from typing import Any
 import httpx
 import pytest
 
-from instagram_connect.errors import InstagramConnectError
-from instagram_connect.meta.graph_errors import error_for, error_for_code_exchange, read_failure
+from instagram_connect.errors import InstagramConnectError, MetaRateLimitedError, ReconnectRequiredError
+from instagram_connect.meta.graph_errors import (
+    APP_LIMIT_CODES,
+    BUSINESS_USE_CASE_CODES,
+    RATE_LIMIT_CODES,
+    error_for,
+    error_for_code_exchange,
+    names_its_cause,
+    read_failure,
+)
 
 
 def graph_error(code: Any, subcode: Any = None, message: str = "x", status: int = 400, **more: Any) -> httpx.Response:
@@ -125,6 +133,47 @@ def test_a_usage_header_that_makes_no_sense_is_worth_an_hour(header: str) -> Non
     answer.headers["X-Business-Use-Case-Usage"] = header
 
     assert classified(answer).retry_after_s == 3600
+
+
+@pytest.mark.parametrize("subcode", [458, 459, 460, 463, 464, 467, 492])
+def test_a_dead_token_with_one_of_metas_subcodes_has_a_named_cause(subcode: int) -> None:
+    assert names_its_cause(classified(graph_error(190, subcode)))
+    assert names_its_cause(classified(graph_error("190", str(subcode))))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        graph_error(190),
+        graph_error(190, 0),
+        graph_error(190, 33),
+        graph_error(190, 999),
+        graph_error(102),
+        graph_error(102, 463),
+        graph_error(100, 33),
+        graph_error(100, message="Unsupported request - method type: get"),
+        graph_error(483),
+        graph_error(9009),
+        graph_error(10),
+        graph_error(10, 458),
+        graph_error(200, 460),
+        graph_error(2, 463, status=500),
+    ],
+)
+def test_every_other_answer_names_no_cause_that_only_the_token_can_have(answer: httpx.Response) -> None:
+    assert not names_its_cause(classified(answer))
+
+
+def test_an_error_that_did_not_come_from_meta_names_no_cause() -> None:
+    assert not names_its_cause(ReconnectRequiredError(reason="TOKEN_EXPIRED"))
+
+
+def test_only_limits_of_the_app_itself_hold_up_all_of_its_calls() -> None:
+    limits = {*RATE_LIMIT_CODES, *BUSINESS_USE_CASE_CODES}
+
+    assert all(isinstance(classified(graph_error(code)), MetaRateLimitedError) for code in limits)
+    assert {4, 341, 613} == APP_LIMIT_CODES
+    assert limits > APP_LIMIT_CODES
 
 
 def test_metas_message_is_neither_shown_nor_logged() -> None:

@@ -11,6 +11,7 @@ import pytest
 from instagram_connect.connection_flow import ConnectionFlow, PendingConnection, Request
 from instagram_connect.deadline import Deadline
 from instagram_connect.errors import (
+    RECONNECT_HINTS,
     ConfigurationError,
     LateStartError,
     MetaError,
@@ -189,6 +190,8 @@ def test_a_token_that_its_person_ended_meanwhile_is_stored_and_marked(
         "issued_at": NOW.isoformat(),
         "failure_code": 190,
         "failure_subcode": subcode,
+        "reason": reason.upper(),
+        "hint": RECONNECT_HINTS[reason.upper()],
     }
     assert storage.payloads == [parked.payload, marked] * 2
     assert later.shown() == []

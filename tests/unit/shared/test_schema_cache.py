@@ -207,7 +207,7 @@ def test_only_what_a_reload_can_mend_is_reloaded_for() -> None:
 def test_a_cache_that_stays_stale_ends_as_what_it_is_without_further_attempts() -> None:
     stale, clock = StaleDataApi(reloads_needed=NEVER), Clock()
     repository = ConnectionRepository(stale.client(), sleep=clock.sleep)
-    repository._schema_cache = schema_cache(stale, clock)
+    repository._rpcs._schema_cache = schema_cache(stale, clock)
 
     with pytest.raises(StorageError) as caught:
         repository.disconnect_account("a", user_id="u", request_id="r", deadline=Deadline(20))

@@ -72,6 +72,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/instagram/refresh-token": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Extend the token of one account now. Requests at once make one call to Meta and give one answer. */
+        post: operations["refreshToken"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/health": {
         parameters: {
             query?: never;
@@ -123,6 +140,21 @@ export interface components {
             connectedAt: string;
             /** @enum {string} */
             status: "active" | "needs_reauth" | "disconnected" | "pending";
+            /**
+             * @description Why the user has to connect again, as in docs/errors.md; null: nothing to do.
+             * @default null
+             */
+            reconnectReason: string | null;
+            /**
+             * @description What the user does about it, for people.
+             * @default null
+             */
+            reconnectHint: string | null;
+            /**
+             * @description It still works, and ends then unless its user connects again.
+             * @default null
+             */
+            reconnectBefore: string | null;
         };
         /**
          * Accounts
@@ -256,7 +288,7 @@ export interface components {
             /** @description What is special about this case. */
             details: string;
             /** @enum {string} */
-            code: "ACCESS_TOKEN_FOREIGN" | "ACCESS_TOKEN_INVALID" | "ACCOUNT_DISCONNECTED" | "ACCOUNT_NOT_FOUND" | "ACCOUNT_NOT_PROFESSIONAL" | "BUSINESS_PORTFOLIO_NOT_GRANTED" | "CONFIGURATION_INVALID" | "IDENTITY_UNAVAILABLE" | "INTERNAL_ERROR" | "INVALID_REQUEST" | "LOGIN_IN_PROGRESS" | "LOGIN_RECORDS_UNAVAILABLE" | "META_ACTION_BLOCKED" | "META_APP_MISCONFIGURED" | "META_RATE_LIMITED" | "META_REQUEST_REJECTED" | "META_UNAVAILABLE" | "NOT_FOUND" | "NO_FACEBOOK_PAGE" | "NO_INSTAGRAM_ACCOUNT" | "OAUTH_CODE_EXPIRED" | "OAUTH_CODE_INVALID" | "OAUTH_CODE_USED" | "OAUTH_OUTCOME_UNKNOWN" | "OAUTH_STATE_INVALID" | "PERMISSION_MISSING" | "RECONNECT_REQUIRED" | "REDIRECT_URI_MISMATCH" | "REDIRECT_URI_NOT_ALLOWED" | "SCOPES_DECLINED" | "SCOPES_NOT_REQUESTED" | "SERVICE_STARTING" | "STORAGE_FAILED" | "TOKEN_ENCRYPTION_FAILED" | "TOO_MANY_REQUESTS" | "UNAUTHENTICATED";
+            code: "ACCESS_TOKEN_FOREIGN" | "ACCESS_TOKEN_INVALID" | "ACCOUNT_DISCONNECTED" | "ACCOUNT_NOT_FOUND" | "ACCOUNT_NOT_PROFESSIONAL" | "BUSINESS_PORTFOLIO_NOT_GRANTED" | "CONFIGURATION_INVALID" | "IDENTITY_UNAVAILABLE" | "INTERNAL_ERROR" | "INVALID_REQUEST" | "LOGIN_IN_PROGRESS" | "LOGIN_RECORDS_UNAVAILABLE" | "META_ACTION_BLOCKED" | "META_APP_MISCONFIGURED" | "META_RATE_LIMITED" | "META_REQUEST_REJECTED" | "META_UNAVAILABLE" | "NOT_FOUND" | "NO_FACEBOOK_PAGE" | "NO_INSTAGRAM_ACCOUNT" | "OAUTH_CODE_EXPIRED" | "OAUTH_CODE_INVALID" | "OAUTH_CODE_USED" | "OAUTH_OUTCOME_UNKNOWN" | "OAUTH_STATE_INVALID" | "PERMISSION_MISSING" | "RECONNECT_REQUIRED" | "REDIRECT_URI_MISMATCH" | "REDIRECT_URI_NOT_ALLOWED" | "REFRESH_IN_PROGRESS" | "SCOPES_DECLINED" | "SCOPES_NOT_REQUESTED" | "SERVICE_STARTING" | "STORAGE_FAILED" | "TOKEN_ENCRYPTION_FAILED" | "TOKEN_TOO_YOUNG" | "TOO_MANY_REQUESTS" | "UNAUTHENTICATED";
             /** @description Splits some codes further. */
             reason?: string;
             /** @description Who must act. */
@@ -275,6 +307,21 @@ export interface components {
          * @enum {string}
          */
         Provider: "facebook" | "instagram";
+        /**
+         * RefreshTokenRequest
+         * @description Which account to refresh.
+         */
+        RefreshTokenRequest: {
+            /** @description Id of one of the caller's own accounts. */
+            businessAccountId: string;
+        };
+        /**
+         * RefreshedAccount
+         * @description The account with its extended token.
+         */
+        RefreshedAccount: {
+            account: components["schemas"]["Account"];
+        };
         /**
          * TokenLogin
          * @description What Supabase Auth's own Facebook login gave the frontend.
@@ -644,6 +691,116 @@ export interface operations {
                 };
             };
             /** @description `IDENTITY_UNAVAILABLE` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    refreshToken: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RefreshTokenRequest"];
+            };
+        };
+        responses: {
+            /** @description The account with its extended token. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        success: true;
+                        data: components["schemas"]["RefreshedAccount"];
+                        requestId: string;
+                    };
+                };
+            };
+            /** @description `INVALID_REQUEST` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `UNAUTHENTICATED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `PERMISSION_MISSING` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `ACCOUNT_NOT_FOUND` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `ACCOUNT_DISCONNECTED`, `RECONNECT_REQUIRED`, `REFRESH_IN_PROGRESS`, `TOKEN_TOO_YOUNG` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `TOO_MANY_REQUESTS` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `CONFIGURATION_INVALID`, `INTERNAL_ERROR`, `STORAGE_FAILED`, `TOKEN_ENCRYPTION_FAILED` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `META_APP_MISCONFIGURED`, `META_REQUEST_REJECTED` */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `IDENTITY_UNAVAILABLE`, `META_ACTION_BLOCKED`, `META_RATE_LIMITED`, `META_UNAVAILABLE` */
             503: {
                 headers: {
                     [name: string]: unknown;

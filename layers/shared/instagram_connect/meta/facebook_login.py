@@ -6,11 +6,8 @@ after one another (exchange, extend, list, subscribe), however many Pages there 
 runs beside the third.
 """
 
-import hashlib
-import hmac
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -21,7 +18,6 @@ from ..errors import (
     AccessTokenInvalidError,
     BusinessPortfolioNotGrantedError,
     LoginOutcomeUnknownError,
-    MetaAppMisconfiguredError,
     MetaError,
     MetaRequestRejectedError,
     NoAccountError,
@@ -32,43 +28,23 @@ from ..errors import (
     ScopesDeclinedError,
     ScopesNotRequestedError,
 )
-from ..models import DiscoveredAccount, Login, Provider, UserToken
+from ..models import DiscoveredAccount, Login, Provider, Renewal, UserToken
 from ..observability import logger
-from .answers import require_success, to_id, to_moment, to_object, to_objects, to_text, to_texts, to_token
-from .facebook_pages import PAGE_FIELDS, accounts_of, next_cursor
+from .answers import require_success, to_count, to_id, to_moment, to_object, to_objects, to_texts, to_token
+from .facebook_calls import FacebookApp, FacebookCalls
+from .facebook_pages import accounts_of
 from .graph import GraphClient
+from .graph_errors import DEAD_TOKEN_SUBCODES, TOKEN_EXPIRED, names_its_cause
 
 # Without these Meta does not show the Page's Instagram account at all.
 REQUIRED_SCOPES = ("instagram_basic", "pages_show_list", "pages_read_engagement")
 # Without this one Meta leaves out Pages that belong to a business portfolio.
 PORTFOLIO_SCOPE = "business_management"
 
-PAGE_LIMIT = 100  # the most that Meta returns at once
-MAX_RESULT_PAGES = 100  # an endless chain of cursors must end
 SIDE_CALL_S = 5.0  # what only enriches a connection may not hold it up for longer
 
 # The Page edge takes Page field names only. Meta then sends every Instagram field that the app subscribed to.
 SUBSCRIBED_PAGE_FIELDS = "messages,message_reactions,messaging_postbacks,message_reads,messaging_referrals,feed,mention"
-
-
-@dataclass(frozen=True)
-class FacebookApp:
-    """The Meta app that people log in to. The URLs have no version and no trailing slash.
-
-    `scopes` is comma-separated. With `login_config_id` (Facebook Login for Business) the configuration decides instead.
-    """
-
-    app_id: str
-    app_secret: str = field(repr=False)
-    graph_url: str
-    dialog_url: str
-    graph_version: str
-    scopes: str
-    login_config_id: str | None
-
-    def secret_proof(self, token: str) -> str:
-        """The `appsecret_proof` of a call made with `token`; Meta can be set to refuse calls without it."""
-        return hmac.new(self.app_secret.encode(), token.encode(), hashlib.sha256).hexdigest()
 
 
 class FacebookLogin:
@@ -80,7 +56,8 @@ class FacebookLogin:
         self._app = app
         self._graph = graph
         self._now = now
-        self._base_url = f"{app.graph_url}/{app.graph_version}"
+        self._calls = FacebookCalls(app, graph, now)
+        self._base_url = self._calls.base_url
 
     def login_url(self, redirect_uri: str, state: str, *, rerequest: bool) -> str:
         """The dialog's address. With `rerequest` Meta asks again for what was declined before."""
@@ -120,13 +97,11 @@ class FacebookLogin:
         MetaError.
         """
         try:
-            details = self._inspect(access_token, deadline)
+            details = self._calls.inspect(access_token, deadline)
         except MetaRequestRejectedError as error:
             if error.log_context.get("meta_code") == 100:  # how Meta refuses to describe another app's token
                 raise AccessTokenForeignError(log_context=error.log_context) from error
             raise
-        except ReconnectRequiredError as error:  # about our own token, which is made of app id and secret
-            raise MetaAppMisconfiguredError(reason="APP_SECRET_INVALID", log_context=error.log_context) from error
         if to_id(details.get("app_id")) not in (None, self._app.app_id):
             raise AccessTokenForeignError
         if details.get("is_valid") is not True:
@@ -139,7 +114,7 @@ class FacebookLogin:
             raise AccessTokenInvalidError(reason="NOT_A_USER_TOKEN")
         scopes = to_texts(details.get("scopes"))
         if missing := [scope for scope in REQUIRED_SCOPES if scope not in scopes]:
-            _check_scopes(self._permissions(access_token, deadline), found_account=False)
+            _check_scopes(self._calls.permissions(access_token, deadline), found_account=False)
             raise ScopesNotRequestedError(f"Not asked for: {', '.join(missing)}.")
         # Handing the token in is the login that counts, however old the token is.
         return UserToken(access_token, self._now(), to_moment(details.get("expires_at")), scopes)
@@ -149,12 +124,12 @@ class FacebookLogin:
 
         At least one account: raises NoAccountError when there is none to connect; MetaError.
         """
-        token = self._extend(token, deadline)
+        token = self._calls.extend(token, deadline)
         with ThreadPoolExecutor(max_workers=2) as beside:
-            permissions = beside.submit(self._permissions, token.value, deadline.within(SIDE_CALL_S))
-            inspection = beside.submit(self._inspect, token.value, deadline.within(SIDE_CALL_S))
+            permissions = beside.submit(self._calls.permissions, token.value, deadline.within(SIDE_CALL_S))
+            inspection = beside.submit(self._calls.inspect, token.value, deadline.within(SIDE_CALL_S))
             try:
-                pages = list(self._pages(token, deadline))
+                pages = list(self._calls.pages(token, deadline))
             except PermissionMissingError:
                 _check_scopes(_known_or_empty(permissions, "permissions"), found_account=False)
                 raise
@@ -170,7 +145,7 @@ class FacebookLogin:
 
     def subscribe(self, account: DiscoveredAccount, deadline: Deadline) -> None:
         """Has Meta send the account's webhooks to this app. Raises MetaError; safe to repeat."""
-        params = {"subscribed_fields": SUBSCRIBED_PAGE_FIELDS, **self._signed(account.access_token)}
+        params = {"subscribed_fields": SUBSCRIBED_PAGE_FIELDS, **self._calls.signed(account.access_token)}
         url = f"{self._base_url}/{quote(account.page_id or '', safe='')}/subscribed_apps"
         answer = self._graph.call("subscribe_page", "POST", url, params=params, deadline=deadline)
         require_success(answer)
@@ -178,64 +153,81 @@ class FacebookLogin:
     def unsubscribe(self, account: DiscoveredAccount, deadline: Deadline) -> None:
         """Has Meta send no more webhooks of the account. Raises MetaError; safe to repeat."""
         url = f"{self._base_url}/{quote(account.page_id or '', safe='')}/subscribed_apps"
-        params = self._signed(account.access_token)
+        params = self._calls.signed(account.access_token)
         require_success(self._graph.call("unsubscribe_page", "DELETE", url, params=params, deadline=deadline))
+
+    def is_subscribed(self, account: DiscoveredAccount, deadline: Deadline) -> bool:
+        """Whether Meta sends the account's webhooks to this app. Raises MetaError."""
+        url = f"{self._base_url}/{quote(account.page_id or '', safe='')}/subscribed_apps"
+        params = self._calls.signed(account.access_token)
+        answer = self._graph.call("list_subscriptions", "GET", url, params=params, deadline=deadline)
+        return any(to_id(entry.get("id")) in (None, self._app.app_id) for entry in to_objects(answer.get("data")))
+
+    def renew(
+        self, account: DiscoveredAccount, user_token: str | None, expires_at: datetime | None, deadline: Deadline
+    ) -> Renewal:
+        """Verifies the Page token, which has no end, and exchanges the person's for a newer one.
+
+        Whether an exchange moves the end Meta does not document: what its answer says counts, and nothing is invented.
+        A person's token that has run out leaves the Page's as it is; one that is dead without a word why ends now, for
+        the Page still works. Raises ReconnectRequiredError; MetaError.
+        """
+        page = self._alive(account.access_token, deadline)
+        # A Page on which the person has no task has no token of its own: then it is the person's.
+        own = user_token or account.access_token
+        try:
+            token = self._calls.extend(UserToken(own, self._now(), None), deadline)
+        except ReconnectRequiredError as error:
+            death = error if names_its_cause(error) else self._death_of(own, deadline)
+            if death and death.reason != TOKEN_EXPIRED and names_its_cause(death):
+                raise death from None
+            logger.info("Kept a Page whose person's token could not be exchanged", extra=error.log_context)
+            ends_at = self._now() if death and death.reason != TOKEN_EXPIRED else expires_at
+            return Renewal(self._now(), None, None, ends_at, **_data_access(page))
+        person = self._alive(token.value, deadline)
+        return Renewal(
+            obtained_at=self._now(),
+            access_token=token.value if account.access_token == own else None,
+            user_token=token.value if user_token else None,
+            # Meta may leave `expires_in` out; then only debug_token knows, and 0 means never.
+            expires_at=token.expires_at or (to_moment(person["expires_at"]) if "expires_at" in person else expires_at),
+            **_data_access(person, page),
+        )
+
+    def check_access(self, account: DiscoveredAccount, deadline: Deadline) -> None:
+        """Returns if the Page's token works. Raises ReconnectRequiredError, PermissionMissingError; MetaError."""
+        params = {"fields": "id", **self._calls.signed(account.access_token)}
+        self._graph.call("read_me", "GET", f"{self._base_url}/me", params=params, deadline=deadline)
 
     def check_token(self, user_token: str, deadline: Deadline) -> None:
         """Returns if the person's token still works. Raises ReconnectRequiredError when it does not; MetaError."""
-        self._permissions(user_token, deadline)
+        self._calls.permissions(user_token, deadline)
 
     def revoke(self, user_token: str, meta_user_id: str, deadline: Deadline) -> bool:
         """Takes back everything that the person granted to this app; True, because Meta can. Raises MetaError."""
         url = f"{self._base_url}/{quote(meta_user_id, safe='')}/permissions"
-        params = self._signed(user_token)
+        params = self._calls.signed(user_token)
         require_success(self._graph.call("revoke_app", "DELETE", url, params=params, deadline=deadline))
         return True
 
-    def _extend(self, token: UserToken, deadline: Deadline) -> UserToken:
-        params = {
-            "grant_type": "fb_exchange_token",
-            "client_id": self._app.app_id,
-            "client_secret": self._app.app_secret,
-            "fb_exchange_token": token.value,
-        }
-        requested_at = self._now()
-        answer = self._graph.call(
-            "extend_token", "GET", f"{self._base_url}/oauth/access_token", params=params, deadline=deadline
+    def _alive(self, token: str, deadline: Deadline) -> dict[str, Any]:
+        """What Meta says of a token that is alive. Raises ReconnectRequiredError for a dead one; MetaError."""
+        details = self._calls.inspect(token, deadline)
+        if details.get("is_valid") is not False:
+            return details
+        failure = to_object(details.get("error"))
+        code, subcode = to_count(failure.get("code")), to_count(failure.get("subcode"))
+        raise ReconnectRequiredError(
+            reason=DEAD_TOKEN_SUBCODES.get(subcode or 0, "TOKEN_INVALID"),
+            log_context={"meta_operation": "debug_token", "meta_code": code, "meta_subcode": subcode},
         )
-        # The login is as old as its first token: what its user did since, a disconnection too, counts more.
-        return replace(to_token(answer, requested_at), issued_at=token.issued_at)
 
-    def _pages(self, token: UserToken, deadline: Deadline) -> Iterator[dict[str, Any]]:
-        params = {"fields": PAGE_FIELDS, "limit": str(PAGE_LIMIT), **self._signed(token.value)}
-        for _ in range(MAX_RESULT_PAGES):
-            answer = self._graph.call(
-                "list_pages", "GET", f"{self._base_url}/me/accounts", params=params, deadline=deadline
-            )
-            yield from to_objects(answer.get("data"))
-            after = next_cursor(to_object(answer.get("paging")))
-            if after is None or after == params.get("after"):
-                return
-            params = {**params, "after": after}
-        logger.warning("Stopped listing Pages", result_pages=MAX_RESULT_PAGES)
-
-    def _permissions(self, token: str, deadline: Deadline) -> dict[str, Any]:
-        answer = self._graph.call(
-            "permissions",
-            "GET",
-            f"{self._base_url}/me/permissions",
-            params=self._signed(token),
-            deadline=deadline,
-        )
-        entries = to_objects(answer.get("data"))
-        return {to_text(entry.get("permission")) or "": str(entry.get("status")) for entry in entries}
-
-    def _inspect(self, token: str, deadline: Deadline) -> dict[str, Any]:
-        params = {"input_token": token, "access_token": f"{self._app.app_id}|{self._app.app_secret}"}
-        answer = self._graph.call(
-            "debug_token", "GET", f"{self._base_url}/debug_token", params=params, deadline=deadline
-        )
-        return to_object(answer.get("data"))
+    def _death_of(self, token: str, deadline: Deadline) -> ReconnectRequiredError | None:
+        try:
+            self._alive(token, deadline)
+        except ReconnectRequiredError as error:
+            return error
+        return None
 
     def _login(self, token: UserToken, statuses: Mapping[str, Any], details: Mapping[str, Any]) -> Login:
         granted = [scope for scope, status in statuses.items() if status == "granted"]
@@ -249,8 +241,14 @@ class FacebookLogin:
             data_access_expires_at=to_moment(details.get("data_access_expires_at")),
         )
 
-    def _signed(self, token: str) -> dict[str, str]:
-        return {"access_token": token, "appsecret_proof": self._app.secret_proof(token)}
+
+def _data_access(*told: Mapping[str, Any]) -> dict[str, Any]:
+    """The end of data access that the first of these names; 0 is Meta's "never"."""
+    moments = [details["data_access_expires_at"] for details in told if "data_access_expires_at" in details]
+    return {
+        "data_access_expires_at": to_moment(moments[0]) if moments else None,
+        "tells_data_access": bool(moments),
+    }
 
 
 def _check_scopes(statuses: Mapping[str, Any], *, found_account: bool) -> None:

@@ -15,6 +15,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 from ..deadline import Deadline
 from ..errors import InstagramConnectError, LoginOutcomeUnknownError, MetaUnavailableError
 from ..observability import logger
+from . import usage
 from .graph_errors import GraphFailure, error_for, error_for_code_exchange, read_failure
 
 # Spread over about ten seconds: Meta's hiccups last longer than a moment, and a spent code cannot wait for another day.
@@ -37,8 +38,12 @@ def http_client() -> httpx.Client:
 class GraphClient:
     """Calls Graph-shaped APIs. Safe to use from several threads."""
 
-    def __init__(self, http: httpx.Client, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self, http: httpx.Client, *, max_attempts: int = MAX_ATTEMPTS, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        """A client that makes a call `max_attempts` times at most."""
         self._http = http
+        self._max_attempts = max_attempts
         self._sleep = sleep
         # httpx times connecting, sending and each chunk one by one; only a thread can be waited for as a whole.
         self._calls = ThreadPoolExecutor(MAX_CONNECTIONS, thread_name_prefix="meta")
@@ -86,7 +91,7 @@ class GraphClient:
             # Only this kind is transient; a dead token or a throttled app gets worse by asking again.
             retry=retry_if_exception_type(MetaUnavailableError),
             # Another attempt must leave time for its answer.
-            stop=lambda state: stop_after_attempt(MAX_ATTEMPTS)(state) or deadline.remaining_s() < 1.0,
+            stop=lambda state: stop_after_attempt(self._max_attempts)(state) or deadline.remaining_s() < 1.0,
             wait=wait_random_exponential(multiplier=0.2, max=2),
             sleep=self._sleep,
             reraise=True,
@@ -119,6 +124,7 @@ class GraphClient:
             meta_http_status=response.status_code,
             duration_ms=round((time.monotonic() - started) * 1000),
         )
+        usage.note(response.headers)
         body = _json(response)
         if response.is_success and body is True:  # how Meta's documentation shows the answer of a DELETE
             return {"success": True}

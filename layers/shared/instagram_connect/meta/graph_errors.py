@@ -6,8 +6,6 @@ causes, or where there is none: api.instagram.com answers {"error_type", "code",
 the HTTP status. The message never leaves this module.
 """
 
-import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -29,32 +27,37 @@ from ..errors import (
     ReconnectRequiredError,
     RedirectUriMismatchError,
 )
+from .usage import read_usage
 
 # Platform limits count a rolling hour; used when Meta names no time itself.
 DEFAULT_THROTTLE_S = 3600
 
 TRANSIENT_CODES = frozenset({1, 2})
 RATE_LIMIT_CODES = frozenset({4, 17, 32, 341, 613})
+APP_LIMIT_CODES = frozenset({4, 341, 613})  # of these, the app's own; the others are a person's or a Page's
 BUSINESS_USE_CASE_CODES = range(80000, 80015)
 
+APP_ID_INVALID = "APP_ID_INVALID"
+APP_SECRET_INVALID = "APP_SECRET_INVALID"  # noqa: S105 - a reason
 APP_FAULTS = {
     3: "APP_CAPABILITY_MISSING",
-    101: "APP_ID_INVALID",
+    101: APP_ID_INVALID,
     104: "APP_SECRET_PROOF_INVALID",
     191: "REDIRECT_URI_UNREGISTERED",
 }
 
+TOKEN_EXPIRED = "TOKEN_EXPIRED"  # noqa: S105 - a reason
 DEAD_TOKEN_SUBCODES = {
     458: "APP_REMOVED",
     459: "ACCOUNT_CHECKPOINT",
     460: "PASSWORD_CHANGED",
-    463: "TOKEN_EXPIRED",
+    463: TOKEN_EXPIRED,
     464: "ACCOUNT_UNCONFIRMED",
     467: "TOKEN_INVALID",
     492: "PAGE_ROLE_LOST",
 }
 RECONNECT_CODES = {
-    102: "TOKEN_EXPIRED",
+    102: TOKEN_EXPIRED,
     110: "ACCOUNT_UNAVAILABLE",
     190: "TOKEN_INVALID",
     483: "CONSENT_BLOCKED",
@@ -74,11 +77,11 @@ LOGIN_CODE_TEXTS: dict[str, type[InstagramConnectError]] = {
     "expired": LoginCodeExpiredError,
 }
 APP_FAULT_TEXTS = {
-    "client secret": "APP_SECRET_INVALID",
-    "client_secret": "APP_SECRET_INVALID",
-    "platform app": "APP_ID_INVALID",
-    "client id": "APP_ID_INVALID",
-    "client_id": "APP_ID_INVALID",
+    "client secret": APP_SECRET_INVALID,
+    "client_secret": APP_SECRET_INVALID,
+    "platform app": APP_ID_INVALID,
+    "client id": APP_ID_INVALID,
+    "client_id": APP_ID_INVALID,
 }
 
 
@@ -109,10 +112,15 @@ class GraphFailure:
         }
 
 
+def names_its_cause(error: InstagramConnectError) -> bool:
+    """Whether Meta said by a subcode why a token is dead. Without one it may be our own mistake, or a hiccup."""
+    return error.log_context.get("meta_code") == 190 and error.log_context.get("meta_subcode") in DEAD_TOKEN_SUBCODES
+
+
 def read_failure(response: httpx.Response, body: Any) -> GraphFailure:
     """Reduces an answer with an error to a GraphFailure; `body` is the parsed JSON, or None if it was not JSON."""
     body = body if isinstance(body, Mapping) else {}
-    regain_access_s = _regain_access_s(response.headers.get("x-business-use-case-usage"))
+    regain_access_s = max((usage.regain_access_s for usage in read_usage(response.headers)), default=0)
     if "error_type" in body:
         return GraphFailure(
             http_status=response.status_code,
@@ -194,21 +202,10 @@ def _error_by_text(failure: GraphFailure, otherwise: type[InstagramConnectError]
 def _app_fault(failure: GraphFailure) -> str | None:
     # Meta reports these two under codes that also mean other things: 1 is "unknown error", 100 any bad parameter.
     if failure.code == 1 and "client secret" in failure.message:
-        return "APP_SECRET_INVALID"
+        return APP_SECRET_INVALID
     if failure.code == 100 and "appsecret_proof" in failure.message:
         return "APP_SECRET_PROOF_INVALID"
     return APP_FAULTS.get(failure.code or 0)
-
-
-def _regain_access_s(header: str | None) -> int:
-    """The longest `estimated_time_to_regain_access` (minutes at Meta) of a usage header, in seconds; 0 if none."""
-    try:
-        objects = json.loads(header or "{}")
-        entries = [entry for usages in objects.values() for entry in usages]
-        minutes = max((float(entry.get("estimated_time_to_regain_access", 0)) for entry in entries), default=0.0)
-    except (ValueError, TypeError, AttributeError):
-        return 0
-    return int(minutes * 60) if math.isfinite(minutes) else 0
 
 
 def _integer(value: Any) -> int | None:

@@ -20,8 +20,8 @@ from ..errors import (
     PermissionMissingError,
     ScopesDeclinedError,
 )
-from ..models import DiscoveredAccount, Login, Provider, UserToken
-from .answers import require_success, to_count, to_id, to_text, to_texts, to_token, unwrapped
+from ..models import DiscoveredAccount, Login, Provider, Renewal, UserToken
+from .answers import require_success, to_count, to_id, to_objects, to_text, to_texts, to_token, unwrapped
 from .graph import GraphClient
 
 REQUIRED_SCOPE = "instagram_business_basic"
@@ -136,6 +136,43 @@ class InstagramLogin:
         url = f"{self._base_url}/{quote(account.instagram_business_id, safe='')}/subscribed_apps"
         params = {"access_token": account.access_token}
         require_success(self._graph.call("unsubscribe_account", "DELETE", url, params=params, deadline=deadline))
+
+    def is_subscribed(self, account: DiscoveredAccount, deadline: Deadline) -> bool:
+        """Whether Meta sends the account's webhooks to this app. Raises MetaError."""
+        params = {"access_token": account.access_token}
+        url = f"{self._base_url}/me/subscribed_apps"
+        answer = self._graph.call("list_subscriptions", "GET", url, params=params, deadline=deadline)
+        # Asked with a token of this app, so that it is this app's subscription or none.
+        return bool(to_objects(answer.get("data")))
+
+    def renew(
+        self,
+        account: DiscoveredAccount,
+        user_token: str | None,  # noqa: ARG002 - as every product
+        expires_at: datetime | None,  # noqa: ARG002 - as every product
+        deadline: Deadline,
+    ) -> Renewal:
+        """Sixty more days for a long-lived token of at least 24 hours; perhaps under another value.
+
+        Raises ReconnectRequiredError, PermissionMissingError, any other MetaError. An answer without a lifetime gives
+        no end: such a token is refreshed weekly, and nothing is invented.
+        """
+        params = {"grant_type": "ig_refresh_token", "access_token": account.access_token}
+        requested_at = self._now()
+        answer = self._graph.call(
+            "refresh_token", "GET", f"{self._app.graph_url}/refresh_access_token", params=params, deadline=deadline
+        )
+        token = to_token(unwrapped(answer), requested_at)
+        return Renewal(
+            obtained_at=self._now(),
+            access_token=token.value,
+            user_token=None,
+            expires_at=token.expires_at,
+        )
+
+    def check_access(self, account: DiscoveredAccount, deadline: Deadline) -> None:
+        """Returns if the account's token works. Raises ReconnectRequiredError, PermissionMissingError; MetaError."""
+        self.check_token(account.access_token, deadline)
 
     def check_token(self, user_token: str, deadline: Deadline) -> None:
         """Returns if the account's token still works. Raises ReconnectRequiredError when it does not; MetaError."""

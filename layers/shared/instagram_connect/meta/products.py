@@ -10,9 +10,10 @@ from datetime import datetime
 from typing import Protocol
 
 from ..deadline import Deadline
-from ..models import DiscoveredAccount, Login, Provider, UserToken
+from ..models import DiscoveredAccount, Login, Provider, Renewal, UserToken
 from ..settings import Secrets, required
-from .facebook_login import FacebookApp, FacebookLogin
+from .facebook_calls import FacebookApp
+from .facebook_login import FacebookLogin
 from .graph import GraphClient
 from .instagram_login import InstagramApp, InstagramLogin
 
@@ -41,6 +42,17 @@ class LoginProduct(Protocol):
 
     def unsubscribe(self, account: DiscoveredAccount, deadline: Deadline) -> None:
         """Webhooks end."""
+
+    def is_subscribed(self, account: DiscoveredAccount, deadline: Deadline) -> bool:
+        """Whether webhooks come."""
+
+    def renew(
+        self, account: DiscoveredAccount, user_token: str | None, expires_at: datetime | None, deadline: Deadline
+    ) -> Renewal:
+        """More time for tokens that age."""
+
+    def check_access(self, account: DiscoveredAccount, deadline: Deadline) -> None:
+        """Whether the account can still be reached."""
 
     def check_token(self, user_token: str, deadline: Deadline) -> None:
         """Whether the login still lives."""

@@ -1,0 +1,85 @@
+"""Messages of the refresh queue: refreshes the accounts that a sweep claimed, and stores what was refreshed in vain.
+
+Promises that one account never holds up the others, that nothing is written for an account whose lease is lost, and
+that a message may come again: what is done already is left out. Never logs a message's body or a token.
+"""
+
+from collections.abc import Callable
+from functools import cache, partial
+from typing import Any
+
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from instagram_connect import settings
+from instagram_connect.clock import utc_now
+from instagram_connect.connection_events import ConnectionEvents
+from instagram_connect.data_api import DataApi
+from instagram_connect.deadline import Deadline
+from instagram_connect.errors import InstagramConnectError
+from instagram_connect.observability import logger, metrics, sends_error_reports, stack_of
+from instagram_connect.refresh_batch import RefreshBatch
+from instagram_connect.refresh_queue import ClaimedBatch, RefreshQueue, UnstoredRefresh, read_message
+from instagram_connect.refresh_repository import RefreshRepository, RefreshRules
+from instagram_connect.rpcs import Rpcs
+
+RESERVED_FOR_RETURNING_S = 2.0
+
+
+@cache
+def dependencies() -> RefreshBatch:
+    """Built at the first message and kept while the sandbox lives. Raises ConfigurationError."""
+    secrets = settings.load_secrets()
+    data_api = DataApi(settings.required("SUPABASE_URL"), secrets.required("supabase_secret_key"))
+    repository = RefreshRepository(
+        Rpcs(data_api, secrets.optional("database_url")), utc_now, RefreshRules.of_deployment()
+    )
+    queue = RefreshQueue(settings.required("REFRESH_QUEUE_URL"), settings.required("REFRESH_DEAD_LETTER_QUEUE_URL"))
+    events = ConnectionEvents(settings.required("EVENT_BUS_NAME"), repository)
+    return RefreshBatch.of_deployment(secrets, repository, queue, events)
+
+
+def work(record: SQSRecord, deps: Callable[[], RefreshBatch], deadline: Deadline) -> None:
+    """Does what a message asks for. Raises when it has to come again."""
+    try:
+        message = read_message(record.body)
+        if isinstance(message, ClaimedBatch):
+            deps().work(message.owner, message.claims, deadline)
+        elif isinstance(message, UnstoredRefresh):
+            if deps().repository.finish(message.payload, deadline) is None:
+                logger.warning("A refreshed token came too late: something newer is stored, or the connection ended")
+        else:
+            # Out of the dead-letter queue, moved back by an operator: the next sweep has the account anyway.
+            logger.info("Left an account to the next sweep", account_id=message.account_id)
+    except InstagramConnectError as error:
+        logger.warning(
+            "A message of the refresh queue has to wait",
+            extra={"code": error.code, "reason": error.reason, **error.log_context},
+        )
+        raise
+    except Exception as error:
+        logger.error("A message could not be handled", extra={"cause": type(error).__name__, "stack": stack_of(error)})
+        raise
+
+
+def handle(
+    event: dict[str, Any], context: LambdaContext, deps: Callable[[], RefreshBatch]
+) -> PartialItemFailureResponse:
+    """Works through the messages of an SQS event; answers which of them have to come again."""
+    deadline = Deadline(context.get_remaining_time_in_millis() / 1000 - RESERVED_FOR_RETURNING_S)
+    return process_partial_response(
+        event=event,
+        record_handler=partial(work, deps=deps, deadline=deadline),
+        processor=BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False),
+        context=context,
+    )
+
+
+@sends_error_reports
+@logger.inject_lambda_context(log_event=False, clear_state=True)
+@metrics.log_metrics(raise_on_empty_metrics=False)
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    """Entry point of the Lambda: an SQS event in; which messages have to come again out."""
+    return handle(event, context, dependencies)

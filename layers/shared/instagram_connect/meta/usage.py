@@ -1,0 +1,96 @@
+"""Meta's usage headers: how much of a call limit is used, and when calls are allowed again.
+
+Source: Meta, "Rate Limits". X-App-Usage counts the app's calls, X-Page-Usage a Page's, X-Business-Use-Case-Usage those
+for an account; the first two have percentages only, the last one also minutes. Headers can be missing, and are parsed
+without trust: what is malformed counts as absent.
+"""
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from .answers import to_text
+
+APP = "app"
+_PERCENTAGES = ("call_count", "total_time", "total_cputime")
+_MOST_PERCENT = 32_767  # what the column holds; a throttled app goes beyond 100
+_MOST_REGAIN_S = 7 * 86_400  # no limit of Meta counts more than a day; what is absurd must not stop an account for ever
+
+
+@dataclass(frozen=True)
+class Usage:
+    """One limit. `usage_type` is `app`, `page`, or a business use case such as `instagram`; 0 s: not blocked."""
+
+    usage_type: str
+    used_percent: int
+    regain_access_s: int = 0
+
+
+_seen: ContextVar[list[Usage] | None] = ContextVar("seen_usage", default=None)
+
+
+@contextmanager
+def observed() -> Iterator[list[Usage]]:
+    """What the answers to all calls of this block, made in this thread, say about limits; filled as they come."""
+    seen: list[Usage] = []
+    token = _seen.set(seen)
+    try:
+        yield seen
+    finally:
+        _seen.reset(token)
+
+
+def note(headers: Mapping[str, str]) -> None:
+    """Hands an answer's usage to whoever observes this thread."""
+    if (seen := _seen.get()) is not None:
+        seen.extend(read_usage(headers))
+
+
+def read_usage(headers: Mapping[str, str]) -> tuple[Usage, ...]:
+    """All limits that an answer tells of; of several objects with the same limit, the worst values."""
+    found: dict[str, Usage] = {}
+    for usage in _entries(headers):
+        known = found.get(usage.usage_type, usage)
+        found[usage.usage_type] = Usage(
+            usage.usage_type,
+            max(usage.used_percent, known.used_percent),
+            max(usage.regain_access_s, known.regain_access_s),
+        )
+    return tuple(found.values())
+
+
+def _entries(headers: Mapping[str, str]) -> Iterator[Usage]:
+    for name, usage_type in (("x-app-usage", APP), ("x-page-usage", "page")):
+        entry = _json(headers.get(name))
+        if isinstance(entry, dict) and entry:
+            yield Usage(usage_type, _percent(entry))
+    objects = _json(headers.get("x-business-use-case-usage"))
+    for entries in objects.values() if isinstance(objects, dict) else ():
+        for entry in entries if isinstance(entries, list) else ():
+            if isinstance(entry, dict):
+                minutes = _number(entry.get("estimated_time_to_regain_access"))
+                usage_type = (to_text(entry.get("type")) or "unknown")[:64]
+                yield Usage(usage_type, _percent(entry), int(min(minutes * 60, _MOST_REGAIN_S)))
+
+
+def _percent(entry: Mapping[str, Any]) -> int:
+    return min(int(max(_number(entry.get(name)) for name in _PERCENTAGES)), _MOST_PERCENT)
+
+
+def _number(value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return 0.0
+    return number if math.isfinite(number) and number > 0 else 0.0
+
+
+def _json(text: str | None) -> Any:
+    try:
+        return json.loads(text or "null")
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,220 @@
+"""The worker of the refresh queue: which messages come again, and what is logged of them."""
+
+import copy
+import io
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from functions.refresh_worker.app import RESERVED_FOR_RETURNING_S, handle
+from instagram_connect.deadline import Deadline
+from instagram_connect.errors import ConfigurationError
+from instagram_connect.models import Provider
+from instagram_connect.refresh_batch import RefreshBatch
+from instagram_connect.refresh_models import Claim
+from instagram_connect.refresh_queue import FailedAccount, UnstoredRefresh
+from tests.conftest import FakeLambdaContext
+from tests.unit.fakes import NOW
+from tests.unit.functions.routes import LoadEvent
+from tests.unit.shared.refreshing import OWNER, STORAGE_DOWN, Refreshing, task
+
+MESSAGE_ID = "2e1424d4-f796-459a-8184-9c92662be6da"
+FIRST, SECOND = "9a000000-0000-4000-8000-000000000001", "9a000000-0000-4000-8000-000000000002"
+COMES_AGAIN = {"batchItemFailures": [{"itemIdentifier": MESSAGE_ID}]}
+DONE: dict[str, Any] = {"batchItemFailures": []}
+PAYLOAD = {"now": NOW.isoformat(), "owner": OWNER, "account_id": FIRST, "renewal": {"access_token_ciphertext": "IGAA"}}
+
+Invoke = Callable[..., Any]
+
+
+class FakeBatch:
+    """Keeps what it was given to work on; fails with `error` if there is one."""
+
+    def __init__(self) -> None:
+        self.worked: list[tuple[str, Sequence[Claim]]] = []
+        self.deadlines: list[Deadline] = []
+        self.error: Exception | None = None
+
+    def work(self, owner: str, claims: Sequence[Claim], deadline: Deadline) -> None:
+        self.deadlines.append(deadline)
+        if self.error:
+            raise self.error
+        self.worked.append((owner, claims))
+
+
+@pytest.fixture
+def batch() -> FakeBatch:
+    return FakeBatch()
+
+
+@pytest.fixture
+def world() -> Refreshing:
+    return Refreshing()
+
+
+@pytest.fixture
+def invoke(load_event: LoadEvent, lambda_context: FakeLambdaContext) -> Invoke:
+    """Delivers the recorded message with some of its fields changed."""
+
+    def deliver(deps: Any, **changes: Any) -> Any:
+        event = load_event("refresh_worker")
+        event["Records"][0].update(changes)
+        return handle(event, lambda_context, lambda: deps)  # type: ignore[arg-type]
+
+    return deliver
+
+
+def test_a_batch_is_worked_on_in_the_name_of_its_owner_and_deleted(invoke: Invoke, batch: FakeBatch) -> None:
+    assert invoke(batch) == DONE
+
+    assert batch.worked == [
+        (
+            OWNER,
+            (
+                Claim(account_id=FIRST, provider=Provider.INSTAGRAM, renew=True, check_subscription=False),
+                Claim(account_id=SECOND, provider=Provider.FACEBOOK, renew=True, check_subscription=True),
+            ),
+        )
+    ]
+
+
+def test_a_message_gets_the_time_that_the_function_has(
+    invoke: Invoke, batch: FakeBatch, lambda_context: FakeLambdaContext
+) -> None:
+    invoke(batch)
+
+    left_s = lambda_context.remaining_s - RESERVED_FOR_RETURNING_S
+    assert left_s - 1 < batch.deadlines[0].remaining_s() <= left_s
+
+
+def test_the_accounts_of_a_message_are_refreshed_and_stored(invoke: Invoke, world: Refreshing) -> None:
+    world.lease(task(FIRST), task(SECOND, provider=Provider.FACEBOOK))
+
+    assert invoke(world.batch) == DONE
+
+    assert set(world.storage.written) == {FIRST, SECOND}
+    assert world.storage.written[FIRST]["subscription"] is None
+    assert world.storage.written[SECOND]["subscription"] is not None
+
+
+def test_a_message_that_comes_again_finds_nothing_to_do(invoke: Invoke, world: Refreshing) -> None:
+    """Leases that were given back, or are another's by now."""
+    assert [invoke(world.batch), invoke(world.batch)] == [DONE, DONE]
+
+    assert world.meta.renewed == []
+
+
+def test_an_account_that_fails_does_not_bring_its_message_back(invoke: Invoke, world: Refreshing) -> None:
+    world.lease(task(FIRST), task(SECOND, provider=Provider.FACEBOOK))
+    world.meta.failures[FIRST] = RuntimeError("a defect")
+
+    assert invoke(world.batch) == DONE
+
+    assert (set(world.storage.written), set(world.storage.released)) == ({SECOND}, {FIRST})
+
+
+def test_a_message_waits_for_storage_that_cannot_be_asked(invoke: Invoke, batch: FakeBatch, log: io.StringIO) -> None:
+    batch.error = STORAGE_DOWN
+
+    assert invoke(batch) == COMES_AGAIN
+    assert '"reason":"DATA_API_UNREACHABLE"' in log.getvalue()
+
+
+def unstored() -> dict[str, str]:
+    return {"body": UnstoredRefresh(payload=PAYLOAD).model_dump_json()}
+
+
+def test_a_refresh_that_was_kept_is_written_as_it_was(invoke: Invoke, world: Refreshing) -> None:
+    assert invoke(world.batch, **unstored()) == DONE
+
+    assert world.storage.calls == [("finish_refresh", PAYLOAD)]
+    assert world.meta.renewed == []
+
+
+def test_a_refresh_that_was_kept_is_let_go_once_its_lease_is_lost(invoke: Invoke, world: Refreshing) -> None:
+    world.storage.lost = {FIRST}
+
+    assert invoke(world.batch, **unstored()) == DONE
+
+
+def test_a_refresh_that_was_kept_waits_on_while_storage_is_down(
+    invoke: Invoke, world: Refreshing, log: io.StringIO
+) -> None:
+    world.storage.failures["finish_refresh"] = STORAGE_DOWN
+
+    assert invoke(world.batch, **unstored()) == COMES_AGAIN
+    assert "IGAA" not in log.getvalue()
+
+
+def test_what_the_batch_kept_is_what_the_worker_writes(invoke: Invoke, world: Refreshing) -> None:
+    world.lease(task(FIRST))
+    world.storage.failures["finish_refresh"] = STORAGE_DOWN
+    invoke(world.batch)
+    world.storage.failures.clear()
+    (kept,) = world.queue.kept
+
+    assert invoke(world.batch, body=UnstoredRefresh(payload=dict(kept)).model_dump_json()) == DONE
+
+    written = world.storage.written[FIRST]
+    assert written["renewal"]["access_token_ciphertext"] == f"sealed:{FIRST}-renewed"
+    assert written["owner"] == OWNER
+
+
+def test_an_account_out_of_the_dead_letters_is_left_to_the_next_sweep(
+    invoke: Invoke, world: Refreshing, log: io.StringIO
+) -> None:
+    message = FailedAccount(account_id=FIRST, reason="TOKEN_ENCRYPTION_FAILED")
+
+    assert invoke(world.batch, body=message.model_dump_json()) == DONE
+
+    assert world.storage.calls == []
+    assert FIRST in log.getvalue()
+
+
+@pytest.mark.parametrize("body", ["", "IGAAtoken", "{}", '{"kind": "unstored", "payload": "IGAAtoken"}'])
+def test_a_message_that_cannot_be_read_comes_again_and_is_not_quoted(
+    invoke: Invoke, batch: FakeBatch, log: io.StringIO, body: str
+) -> None:
+    assert invoke(batch, body=body) == COMES_AGAIN
+
+    assert batch.worked == []
+    assert '"level":"ERROR"' in log.getvalue()
+    assert '"cause":"UnreadableMessageError"' in log.getvalue()
+    assert "IGAAtoken" not in log.getvalue()
+
+
+def test_a_defect_of_ours_is_logged_with_its_place_and_without_its_text(
+    invoke: Invoke, batch: FakeBatch, log: io.StringIO
+) -> None:
+    batch.error = RuntimeError("https://graph.instagram.com/?access_token=IGAAsecret")
+
+    assert invoke(batch) == COMES_AGAIN
+
+    assert '"cause":"RuntimeError"' in log.getvalue()
+    assert "functions/refresh_worker/app.py" in log.getvalue()
+    assert "IGAAsecret" not in log.getvalue()
+
+
+def test_a_deployment_without_a_setting_keeps_its_messages_and_names_the_setting(
+    load_event: LoadEvent, lambda_context: FakeLambdaContext, log: io.StringIO
+) -> None:
+    def not_configured() -> RefreshBatch:
+        raise ConfigurationError(log_context={"setting": "REFRESH_QUEUE_URL"})
+
+    answer = handle(load_event("refresh_worker"), lambda_context, not_configured)  # type: ignore[arg-type]
+
+    assert answer == COMES_AGAIN
+    assert '"setting":"REFRESH_QUEUE_URL"' in log.getvalue()
+
+
+def test_of_several_messages_only_what_failed_comes_again(
+    batch: FakeBatch, load_event: LoadEvent, lambda_context: FakeLambdaContext
+) -> None:
+    event = load_event("refresh_worker")
+    event["Records"].append({**copy.deepcopy(event["Records"][0]), "messageId": "another", "body": "{}"})
+
+    answer = handle(event, lambda_context, lambda: batch)  # type: ignore[arg-type,return-value]
+
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "another"}]}
+    assert len(batch.worked) == 1
