@@ -191,6 +191,9 @@ def an_account(username: str, **changes: Any) -> dict[str, Any]:
         "tokenExpiresAt": None,
         "connectedAt": datetime.now(UTC).isoformat(),
         "status": "active",
+        "reconnectReason": None,
+        "reconnectHint": None,
+        "reconnectBefore": None,
         **changes,
     }
 
@@ -210,6 +213,26 @@ def nobody_else_holds_an_account(app: App) -> None:
     """What Meta is told depends on who else has the same account connected."""
     with psycopg.connect(app.stack["database_url"]) as database:
         database.execute("delete from instagram_business_accounts")
+
+
+def ask_to_connect_again(
+    app: App,
+    user: User,
+    username: str,
+    *,
+    status: str,
+    reason: str | None = None,
+    hint: str | None = None,
+    before: datetime | None = None,
+) -> None:
+    """The stored account as it is once its login has ended, or is about to."""
+    with psycopg.connect(app.stack["database_url"]) as database:
+        database.execute(
+            "update public.instagram_business_accounts"
+            " set status = %s, reconnect_reason = %s, reconnect_hint = %s, reconnect_before = %s"
+            " where user_id = %s and username = %s",
+            (status, reason, hint, before, user.id, username),
+        )
 
 
 # Signing in
@@ -684,19 +707,65 @@ def test_an_account_that_needs_a_new_login_gets_it_from_its_own_product(
     username = "cafe.azul" if product == "facebook" else "luz.cria"
     item = account(page, username)
     expect(item).to_contain_text("Connected, login valid")
-    with psycopg.connect(app.stack["database_url"]) as database:
-        database.execute(
-            "update public.instagram_business_accounts set status = 'needs_reauth'"
-            " where user_id = %s and username = %s",
-            (user.id, username),
-        )
+    ask_to_connect_again(app, user, username, status="needs_reauth")
 
     page.reload()
 
     expect(item).to_contain_text("Meta no longer accepts the login.")
+    expect(item).to_contain_text("Reconnect to go on.")
     screenshots(page, f"needs-reauth-{product}")
     item.get_by_role("button", name="Reconnect").click()
     expect(page).to_have_url(re.compile(f"www.{product}.com"))
     page.get_by_role("button", name="Ana Souza" if product == "facebook" else username).click()
     page.get_by_role("button", name=re.compile("Continue|Allow")).click()
     expect(item).to_contain_text("Connected, login valid")
+
+
+@pytest.mark.parametrize(
+    ("reason", "hint", "asks_again"),
+    [
+        ("PASSWORD_CHANGED", "The password was changed. Connect the account again.", False),
+        ("PERMISSION_MISSING", "A permission was taken back. Connect again and leave all permissions ticked.", True),
+    ],
+)
+def test_an_account_that_needs_its_user_says_what_to_do(
+    page: Page, app: App, user: User, requests: Requests, reason: str, hint: str, asks_again: bool
+) -> None:
+    connect_facebook(page)
+    item = account(page, "cafe.azul")
+    expect(item).to_contain_text("Connected, login valid")
+    ask_to_connect_again(app, user, "cafe.azul", status="needs_reauth", reason=reason, hint=hint)
+
+    page.reload()
+
+    expect(item).to_contain_text(hint)
+    expect(item).not_to_contain_text("Reconnect to go on.")
+    screenshots(page, f"needs-reauth-{reason.lower().replace('_', '-')}")
+    item.get_by_role("button", name="Reconnect").click()
+    expect(page).to_have_url(re.compile("www.facebook.com"))
+    body: Any = requests.of("POST", "authorize")[-1].post_data_json
+    # Without it Facebook does not ask again for what was taken back.
+    assert body["rerequest"] is asks_again
+
+
+def test_an_account_that_ends_soon_still_works_and_names_the_day(page: Page, app: App, user: User) -> None:
+    connect_facebook(page)
+    item = account(page, "cafe.azul")
+    expect(item).to_contain_text("Connected, login valid")
+    hint = "The login ends soon. Connect again to keep the account working."
+    before = datetime(2030, 12, 8, 12, tzinfo=UTC)
+    ask_to_connect_again(app, user, "cafe.azul", status="active", reason="LOGIN_ENDS", hint=hint, before=before)
+
+    page.reload()
+
+    expect(item).to_contain_text(f"Connect again before December 8, 2030. {hint}")
+    expect(item).not_to_contain_text("login valid")
+    expect(item.get_by_role("button")).to_have_text(["Connect again", "Disconnect"])
+    expect(account(page, "estudio_ana")).to_contain_text("Connected, login valid")
+    screenshots(page, "ends-soon")
+    item.get_by_role("button", name="Connect again").click()
+    expect(page).to_have_url(re.compile("www.facebook.com"))
+    page.get_by_role("button", name="Ana Souza").click()
+    page.get_by_role("button", name="Continue").click()
+    expect(item).to_contain_text("Connected, login valid")
+    expect(item).not_to_contain_text("Connect again")

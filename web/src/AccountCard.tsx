@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from "react";
 import { AccountPicture } from "./AccountPicture";
-import { originInWords, statusInWords } from "./in-words";
+import { adviceInWords, originInWords, statusInWords } from "./in-words";
 import { type Account, type Disconnection, InstagramConnectError, Problem } from "./instagram-connect";
 
 interface Props {
@@ -18,6 +18,8 @@ export function AccountCard({ account, isOpening, onConnect, onDisconnect, onDis
 
   // While it is pending there is nothing to disconnect: what is parked gets stored all the same.
   const isStored = account.id !== null && account.status !== "pending";
+  const endsSoon = account.status === "active" && Boolean(account.reconnectBefore);
+  const advice = adviceInWords(account);
 
   const disconnect = async () => {
     if (account.id === null) return;
@@ -42,6 +44,7 @@ export function AccountCard({ account, isOpening, onConnect, onDisconnect, onDis
         {account.name && <p>{account.name}</p>}
         <p className="small">{originInWords(account)}</p>
         <p className="state">{statusInWords(account)}</p>
+        {advice && <p className="advice">{advice}</p>}
       </div>
       <div className="actions">
         {account.status === "needs_reauth" && (
@@ -49,7 +52,7 @@ export function AccountCard({ account, isOpening, onConnect, onDisconnect, onDis
             Reconnect
           </button>
         )}
-        {account.status === "disconnected" && (
+        {(account.status === "disconnected" || endsSoon) && (
           <button className="second" disabled={isOpening} onClick={onConnect}>
             Connect again
           </button>

@@ -65,7 +65,9 @@ export function AccountsPage({ client, connected, onSignInAgain }: Props) {
                 key={account.instagramBusinessId}
                 account={account}
                 isOpening={login.opening !== null}
-                onConnect={() => login.start({ provider: account.provider })}
+                onConnect={() =>
+                  login.start({ provider: account.provider, rerequest: needsOtherChoice(account.reconnectReason) })
+                }
                 onDisconnect={(id) => client.disconnect(id)}
                 onDisconnected={(result) => {
                   replace(result.account);

@@ -26,14 +26,15 @@ const WHAT_HELPS: Record<string, string> = {
   SCOPES_DECLINED: "A permission was declined. Connect again and leave all of them ticked.",
 };
 
-export function statusInWords({ status, tokenExpiresAt, connectedAt }: Account): string {
+export function statusInWords({ status, tokenExpiresAt, connectedAt, reconnectBefore }: Account): string {
   switch (status) {
     case "active":
+      if (reconnectBefore) return "Connected";
       return tokenExpiresAt
         ? `Connected, login valid until ${DAY.format(new Date(tokenExpiresAt))}`
         : "Connected, login valid without an end date";
     case "needs_reauth":
-      return "Meta no longer accepts the login. Reconnect to go on.";
+      return "Meta no longer accepts the login.";
     case "disconnected":
       return "Disconnected";
     case "pending":
@@ -41,6 +42,13 @@ export function statusInWords({ status, tokenExpiresAt, connectedAt }: Account):
         ? "Connected. It is being stored and will be ready within minutes."
         : "Connected. Storing it takes longer than usual; nothing is lost, and you need not connect again.";
   }
+}
+
+/** What the person does so that the account works again, or goes on working; null when that is nothing. */
+export function adviceInWords({ status, reconnectHint, reconnectBefore }: Account): string | null {
+  if (status === "needs_reauth") return reconnectHint ?? "Reconnect to go on.";
+  if (status !== "active" || !reconnectBefore) return null;
+  return `Connect again before ${DAY.format(new Date(reconnectBefore))}. ${reconnectHint ?? ""}`.trim();
 }
 
 export function unfinishedInWords({ provider, startedAt, status, code }: UnfinishedLogin): UnfinishedWords {

@@ -25,6 +25,7 @@ const WHAT_TO_DO: Partial<Record<Code, string>> = {
   LOGIN_IN_PROGRESS: "Try again in some seconds: this page then shows how the login ended.",
   META_RATE_LIMITED: "Start the Instagram connection again after a while.",
   OAUTH_CODE_USED: "Look whether the account is in your list already. If not, connect again.",
+  REFRESH_IN_PROGRESS: "Try again when that has ended: this page then shows what came of it.",
   SCOPES_DECLINED:
     "Connect again and leave every permission ticked. Without them this app cannot see or work with your Instagram account.",
 };
@@ -50,7 +51,7 @@ export function Problem({ problem, onConnectAgain, onTryAgain, onSignIn }: Props
         </p>
       ) : (
         <p>
-          {problem.retryAfterSeconds ? `Wait ${duration(problem.retryAfterSeconds)}. ` : ""}
+          {problem.retryAfterSeconds && problem.recoverable ? `Wait ${duration(problem.retryAfterSeconds)}. ` : ""}
           {WHAT_TO_DO[problem.code] ?? problem.hint}
         </p>
       )}

@@ -82,6 +82,13 @@ export class InstagramConnect {
     return answer.data as Disconnection;
   }
 
+  /** Extends the token of a stored account at once. Nobody has to: connections are refreshed by themselves. */
+  async refreshToken(businessAccountId: string): Promise<Account> {
+    const body: Schemas["RefreshTokenRequest"] = { businessAccountId };
+    const { account } = (await this.#request("POST", "refresh-token", body)).data as Schemas["RefreshedAccount"];
+    return account;
+  }
+
   async #request(method: string, path: string, body?: object): Promise<Success> {
     const token = await this.#options.getAccessToken().catch(() => null);
     if (token === null) throw notSignedIn();
