@@ -5,7 +5,7 @@ COMPILE := .venv-uv/bin/uv pip compile --quiet --universal --python-version 3.11
 	--no-emit-index-url --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help install run up down demo doctor reload-schema test check format build validate openapi lock clean
+.PHONY: help install run up down demo doctor reload-schema tokens test year bench check format build validate openapi lock clean
 
 help: ## Print these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,8 +31,17 @@ doctor: install ## Tell why the Data API does not work, who must act and how; AR
 reload-schema: install ## Reload the Data API's schema cache until it knows the whole contract, or fail with the cause
 	@PYTHONPATH=layers/shared $(BIN)/python -m local.doctor reload $(ARGS)
 
+tokens: install ## Tell which tokens are due when, what is overdue and who must reconnect; ARGS=--json; .local/tokens.svg
+	@PYTHONPATH=layers/shared $(BIN)/python -m local.tokens $(ARGS)
+
 test: install ## Run all tests
 	@$(BIN)/python -m local.browser && $(BIN)/python -m pytest
+
+year: install ## Live through a year of refreshing with 10,000 accounts, outages and crashes; minutes
+	@REFRESH_YEAR_ACCOUNTS=10000 $(BIN)/python -m pytest tests/integration/test_refresh_year.py -k year
+
+bench: install ## Measure, print a table, and write bench/results.json; ARGS="--accounts 1000 10000"; docs/benchmarks.md
+	@PYTHONPATH=layers/shared $(BIN)/python -m bench $(ARGS)
 
 check: install validate ## Check format, style, types and the template; changes nothing
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy

@@ -1,0 +1,222 @@
+"""How fast due tokens are refreshed, against the bound that Meta's latency and the concurrency set, and what it costs.
+
+The real worker code in this process; real PostgREST and Postgres; the local AWS for KMS; the Meta simulator, which
+takes its time for each refresh. All of it shares this machine, where in the cloud only the worker's part is the
+worker's: so the time that this process computes is told too.
+"""
+
+import os
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from unittest.mock import patch
+
+import boto3
+import httpx
+import psycopg
+from botocore.client import BaseClient
+
+from bench.figures import Figure
+from instagram_connect.clock import utc_now
+from instagram_connect.connection_events import ConnectionEvents
+from instagram_connect.data_api import DataApi
+from instagram_connect.deadline import Deadline
+from instagram_connect.models import Provider
+from instagram_connect.observability import logger
+from instagram_connect.refresh_batch import CONCURRENCY, RefreshBatch
+from instagram_connect.refresh_queue import ACCOUNTS_IN_A_MESSAGE, RefreshQueue
+from instagram_connect.refresh_repository import RefreshRepository
+from instagram_connect.rpcs import Rpcs
+from instagram_connect.settings import Secrets
+from instagram_connect.token_vault import TokenBinding, TokenVault
+from local import ports
+from local.progress import step
+from local.settings import ROOT
+from local.stack import running
+
+HOME = ROOT / ".local" / "bench"
+SERVICES = ("postgres", "supabase", "postgrest", "aws", "meta")
+META_LATENCY_S = 0.1
+# A token that ends in five days.
+AGE = timedelta(days=55)
+REDIRECT_URI = "http://127.0.0.1/callback"
+
+
+class CountingRpcs(Rpcs):
+    """Counts calls to the database by function."""
+
+    def __init__(self, data_api: DataApi, calls: Counter[str]) -> None:
+        super().__init__(data_api)
+        self._counts = calls
+
+    def call(self, function: str, payload: Any, deadline: Deadline, **details: Any) -> Any:
+        """As `Rpcs.call`."""
+        self._counts[function] += 1
+        return super().call(function, payload, deadline, **details)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A running system and the worker that is measured."""
+
+    stack: dict[str, str]
+    meta: httpx.Client
+    database: psycopg.Connection[Any]
+    vault: TokenVault
+    batch: RefreshBatch
+    database_calls: Counter[str]
+
+
+def measure(sizes: Sequence[int]) -> list[Figure]:
+    """Figures for each number of due accounts."""
+    logger.setLevel("CRITICAL")
+    with _bench() as bench:
+        figures = [figure for size in sizes for figure in _measure(bench, size)]
+    first, last = sizes[0], sizes[-1]
+    speed = {figure.name: figure.measured for figure in figures}
+    if first != last:
+        name = "refresh: speed at {} due accounts".format
+        figures.append(
+            Figure.against(
+                f"refresh: speed at {last} over {first} accounts", speed[name(last)], speed[name(first)], "1 = linear"
+            )
+        )
+    return figures
+
+
+def _measure(bench: Bench, size: int) -> Iterator[Figure]:
+    with step(f"Connecting {size} accounts"):
+        _populate(bench, size)
+    kms_calls: Counter[str] = Counter()
+    original = BaseClient._make_api_call  # type: ignore[attr-defined]
+
+    def counting(client: Any, operation: str, parameters: Any) -> Any:
+        kms_calls[operation] += 1
+        return original(client, operation, parameters)
+
+    bench.database_calls.clear()
+    bench.meta.delete("/_simulator/calls")
+    with patch.object(BaseClient, "_make_api_call", counting), step(f"Refreshing {size} accounts"):
+        began, computing = time.perf_counter(), time.process_time()
+        owner = "bench"
+        claims = bench.batch.repository.claim(owner, size, Deadline(60))
+        for start in range(0, len(claims), ACCOUNTS_IN_A_MESSAGE):
+            bench.batch.work(owner, claims[start : start + ACCOUNTS_IN_A_MESSAGE], Deadline(60))
+        seconds, computing = time.perf_counter() - began, time.process_time() - computing
+    row = bench.database.execute(
+        "select count(*) from instagram_credentials where expires_at > now() + interval '59 days'"
+    ).fetchone()
+    if len(claims) != size or row != (size,):
+        raise SystemExit(f"Only {row} of {size} accounts were refreshed: nothing was measured.")
+    meta_calls = len(bench.meta.get("/_simulator/calls").json())
+    yield Figure.against(
+        f"refresh: speed at {size} due accounts", size / seconds, CONCURRENCY / META_LATENCY_S, "accounts/s, 1 worker"
+    )
+    yield Figure(
+        f"refresh: computing, {size} accounts", round(computing / size * 1000, 2), "ms per account, this process"
+    )
+    yield Figure(f"refresh: calls to Meta, {size} accounts", round(meta_calls / size, 3), "per account")
+    yield Figure(f"refresh: calls to KMS, {size} accounts", round(sum(kms_calls.values()) / size, 3), "per account")
+    yield Figure(
+        f"refresh: calls to the database, {size} accounts",
+        round(sum(bench.database_calls.values()) / size, 3),
+        "per account",
+    )
+
+
+def _populate(bench: Bench, size: int) -> None:
+    meta = bench.meta
+    meta.post("/_simulator/reset").raise_for_status()
+    bench.database.execute("delete from instagram_business_accounts")
+    user_id = str(uuid.uuid4())
+    bench.database.execute("insert into auth.users (id, email) values (%s, %s)", [user_id, f"{user_id}@example.com"])
+
+    def connect(number: int) -> tuple[str, str]:
+        account_id, username = f"178490{number:011d}", f"bench.{number}"
+        new = {"instagram": {"username": username, "id": account_id}}
+        meta.post("/_simulator/people", json=new).raise_for_status()
+        login = {"product": "instagram", "person": username, "redirect_uri": REDIRECT_URI}
+        code = meta.post("/_simulator/authorize", json=login).raise_for_status().json()["code"]
+        form = {
+            "client_id": bench.stack["instagram_app_id"],
+            "client_secret": bench.stack["instagram_app_secret"],
+            "grant_type": "authorization_code",
+            "redirect_uri": REDIRECT_URI,
+            "code": code,
+        }
+        short = meta.post("/api.instagram.com/oauth/access_token", data=form).raise_for_status().json()["access_token"]
+        question = {
+            "grant_type": "ig_exchange_token",
+            "client_secret": bench.stack["instagram_app_secret"],
+            "access_token": short,
+        }
+        answer = meta.get("/graph.instagram.com/access_token", params=question).raise_for_status().json()
+        binding = TokenBinding(user_id, Provider.INSTAGRAM, account_id)
+        return account_id, bench.vault.encrypt(answer["access_token"], binding)
+
+    with ThreadPoolExecutor(8) as threads:
+        rows = list(threads.map(connect, range(size)))
+    for account_id, ciphertext in rows:
+        bench.database.execute(
+            """
+            with account as (
+              insert into instagram_business_accounts (
+                user_id, provider, instagram_business_id, connected_at, webhook_checked_at
+              )
+              values (%(user)s, 'instagram', %(id)s, now() - %(age)s, now())
+              returning id
+            )
+            insert into instagram_credentials (
+              business_account_id, provider, access_token_ciphertext, issued_at, expires_at
+            )
+            select id, 'instagram', %(ciphertext)s, now() - %(age)s, now() - %(age)s + interval '60 days'
+            from account
+            """,
+            {"user": user_id, "id": account_id, "age": AGE, "ciphertext": ciphertext},
+        )
+    meta.post("/_simulator/clock", json={"advance_seconds": AGE.total_seconds()}).raise_for_status()
+    slow = {"operation": "refresh_instagram_token", "latency_ms": META_LATENCY_S * 1000, "times": None}
+    meta.post("/_simulator/faults", json=slow).raise_for_status()
+
+
+@contextmanager
+def _bench() -> Iterator[Bench]:
+    environment = {
+        **os.environ,
+        "DATA_API": "postgrest",
+        "LOCAL_PORT_BASE": str(ports.free_base()),
+        "OAUTH_REDIRECT_URIS": REDIRECT_URI,
+    }
+    with running(HOME, environment, only=SERVICES, deploy=False) as stack:
+        os.environ |= {
+            "AWS_ENDPOINT_URL": stack["aws_endpoint_url"],
+            "AWS_ACCESS_KEY_ID": "local",
+            "AWS_SECRET_ACCESS_KEY": "local",
+            "AWS_DEFAULT_REGION": stack["aws_region"],
+            "GRAPH_VERSION": "v25.0",
+            "INSTAGRAM_APP_ID": stack["instagram_app_id"],
+            "INSTAGRAM_SCOPES": "instagram_business_basic",
+            "INSTAGRAM_GRAPH_URL": f"{stack['meta_url']}/graph.instagram.com",
+            "INSTAGRAM_API_URL": f"{stack['meta_url']}/api.instagram.com",
+            "INSTAGRAM_DIALOG_URL": f"{stack['meta_url']}/www.instagram.com",
+        }
+        os.environ["TOKEN_KEY_ARN"] = boto3.client("kms").create_key()["KeyMetadata"]["Arn"]
+        calls: Counter[str] = Counter()
+        repository = RefreshRepository(
+            CountingRpcs(DataApi(stack["supabase_url"], stack["supabase_secret_key"]), calls), utc_now
+        )
+        secrets = Secrets({"instagram_app_secret": stack["instagram_app_secret"]})
+        batch = RefreshBatch.of_deployment(
+            secrets, repository, RefreshQueue("no queue is needed"), ConnectionEvents("no bus is needed", repository)
+        )
+        with (
+            httpx.Client(base_url=stack["meta_url"], timeout=60, trust_env=False) as meta,
+            psycopg.connect(stack["database_url"], autocommit=True) as database,
+        ):
+            yield Bench(stack, meta, database, TokenVault(os.environ["TOKEN_KEY_ARN"]), batch, calls)
