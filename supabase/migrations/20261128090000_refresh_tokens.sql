@@ -296,7 +296,11 @@ begin
     where renew or (check_subscription and not is_suspended)
   ),
   picked as (
-    select credentials.business_account_id, ranked.renew, ranked.check_subscription and not is_suspended as check_subscription
+    select
+      credentials.business_account_id,
+      ranked.renew,
+      ranked.check_subscription and not ranked.is_suspended as check_subscription,
+      ranked.is_slow
     from ranked
     join public.instagram_credentials as credentials using (business_account_id)
     where (not ranked.is_suspended or ranked.place = 1)
@@ -317,7 +321,8 @@ begin
       last_attempted_at = at
     from picked
     where credentials.business_account_id = picked.business_account_id
-    returning credentials.business_account_id, credentials.provider, picked.renew, picked.check_subscription
+    returning
+      credentials.business_account_id, credentials.provider, picked.renew, picked.check_subscription, picked.is_slow
   )
   select coalesce(
     jsonb_agg(
@@ -325,7 +330,8 @@ begin
         'account_id', business_account_id,
         'provider', provider,
         'renew', renew,
-        'check_subscription', check_subscription
+        'check_subscription', check_subscription,
+        'is_slow', is_slow
       )
     ),
     '[]'
@@ -526,6 +532,7 @@ declare
   request constant jsonb := nullif(payload -> 'renewal' -> 'reconnect', 'null');
   failure constant jsonb := nullif(payload -> 'failure', 'null');
   subscription constant jsonb := nullif(payload -> 'subscription', 'null');
+  is_kept constant boolean := coalesce((payload ->> 'is_kept')::boolean, false);
   account public.instagram_business_accounts;
   credentials public.instagram_credentials;
 begin
@@ -540,7 +547,10 @@ begin
   for update;
   select * into credentials
   from public.instagram_credentials
-  where business_account_id = account.id and status = 'active'
+  where business_account_id = account.id
+    -- What was kept may come after a sweep that found the former token dead, where Meta ends it with the new one: then Meta
+    -- names no cause of its person's.
+    and (status = 'active' or status = 'needs_reauth' and is_kept and coalesce(failure_subcode, 0) in (0, 463, 467))
   for update;
   if not found then
     return jsonb_build_object('is_written', false);
@@ -548,7 +558,7 @@ begin
   -- Whoever claims, connects or disconnects the account takes the lease away. What was kept because storage did not take
   -- it may come after that, if nothing newer has been stored.
   if credentials.lease_owner is distinct from payload ->> 'owner' and not (
-    coalesce((payload ->> 'is_kept')::boolean, false)
+    is_kept
     and credentials.issued_at = (payload ->> 'issued_at')::timestamptz
     and credentials.last_refreshed_at is not distinct from (payload ->> 'last_refreshed_at')::timestamptz
   ) then
@@ -572,6 +582,10 @@ begin
         else (renewal ->> 'data_access_expires_at')::timestamptz
       end,
       last_refreshed_at = coalesce((renewal ->> 'obtained_at')::timestamptz, last_refreshed_at),
+      status = 'active',
+      failure_code = null,
+      failure_subcode = null,
+      failed_at = null,
       refresh_not_before = (payload ->> 'not_before')::timestamptz,
       lease_owner = null,
       lease_expires_at = null,
@@ -580,6 +594,7 @@ begin
 
     update public.instagram_business_accounts as stored
     set
+      status = 'active',
       token_expires_at = case
         when renewal is null then stored.token_expires_at
         else (renewal ->> 'expires_at')::timestamptz
@@ -599,6 +614,9 @@ begin
       updated_at = now()
     where stored.id = account.id;
 
+    if credentials.status = 'needs_reauth' then
+      perform public.announce('instagram.connection.recovered', account, '{}', at);
+    end if;
     if request is not null and account.reconnect_before is null then
       perform public.announce('instagram.connection.reconnect_requested', account, request, at);
     end if;

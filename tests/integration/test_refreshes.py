@@ -847,6 +847,29 @@ def test_a_refresh_that_was_kept_never_replaces_what_is_newer(database: Database
     assert all_of(database, account_id) == before
 
 
+@pytest.mark.parametrize(("subcode", "is_recovered"), [(None, True), (467, True), (458, False), (460, False)])
+def test_a_refresh_that_was_kept_revives_an_account_whose_former_token_died_without_a_cause_of_its_persons(
+    database: Database, user_id: str, subcode: int | None, is_recovered: bool
+) -> None:
+    account_id = connect(database, user_id)
+    claim(database)
+    repository = storage(database)
+    (task,) = repository.leased("sweep", [account_id], Deadline(20))
+    payload = repository.finished("sweep", account_id, renewal=renewal(), subscription=None, usage=())
+    failure = ReconnectRequiredError(reason="TOKEN_INVALID", log_context={"meta_code": 190, "meta_subcode": subcode})
+    assert repository.end("sweep", account_id, failure, Deadline(20))
+
+    account = repository.finish(repository.kept(payload, task), Deadline(20))
+
+    types = sorted(event["type"] for event in events_of(database, account_id))
+    shown = account_of(database, account_id)
+    assert (account is not None) is is_recovered
+    assert (shown["status"], shown["reconnect_reason"]) == (
+        ("active", None) if is_recovered else ("needs_reauth", "TOKEN_INVALID")
+    )
+    assert types == ["instagram.connection.needs_reauth", *["instagram.connection.recovered"] * is_recovered]
+
+
 def test_a_new_login_begins_the_record_of_refreshes_anew(database: Database, user_id: str) -> None:
     account_id = connect(database, user_id)
     change(

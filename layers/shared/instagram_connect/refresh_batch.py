@@ -105,7 +105,8 @@ class RefreshBatch:
     ) -> dict[str, Outcome]:
         """The same for accounts of one login product whose tasks are at hand. Never raises."""
         rules = self.repository.rules
-        pace = Pace(rules.slow_percent, rules.stop_percent, self.sleep)
+        begins_slow = any(claim.is_slow for _, claim in due)
+        pace = Pace(rules.slow_percent, rules.stop_percent, self.sleep, begins_slow=begins_slow)
         # The rest is for storing, for asking witnesses and for giving leases back.
         for_meta = deadline.earlier(min(AFTERWARDS_S, deadline.remaining_s() * MOST_AFTERWARDS))
         # Of a suspended product one account tries whether it works again.
@@ -246,7 +247,8 @@ class RefreshBatch:
 
     def _brake(self, provider: Provider, pace: Pace, deadline: Deadline) -> None:
         paused_until = pace.paused_until(self.now())
-        if not pace.is_slow and paused_until is None:
+        is_scarce = (pace.app_used_percent or 0) >= self.repository.rules.slow_percent
+        if not is_scarce and paused_until is None:
             return
         try:
             self.repository.brake(provider, pace.app_used_percent, paused_until, deadline)

@@ -106,15 +106,21 @@ class RefreshJudgement:
                 yield from (done for done in accused if done.error and kind_of(done.error) is Kind.DEAD)
 
     def _has_run_out(self, done: Attempt) -> bool:
-        """Whether Meta says what our own calendar says: that needs no judgement."""
-        ends = done.task.expires_at
-        return done.error is not None and done.error.reason == TOKEN_EXPIRED and ends is not None and ends <= self.now()
+        """Whether the token has ended by our own calendar too: that needs no judgement.
+
+        The end of a Facebook login is the person's token's; a Page's has none, so there Meta has to say it.
+        """
+        ends, error = done.task.expires_at, done.error
+        if ends is None or ends > self.now() or error is None or kind_of(error) is not Kind.DEAD:
+            return False
+        return error.reason == TOKEN_EXPIRED or done.task.user_token_ciphertext is None
 
     def _verdict(
         self, provider: Provider, alike: str, accused: Sequence[Attempt], working: set[str], deadline: Deadline
     ) -> Verdict:
         people = {done.task.person for done in accused}
         hearing = _Hearing(failing=set(people), working=working - people)
+        is_large_already = hearing.is_large  # among those who were asked the same
         if any(done.error and done.error.reason in CERTAIN_APP_FAULTS for done in accused):
             return Verdict.AT_LARGE
         is_suspended = any(done.task.is_suspended for done in accused)
@@ -129,7 +135,7 @@ class RefreshJudgement:
             return Verdict.UNDECIDED
         if is_suspended and not hearing.is_contradicted:
             return Verdict.UNDECIDED
-        if not hearing.is_large and not is_suspended:
+        if not (is_large_already or hearing.is_large or is_suspended):
             return Verdict.PEOPLE
         if not hearing.is_contradicted:
             return Verdict.AT_LARGE

@@ -9,7 +9,10 @@ from .models import Account, DiscoveredAccount, Provider
 
 
 class Claim(BaseModel):
-    """An account whose lease somebody took, and what is due: its token, its webhook subscription, or both."""
+    """An account whose lease somebody took, and what is due: its token, its webhook subscription, or both.
+
+    `is_slow`: its product's calls were scarce within the last hour.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -17,6 +20,7 @@ class Claim(BaseModel):
     provider: Provider
     renew: bool
     check_subscription: bool
+    is_slow: bool = False
 
 
 class RefreshTask(BaseModel):

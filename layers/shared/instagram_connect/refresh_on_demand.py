@@ -14,6 +14,7 @@ from .deadline import Deadline
 from .errors import (
     AccountDisconnectedError,
     AccountNotFoundError,
+    InstagramConnectError,
     InternalError,
     MetaRateLimitedError,
     MetaUnavailableError,
@@ -90,7 +91,7 @@ class RefreshOnDemand:
             # It is not the account's fault, or not certainly: a new login would be in vain.
             raise MetaUnavailableError(log_context=outcome.error.log_context)
         if outcome.error:
-            raise outcome.error
+            raise _for_a_refresh(outcome.error)
         return outcome.account
 
     def _refusal(self, found: ClaimedRefresh) -> Exception:
@@ -105,6 +106,13 @@ class RefreshOnDemand:
             case "too_young":
                 return TokenTooYoungError(retry_after_s=wait_s)
             case "paused":
-                return MetaRateLimitedError(retry_after_s=wait_s)
+                return _for_a_refresh(MetaRateLimitedError(retry_after_s=wait_s))
             case _:
                 return InternalError(log_context={"state": found.state})
+
+
+def _for_a_refresh(error: InstagramConnectError) -> InstagramConnectError:
+    """The error in words for somebody whose account works: nothing has to be started again."""
+    if isinstance(error, MetaRateLimitedError):
+        error.hint = "Nothing to do: the account works, and is refreshed when Meta allows calls again."
+    return error

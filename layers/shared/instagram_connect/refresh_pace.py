@@ -22,7 +22,10 @@ APP_PAUSE = timedelta(hours=1)
 class Pace:
     """The pace of one batch. Safe to use from several threads."""
 
-    def __init__(self, slow_percent: int, stop_percent: int, sleep: Callable[[float], None]) -> None:
+    def __init__(
+        self, slow_percent: int, stop_percent: int, sleep: Callable[[float], None], *, begins_slow: bool = False
+    ) -> None:
+        """The pace until answers say otherwise."""
         self._slow_percent = slow_percent
         self._stop_percent = stop_percent
         self._sleep = sleep
@@ -30,6 +33,7 @@ class Pace:
         self._regain_s = 0
         self._failures_in_a_row = 0
         self._is_refused = False
+        self._begins_slow = begins_slow
         self.app_used_percent: int | None = None
 
     def learn(self, attempt: Attempt) -> None:
@@ -47,7 +51,9 @@ class Pace:
     @property
     def is_slow(self) -> bool:
         """Whether calls are scarce."""
-        return (self.app_used_percent or 0) >= self._slow_percent
+        if self.app_used_percent is None:
+            return self._begins_slow
+        return self.app_used_percent >= self._slow_percent
 
     @property
     def is_stopped(self) -> bool:

@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -389,11 +390,21 @@ def test_witnesses_of_whom_as_many_work_as_do_not_contradict_nobody(
     assert len(court.meta.asked) == len(witnesses)
 
 
-def test_witnesses_outvote_five_that_fail_alike_by_chance(court: Court) -> None:
+@pytest.mark.parametrize("opens_its_account", [False, True])
+@pytest.mark.parametrize("refreshed", [0, 4])
+def test_five_that_fail_alike_while_others_work_are_dead_only_if_their_tokens_open_nothing(
+    court: Court, opens_its_account: bool, refreshed: int
+) -> None:
+    """A complete failure of the refresh alone: those who are not due know nothing of it."""
     court.call_witnesses(*[None] * WITNESSES)
+    accused = people(LEAST_PEOPLE)
+    if not opens_its_account:
+        court.meta.errors |= {f"account-of-{person}": dead() for person in accused}
 
-    assert len(court.dead_among(*map(failed, people(LEAST_PEOPLE)))) == LEAST_PEOPLE
-    assert court.storage.suspensions == []
+    marked = court.dead_among(*map(failed, accused), *map(worked, people(refreshed, "living")))
+
+    assert len(marked) == (0 if opens_its_account else LEAST_PEOPLE)
+    assert bool(court.storage.suspensions) is opens_its_account
 
 
 @pytest.mark.parametrize("reason", ["APP_SECRET_INVALID", "APP_ID_INVALID"])
@@ -435,7 +446,7 @@ def test_accused_who_meet_a_fault_of_the_app_again_change_nothing_while_others_w
 
 @pytest.mark.parametrize(
     ("ended_s", "reason", "is_certain"),
-    [(0, "TOKEN_EXPIRED", True), (60, "TOKEN_EXPIRED", True), (-1, "TOKEN_EXPIRED", False), (60, "X", False)],
+    [(0, "TOKEN_EXPIRED", True), (60, "TOKEN_EXPIRED", True), (-1, "TOKEN_EXPIRED", False), (60, "APP_REMOVED", True)],
 )
 def test_a_token_that_ran_out_when_it_had_to_needs_no_judgement(
     court: Court, ended_s: int, reason: str, is_certain: bool
@@ -445,6 +456,17 @@ def test_a_token_that_ran_out_when_it_had_to_needs_no_judgement(
 
     assert len(court.dead_among(*attempts)) == (9 if is_certain else 0)
     assert bool(court.storage.asked) is not is_certain
+
+
+def test_a_page_has_not_run_out_with_its_persons_token_unless_meta_says_so(court: Court) -> None:
+    end = NOW - timedelta(seconds=60)
+    of_a_page = {"expires_at": end, "user_token_ciphertext": "sealed:person"}
+
+    removed = [failed(person, expires_at=end) for person in people(9)]
+    pages = [replace(done, task=done.task.model_copy(update=of_a_page)) for done in removed]
+
+    assert court.dead_among(*pages, provider=Provider.FACEBOOK) == []
+    assert len(court.dead_among(*removed)) == 9
 
 
 def test_tokens_that_ran_out_when_they_had_to_say_nothing_about_those_that_did_not(court: Court) -> None:

@@ -202,3 +202,12 @@ def test_slow_threads_wait_one_after_the_other() -> None:
         list(threads.map(lambda _: pace.wait(), range(24)))
 
     assert most == 1
+
+
+def test_a_batch_that_begins_slow_stays_so_until_an_answer_says_otherwise() -> None:
+    waits: list[float] = []
+    pace = Pace(75, 90, waits.append, begins_slow=True)
+
+    pace.wait()
+    assert waits == [SLOW_PAUSE_S]
+    assert pace.paused_until(NOW) is None

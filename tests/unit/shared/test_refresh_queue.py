@@ -106,7 +106,7 @@ def test_a_batch_names_accounts_and_holds_nothing_else_of_them(queue: RefreshQue
     (message,) = sent()
     body = json.loads(message.body)
     assert set(body) == {"kind", "owner", "claims"}
-    assert set(body["claims"][0]) == {"account_id", "provider", "renew", "check_subscription"}
+    assert set(body["claims"][0]) == {"account_id", "provider", "renew", "check_subscription", "is_slow"}
     assert delayed(queue) == "0"
 
 
