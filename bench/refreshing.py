@@ -6,6 +6,7 @@ worker's: so the time that this process computes is told too.
 """
 
 import os
+import shutil
 import time
 import uuid
 from collections import Counter
@@ -193,6 +194,9 @@ def _bench() -> Iterator[Bench]:
         "LOCAL_PORT_BASE": str(ports.free_base()),
         "OAUTH_REDIRECT_URIS": REDIRECT_URI,
     }
+    # An empty database each time: what an earlier run left would be measured too.
+    shutil.rmtree(HOME / "postgres", ignore_errors=True)
+    (HOME / "migrations.json").unlink(missing_ok=True)
     with running(HOME, environment, only=SERVICES, deploy=False) as stack:
         os.environ |= {
             "AWS_ENDPOINT_URL": stack["aws_endpoint_url"],

@@ -233,12 +233,18 @@ def test_a_lone_190_is_asked_again_before_anybody_is_told(keeper: Keeper, user: 
     assert keeper.days_left(account) > 59
 
 
+@pytest.mark.parametrize(
+    "outage",
+    [{"host": "graph.instagram.com"}, {"operation": "refresh_instagram_token"}],
+    ids=["the app is blocked", "only the refresh fails, and others work"],
+)
 def test_when_many_fail_alike_nobody_is_marked_and_refreshing_resumes_by_itself(
-    keeper: Keeper, user: User, fault: Fault
+    keeper: Keeper, user: User, fault: Fault, outage: dict[str, str]
 ) -> None:
     accounts = keeper.newcomers(user, 6)
     keeper.age(55)
-    fault(host="graph.instagram.com", error="app_removed", times=None)
+    keeper.connect(user, "cafe.azul", "luz.cria")
+    fault(**outage, error="app_removed", times=None)
 
     keeper.sweep_until_done()
 
