@@ -42,7 +42,7 @@ class Pace:
             if entry.usage_type == APP:
                 self.app_used_percent = max(entry.used_percent, self.app_used_percent or 0)
         error = attempt.error
-        is_down = isinstance(error, MetaUnavailableError) and not attempt.is_refused
+        is_down = isinstance(error, MetaUnavailableError) and not (attempt.is_refused or attempt.renewal)
         self._failures_in_a_row = self._failures_in_a_row + 1 if is_down else 0
         if isinstance(error, MetaRateLimitedError) and error.log_context.get("meta_code") in APP_LIMIT_CODES:
             self._regain_s = max(self._regain_s, error.retry_after_s or 0)

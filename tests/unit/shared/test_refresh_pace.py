@@ -16,7 +16,7 @@ from instagram_connect.errors import (
 from instagram_connect.meta.usage import Usage
 from instagram_connect.models import Provider
 from instagram_connect.refresh_flow import Attempt
-from instagram_connect.refresh_models import RefreshTask
+from instagram_connect.refresh_models import EncryptedRenewal, RefreshTask
 from instagram_connect.refresh_pace import APP_PAUSE, FAILURES_IN_A_ROW, SLOW_PAUSE_S, Pace
 from tests.unit.fakes import NOW, USER_ID
 
@@ -143,6 +143,14 @@ def test_a_meta_that_fails_ten_times_in_a_row_is_left_alone_for_this_batch(
 def test_a_meta_that_refuses_to_extend_tokens_that_work_is_not_down(pace: Pace) -> None:
     for _ in range(FAILURES_IN_A_ROW):
         pace.learn(Attempt(TASK, None, None, (), MetaUnavailableError(), is_refused=True))
+
+    assert not pace.is_stopped
+
+
+def test_a_meta_that_extends_tokens_and_only_fails_to_tell_of_webhooks_is_not_down(pace: Pace) -> None:
+    renewal = EncryptedRenewal(NOW, "c", None, None, None, None)
+    for _ in range(FAILURES_IN_A_ROW):
+        pace.learn(Attempt(TASK, renewal, None, (), MetaUnavailableError()))
 
     assert not pace.is_stopped
 
