@@ -24,6 +24,7 @@ import psycopg
 from botocore.client import BaseClient
 
 from bench.figures import Figure
+from instagram_connect.batched import batched
 from instagram_connect.clock import utc_now
 from instagram_connect.connection_events import ConnectionEvents
 from instagram_connect.data_api import DataApi
@@ -107,8 +108,8 @@ def _measure(bench: Bench, size: int) -> Iterator[Figure]:
         began, computing = time.perf_counter(), time.process_time()
         owner = "bench"
         claims = bench.batch.repository.claim(owner, size, Deadline(60))
-        for start in range(0, len(claims), ACCOUNTS_IN_A_MESSAGE):
-            bench.batch.work(owner, claims[start : start + ACCOUNTS_IN_A_MESSAGE], Deadline(60))
+        for part in batched(claims, ACCOUNTS_IN_A_MESSAGE):
+            bench.batch.work(owner, part, Deadline(60))
         seconds, computing = time.perf_counter() - began, time.process_time() - computing
     row = bench.database.execute(
         "select count(*) from instagram_credentials where expires_at > now() + interval '59 days'"

@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 from psycopg.types.json import Jsonb
 
+from instagram_connect.batched import batched
 from instagram_connect.connection_events import ConnectionEvents
 from instagram_connect.deadline import Deadline
 from instagram_connect.errors import (
@@ -280,9 +281,9 @@ class _Queue:
         self._world = world
 
     def send_claims(self, owner: str, claims: Sequence[Claim]) -> tuple[Claim, ...]:
-        for start in range(0, len(claims), ACCOUNTS_IN_A_MESSAGE):
+        for part in batched(claims, ACCOUNTS_IN_A_MESSAGE):
             self._world.may_die()
-            self._world.send((owner, claims[start : start + ACCOUNTS_IN_A_MESSAGE]))
+            self._world.send((owner, part))
         return ()
 
     def keep(self, payload: dict[str, Any]) -> None:

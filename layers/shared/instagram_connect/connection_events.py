@@ -5,7 +5,7 @@ one that comes again by its `id`. docs/events.md describes them. Source of the l
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from .batched import batched
 from .deadline import Deadline
 from .observability import logger
 from .refresh_repository import RefreshRepository
@@ -39,7 +40,7 @@ class ConnectionEvents:
         """
         published = 0
         while events := self.repository.take_events(MOST_TAKEN, LEASE_S, deadline):
-            taken = [event_id for part in _parts(events) for event_id in self._put(part)]
+            taken = [event_id for part in batched(events, MOST_AT_ONCE) for event_id in self._put(part)]
             if taken:
                 self.repository.delete_events(taken, deadline)
             published += len(taken)
@@ -71,8 +72,3 @@ class ConnectionEvents:
     @cached_property
     def _client(self) -> Any:
         return boto3.client("events", config=AWS_CLIENT_CONFIG)
-
-
-def _parts(events: Sequence[dict[str, Any]]) -> Iterator[Sequence[dict[str, Any]]]:
-    for start in range(0, len(events), MOST_AT_ONCE):
-        yield events[start : start + MOST_AT_ONCE]

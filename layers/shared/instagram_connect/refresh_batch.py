@@ -211,12 +211,7 @@ class RefreshBatch:
                 continue
             logger.warning(
                 "Could not refresh an account",
-                extra={
-                    "account_id": done.task.account_id,
-                    "code": error.code,
-                    "reason": error.reason,
-                    **error.log_context,
-                },
+                extra={"account_id": done.task.account_id, **_told_of(error)},
             )
             if isinstance(error, LASTING_ERRORS):
                 self._bury(done.task, error)

@@ -6,16 +6,16 @@ itself. A message may come twice: whoever holds no lease any more has nothing to
 "Message quotas".
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from .batched import batched
 from .observability import logger
 from .refresh_models import Claim
 from .settings import AWS_CLIENT_CONFIG
@@ -24,9 +24,6 @@ ACCOUNTS_IN_A_MESSAGE = 100
 MESSAGES_AT_ONCE = 10
 # Storage that has just refused a write does not take it a moment later.
 FIRST_DELAY_S = 30
-
-
-Item = TypeVar("Item")
 
 
 class RefreshQueueError(Exception):
@@ -77,9 +74,9 @@ class RefreshQueue:
 
     def send_claims(self, owner: str, claims: Iterable[Claim]) -> tuple[Claim, ...]:
         """Hands claimed accounts to the workers; answers those that the queue did not take."""
-        batches = [ClaimedBatch(owner=owner, claims=part) for part in _batched(claims, ACCOUNTS_IN_A_MESSAGE)]
+        batches = [ClaimedBatch(owner=owner, claims=part) for part in batched(claims, ACCOUNTS_IN_A_MESSAGE)]
         refused: list[Claim] = []
-        for part in _batched(batches, MESSAGES_AT_ONCE):
+        for part in batched(batches, MESSAGES_AT_ONCE):
             entries = [{"Id": str(index), "MessageBody": batch.model_dump_json()} for index, batch in enumerate(part)]
             try:
                 answer = self._sqs.send_message_batch(QueueUrl=self.queue_url, Entries=entries)
@@ -116,9 +113,3 @@ def read_message(body: str) -> Message:
         return _MESSAGE.validate_json(body)
     except ValidationError:
         raise UnreadableMessageError from None
-
-
-def _batched(items: Iterable[Item], size: int) -> Iterator[tuple[Item, ...]]:
-    remaining = iter(items)
-    while part := tuple(islice(remaining, size)):
-        yield part

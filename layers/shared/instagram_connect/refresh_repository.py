@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from .clock import iso
 from .deadline import Deadline
 from .errors import RECONNECT_HINTS, InstagramConnectError
 from .meta.usage import Usage
@@ -112,11 +113,11 @@ class RefreshRepository:
             "owner": owner,
             "account_id": account_id,
             "renewal": _renewal_payload(renewal) if renewal else None,
-            "subscription": {"subscribed_at": _iso(subscription.subscribed_at), "error": subscription.error}
+            "subscription": {"subscribed_at": iso(subscription.subscribed_at), "error": subscription.error}
             if subscription
             else None,
             "usage": self._usage_payload(usage),
-            "not_before": _iso(not_before),
+            "not_before": iso(not_before),
         }
 
     def kept(self, payload: Mapping[str, Any], task: RefreshTask) -> dict[str, Any]:
@@ -124,8 +125,8 @@ class RefreshRepository:
         return {
             **payload,
             "is_kept": True,
-            "issued_at": _iso(task.issued_at),
-            "last_refreshed_at": _iso(task.last_refreshed_at),
+            "issued_at": iso(task.issued_at),
+            "last_refreshed_at": iso(task.last_refreshed_at),
         }
 
     def finish(self, payload: Mapping[str, Any], deadline: Deadline) -> Account | None:
@@ -148,7 +149,7 @@ class RefreshRepository:
         self, account_id: str, *, not_before: datetime | None = None, usage: Sequence[Usage] = ()
     ) -> dict[str, Any]:
         """An entry of `release`: with a time, the account is left alone until then."""
-        return {"account_id": account_id, "not_before": _iso(not_before), "usage": self._usage_payload(usage)}
+        return {"account_id": account_id, "not_before": iso(not_before), "usage": self._usage_payload(usage)}
 
     def release(self, owner: str, accounts: Sequence[Mapping[str, Any]], deadline: Deadline) -> None:
         """Gives the leases of `released` accounts back. Their tokens and states stay as they are."""
@@ -177,7 +178,7 @@ class RefreshRepository:
         self, provider: Provider, app_used_percent: int | None, paused_until: datetime | None, deadline: Deadline
     ) -> None:
         """Notes how much of the app's call limit is used, and until when nothing is called."""
-        asked = {"app_used_percent": app_used_percent, "paused_until": _iso(paused_until), "provider": provider}
+        asked = {"app_used_percent": app_used_percent, "paused_until": iso(paused_until), "provider": provider}
         self.rpcs.call("brake_refreshes", {**self._asked(), **asked}, deadline)
 
     def take_events(self, limit: int, lease_s: float, deadline: Deadline) -> list[dict[str, Any]]:
@@ -208,7 +209,7 @@ class RefreshRepository:
             {
                 "usage_type": entry.usage_type,
                 "used_percent": entry.used_percent,
-                "regain_access_at": _iso(datetime.fromtimestamp(now + entry.regain_access_s, self.now().tzinfo))
+                "regain_access_at": iso(datetime.fromtimestamp(now + entry.regain_access_s, self.now().tzinfo))
                 if entry.regain_access_s
                 else None,
             }
@@ -219,19 +220,15 @@ class RefreshRepository:
 def _renewal_payload(renewal: EncryptedRenewal) -> dict[str, Any]:
     request = renewal.reconnect
     return {
-        "obtained_at": _iso(renewal.obtained_at),
+        "obtained_at": iso(renewal.obtained_at),
         "access_token_ciphertext": renewal.access_token_ciphertext,
         "user_token_ciphertext": renewal.user_token_ciphertext,
-        "expires_at": _iso(renewal.expires_at),
-        "data_access_expires_at": _iso(renewal.data_access_expires_at),
-        "reconnect": {"before": _iso(request.before), "reason": request.reason, "hint": request.hint}
+        "expires_at": iso(renewal.expires_at),
+        "data_access_expires_at": iso(renewal.data_access_expires_at),
+        "reconnect": {"before": iso(request.before), "reason": request.reason, "hint": request.hint}
         if request
         else None,
     }
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return moment.isoformat() if moment else None
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from .clock import iso
 from .data_api import DataApi, DataApiError
 from .deadline import Deadline
 from .errors import AccountNotFoundError, ReconnectRequiredError
@@ -129,16 +130,12 @@ def _account_payload(entry: AccountToStore, login: Login) -> dict[str, Any]:
         "page_id": account.page_id,
         "page_name": account.page_name,
         "page_tasks": account.page_tasks,
-        "webhook_subscribed_at": _iso(entry.webhook_subscribed_at),
+        "webhook_subscribed_at": iso(entry.webhook_subscribed_at),
         "webhook_subscription_error": entry.webhook_subscription_error,
         "access_token_ciphertext": entry.access_token_ciphertext,
         "user_token_ciphertext": entry.user_token_ciphertext,
         "scopes": login.granted_scopes,
-        "issued_at": _iso(login.token.issued_at),
-        "expires_at": _iso(login.token.expires_at),
-        "data_access_expires_at": _iso(login.data_access_expires_at),
+        "issued_at": iso(login.token.issued_at),
+        "expires_at": iso(login.token.expires_at),
+        "data_access_expires_at": iso(login.data_access_expires_at),
     }
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return moment.isoformat() if moment else None
