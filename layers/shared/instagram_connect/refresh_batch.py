@@ -134,6 +134,8 @@ class RefreshBatch:
         with ThreadPoolExecutor(min(self.concurrency, len(due))) as threads:
             trying = [entry for entry in due if entry[0] not in spared]
             attempts = [done for done in threads.map(attempt, trying) if done]
+        # Before any account is given back: a sweep must not claim it again in between.
+        self._brake(provider, pace, deadline)
         failed = [done for done in attempts if done.error and not done.renewal]
         ended = self._end(owner, self.judgement.dead_among(provider, failed, attempts, deadline), deadline)
         outcomes |= ended
@@ -142,7 +144,6 @@ class RefreshBatch:
         outcomes |= {task.account_id: Outcome(None, RefreshInProgressError(retry_after_s=60)) for task in left}
         self._give_back(owner, failed, left, deadline)
         _count(attempts, failed=len(failed), ended=len(ended))
-        self._brake(provider, pace, deadline)
         if ended or any(done.renewal and done.renewal.reconnect for done in attempts):
             self._publish(deadline)
         return outcomes

@@ -380,6 +380,16 @@ def test_a_throttled_app_stops_the_batch_pauses_the_product_and_gives_the_rest_b
     assert isinstance(outcomes["c"].error, RefreshInProgressError)
 
 
+def test_the_pause_is_noted_before_any_account_is_given_back(one_by_one: Refreshing) -> None:
+    claims = one_by_one.lease(*map(task, NAMES))
+    one_by_one.meta.failures["b"] = MetaRateLimitedError(log_context={"meta_code": 4})
+
+    one_by_one.batch.work(OWNER, claims, Deadline(60))
+
+    order = [function for function, _ in one_by_one.storage.calls]
+    assert order.index("brake_refreshes") < order.index("release_refreshes")
+
+
 def test_a_throttled_account_does_not_stop_the_others(one_by_one: Refreshing) -> None:
     claims = one_by_one.lease(*map(task, NAMES))
     one_by_one.meta.failures["a"] = MetaRateLimitedError(retry_after_s=600, log_context={"meta_code": 32})
