@@ -26,9 +26,10 @@ from botocore.client import BaseClient
 from bench.figures import Figure
 from instagram_connect.batched import batched
 from instagram_connect.clock import utc_now
-from instagram_connect.connection_events import ConnectionEvents
 from instagram_connect.data_api import DataApi
 from instagram_connect.deadline import Deadline
+from instagram_connect.event_bus import EventBus
+from instagram_connect.event_repository import EventRepository
 from instagram_connect.models import Provider
 from instagram_connect.observability import logger
 from instagram_connect.refresh_batch import CONCURRENCY, RefreshBatch
@@ -218,7 +219,10 @@ def _bench() -> Iterator[Bench]:
         )
         secrets = Secrets({"instagram_app_secret": stack["instagram_app_secret"]})
         batch = RefreshBatch.of_deployment(
-            secrets, repository, RefreshQueue("no queue is needed"), ConnectionEvents("no bus is needed", repository)
+            secrets,
+            repository,
+            RefreshQueue("no queue is needed"),
+            EventBus("no bus is needed", EventRepository(repository.rpcs, repository.now)),
         )
         with (
             httpx.Client(base_url=stack["meta_url"], timeout=60, trust_env=False) as meta,

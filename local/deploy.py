@@ -152,6 +152,7 @@ class Deployment:
             reasons = "\n".join(f"  {reason}" for reason in _failures(self._cloudformation, started))
             raise LocalSystemError(f"CloudFormation refused:\n{reasons}" if reasons else str(error)) from error
         api_url = self._api_url()
+        self._fit_in(api_url)
         self._stamp_file.write_text(json.dumps({"content": self._content(aws), "api_url": api_url}))
         return api_url
 
@@ -217,9 +218,24 @@ class Deployment:
             time.sleep(0.2)
 
     def _api_url(self) -> str:
-        answer = self._cloudformation.describe_stack_resource(StackName=STACK_NAME, LogicalResourceId="Api")
-        api_id = answer["StackResourceDetail"].get("PhysicalResourceId", "")
-        return f"{self.settings.aws_url}/_aws/execute-api/{api_id}/live"
+        return f"{self.settings.aws_url}/_aws/execute-api/{self._physical_name('Api')}/live"
+
+    def _fit_in(self, api_url: str) -> None:
+        """Sets what the template cannot: an address with an id that only a deployment tells, and few processes."""
+        functions = self._session.client("lambda", endpoint_url=self.settings.aws_url)
+        privacy = self._physical_name("PrivacyFunction")
+        variables = functions.get_function_configuration(FunctionName=privacy)["Environment"]["Variables"]
+        functions.update_function_configuration(
+            FunctionName=privacy, Environment={"Variables": {**variables, "PUBLIC_URL": api_url}}
+        )
+        worker = self._physical_name("WebhookWorkerFunction")
+        for mapping in functions.list_event_source_mappings(FunctionName=worker)["EventSourceMappings"]:
+            # Each worker is a process, and ten that start at once take the machine a quarter of a minute.
+            functions.update_event_source_mapping(UUID=mapping["UUID"], ScalingConfig={"MaximumConcurrency": 2})
+
+    def _physical_name(self, logical_id: str) -> str:
+        answer = self._cloudformation.describe_stack_resource(StackName=STACK_NAME, LogicalResourceId=logical_id)
+        return answer["StackResourceDetail"].get("PhysicalResourceId", "")
 
     def _sam(self, verb: str, *arguments: str) -> None:
         tools = Path(sys.executable).parent

@@ -7,7 +7,7 @@ functions' routes and with template.yaml, and the file with what this module mak
 import json
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -122,12 +122,127 @@ OPERATIONS = (
 )
 
 
+_TEXT = {"text/plain": {"schema": {"type": "string"}}}
+_PAGE = {"text/html": {"schema": {"type": "string"}}}
+_SIGNED_REQUEST = {
+    "required": True,
+    "content": {
+        "application/x-www-form-urlencoded": {
+            "schema": {
+                "type": "object",
+                "required": ["signed_request"],
+                "properties": {"signed_request": {"type": "string"}},
+            }
+        }
+    },
+}
+
+
+def _parameter(name: str, place: str, schema: dict[str, Any] | None = None) -> dict[str, Any]:
+    return {"name": name, "in": place, "required": True, "schema": schema or {"type": "string"}}
+
+
+@dataclass(frozen=True)
+class MetaOperation:
+    """One that Meta calls, or a person whom Meta sends: its answers are not of our shape, its errors are."""
+
+    path: str
+    method: str
+    name: str
+    summary: str
+    answers: Mapping[str, Mapping[str, Any]]
+    errors: Sequence[type[errors.InstagramConnectError]]
+    asked: Mapping[str, Any]
+
+
+META_OPERATIONS = (
+    MetaOperation(
+        "/api/instagram/webhook",
+        "get",
+        "verifyWebhook",
+        "Meta's handshake: the challenge comes back exactly as it was sent.",
+        {"200": {"description": "The challenge.", "content": _TEXT}},
+        (errors.InvalidRequestError, errors.VerifyTokenInvalidError),
+        {
+            "parameters": [
+                _parameter("hub.mode", "query", {"const": "subscribe"}),
+                _parameter("hub.verify_token", "query"),
+                _parameter("hub.challenge", "query", {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,256}$"}),
+            ]
+        },
+    ),
+    MetaOperation(
+        "/api/instagram/webhook",
+        "post",
+        "receiveWebhook",
+        "Meta's events, signed. 200 means that every byte is kept; 503 that Meta has to send them again.",
+        {"200": {"description": "All of it is kept.", "content": _TEXT}},
+        (errors.InvalidRequestError, errors.SignatureInvalidError, errors.CallbackNotKeptError),
+        {
+            "parameters": [
+                _parameter("X-Hub-Signature-256", "header", {"type": "string", "pattern": "^sha256=[0-9a-f]{64}$"})
+            ],
+            "requestBody": {"required": True, "content": {"application/json": {"schema": {}}}},
+        },
+    ),
+    MetaOperation(
+        "/api/instagram/deauthorize",
+        "post",
+        "deauthorize",
+        "A person removed the app: their tokens are erased. Safe to repeat; an unknown person is no error.",
+        {"200": {"description": "There is no token of this person any more.", "content": _TEXT}},
+        (errors.InvalidRequestError, errors.SignatureInvalidError, errors.CallbackNotKeptError),
+        {"requestBody": _SIGNED_REQUEST},
+    ),
+    MetaOperation(
+        "/api/instagram/data-deletion",
+        "post",
+        "requestDataDeletion",
+        "A person wants their data deleted: it is done within minutes. Safe to repeat; an unknown person is no error.",
+        {
+            "200": {
+                "description": "Where the person sees how far it is.",
+                "content": {
+                    "application/json": {
+                        "schema": {
+                            "type": "object",
+                            "required": ["url", "confirmation_code"],
+                            "properties": {
+                                "url": {"type": "string", "format": "uri"},
+                                "confirmation_code": {"type": "string", "pattern": "^[0-9a-f]+$"},
+                            },
+                        }
+                    }
+                },
+            }
+        },
+        (errors.InvalidRequestError, errors.SignatureInvalidError, errors.CallbackNotKeptError),
+        {"requestBody": _SIGNED_REQUEST},
+    ),
+    MetaOperation(
+        "/api/instagram/data-deletion",
+        "get",
+        "showDataDeletion",
+        "A page for people: how far a deletion is.",
+        {
+            "200": {"description": "The page.", "content": _PAGE},
+            "404": {"description": "A page that says that nobody was given this code.", "content": _PAGE},
+            "503": {"description": "A page that asks to look again.", "content": _PAGE},
+        },
+        (errors.InvalidRequestError,),
+        {"parameters": [_parameter("code", "query")]},
+    ),
+)
+
+
 def document() -> dict[str, Any]:
     """The OpenAPI 3.1 document."""
     schemas = _schemas()
     paths: dict[str, dict[str, Any]] = defaultdict(dict)
     for operation in OPERATIONS:
         paths[operation.path][operation.method] = _operation(operation)
+    for called in META_OPERATIONS:
+        paths[called.path][called.method] = _meta_operation(called)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -205,6 +320,16 @@ def _operation(operation: Operation) -> dict[str, Any]:
     return described
 
 
+def _meta_operation(operation: MetaOperation) -> dict[str, Any]:
+    return {
+        "operationId": operation.name,
+        "summary": operation.summary,
+        "security": [],
+        **operation.asked,
+        "responses": {**_failures_of((*operation.errors, *ANYWHERE)), **operation.answers},
+    }
+
+
 def _success(answer: type[BaseModel], mark: Mapping[str, Any] | None = None) -> dict[str, Any]:
     mark = mark or {}
     schema = {
@@ -221,7 +346,10 @@ def _success(answer: type[BaseModel], mark: Mapping[str, Any] | None = None) -> 
 
 
 def _failures(operation: Operation) -> dict[str, Any]:
-    kinds = [*operation.errors, *ANYWHERE, *(() if operation.is_public else SIGNED_IN)]
+    return _failures_of((*operation.errors, *ANYWHERE, *(() if operation.is_public else SIGNED_IN)))
+
+
+def _failures_of(kinds: Iterable[type[errors.InstagramConnectError]]) -> dict[str, Any]:
     codes: dict[HTTPStatus, list[str]] = defaultdict(list)
     for kind in kinds:
         codes[kind.status].append(kind.code)

@@ -15,10 +15,11 @@ from pydantic import TypeAdapter
 
 from instagram_connect import api_gateway, settings
 from instagram_connect.clock import utc_now
-from instagram_connect.connection_events import ConnectionEvents
 from instagram_connect.contract import RefreshedAccount, RefreshTokenRequest
 from instagram_connect.data_api import DataApi
 from instagram_connect.deadline import Deadline
+from instagram_connect.event_bus import EventBus
+from instagram_connect.event_repository import EventRepository
 from instagram_connect.identity import IdentityVerifier
 from instagram_connect.observability import logger, metrics, sends_error_reports
 from instagram_connect.refresh_on_demand import RefreshOnDemand
@@ -51,11 +52,10 @@ def dependencies() -> Dependencies:
     secrets = settings.load_secrets()
     supabase_url = settings.required("SUPABASE_URL")
     data_api = DataApi(supabase_url, secrets.required("supabase_secret_key"))
-    repository = RefreshRepository(
-        Rpcs(data_api, secrets.optional("database_url")), utc_now, RefreshRules.of_deployment()
-    )
+    rpcs = Rpcs(data_api, secrets.optional("database_url"))
+    repository = RefreshRepository(rpcs, utc_now, RefreshRules.of_deployment())
     queue = RefreshQueue(settings.required("REFRESH_QUEUE_URL"), settings.required("REFRESH_DEAD_LETTER_QUEUE_URL"))
-    events = ConnectionEvents(settings.required("EVENT_BUS_NAME"), repository)
+    events = EventBus(settings.required("EVENT_BUS_NAME"), EventRepository(rpcs, utc_now))
 
     @cache
     def batch() -> "RefreshBatch":

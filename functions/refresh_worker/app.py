@@ -15,10 +15,11 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from instagram_connect import settings
 from instagram_connect.clock import utc_now
-from instagram_connect.connection_events import ConnectionEvents
 from instagram_connect.data_api import DataApi
 from instagram_connect.deadline import Deadline
 from instagram_connect.errors import InstagramConnectError
+from instagram_connect.event_bus import EventBus
+from instagram_connect.event_repository import EventRepository
 from instagram_connect.observability import logger, metrics, sends_error_reports, stack_of
 from instagram_connect.refresh_batch import RefreshBatch
 from instagram_connect.refresh_queue import ClaimedBatch, RefreshQueue, UnstoredRefresh, read_message
@@ -33,11 +34,10 @@ def dependencies() -> RefreshBatch:
     """Built at the first message and kept while the sandbox lives. Raises ConfigurationError."""
     secrets = settings.load_secrets()
     data_api = DataApi(settings.required("SUPABASE_URL"), secrets.required("supabase_secret_key"))
-    repository = RefreshRepository(
-        Rpcs(data_api, secrets.optional("database_url")), utc_now, RefreshRules.of_deployment()
-    )
+    rpcs = Rpcs(data_api, secrets.optional("database_url"))
+    repository = RefreshRepository(rpcs, utc_now, RefreshRules.of_deployment())
     queue = RefreshQueue(settings.required("REFRESH_QUEUE_URL"), settings.required("REFRESH_DEAD_LETTER_QUEUE_URL"))
-    events = ConnectionEvents(settings.required("EVENT_BUS_NAME"), repository)
+    events = EventBus(settings.required("EVENT_BUS_NAME"), EventRepository(rpcs, utc_now))
     return RefreshBatch.of_deployment(secrets, repository, queue, events)
 
 

@@ -15,7 +15,6 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from instagram_connect.batched import batched
-from instagram_connect.connection_events import ConnectionEvents
 from instagram_connect.deadline import Deadline
 from instagram_connect.errors import (
     MetaRateLimitedError,
@@ -23,6 +22,8 @@ from instagram_connect.errors import (
     ReconnectRequiredError,
     StorageError,
 )
+from instagram_connect.event_bus import EventBus
+from instagram_connect.event_repository import EventRepository
 from instagram_connect.models import DiscoveredAccount, Provider, Renewal
 from instagram_connect.refresh_batch import RefreshBatch
 from instagram_connect.refresh_flow import RefreshFlow
@@ -87,7 +88,7 @@ class World:
 
     def __post_init__(self) -> None:
         repository = RefreshRepository(_Storage(self), lambda: self.now, self.rules)
-        events: Any = ConnectionEvents("bus", repository)
+        events: Any = EventBus("bus", EventRepository(repository.rpcs, repository.now))
         flow = RefreshFlow({Provider.INSTAGRAM: _Meta(self)}, _Vault(), lambda: self.now, self.rules.lead_s)  # type: ignore[arg-type]
         queue: Any = _Queue(self)
         self.sweep = RefreshSweep(repository, queue, events)

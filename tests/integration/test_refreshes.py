@@ -18,6 +18,7 @@ from instagram_connect.clock import utc_now
 from instagram_connect.data_api import DataApi
 from instagram_connect.deadline import Deadline
 from instagram_connect.errors import ReconnectRequiredError
+from instagram_connect.event_repository import EventRepository
 from instagram_connect.meta.usage import Usage
 from instagram_connect.models import Account, Provider
 from instagram_connect.refresh_models import Claim, EncryptedRenewal, ReconnectRequest, SubscriptionCheck
@@ -70,6 +71,11 @@ def database(database: Database) -> Database:
 def storage(database: Database, at: datetime = NOW, rules: RefreshRules = TOKENS_ONLY) -> RefreshRepository:
     """Storage as it is used at a time."""
     return RefreshRepository(Postgres(database), lambda: at, rules)
+
+
+def outbox(database: Database, at: datetime = NOW) -> EventRepository:
+    """The events that wait, as they are seen at a time."""
+    return EventRepository(Postgres(database), lambda: at)
 
 
 def connect(
@@ -1231,7 +1237,7 @@ def announce(database: Database, account_id: str, *minutes: int) -> None:
 
 
 def take(database: Database, at: datetime = NOW, limit: int = 100) -> list[int]:
-    events = storage(database, at).take_events(limit, 60, Deadline(20))
+    events = outbox(database, at).take(limit, 60, Deadline(20))
     assert all(set(event) == {"id", "type", "detail"} for event in events)
     return [event["detail"]["minute"] for event in events]
 
@@ -1247,9 +1253,9 @@ def test_events_are_taken_the_oldest_first_and_are_anothers_after_the_lease(data
 
 def test_events_that_are_published_are_gone_and_the_others_stay(database: Database, user_id: str) -> None:
     announce(database, connect(database, user_id), 1, 2, 3)
-    first, _, third = storage(database).take_events(100, 60, Deadline(20))
+    first, _, third = outbox(database).take(100, 60, Deadline(20))
 
-    storage(database).delete_events([first["id"], third["id"], str(uuid.uuid4())], Deadline(20))
+    outbox(database).forget([first["id"], third["id"], str(uuid.uuid4())], Deadline(20))
 
     assert take(database, NOW + HOUR) == [2]
 
@@ -1524,8 +1530,8 @@ def test_the_backends_role_needs_no_more_than_its_grants(database: Database, use
     finish(database, kept, renewal=renewal(reconnect=REQUEST), usage=(Usage("app", 3),))
     end(database, dead)
     release(database, given_back, usage=(Usage("app", 3),))
-    events = repository.take_events(100, 60, Deadline(20))
-    repository.delete_events([event["id"] for event in events], Deadline(20))
+    events = outbox(database).take(100, 60, Deadline(20))
+    outbox(database).forget([event["id"] for event in events], Deadline(20))
 
     assert len(claimed) == 3
     assert len(witnesses) == 2
@@ -1592,8 +1598,9 @@ def test_through_the_data_api_a_dead_token_is_told_and_the_leases_are_given_back
 
     ended = repository.end("sweep", dead, PASSWORD_CHANGED, deadline)
     repository.release("sweep", [repository.released(alive, not_before=NOW + DAY)], deadline)
-    events = [event for event in repository.take_events(100, 60, deadline) if event["detail"]["userId"] == user_id]
-    repository.delete_events([event["id"] for event in events], deadline)
+    waiting = EventRepository(repository.rpcs, repository.now)
+    events = [event for event in waiting.take(100, 60, deadline) if event["detail"]["userId"] == user_id]
+    waiting.forget([event["id"] for event in events], deadline)
 
     assert ended is not None
     assert ended.reconnect_hint == PASSWORD_CHANGED.hint

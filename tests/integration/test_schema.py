@@ -12,8 +12,14 @@ READABLE_BY_OWNERS = set(RELATIONS) - {
     "data_deletion_requests",
     "refresh_brakes",
     "outgoing_events",
+    "webhook_counts",
 }
-WITH_BUSINESS_ACCOUNT = set(RELATIONS) - {"instagram_business_accounts", "data_deletion_requests", "refresh_brakes"}
+WITH_BUSINESS_ACCOUNT = set(RELATIONS) - {
+    "instagram_business_accounts",
+    "data_deletion_requests",
+    "refresh_brakes",
+    "webhook_counts",
+}
 
 
 def test_the_contract_lists_exactly_the_relations_and_columns_that_the_migrations_make(database: Database) -> None:

@@ -42,7 +42,8 @@ def test_every_route_of_every_function_is_described_and_no_other() -> None:
     assert routes == {(method, without_names(path)) for method, path in DESCRIBED}
 
 
-def test_every_described_route_is_in_the_template_with_its_preflight() -> None:
+def test_every_described_route_is_in_the_template_and_those_of_frontends_with_their_preflight() -> None:
+    of_meta = {(operation.method, operation.path) for operation in openapi.META_OPERATIONS}
     events = [
         (event["Properties"]["Method"].lower(), event["Properties"]["Path"])
         for resource in section("Resources").values()
@@ -50,7 +51,7 @@ def test_every_described_route_is_in_the_template_with_its_preflight() -> None:
         if event["Type"] == "Api"
     ]
 
-    assert {event for event in events if event[0] != "options"} == DESCRIBED
+    assert {event for event in events if event[0] != "options"} == DESCRIBED | of_meta
     assert {path for method, path in events if method == "options"} == {path for _, path in DESCRIBED}
 
 

@@ -10,6 +10,8 @@ InstagramConnectError
 │   ├── AccountDisconnectedError
 │   ├── TokenTooYoungError
 │   ├── RefreshInProgressError
+│   ├── SignatureInvalidError
+│   ├── VerifyTokenInvalidError
 │   ├── RouteNotFoundError
 │   └── TooManyRequestsError
 ├── IdentityError                    we do not know who is calling
@@ -44,6 +46,7 @@ InstagramConnectError
     ├── ConfigurationError
     ├── LoginRecordsUnavailableError
     ├── LateStartError
+    ├── CallbackNotKeptError
     └── InternalError
 
 `code`, `status`, `actor`, `recoverable`, `message` and `hint` are public and documented in docs/errors.md, which a
@@ -200,6 +203,28 @@ class RefreshInProgressError(RequestError):
     recoverable = True
     message = "This connection is being refreshed at this moment."
     hint = "Wait a few seconds, then look at the account again."
+
+
+class SignatureInvalidError(RequestError):
+    """What claims to come from Meta is not signed with a secret of this deployment; nothing of it was used.
+
+    `reason` is SIGNATURE_MISSING, SIGNATURE_MALFORMED or SIGNATURE_MISMATCH. Where Meta itself gets it the deployment's
+    app secrets are wrong.
+    """
+
+    code = "SIGNATURE_INVALID"
+    status = HTTPStatus.FORBIDDEN
+    message = "The request is not signed by Meta for this app."
+    hint = "Put the app secrets of Meta's App Dashboard into the deployment's secret: both products have their own."
+
+
+class VerifyTokenInvalidError(RequestError):
+    """The handshake of a webhook came with another verify token; give Meta's App Dashboard the deployment's."""
+
+    code = "VERIFY_TOKEN_INVALID"
+    status = HTTPStatus.FORBIDDEN
+    message = "The verify token is not the one of this deployment."
+    hint = "Copy webhook_verify_token from the deployment's secret into Meta's App Dashboard."
 
 
 class RouteNotFoundError(RequestError):
@@ -563,6 +588,17 @@ class LateStartError(BackendError):
     recoverable = True
     message = "The service was not ready in time."
     hint = "Try again in a few seconds: nothing is lost."
+
+
+class CallbackNotKeptError(BackendError):
+    """The queue did not take what Meta sent, so Meta was not told that it arrived: it sends the same again."""
+
+    code = "CALLBACK_NOT_KEPT"
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    actor = Actor.NOBODY
+    recoverable = True
+    message = "This cannot be taken at this moment."
+    hint = "Send the same again: nothing of it was lost."
 
 
 class InternalError(BackendError):

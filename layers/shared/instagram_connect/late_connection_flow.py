@@ -13,7 +13,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from .connection_flow import ConnectionFlow, Request
 from .deadline import Deadline
-from .errors import Actor, InstagramConnectError, NoAccountError, ReconnectRequiredError
+from .errors import AccountDisconnectedError, Actor, InstagramConnectError, NoAccountError, ReconnectRequiredError
 from .meta.products import LoginProducts
 from .models import Provider, UserToken
 from .observability import logger, metrics
@@ -48,7 +48,11 @@ class LateConnectionFlow:
             self._finish(parked, deadline)
 
     def _store(self, parked: ParkedConnection, deadline: Deadline) -> None:
-        stored = self.repository.store_payload(parked.payload, deadline)
+        try:
+            stored = self.repository.store_payload(parked.payload, deadline)
+        except AccountDisconnectedError as error:
+            self._drop(parked, error)
+            return
         self._end_if_dead(parked, deadline)
         logger.info("Stored a parked connection", user_id=parked.user_id, accounts=len(stored))
         metrics.add_metric("ConnectionsStoredLate", MetricUnit.Count, 1)
@@ -91,8 +95,17 @@ class LateConnectionFlow:
             self._end(parked, error)
             return
         # Parked once more, if storage is down: the token that it now holds lives for months.
-        self.flow.store_or_park(connection, deadline)
+        try:
+            self.flow.store_or_park(connection, deadline)
+        except AccountDisconnectedError as error:
+            self._drop(parked, error)
+            return
         metrics.add_metric("LoginsFinishedLate", MetricUnit.Count, 1)
+        self.parking.remove(parked)
+
+    def _drop(self, parked: Parked, error: AccountDisconnectedError) -> None:
+        """Its person wants nothing of it kept."""
+        logger.warning("Dropped a parked connection", extra={"user_id": parked.user_id, "reason": error.reason})
         self.parking.remove(parked)
 
     def _end(self, parked: ParkedLogin, error: InstagramConnectError) -> None:

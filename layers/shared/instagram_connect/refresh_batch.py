@@ -14,7 +14,6 @@ from itertools import groupby
 from aws_lambda_powertools.metrics import MetricUnit
 
 from .clock import utc_now
-from .connection_events import ConnectionEvents
 from .deadline import Deadline
 from .errors import (
     InstagramConnectError,
@@ -26,6 +25,7 @@ from .errors import (
     StorageError,
     TokenEncryptionError,
 )
+from .event_bus import EventBus
 from .meta import graph
 from .meta.products import LoginProducts
 from .models import Account, Provider
@@ -69,14 +69,14 @@ class RefreshBatch:
     judgement: RefreshJudgement
     repository: RefreshRepository
     queue: RefreshQueue
-    events: ConnectionEvents
+    events: EventBus
     now: Callable[[], datetime]
     concurrency: int = CONCURRENCY
     sleep: Callable[[float], None] = time.sleep
 
     @classmethod
     def of_deployment(
-        cls, secrets: Secrets, repository: RefreshRepository, queue: RefreshQueue, events: ConnectionEvents
+        cls, secrets: Secrets, repository: RefreshRepository, queue: RefreshQueue, events: EventBus
     ) -> "RefreshBatch":
         """With Meta and the key as the deployment names them. Raises ConfigurationError."""
         client = graph.GraphClient(graph.http_client(), max_attempts=ATTEMPTS)

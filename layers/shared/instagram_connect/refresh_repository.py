@@ -1,4 +1,4 @@
-"""Storage of refreshing: claims with leases, what came of them, brakes, and events that wait to be published.
+"""Storage of refreshing: claims with leases, what came of them, and brakes.
 
 A lease names its owner. Whoever connects, disconnects, ends or claims the account takes it away, and then what the
 former owner writes changes nothing: so a newer token is never overwritten, and two sweeps never get the same account.
@@ -7,11 +7,12 @@ former owner writes changes nothing: so a newer token is never overwritten, and 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from .clock import iso
 from .deadline import Deadline
 from .errors import RECONNECT_HINTS, InstagramConnectError
+from .event_repository import Caller
 from .meta.usage import Usage
 from .models import Account, Provider
 from .refresh_models import Claim, ClaimedRefresh, EncryptedRenewal, RefreshTask, SubscriptionCheck
@@ -46,16 +47,6 @@ class RefreshRules:
         """With the lead that the deployment chose. Raises ConfigurationError."""
         lead_s = float(required("REFRESH_LEAD_DAYS")) * DAY_S
         return cls(lead_s=lead_s, spread_s=lead_s / 2)
-
-
-class Caller(Protocol):
-    """`Rpcs`, or what stands for it where tests go to Postgres directly."""
-
-    def call(self, function: str, payload: Any, deadline: Deadline) -> Any:
-        """What a function answers."""
-
-    def call_patiently(self, function: str, payload: Any, deadline: Deadline) -> Any:
-        """The same, repeated while waiting can help."""
 
 
 @dataclass(frozen=True)
@@ -180,17 +171,6 @@ class RefreshRepository:
         """Notes how much of the app's call limit is used, and until when nothing is called."""
         asked = {"app_used_percent": app_used_percent, "paused_until": iso(paused_until), "provider": provider}
         self.rpcs.call("brake_refreshes", {**self._asked(), **asked}, deadline)
-
-    def take_events(self, limit: int, lease_s: float, deadline: Deadline) -> list[dict[str, Any]]:
-        """Events to publish, `{"id", "type", "detail"}`, the oldest first; others get them if they are not deleted."""
-        taken: list[dict[str, Any]] = self.rpcs.call(
-            "take_events", {**self._asked(), "limit": limit, "lease_s": lease_s}, deadline
-        )
-        return taken
-
-    def delete_events(self, ids: Sequence[str], deadline: Deadline) -> None:
-        """Forgets events that are published."""
-        self.rpcs.call_patiently("delete_events", {"ids": ids}, deadline)
 
     def overview(self, limit: int, deadline: Deadline) -> dict[str, Any]:
         """How the tokens stand; the migration's `refresh_overview` says what is in it."""

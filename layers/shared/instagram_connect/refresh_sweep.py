@@ -7,9 +7,9 @@ from typing import Any
 
 from aws_lambda_powertools.metrics import MetricUnit
 
-from .connection_events import ConnectionEvents
 from .deadline import Deadline
 from .errors import StorageError
+from .event_bus import EventBus
 from .observability import logger, metrics
 from .refresh_queue import RefreshQueue
 from .refresh_repository import RefreshRepository
@@ -25,7 +25,7 @@ class RefreshSweep:
 
     repository: RefreshRepository
     queue: RefreshQueue
-    events: ConnectionEvents
+    events: EventBus
 
     def run(self, deadline: Deadline) -> int:
         """How many accounts were handed to the workers. Raises StorageError when storage cannot be asked.

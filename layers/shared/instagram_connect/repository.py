@@ -8,10 +8,10 @@ from typing import Any
 from .clock import iso
 from .data_api import DataApi, DataApiError
 from .deadline import Deadline
-from .errors import AccountNotFoundError, ReconnectRequiredError
+from .errors import AccountDisconnectedError, AccountNotFoundError, ReconnectRequiredError, StorageError
 from .models import Account, AccountToStore, ConnectionToStore, DisconnectedAccount, Login
 from .rpcs import Rpcs
-from .storage_health import storage_error
+from .storage_health import PERSON_DELETED, storage_error
 
 
 class ConnectionRepository:
@@ -26,13 +26,22 @@ class ConnectionRepository:
         """Stores all accounts of a login with their credentials, or none of them; answers them in the same order.
 
         Repeated within the deadline while waiting can help. A newer token that is already stored stays, and no good
-        value is replaced by a blank. Raises StorageError.
+        value is replaced by a blank. Raises StorageError, and AccountDisconnectedError when the person has asked since
+        the login that their data be deleted.
         """
         return self.store_payload(payload_of(connection), deadline)
 
     def store_payload(self, payload: Mapping[str, Any], deadline: Deadline) -> tuple[Account, ...]:
         """Like `store_connection`, for a connection that `payload_of` wrote down earlier."""
-        rows = self._rpcs.call_patiently("store_connection", payload, deadline, request_id=payload.get("request_id"))
+        request_id = payload.get("request_id")
+        try:
+            rows = self._rpcs.call_patiently("store_connection", payload, deadline, request_id=request_id)
+        except StorageError as error:
+            if error.reason != PERSON_DELETED.reason:
+                raise
+            raise AccountDisconnectedError(
+                "Its owner has asked Meta to delete their data.", reason="DATA_DELETED"
+            ) from None
         # Whoever answers something else has stored nothing, and a message is deleted on the strength of this answer.
         if not isinstance(rows, list) or len(rows) != len(payload["accounts"]):
             raise storage_error(DataApiError(status=200), "store_connection")

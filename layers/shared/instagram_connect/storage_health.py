@@ -98,6 +98,12 @@ REJECTED = Diagnosis(
 OWNER_MISSING = Diagnosis(
     "OWNER_MISSING", Actor.USER, False, "Nothing: the user was deleted, and so is what would belong to them."
 )
+PERSON_DELETED = Diagnosis(
+    "PERSON_DELETED",
+    Actor.USER,
+    False,
+    "Nothing: the person has asked Meta to delete their data; a new login is welcome.",
+)
 REQUEST_REJECTED = Diagnosis(
     "REQUEST_REJECTED", Actor.OPERATOR, False, "A defect of ours: look up the code in PostgREST's error table."
 )
@@ -150,6 +156,7 @@ DIAGNOSES_BY_CODE_PREFIX = {
     "58": DATABASE_FAILED,
     "F0": DATABASE_DEFECT,
     "HV": DATABASE_DEFECT,
+    "IC001": PERSON_DELETED,  # ours: refuse_deleted_person()
     "P0": REJECTED,
     "PT": REJECTED,
     "XX": DATABASE_FAILED,

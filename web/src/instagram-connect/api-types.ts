@@ -106,6 +106,59 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/instagram/webhook": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Meta's handshake: the challenge comes back exactly as it was sent. */
+        get: operations["verifyWebhook"];
+        put?: never;
+        /** Meta's events, signed. 200 means that every byte is kept; 503 that Meta has to send them again. */
+        post: operations["receiveWebhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/instagram/deauthorize": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A person removed the app: their tokens are erased. Safe to repeat; an unknown person is no error. */
+        post: operations["deauthorize"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/instagram/data-deletion": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A page for people: how far a deletion is. */
+        get: operations["showDataDeletion"];
+        put?: never;
+        /** A person wants their data deleted: it is done within minutes. Safe to repeat; an unknown person is no error. */
+        post: operations["requestDataDeletion"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -288,7 +341,7 @@ export interface components {
             /** @description What is special about this case. */
             details: string;
             /** @enum {string} */
-            code: "ACCESS_TOKEN_FOREIGN" | "ACCESS_TOKEN_INVALID" | "ACCOUNT_DISCONNECTED" | "ACCOUNT_NOT_FOUND" | "ACCOUNT_NOT_PROFESSIONAL" | "BUSINESS_PORTFOLIO_NOT_GRANTED" | "CONFIGURATION_INVALID" | "IDENTITY_UNAVAILABLE" | "INTERNAL_ERROR" | "INVALID_REQUEST" | "LOGIN_IN_PROGRESS" | "LOGIN_RECORDS_UNAVAILABLE" | "META_ACTION_BLOCKED" | "META_APP_MISCONFIGURED" | "META_RATE_LIMITED" | "META_REQUEST_REJECTED" | "META_UNAVAILABLE" | "NOT_FOUND" | "NO_FACEBOOK_PAGE" | "NO_INSTAGRAM_ACCOUNT" | "OAUTH_CODE_EXPIRED" | "OAUTH_CODE_INVALID" | "OAUTH_CODE_USED" | "OAUTH_OUTCOME_UNKNOWN" | "OAUTH_STATE_INVALID" | "PERMISSION_MISSING" | "RECONNECT_REQUIRED" | "REDIRECT_URI_MISMATCH" | "REDIRECT_URI_NOT_ALLOWED" | "REFRESH_IN_PROGRESS" | "SCOPES_DECLINED" | "SCOPES_NOT_REQUESTED" | "SERVICE_STARTING" | "STORAGE_FAILED" | "TOKEN_ENCRYPTION_FAILED" | "TOKEN_TOO_YOUNG" | "TOO_MANY_REQUESTS" | "UNAUTHENTICATED";
+            code: "ACCESS_TOKEN_FOREIGN" | "ACCESS_TOKEN_INVALID" | "ACCOUNT_DISCONNECTED" | "ACCOUNT_NOT_FOUND" | "ACCOUNT_NOT_PROFESSIONAL" | "BUSINESS_PORTFOLIO_NOT_GRANTED" | "CALLBACK_NOT_KEPT" | "CONFIGURATION_INVALID" | "IDENTITY_UNAVAILABLE" | "INTERNAL_ERROR" | "INVALID_REQUEST" | "LOGIN_IN_PROGRESS" | "LOGIN_RECORDS_UNAVAILABLE" | "META_ACTION_BLOCKED" | "META_APP_MISCONFIGURED" | "META_RATE_LIMITED" | "META_REQUEST_REJECTED" | "META_UNAVAILABLE" | "NOT_FOUND" | "NO_FACEBOOK_PAGE" | "NO_INSTAGRAM_ACCOUNT" | "OAUTH_CODE_EXPIRED" | "OAUTH_CODE_INVALID" | "OAUTH_CODE_USED" | "OAUTH_OUTCOME_UNKNOWN" | "OAUTH_STATE_INVALID" | "PERMISSION_MISSING" | "RECONNECT_REQUIRED" | "REDIRECT_URI_MISMATCH" | "REDIRECT_URI_NOT_ALLOWED" | "REFRESH_IN_PROGRESS" | "SCOPES_DECLINED" | "SCOPES_NOT_REQUESTED" | "SERVICE_STARTING" | "SIGNATURE_INVALID" | "STORAGE_FAILED" | "TOKEN_ENCRYPTION_FAILED" | "TOKEN_TOO_YOUNG" | "TOO_MANY_REQUESTS" | "UNAUTHENTICATED" | "VERIFY_TOKEN_INVALID";
             /** @description Splits some codes further. */
             reason?: string;
             /** @description Who must act. */
@@ -845,6 +898,350 @@ export interface operations {
             };
             /** @description `CONFIGURATION_INVALID`, `INTERNAL_ERROR`, `STORAGE_FAILED` */
             500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    verifyWebhook: {
+        parameters: {
+            query: {
+                "hub.mode": "subscribe";
+                "hub.verify_token": string;
+                "hub.challenge": string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The challenge. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description `INVALID_REQUEST` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `VERIFY_TOKEN_INVALID` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `TOO_MANY_REQUESTS` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `CONFIGURATION_INVALID`, `INTERNAL_ERROR` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    receiveWebhook: {
+        parameters: {
+            query?: never;
+            header: {
+                "X-Hub-Signature-256": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": unknown;
+            };
+        };
+        responses: {
+            /** @description All of it is kept. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description `INVALID_REQUEST` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `SIGNATURE_INVALID` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `TOO_MANY_REQUESTS` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `CONFIGURATION_INVALID`, `INTERNAL_ERROR` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `CALLBACK_NOT_KEPT` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deauthorize: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/x-www-form-urlencoded": {
+                    signed_request: string;
+                };
+            };
+        };
+        responses: {
+            /** @description There is no token of this person any more. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description `INVALID_REQUEST` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `SIGNATURE_INVALID` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `TOO_MANY_REQUESTS` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `CONFIGURATION_INVALID`, `INTERNAL_ERROR` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `CALLBACK_NOT_KEPT` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    showDataDeletion: {
+        parameters: {
+            query: {
+                code: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+            /** @description `INVALID_REQUEST` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A page that says that nobody was given this code. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+            /** @description `TOO_MANY_REQUESTS` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `CONFIGURATION_INVALID`, `INTERNAL_ERROR` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A page that asks to look again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+        };
+    };
+    requestDataDeletion: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/x-www-form-urlencoded": {
+                    signed_request: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Where the person sees how far it is. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** Format: uri */
+                        url: string;
+                        confirmation_code: string;
+                    };
+                };
+            };
+            /** @description `INVALID_REQUEST` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `SIGNATURE_INVALID` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `TOO_MANY_REQUESTS` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `CONFIGURATION_INVALID`, `INTERNAL_ERROR` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `CALLBACK_NOT_KEPT` */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };

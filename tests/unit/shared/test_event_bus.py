@@ -8,10 +8,10 @@ import boto3
 import pytest
 from botocore.stub import ANY, Stubber
 
-from instagram_connect.connection_events import LEASE_S, MOST_AT_ONCE, MOST_TAKEN, SOURCE, ConnectionEvents
 from instagram_connect.deadline import Deadline
 from instagram_connect.errors import StorageError
-from instagram_connect.refresh_repository import RefreshRepository
+from instagram_connect.event_bus import LEASE_S, MOST_AT_ONCE, MOST_TAKEN, SOURCE, EventBus
+from instagram_connect.event_repository import EventRepository
 from tests.unit.fakes import NOW
 from tests.unit.shared.refreshing import STORAGE_DOWN, FakeStorage
 
@@ -44,7 +44,7 @@ class Outbox:
 class Bus:
     """EventBridge, stubbed: what it answers to one call after the other."""
 
-    def __init__(self, events: ConnectionEvents) -> None:
+    def __init__(self, events: EventBus) -> None:
         client = boto3.client("events")
         events.__dict__["_client"] = client
         self.stub = Stubber(client)
@@ -61,8 +61,8 @@ class Bus:
         self.stub.add_client_error("put_events", "InternalException")
 
 
-def publisher(outbox: Outbox) -> ConnectionEvents:
-    return ConnectionEvents(BUS, RefreshRepository(outbox.storage, lambda: NOW))
+def publisher(outbox: Outbox) -> EventBus:
+    return EventBus(BUS, EventRepository(outbox.storage, lambda: NOW))
 
 
 @pytest.fixture
@@ -71,19 +71,19 @@ def outbox() -> Outbox:
 
 
 @pytest.fixture
-def events(outbox: Outbox) -> ConnectionEvents:
+def events(outbox: Outbox) -> EventBus:
     return publisher(outbox)
 
 
 @pytest.fixture
-def bus(events: ConnectionEvents) -> Iterator[Bus]:
+def bus(events: EventBus) -> Iterator[Bus]:
     bus = Bus(events)
     with bus.stub:
         yield bus
         bus.stub.assert_no_pending_responses()
 
 
-def test_what_waits_is_published_and_forgotten(outbox: Outbox, events: ConnectionEvents, bus: Bus) -> None:
+def test_what_waits_is_published_and_forgotten(outbox: Outbox, events: EventBus, bus: Bus) -> None:
     bus.takes(3)
 
     assert events.publish_pending(Deadline(20)) == 3
@@ -92,7 +92,7 @@ def test_what_waits_is_published_and_forgotten(outbox: Outbox, events: Connectio
     assert outbox.storage.asked("take_events")[0] == {"now": NOW.isoformat(), "limit": MOST_TAKEN, "lease_s": LEASE_S}
 
 
-def test_an_entry_names_bus_source_and_type_and_carries_its_id(events: ConnectionEvents) -> None:
+def test_an_entry_names_bus_source_and_type_and_carries_its_id(events: EventBus) -> None:
     bus = Bus(events)
     detail = {"id": "event-0", "businessAccountId": "account-0"}
     first = {
@@ -116,9 +116,7 @@ def test_without_events_the_bus_is_not_called_and_no_client_made() -> None:
     assert "_client" not in events.__dict__
 
 
-def test_what_the_bus_refuses_stays_and_the_rest_is_forgotten(
-    outbox: Outbox, events: ConnectionEvents, bus: Bus
-) -> None:
+def test_what_the_bus_refuses_stays_and_the_rest_is_forgotten(outbox: Outbox, events: EventBus, bus: Bus) -> None:
     bus.takes(3, refusing=(1,))
 
     assert events.publish_pending(Deadline(20)) == 2
@@ -126,7 +124,7 @@ def test_what_the_bus_refuses_stays_and_the_rest_is_forgotten(
     assert [event["id"] for event in outbox.waiting] == ["event-1"]
 
 
-def test_a_bus_that_does_not_answer_costs_no_event(outbox: Outbox, events: ConnectionEvents, bus: Bus) -> None:
+def test_a_bus_that_does_not_answer_costs_no_event(outbox: Outbox, events: EventBus, bus: Bus) -> None:
     bus.fails()
 
     assert events.publish_pending(Deadline(20)) == 0
@@ -177,9 +175,7 @@ def test_while_the_bus_refuses_no_more_are_taken() -> None:
     assert len(outbox.storage.asked("take_events")) == 1
 
 
-def test_an_event_that_cannot_be_forgotten_is_published_again(
-    outbox: Outbox, events: ConnectionEvents, bus: Bus
-) -> None:
+def test_an_event_that_cannot_be_forgotten_is_published_again(outbox: Outbox, events: EventBus, bus: Bus) -> None:
     bus.takes(3)
     outbox.storage.failures["delete_events"] = STORAGE_DOWN
     with pytest.raises(StorageError):
@@ -193,7 +189,7 @@ def test_an_event_that_cannot_be_forgotten_is_published_again(
     assert outbox.waiting == []
 
 
-def test_what_somebody_else_is_publishing_is_left_to_them(outbox: Outbox, events: ConnectionEvents, bus: Bus) -> None:
+def test_what_somebody_else_is_publishing_is_left_to_them(outbox: Outbox, events: EventBus, bus: Bus) -> None:
     outbox.leased = {"event-0"}
     bus.takes(2)
 

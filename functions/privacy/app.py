@@ -1,0 +1,165 @@
+"""POST /api/instagram/deauthorize and /data-deletion: what people ask of Meta; GET /data-deletion: how far it is.
+
+Promises that a person who removed the app has no token here any more when Meta gets its answer, that a deletion which
+was confirmed is carried out however long storage is away, and that nothing unsigned has any effect. Messages of the
+queue of such requests come to the same function.
+"""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from http import HTTPStatus
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from instagram_connect import proxy_event, settings, signatures
+from instagram_connect.clock import utc_now
+from instagram_connect.data_api import DataApi
+from instagram_connect.deadline import Deadline
+from instagram_connect.errors import (
+    CallbackNotKeptError,
+    InstagramConnectError,
+    InternalError,
+    SignatureInvalidError,
+    StorageError,
+)
+from instagram_connect.observability import logger, metrics, sends_error_reports, stack_of
+from instagram_connect.privacy import callbacks, requests, status_page
+from instagram_connect.privacy.repository import PrivacyRepository
+from instagram_connect.privacy.requests import PrivacyQueue, PrivacyQueueError, PrivacyRequest
+from instagram_connect.proxy_event import ProxyRequest
+from instagram_connect.rpcs import Rpcs
+
+RESERVED_FOR_RETURNING_S = 2.0
+# A person waits for the page, and Meta for its answer.
+ANSWERING_S = 8.0
+HTML = "text/html"
+
+
+@dataclass(frozen=True)
+class Dependencies:
+    """What one event needs of the outside world."""
+
+    app_secrets: dict[str, str]
+    code_key: str
+    repository: PrivacyRepository
+    queue: PrivacyQueue
+    now: Callable[[], datetime]
+    public_url: str = ""
+
+
+@cache
+def dependencies() -> Dependencies:
+    """Built at the first event and kept while the sandbox lives. Raises ConfigurationError."""
+    secrets = settings.load_secrets()
+    data_api = DataApi(settings.required("SUPABASE_URL"), secrets.required("supabase_secret_key"))
+    return Dependencies(
+        app_secrets=signatures.app_secrets(secrets),
+        code_key=secrets.required("state_signing_key"),
+        repository=PrivacyRepository(Rpcs(data_api, secrets.optional("database_url")), utc_now),
+        queue=PrivacyQueue(settings.required("PRIVACY_QUEUE_URL")),
+        now=utc_now,
+        public_url=os.environ.get("PUBLIC_URL", ""),
+    )
+
+
+def handle(event: dict[str, Any], deps: Callable[[], Dependencies]) -> dict[str, Any]:
+    """Answers one request."""
+    try:
+        request = ProxyRequest.of(event)
+        act = _ROUTES[request.method, request.path.rsplit("/", 1)[-1]]
+        return act(request, deps())
+    except InstagramConnectError as error:
+        return _failure(error, event)
+    except Exception as error:  # noqa: BLE001 - Meta gets an answer that has our shape
+        context = {"cause": type(error).__name__, "stack": stack_of(error)}
+        return _failure(InternalError(log_context=context), event)
+
+
+def deauthorize(request: ProxyRequest, deps: Dependencies) -> dict[str, Any]:
+    """Ends what a person who removed the app had connected. Raises SignatureInvalidError, CallbackNotKeptError."""
+    meta_user_id, asked_at = callbacks.read_callback(request.body, deps.app_secrets, deps.now())
+    asked = PrivacyRequest(kind="deauthorize", meta_user_id=meta_user_id, asked_at=asked_at)
+    try:
+        requests.carry_out(asked, deps.repository, Deadline(ANSWERING_S))
+    except StorageError as error:
+        logger.warning("A deauthorization has to wait", extra={"reason": error.reason, **error.log_context})
+        _keep(asked, deps)
+    return proxy_event.text("OK")
+
+
+def begin_deletion(request: ProxyRequest, deps: Dependencies) -> dict[str, Any]:
+    """Takes a deletion on, and tells Meta where its person sees how far it is.
+
+    Raises SignatureInvalidError, CallbackNotKeptError.
+    """
+    meta_user_id, asked_at = callbacks.read_callback(request.body, deps.app_secrets, deps.now())
+    code = callbacks.new_confirmation_code(deps.code_key)
+    _keep(PrivacyRequest(kind="delete", meta_user_id=meta_user_id, asked_at=asked_at, confirmation_code=code), deps)
+    page = f"{deps.public_url.rstrip('/')}{request.path}" if deps.public_url else request.url
+    answer = {"url": f"{page}?code={code}", "confirmation_code": code}
+    return proxy_event.text(json.dumps(answer), content_type="application/json")
+
+
+def show_deletion(request: ProxyRequest, deps: Dependencies) -> dict[str, Any]:
+    """The status page."""
+    code = request.query.get("code", "")
+    try:
+        status = deps.repository.status(code, Deadline(ANSWERING_S))
+    except StorageError as error:
+        logger.warning("Could not look at a deletion", extra={"reason": error.reason, **error.log_context})
+        return proxy_event.text(status_page.unavailable(), status=HTTPStatus.SERVICE_UNAVAILABLE, content_type=HTML)
+    if status is None and not callbacks.is_own_code(code, deps.code_key):
+        return proxy_event.text(status_page.unknown(), status=HTTPStatus.NOT_FOUND, content_type=HTML)
+    return proxy_event.text(status_page.of(code, status), content_type=HTML)
+
+
+def work(event: dict[str, Any], deadline: Deadline, deps: Callable[[], Dependencies]) -> dict[str, Any]:
+    """Carries out the requests of an SQS event; answers which have to come again."""
+    again = []
+    for record in event["Records"]:
+        try:
+            requests.carry_out(requests.read_message(record["body"]), deps().repository, deadline)
+        except InstagramConnectError as error:
+            context = {"code": error.code, "reason": error.reason, **error.log_context}
+            logger.warning("A privacy request has to wait", extra=context)
+            again.append(record["messageId"])
+        except requests.UnfinishedError:
+            again.append(record["messageId"])
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in again]}
+
+
+def _keep(asked: PrivacyRequest, deps: Dependencies) -> None:
+    try:
+        deps.queue.keep(asked)
+    except PrivacyQueueError as error:
+        raise CallbackNotKeptError(log_context={"cause": str(error)}) from error
+
+
+def _failure(error: InstagramConnectError, event: dict[str, Any]) -> dict[str, Any]:
+    log = logger.warning if isinstance(error, SignatureInvalidError) else logger.error
+    log("Refused a privacy callback", extra={"code": error.code, "reason": error.reason, **error.log_context})
+    return proxy_event.failure(error, event["requestContext"].get("requestId") or "")
+
+
+# API Gateway lets nothing else through.
+_ROUTES = {
+    ("POST", "deauthorize"): deauthorize,
+    ("POST", "data-deletion"): begin_deletion,
+    ("GET", "data-deletion"): show_deletion,
+}
+
+
+@sends_error_reports
+@logger.inject_lambda_context(log_event=False, correlation_id_path="requestContext.requestId", clear_state=True)
+@metrics.log_metrics(raise_on_empty_metrics=False)
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Entry point of the Lambda: an API Gateway proxy event and its answer, or an SQS event."""
+    if "Records" in event:
+        remaining_s = context.get_remaining_time_in_millis() / 1000 - RESERVED_FOR_RETURNING_S
+        return work(event, Deadline(remaining_s), dependencies)
+    return handle(event, dependencies)

@@ -1,0 +1,61 @@
+"""Messages of the webhook queue: Meta's events into storage and onto the event bus; every few minutes, what is left.
+
+Promises that a message is only done once each of its events is stored, that no event is stored or counted twice, and
+that one that cannot be stored holds up no other. Never logs a message's body: people wrote it.
+"""
+
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from instagram_connect import settings
+from instagram_connect.clock import utc_now
+from instagram_connect.data_api import DataApi
+from instagram_connect.deadline import Deadline
+from instagram_connect.event_bus import EventBus
+from instagram_connect.event_repository import EventRepository
+from instagram_connect.observability import logger, metrics, sends_error_reports
+from instagram_connect.rpcs import Rpcs
+from instagram_connect.webhooks import queue
+from instagram_connect.webhooks.ingestion import Ingestion, QueuedWebhook
+from instagram_connect.webhooks.queue import WebhookQueue
+from instagram_connect.webhooks.repository import WebhookRepository
+
+RESERVED_FOR_RETURNING_S = 2.0
+
+
+@cache
+def dependencies() -> Ingestion:
+    """Built at the first event and kept while the sandbox lives. Raises ConfigurationError."""
+    secrets = settings.load_secrets()
+    data_api = DataApi(settings.required("SUPABASE_URL"), secrets.required("supabase_secret_key"))
+    rpcs = Rpcs(data_api, secrets.optional("database_url"))
+    return Ingestion(
+        repository=WebhookRepository(rpcs, utc_now),
+        bus=EventBus(settings.required("EVENT_BUS_NAME"), EventRepository(rpcs, utc_now)),
+        dead_letters=WebhookQueue(settings.required("WEBHOOK_DEAD_LETTER_QUEUE_URL")),
+    )
+
+
+def handle(event: dict[str, Any], deadline: Deadline, ingestion: Ingestion) -> dict[str, Any]:
+    """Ingests an SQS event and answers which messages have to come again; tidies up for any other event."""
+    if "Records" not in event:
+        ingestion.tidy(deadline)
+        return {}
+    again = ingestion.ingest(map(_queued, event["Records"]), deadline)
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in sorted(again)]}
+
+
+def _queued(record: dict[str, Any]) -> QueuedWebhook:
+    attributes = {name: value.get("stringValue") for name, value in (record.get("messageAttributes") or {}).items()}
+    return QueuedWebhook(record["messageId"], record["body"], attributes.get(queue.ENCODING))
+
+
+@sends_error_reports
+@logger.inject_lambda_context(log_event=False, clear_state=True)
+@metrics.log_metrics(raise_on_empty_metrics=False)
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Entry point of the Lambda: an SQS event in, which messages have to come again out; or the schedule's event."""
+    deadline = Deadline(context.get_remaining_time_in_millis() / 1000 - RESERVED_FOR_RETURNING_S)
+    return handle(event, deadline, dependencies())

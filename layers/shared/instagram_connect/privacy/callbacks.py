@@ -1,0 +1,67 @@
+"""What Meta's deauthorize and data deletion callbacks say, and the code by which a person follows a deletion.
+
+Source: Meta, "Data Deletion Request Callback".
+"""
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qs
+
+from ..errors import InvalidRequestError
+from ..signatures import read_signed_request
+from ..webhooks.parts import text_id
+
+# Meta delivers within minutes; a time that is further away is not the time of this request.
+MOST_DELAY = timedelta(days=1)
+# Meta's clock and ours differ, and Meta's has whole seconds: a login of the same moment is meant too.
+TOLERANCE = timedelta(seconds=60)
+MAX_BODY_BYTES = 16 * 1024
+_RANDOM_BYTES = 12
+_CHECK_CHARACTERS = 16
+
+
+def read_callback(body: bytes, app_secrets: Mapping[str, str], now: datetime) -> tuple[str, datetime]:
+    """Whom a callback is about, by Meta's id of the person, and when they asked: logins made after that stay.
+
+    Raises SignatureInvalidError, InvalidRequestError.
+    """
+    if len(body) > MAX_BODY_BYTES:
+        raise InvalidRequestError(f"The body is longer than {MAX_BODY_BYTES} bytes.")
+    try:
+        fields = parse_qs(body.decode("ascii"), max_num_fields=20)
+    except ValueError:
+        raise InvalidRequestError("The body is not a form.") from None
+    said = read_signed_request(fields.get("signed_request", [""])[-1], app_secrets)
+    meta_user_id = text_id(said.get("user_id"))
+    if meta_user_id is None:
+        raise InvalidRequestError("user_id: missing in the signed request.")
+    return meta_user_id, _asked_at(said.get("issued_at"), now)
+
+
+def new_confirmation_code(key: str) -> str:
+    """A code that nobody can guess, and that `is_own_code` knows again without asking storage. Letters and digits."""
+    random = secrets.token_hex(_RANDOM_BYTES)
+    return random + _check_of(random, key)
+
+
+def is_own_code(code: str, key: str) -> bool:
+    """Whether a code was made here."""
+    random, check = code[: 2 * _RANDOM_BYTES], code[2 * _RANDOM_BYTES :]
+    return code.isascii() and hmac.compare_digest(check, _check_of(random, key))
+
+
+def _check_of(random: str, key: str) -> str:
+    return hmac.new(key.encode(), f"data-deletion {random}".encode(), hashlib.sha256).hexdigest()[:_CHECK_CHARACTERS]
+
+
+def _asked_at(issued_at: object, now: datetime) -> datetime:
+    if not isinstance(issued_at, int | float) or isinstance(issued_at, bool):
+        return now
+    try:
+        asked = datetime.fromtimestamp(issued_at, UTC)
+    except (ValueError, OverflowError, OSError):
+        return now
+    return min(asked + TOLERANCE, now) if asked > now - MOST_DELAY else now

@@ -1,0 +1,88 @@
+"""What a person asked of Meta, until it is done: kept in a queue, and worked on as often as it takes.
+
+A message holds Meta's id of a person and nothing else of theirs. It may come twice and late: what was asked counts from
+when it was asked.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError, model_validator
+
+from ..deadline import Deadline
+from ..errors import InternalError
+from ..observability import logger
+from ..settings import AWS_CLIENT_CONFIG
+from .repository import PrivacyRepository
+
+# Another step is only begun while there is time for it.
+LEAST_STEP_S = 10.0
+
+
+class PrivacyQueueError(Exception):
+    """The queue did not take a request."""
+
+
+class UnfinishedError(Exception):
+    """There is more to delete than the time allows: the message has to come again."""
+
+
+class PrivacyRequest(BaseModel):
+    """One person's request. A deletion has a confirmation code."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    kind: Literal["deauthorize", "delete"]
+    meta_user_id: str
+    asked_at: AwareDatetime
+    confirmation_code: str | None = None
+
+    @model_validator(mode="after")
+    def _has_its_code(self) -> "PrivacyRequest":
+        if (self.kind == "delete") != (self.confirmation_code is not None):
+            raise ValueError("a deletion has a confirmation code, and nothing else has")
+        return self
+
+
+@dataclass(frozen=True)
+class PrivacyQueue:
+    """Keeps requests. Shared between invocations."""
+
+    url: str
+
+    def keep(self, request: PrivacyRequest) -> None:
+        """Raises PrivacyQueueError."""
+        try:
+            self._sqs.send_message(QueueUrl=self.url, MessageBody=request.model_dump_json())
+        except (BotoCoreError, ClientError) as error:
+            raise PrivacyQueueError(type(error).__name__) from error
+
+    @cached_property
+    def _sqs(self) -> Any:
+        return boto3.client("sqs", config=AWS_CLIENT_CONFIG)
+
+
+def read_message(body: str) -> PrivacyRequest:
+    """What a message of the queue asks for. Raises InternalError: another version may be able to read it."""
+    try:
+        return PrivacyRequest.model_validate_json(body)
+    except ValidationError:
+        raise InternalError(log_context={"cause": "unreadable message"}) from None
+
+
+def carry_out(request: PrivacyRequest, repository: PrivacyRepository, deadline: Deadline) -> None:
+    """Does what a person asked for. Raises StorageError, and UnfinishedError: then it has to be done again."""
+    if request.confirmation_code is None:
+        accounts = repository.revoke(request.meta_user_id, request.asked_at, deadline)
+        logger.info("A person removed the app", accounts=accounts)
+        return
+    while True:
+        deleted = repository.delete(request.meta_user_id, request.asked_at, request.confirmation_code, deadline)
+        if deleted is not None:
+            logger.info("Deleted a person's data", accounts=deleted, confirmation_code=request.confirmation_code)
+            return
+        if deadline.remaining_s() < LEAST_STEP_S:
+            raise UnfinishedError

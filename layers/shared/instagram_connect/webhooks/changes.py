@@ -1,0 +1,63 @@
+"""Events of `changes`: comments, mentions, insights of stories, and whatever else an app has subscribed to.
+
+Source: Meta, "Instagram Platform Webhook Notification Examples"; comments name themselves `id` or `comment_id`.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .events import Kind, WebhookEvent
+from .parts import Parts, text, text_id
+from .received_json import digest, mapping
+
+
+def other_change(parts: Parts, field: str, value: Any) -> WebhookEvent:
+    """A change of a field that we know nothing about."""
+    return parts.event(Kind.OTHER, field, f"{field}:{digest(value)}", data={"value": value})
+
+
+def _comment(kind: Kind) -> Callable[[Parts, str, Mapping[str, Any]], WebhookEvent]:
+    def comment(parts: Parts, field: str, value: Mapping[str, Any]) -> WebhookEvent:
+        comment_id = text_id(value.get("id")) or text_id(value.get("comment_id"))
+        author, media = mapping(value.get("from")), mapping(value.get("media"))
+        author_id = text_id(author.get("id"))
+        return parts.event(
+            kind,
+            field,
+            f"cmt:{comment_id}" if comment_id else f"{kind}:{digest(value)}",
+            is_from_us=author_id is not None and author_id == parts.entry_id,
+            data={
+                "commentId": comment_id,
+                "parentId": text_id(value.get("parent_id")),
+                "text": text(value.get("text")),
+                "authorId": author_id,
+                "authorUsername": text(author.get("username")),
+                "mediaId": text_id(media.get("id")),
+                "mediaProductType": text(media.get("media_product_type")),
+                "adId": text_id(media.get("ad_id")),
+            },
+        )
+
+    return comment
+
+
+def _mention(parts: Parts, field: str, value: Mapping[str, Any]) -> WebhookEvent:
+    media_id, comment_id = text_id(value.get("media_id")), text_id(value.get("comment_id"))
+    named = comment_id or media_id
+    key = f"men:{named}" if named else f"{Kind.MENTION}:{digest(value)}"
+    return parts.event(Kind.MENTION, field, key, data={"mediaId": media_id, "commentId": comment_id})
+
+
+def _story_insights(parts: Parts, field: str, value: Mapping[str, Any]) -> WebhookEvent:
+    media_id = text_id(value.get("media_id"))
+    key = f"si:{media_id}" if media_id else f"{Kind.STORY_INSIGHTS}:{digest(value)}"
+    metrics = {name: number for name, number in value.items() if name != "media_id"}
+    return parts.event(Kind.STORY_INSIGHTS, field, key, data={"mediaId": media_id, "metrics": metrics})
+
+
+CHANGES: Mapping[str, Callable[[Parts, str, Mapping[str, Any]], WebhookEvent]] = {
+    "comments": _comment(Kind.COMMENT),
+    "live_comments": _comment(Kind.LIVE_COMMENT),
+    "mentions": _mention,
+    "story_insights": _story_insights,
+}

@@ -1,0 +1,178 @@
+"""Events of direct messages: what they mean, and by which key each is known again.
+
+Source: Meta, "Instagram Platform Webhook Notification Examples". An unsend carries the id of the message that it takes
+back, so that ids alone do not tell events apart.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .events import Kind, WebhookEvent
+from .parts import Parts, text, text_id, whole_number
+from .received_json import digest, items, mapping
+
+# Names of the subscription fields under which `changes` carries what else is in `messaging`.
+DIRECT_MESSAGE_FIELDS = frozenset(
+    {
+        "messages",
+        "message_echoes",
+        "message_edit",
+        "message_edits",
+        "message_reactions",
+        "messaging_seen",
+        "messaging_postbacks",
+        "messaging_referral",
+        "messaging_referrals",
+        "messaging_optins",
+    }
+)
+
+
+@dataclass(frozen=True)
+class _Talk:
+    """The item with both ends of the talk."""
+
+    item: Mapping[str, Any]
+    sender: str | None
+    participant: str | None
+    is_from_us: bool
+
+
+@dataclass(frozen=True)
+class _Meaning:
+    kind: Kind
+    field: str
+    key: str | None
+    message_id: str | None
+    data: dict[str, Any]
+
+
+def direct_message(
+    parts: Parts, item: Mapping[str, Any], *, is_standby: bool = False, is_change: bool = False
+) -> WebhookEvent:
+    """The event that an item of `messaging`, `standby` or a change with a messaging field is."""
+    sender = text_id(mapping(item.get("sender")).get("id"))
+    recipient = text_id(mapping(item.get("recipient")).get("id"))
+    is_echo = mapping(item.get("message")).get("is_echo") is True
+    is_from_us = is_echo or (sender is not None and sender == parts.entry_id)
+    talk = _Talk(item, sender, recipient if is_from_us else sender, is_from_us)
+    name = next((name for name in _MEANINGS if name in item), None)
+    meaning = _MEANINGS[name](talk, mapping(item[name])) if name else _other(item)
+    kind = meaning.kind
+    if is_change and parts.entry_id not in (sender, recipient):
+        # The dashboard's examples are between people who do not exist.
+        kind = Kind.TEST
+    return parts.event(
+        kind,
+        "standby" if is_standby else meaning.field,
+        meaning.key or f"{meaning.kind}:{digest(item)}",
+        at=item.get("timestamp"),
+        message_id=meaning.message_id,
+        participant_id=talk.participant,
+        is_from_us=is_from_us,
+        data=meaning.data,
+    )
+
+
+def _message(_: _Talk, message: Mapping[str, Any]) -> _Meaning:
+    mid = text_id(message.get("mid"))
+    if message.get("is_deleted") is True:
+        return _Meaning(Kind.MESSAGE_UNSENT, "messages", mid and f"del:{mid}", mid, {})
+    kind = Kind.MESSAGE_ECHO if message.get("is_echo") is True else Kind.MESSAGE
+    data = {
+        "text": text(message.get("text")),
+        "attachments": [_attachment(entry) for entry in items(message.get("attachments"))] or None,
+        "replyTo": _reply(mapping(message.get("reply_to"))),
+        "quickReplyPayload": text(mapping(message.get("quick_reply")).get("payload")),
+        "referral": message.get("referral"),
+        "isUnsupported": True if message.get("is_unsupported") is True else None,
+        "isSelf": True if message.get("is_self") is True else None,
+        "appId": text_id(message.get("app_id")),
+    }
+    field = "message_echoes" if kind is Kind.MESSAGE_ECHO else "messages"
+    return _Meaning(kind, field, mid and f"msg:{mid}", mid, data)
+
+
+def _attachment(entry: Any) -> dict[str, Any]:
+    known, payload = mapping(entry), mapping(mapping(entry).get("payload"))
+    described = {
+        "type": text(known.get("type")) or "unknown",
+        "url": text(payload.get("url")),  # expires at Meta
+        "mediaId": text_id(payload.get("ig_post_media_id")) or text_id(payload.get("reel_video_id")),
+        "title": text(payload.get("title")),
+    }
+    return {name: value for name, value in described.items() if value is not None}
+
+
+def _reply(reply: Mapping[str, Any]) -> dict[str, Any] | None:
+    story = mapping(reply.get("story"))
+    described = {
+        "messageId": text_id(reply.get("mid")),
+        "storyId": text_id(story.get("id")),
+        "storyUrl": text(story.get("url")),
+        "linkStickerUrl": text(story.get("link_sticker_url")),
+    }
+    return {name: value for name, value in described.items() if value is not None} or None
+
+
+def _edit(_: _Talk, edit: Mapping[str, Any]) -> _Meaning:
+    mid, number = text_id(edit.get("mid")), whole_number(edit.get("num_edit"))
+    key = f"edit:{mid}:{number}" if mid and number is not None else None
+    return _Meaning(
+        Kind.MESSAGE_EDITED, "message_edit", key, mid, {"text": text(edit.get("text")), "editNumber": number}
+    )
+
+
+def _reaction(talk: _Talk, reaction: Mapping[str, Any]) -> _Meaning:
+    mid, action = text_id(reaction.get("mid")), text(reaction.get("action"))
+    at = text_id(talk.item.get("timestamp"))
+    key = f"react:{mid}:{talk.sender}:{action}:{at}" if mid and talk.sender and action and at else None
+    data = {
+        "action": action,
+        "reaction": text(reaction.get("reaction")),
+        "emoji": text(reaction.get("emoji")),
+        "senderId": talk.sender,
+    }
+    return _Meaning(Kind.REACTION, "message_reactions", key, mid, data)
+
+
+def _read(talk: _Talk, read: Mapping[str, Any]) -> _Meaning:
+    mid = text_id(read.get("mid"))
+    return _Meaning(Kind.READ, "messaging_seen", f"read:{mid}:{talk.sender}" if mid and talk.sender else None, mid, {})
+
+
+def _postback(_: _Talk, postback: Mapping[str, Any]) -> _Meaning:
+    mid = text_id(postback.get("mid"))
+    data = {
+        "title": text(postback.get("title")),
+        "payload": text(postback.get("payload")),
+        "referral": postback.get("referral"),
+        "messageId": mid,
+    }
+    return _Meaning(Kind.POSTBACK, "messaging_postbacks", mid and f"pb:{mid}", None, data)
+
+
+def _referral(_: _Talk, referral: Mapping[str, Any]) -> _Meaning:
+    return _Meaning(Kind.REFERRAL, "messaging_referral", None, None, {"referral": dict(referral)})
+
+
+def _optin(_: _Talk, optin: Mapping[str, Any]) -> _Meaning:
+    return _Meaning(Kind.OPTIN, "messaging_optins", None, None, {"optin": dict(optin)})
+
+
+def _other(item: Mapping[str, Any]) -> _Meaning:
+    names = sorted(set(item) - {"sender", "recipient", "timestamp"})
+    return _Meaning(Kind.OTHER, names[0] if names else "messaging", None, None, {"value": dict(item)})
+
+
+# In this order: a message may bring a referral along, which then belongs to it.
+_MEANINGS: Mapping[str, Callable[[_Talk, Mapping[str, Any]], _Meaning]] = {
+    "message": _message,
+    "message_edit": _edit,
+    "reaction": _reaction,
+    "read": _read,
+    "postback": _postback,
+    "referral": _referral,
+    "optin": _optin,
+}

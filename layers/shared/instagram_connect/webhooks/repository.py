@@ -1,0 +1,118 @@
+"""Storage of webhook events: the verbs of ingestion, one call each."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from ..clock import iso
+from ..deadline import Deadline
+from ..event_bus import LEASE_S
+from ..event_repository import Caller
+from .events import WebhookEvent
+
+# Nobody may ever connect the account that an unknown event is about, and it holds what people wrote.
+UNKNOWN_DAYS = 30
+# The raw events, by which deliveries are recognised and which can be parsed again; messages stay.
+KNOWN_DAYS = 90
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What became of a batch. `outgoing` are events that the caller has to publish, `{"id", "type", "detail"}`."""
+
+    stored: int
+    unknown: int
+    duplicate: int
+    outgoing: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class KeptEvent:
+    """A stored event with the payload that it came in."""
+
+    id: int
+    event_key: str
+    payload: Mapping[str, Any]
+    received_at: datetime
+
+
+@dataclass(frozen=True)
+class WebhookRepository:
+    """Stores events and looks at them. All raise StorageError. Safe to use from several threads."""
+
+    rpcs: Caller
+    now: Callable[[], datetime]
+
+    def store(self, events: Sequence[WebhookEvent], deadline: Deadline) -> Stored:
+        """Stores events in one transaction, each once; safe to repeat."""
+        asked = {**self._asked(), "events": [_row(event) for event in events]}
+        return _stored(self.rpcs.call("store_webhook_events", asked, deadline))
+
+    def adopt(self, limit: int, deadline: Deadline) -> Stored:
+        """Gives events that came before their account was stored to that account."""
+        return _stored(self.rpcs.call("adopt_webhook_events", {**self._asked(), "limit": limit}, deadline))
+
+    def note_failed(self, events: Iterable[WebhookEvent], deadline: Deadline) -> None:
+        """Counts events that cannot be stored."""
+        asked = {**self._asked(), "entry_ids": [event.entry_id for event in events]}
+        self.rpcs.call_patiently("note_failed_webhook_events", asked, deadline)
+
+    def kept(
+        self,
+        *,
+        after_id: int,
+        limit: int,
+        deadline: Deadline,
+        kind: str | None = None,
+        entry_id: str | None = None,
+        since: datetime | None = None,
+    ) -> tuple[KeptEvent, ...]:
+        """Stored events in the order of their ids, those after `after_id`; what was unsent is left out."""
+        asked = {"after_id": after_id, "limit": limit, "kind": kind, "entry_id": entry_id, "since": iso(since)}
+        rows = self.rpcs.call("kept_webhook_events", asked, deadline)
+        return tuple(
+            KeptEvent(row["id"], row["event_key"], row["payload"], datetime.fromisoformat(row["received_at"]))
+            for row in rows
+        )
+
+    def replay(self, ids: Sequence[int], events: Iterable[tuple[WebhookEvent, datetime]], deadline: Deadline) -> Stored:
+        """Puts events, each with the time when it was received, in the place of stored ones, in one transaction."""
+        rows = [{**_row(event), "received_at": iso(received_at)} for event, received_at in events]
+        asked = {**self._asked(), "ids": [str(event_id) for event_id in ids], "events": rows}
+        return _stored(self.rpcs.call("replay_webhook_events", asked, deadline))
+
+    def purge(self, limit: int, deadline: Deadline) -> int:
+        """Deletes events that are too old to be kept, and tells how many."""
+        asked = {**self._asked(), "unknown_days": UNKNOWN_DAYS, "known_days": KNOWN_DAYS, "limit": limit}
+        return int(self.rpcs.call("purge_webhook_events", asked, deadline))
+
+    def report(
+        self, days: int, deadline: Deadline, *, entry_id: str | None = None, event_id: str | None = None
+    ) -> dict[str, Any]:
+        """What became of deliveries; the migration's `webhook_report` says what is in it."""
+        asked = {**self._asked(), "days": days, "entry_id": entry_id, "id": event_id}
+        report: dict[str, Any] = self.rpcs.call("webhook_report", asked, deadline)
+        return report
+
+    def _asked(self) -> dict[str, Any]:
+        return {"now": self.now().isoformat(), "lease_s": LEASE_S}
+
+
+def _row(event: WebhookEvent) -> dict[str, Any]:
+    return {
+        "entry_id": event.entry_id,
+        "event_key": event.key,
+        "field": event.field,
+        "kind": event.kind.value,
+        "occurred_at": iso(event.occurred_at),
+        "message_id": event.message_id,
+        "participant_id": event.participant_id,
+        "is_from_us": event.is_from_us,
+        "data": event.data,
+        "payload": event.payload,
+    }
+
+
+def _stored(answer: Mapping[str, Any]) -> Stored:
+    return Stored(answer["stored"], answer["unknown"], answer["duplicate"], answer["outgoing"])
