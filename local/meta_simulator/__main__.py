@@ -6,6 +6,7 @@ import os
 import uvicorn
 
 from local.meta_simulator.app import create_app
+from local.meta_simulator.callbacks import callbacks_from_environment
 from local.meta_simulator.connection import DroppableH11Protocol
 from local.meta_simulator.meta_apps import app_from_environment, instagram_app_from_environment
 from local.meta_simulator.simulator import Simulator
@@ -24,7 +25,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m local.meta_simulator", description="A simulated Meta.")
     parser.add_argument("--port", type=int, default=DEFAULT_PORT)
     port = parser.parse_args().port
-    simulator = Simulator(app_from_environment(os.environ), instagram_app=instagram_app_from_environment(os.environ))
+    simulator = Simulator(
+        app_from_environment(os.environ),
+        instagram_app=instagram_app_from_environment(os.environ),
+        callbacks=callbacks_from_environment(os.environ),
+    )
     print(
         f"Meta simulator on http://127.0.0.1:{port}, app {simulator.main_app.id},"
         f" at Instagram {simulator.instagram_app.id}",

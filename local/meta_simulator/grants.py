@@ -70,6 +70,10 @@ class Grants:
         """Return the grant, an empty one if the person never logged in to the app."""
         return self._grants.get((app_id, person_id), Grant())
 
+    def has(self, app_id: str, person_id: str) -> bool:
+        """Tell whether the app is on the person's account."""
+        return (app_id, person_id) in self._grants
+
     def record(self, app_id: str, person_id: str, answer: LoginAnswer, now: datetime) -> None:
         """Remember the answer to one login."""
         self._grants.setdefault((app_id, person_id), Grant()).record(answer, now)

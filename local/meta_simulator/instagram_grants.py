@@ -15,6 +15,10 @@ class InstagramGrants:
         answers = self._answers.setdefault((app_id, account_id), {})
         answers.update({name: name in ticked for name in asked})
 
+    def has(self, app_id: str, account_id: str) -> bool:
+        """Tell whether the app is on the account."""
+        return (app_id, account_id) in self._answers
+
     def of(self, app_id: str, account_id: str) -> tuple[str, ...]:
         """Return the granted permissions, in the order in which they were first asked for."""
         answers = self._answers.get((app_id, account_id), {})

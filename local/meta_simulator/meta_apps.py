@@ -6,6 +6,7 @@ The environment is read by the functions at the end only, when the process start
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 DEFAULT_APP_ID = "1029384756102938"
 DEFAULT_APP_SECRET = "simulated-facebook-app-secret"
@@ -13,6 +14,8 @@ DEFAULT_APP_SECRET = "simulated-facebook-app-secret"
 DEFAULT_INSTAGRAM_APP_ID = "2938475610293847"
 DEFAULT_INSTAGRAM_APP_SECRET = "simulated-instagram-app-secret"
 DEFAULT_REDIRECT_URI = "http://localhost:5173/instagram/callback"
+
+Product = Literal["facebook", "instagram"]
 
 
 @dataclass(frozen=True)

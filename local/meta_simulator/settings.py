@@ -36,6 +36,9 @@ class Settings(BaseModel):
         default=None,
         description="Calls an hour for each account, with X-Business-Use-Case-Usage; null for no limit.",
     )
+    webhook_timeout_seconds: Annotated[float, Field(gt=0, le=60)] = Field(
+        default=5, description="How long the app has for its answer to a webhook."
+    )
     redirect_mismatch_subcode: int | None = Field(
         default=36008, description="Subcode of a redirect_uri mismatch; null for the plain code 100."
     )

@@ -31,6 +31,10 @@ class WebhookSubscriptions:
         """Return the subscribed fields by app id."""
         return {app: kept.fields for (known, app), kept in self._subscriptions.items() if known == object_id}
 
+    def has(self, object_id: str, app_id: str) -> bool:
+        """Tell whether the app is subscribed to the object."""
+        return (object_id, app_id) in self._subscriptions
+
     def all(self) -> list[tuple[str, str, tuple[str, ...]]]:
         """Return object id, app id and fields of every subscription."""
         return [(object_id, app_id, kept.fields) for (object_id, app_id), kept in self._subscriptions.items()]

@@ -3,13 +3,10 @@
 It speaks JSON only and is no part of Meta.
 """
 
-import json
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from json import JSONDecodeError
-from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
@@ -21,27 +18,31 @@ from local.meta_simulator.control.bodies import (
     NewApp,
     NewInstagramOnly,
     NewPerson,
-    Product,
     Revocation,
     SubscriptionDrop,
 )
+from local.meta_simulator.control.callback_bodies import Handshake, PrivacyCallback, WebhookDeliveries
+from local.meta_simulator.control.callbacks import change_callbacks
 from local.meta_simulator.control.people import account_view, add_instagram_only, add_person, person_view
+from local.meta_simulator.control.privacy import deauthorize, remove_app_and_tell, request_deletion
 from local.meta_simulator.control.references import token_owner_ids
 from local.meta_simulator.control.refusals import ControlRefusedError
+from local.meta_simulator.control.requests import read_body, read_changes, read_json
 from local.meta_simulator.control.revocations import revoke
 from local.meta_simulator.control.subscriptions import drop_subscriptions, subscription_views
+from local.meta_simulator.control.webhooks import deliver_webhooks, shake_hands
 from local.meta_simulator.facebook import dialog as facebook_dialog
 from local.meta_simulator.facebook import graph as facebook_graph
 from local.meta_simulator.faults import Fault
 from local.meta_simulator.instagram import code_exchange as instagram_api
 from local.meta_simulator.instagram import dialog as instagram_dialog
 from local.meta_simulator.instagram import graph as instagram_graph
-from local.meta_simulator.meta_apps import MetaApp
+from local.meta_simulator.meta_apps import MetaApp, Product
 from local.meta_simulator.settings import CALL_LIMITS, Settings
 from local.meta_simulator.simulator import Simulator
+from local.meta_simulator.webhooks.delivery import send_due
 
 PREFIX = "/_simulator"
-Body = TypeVar("Body", bound=BaseModel)
 View = dict[str, object] | list[dict[str, object]]
 DONE: dict[str, object] = {"status": "ok"}
 
@@ -73,20 +74,19 @@ class _Control:
         return {"now": self._simulator.clock.now().isoformat()}
 
     async def move_clock(self, request: Request) -> View:
-        move = await _body(request, ClockMove)
+        move = await read_body(request, ClockMove)
         if move.now is not None:
             self._simulator.clock.move_to(move.now)
         else:
             self._simulator.clock.advance(timedelta(seconds=move.advance_seconds or 0))
+        await send_due(self._simulator)
         return await self.read_clock(request)
 
     async def read_settings(self, _: Request) -> View:
         return self._simulator.settings.model_dump()
 
     async def change_settings(self, request: Request) -> View:
-        changes = await _json(request)
-        if not isinstance(changes, dict):
-            raise ControlRefusedError("The body has to be a JSON object.")
+        changes = await read_changes(request)
         merged = {**self._simulator.settings.model_dump(), **changes}
         self._simulator.settings = Settings.model_validate(merged)
         if CALL_LIMITS & changes.keys():  # calls made before do not count
@@ -97,7 +97,7 @@ class _Control:
         return [person_view(self._simulator.world, person) for person in self._simulator.world.people]
 
     async def add_person(self, request: Request) -> View:
-        world, content = self._simulator.world, await _json(request)
+        world, content = self._simulator.world, await read_json(request)
         if isinstance(content, dict) and "instagram" in content:
             account = add_instagram_only(world, NewInstagramOnly.model_validate(content))
             return {"instagram": account_view(world, account)}
@@ -114,29 +114,57 @@ class _Control:
         ]
 
     async def put_app(self, request: Request) -> View:
-        new = await _body(request, NewApp)
+        new = await read_body(request, NewApp)
         apps = self._simulator.instagram_apps if new.product == "instagram" else self._simulator.apps
         apps[new.id] = MetaApp(new.id, new.secret, new.name, tuple(new.redirect_uris))
         return _app_view(apps[new.id], new.product)
 
     async def authorize(self, request: Request) -> View:
-        return authorize(self._simulator, await _body(request, Authorization))
+        return authorize(self._simulator, await read_body(request, Authorization))
 
     async def revoke(self, request: Request) -> View:
-        return {"revoked": revoke(self._simulator, await _body(request, Revocation))}
+        wanted = await read_body(request, Revocation)
+        if wanted.send_deauthorize:
+            return await remove_app_and_tell(self._simulator, wanted)
+        return {"revoked": revoke(self._simulator, wanted)}
 
     async def list_subscriptions(self, _: Request) -> View:
         return subscription_views(self._simulator)
 
     async def drop_subscriptions(self, request: Request) -> View:
-        drop = await _body(request, SubscriptionDrop)
+        drop = await read_body(request, SubscriptionDrop)
         return {"dropped": drop_subscriptions(self._simulator, drop.account)}
+
+    async def read_callbacks(self, _: Request) -> View:
+        return self._simulator.callbacks.view()
+
+    async def change_callbacks(self, request: Request) -> View:
+        return change_callbacks(self._simulator, await read_changes(request))
+
+    async def shake_hands(self, request: Request) -> View:
+        return await shake_hands(self._simulator, await read_body(request, Handshake))
+
+    async def deliver_webhooks(self, request: Request) -> View:
+        return await deliver_webhooks(self._simulator, await read_body(request, WebhookDeliveries))
+
+    async def list_deliveries(self, _: Request) -> View:
+        return self._simulator.outbox.view()
+
+    async def clear_deliveries(self, _: Request) -> View:
+        self._simulator.outbox.clear()
+        return DONE
+
+    async def deauthorize(self, request: Request) -> View:
+        return await deauthorize(self._simulator, await read_body(request, PrivacyCallback))
+
+    async def request_deletion(self, request: Request) -> View:
+        return await request_deletion(self._simulator, await read_body(request, PrivacyCallback))
 
     async def list_faults(self, _: Request) -> View:
         return self._simulator.faults.views()
 
     async def add_fault(self, request: Request) -> View:
-        fault = await _body(request, Fault)
+        fault = await read_body(request, Fault)
         owners = frozenset[str]() if fault.account is None else token_owner_ids(self._simulator.world, fault.account)
         return self._simulator.faults.add(fault, owners)
 
@@ -177,6 +205,14 @@ def mount_control(simulator: Simulator) -> Mount:
         ("POST", "/tokens/revoke", control.revoke),
         ("GET", "/subscriptions", control.list_subscriptions),
         ("POST", "/subscriptions/drop", control.drop_subscriptions),
+        ("GET", "/callbacks", control.read_callbacks),
+        ("POST", "/callbacks", control.change_callbacks),
+        ("POST", "/webhooks/handshake", control.shake_hands),
+        ("GET", "/webhooks/deliveries", control.list_deliveries),
+        ("POST", "/webhooks/deliveries", control.deliver_webhooks),
+        ("DELETE", "/webhooks/deliveries", control.clear_deliveries),
+        ("POST", "/privacy/deauthorize", control.deauthorize),
+        ("POST", "/privacy/data_deletion", control.request_deletion),
         ("GET", "/faults", control.list_faults),
         ("POST", "/faults", control.add_fault),
         ("DELETE", "/faults", control.clear_faults),
@@ -203,14 +239,3 @@ def _endpoint(act: Callable[[Request], Awaitable[View]]) -> Callable[[Request], 
             return JSONResponse({"error": "The body is not valid.", "problems": problems}, status_code=422)
 
     return endpoint
-
-
-async def _json(request: Request) -> object:
-    try:
-        return json.loads(await request.body())
-    except (JSONDecodeError, UnicodeDecodeError) as error:
-        raise ControlRefusedError("The body has to be JSON.") from error
-
-
-async def _body(request: Request, kind: type[Body]) -> Body:
-    return kind.model_validate(await _json(request))

@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from local.meta_simulator.errors import SessionEnd
+from local.meta_simulator.meta_apps import Product
 from local.meta_simulator.world import ALL_TASKS, AccountType
 
 Count = Annotated[int, Field(ge=0)]
 Text = Annotated[str, Field(min_length=1)]
-Product = Literal["facebook", "instagram"]
 
 
 def _random_id(prefix: str) -> str:
@@ -66,7 +66,10 @@ class Authorization(ControlRequest):
 
 
 class Revocation(ControlRequest):
-    """One token, or those of a person or Instagram account; `page` belongs to the reason lost_page_role."""
+    """One token, or those of a person or Instagram account; `page` belongs to the reason lost_page_role.
+
+    `send_deauthorize`, with a person and the reason app_removed, lets the app know as Meta does.
+    """
 
     reason: SessionEnd
     token: str | None = None
@@ -74,6 +77,7 @@ class Revocation(ControlRequest):
     page: str | None = None
     app_id: str | None = None
     product: Product | None = None
+    send_deauthorize: bool = False
 
     @model_validator(mode="after")
     def _names_a_victim(self) -> "Revocation":
@@ -82,6 +86,8 @@ class Revocation(ControlRequest):
         needs_page = self.person is not None and self.reason is SessionEnd.LOST_PAGE_ROLE
         if needs_page != (self.page is not None):
             raise ValueError("page goes with a person and the reason lost_page_role")
+        if self.send_deauthorize and (self.person is None or self.reason is not SessionEnd.APP_REMOVED):
+            raise ValueError("send_deauthorize goes with a person and the reason app_removed")
         return self
 
 

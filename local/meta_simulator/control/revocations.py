@@ -26,7 +26,7 @@ def revoke(simulator: Simulator, wanted: Revocation) -> int:
     reference = wanted.person or ""
     if wanted.page is not None:
         return remove_page_role(simulator, require_person(simulator.world, reference), wanted.page)
-    person, accounts = _holders(simulator, reference, wanted.product)
+    person, accounts = holders(simulator, reference, wanted.product)
     revoked = _revoke_facebook(simulator, person, wanted) if person is not None else 0
     return revoked + sum(_revoke_instagram(simulator, account, wanted) for account in accounts)
 
@@ -37,7 +37,11 @@ def _revoke_token(simulator: Simulator, token: str, end: SessionEnd) -> int:
     return 1
 
 
-def _holders(simulator: Simulator, reference: str, product: str | None) -> tuple[Person | None, list[InstagramAccount]]:
+def holders(simulator: Simulator, reference: str, product: str | None) -> tuple[Person | None, list[InstagramAccount]]:
+    """Return whose tokens a reference means: the person, unless another product is named, and Instagram accounts.
+
+    Raises ControlRefusedError (404).
+    """
     world = simulator.world
     account = world.find_instagram_account(reference)
     person = world.find_person(reference)
