@@ -5,7 +5,7 @@ COMPILE := .venv-uv/bin/uv pip compile --quiet --universal --python-version 3.11
 	--no-emit-index-url --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help install run up down demo doctor reload-schema tokens test year bench check format build validate openapi lock clean
+.PHONY: help install run up down demo doctor reload-schema tokens webhooks redrive replay delete-people test year bench check format build validate openapi lock clean
 
 help: ## Print these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,18 @@ reload-schema: install ## Reload the Data API's schema cache until it knows the 
 
 tokens: install ## Tell which tokens are due when, what is overdue and who must reconnect; ARGS=--json; .local/tokens.svg
 	@PYTHONPATH=layers/shared $(BIN)/python -m local.tokens $(ARGS)
+
+webhooks: install ## Tell what became of Meta's webhooks, and where an event is; ARGS="--id <message id>"; docs/webhooks.md
+	@PYTHONPATH=layers/shared $(BIN)/python -m local.webhooks report $(ARGS)
+
+redrive: install ## Move webhook events from the dead-letter queue back into the queue
+	@PYTHONPATH=layers/shared $(BIN)/python -m local.webhooks redrive
+
+replay: install ## Parse stored webhook events again; ARGS="--kind unparsed"
+	@PYTHONPATH=layers/shared $(BIN)/python -m local.webhooks replay $(ARGS)
+
+delete-people: install ## Delete the data of the people in a list that Meta has mailed; ARGS=<file>
+	@PYTHONPATH=layers/shared $(BIN)/python -m local.deletions $(ARGS)
 
 test: install ## Run all tests
 	@$(BIN)/python -m local.browser && $(BIN)/python -m pytest

@@ -8,8 +8,9 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import refreshing
+from bench import refreshing, webhooks
 from bench.figures import Figure
+from bench.system import measured_system
 from local.progress import say
 
 RESULTS = Path(__file__).parent / "results.json"
@@ -20,7 +21,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--accounts", type=int, nargs="+", default=[200, 1000], help="of the benchmark of refreshing")
     arguments = parser.parse_args()
-    figures = refreshing.measure(arguments.accounts)
+    with measured_system() as stack:
+        figures = [*webhooks.measure(stack), *refreshing.measure(stack, arguments.accounts)]
     _show(figures)
     RESULTS.write_text(
         json.dumps({"machine": _machine(), "figures": [vars(figure) for figure in figures]}, indent=2) + "\n"

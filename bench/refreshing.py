@@ -6,7 +6,6 @@ worker's: so the time that this process computes is told too.
 """
 
 import os
-import shutil
 import time
 import uuid
 from collections import Counter
@@ -24,6 +23,7 @@ import psycopg
 from botocore.client import BaseClient
 
 from bench.figures import Figure
+from bench.system import REDIRECT_URI, CountingRpcs
 from instagram_connect.batched import batched
 from instagram_connect.clock import utc_now
 from instagram_connect.data_api import DataApi
@@ -35,33 +35,13 @@ from instagram_connect.observability import logger
 from instagram_connect.refresh_batch import CONCURRENCY, RefreshBatch
 from instagram_connect.refresh_queue import ACCOUNTS_IN_A_MESSAGE, RefreshQueue
 from instagram_connect.refresh_repository import RefreshRepository
-from instagram_connect.rpcs import Rpcs
 from instagram_connect.settings import Secrets
 from instagram_connect.token_vault import TokenBinding, TokenVault
-from local import ports
 from local.progress import step
-from local.settings import ROOT
-from local.stack import running
 
-HOME = ROOT / ".local" / "bench"
-SERVICES = ("postgres", "supabase", "postgrest", "aws", "meta")
 META_LATENCY_S = 0.1
 # A token that ends in five days.
 AGE = timedelta(days=55)
-REDIRECT_URI = "http://127.0.0.1/callback"
-
-
-class CountingRpcs(Rpcs):
-    """Counts calls to the database by function."""
-
-    def __init__(self, data_api: DataApi, calls: Counter[str]) -> None:
-        super().__init__(data_api)
-        self._counts = calls
-
-    def call(self, function: str, payload: Any, deadline: Deadline, **details: Any) -> Any:
-        """As `Rpcs.call`."""
-        self._counts[function] += 1
-        return super().call(function, payload, deadline, **details)
 
 
 @dataclass(frozen=True)
@@ -76,10 +56,10 @@ class Bench:
     database_calls: Counter[str]
 
 
-def measure(sizes: Sequence[int]) -> list[Figure]:
+def measure(stack: dict[str, str], sizes: Sequence[int]) -> list[Figure]:
     """Figures for each number of due accounts."""
     logger.setLevel("CRITICAL")
-    with _bench() as bench:
+    with _bench(stack) as bench:
         figures = [figure for size in sizes for figure in _measure(bench, size)]
     first, last = sizes[0], sizes[-1]
     speed = {figure.name: figure.measured for figure in figures}
@@ -189,43 +169,29 @@ def _populate(bench: Bench, size: int) -> None:
 
 
 @contextmanager
-def _bench() -> Iterator[Bench]:
-    environment = {
-        **os.environ,
-        "DATA_API": "postgrest",
-        "LOCAL_PORT_BASE": str(ports.free_base()),
-        "OAUTH_REDIRECT_URIS": REDIRECT_URI,
+def _bench(stack: dict[str, str]) -> Iterator[Bench]:
+    os.environ |= {
+        "GRAPH_VERSION": "v25.0",
+        "INSTAGRAM_APP_ID": stack["instagram_app_id"],
+        "INSTAGRAM_SCOPES": "instagram_business_basic",
+        "INSTAGRAM_GRAPH_URL": f"{stack['meta_url']}/graph.instagram.com",
+        "INSTAGRAM_API_URL": f"{stack['meta_url']}/api.instagram.com",
+        "INSTAGRAM_DIALOG_URL": f"{stack['meta_url']}/www.instagram.com",
     }
-    # An empty database each time: what an earlier run left would be measured too.
-    shutil.rmtree(HOME / "postgres", ignore_errors=True)
-    (HOME / "migrations.json").unlink(missing_ok=True)
-    with running(HOME, environment, only=SERVICES, deploy=False) as stack:
-        os.environ |= {
-            "AWS_ENDPOINT_URL": stack["aws_endpoint_url"],
-            "AWS_ACCESS_KEY_ID": "local",
-            "AWS_SECRET_ACCESS_KEY": "local",
-            "AWS_DEFAULT_REGION": stack["aws_region"],
-            "GRAPH_VERSION": "v25.0",
-            "INSTAGRAM_APP_ID": stack["instagram_app_id"],
-            "INSTAGRAM_SCOPES": "instagram_business_basic",
-            "INSTAGRAM_GRAPH_URL": f"{stack['meta_url']}/graph.instagram.com",
-            "INSTAGRAM_API_URL": f"{stack['meta_url']}/api.instagram.com",
-            "INSTAGRAM_DIALOG_URL": f"{stack['meta_url']}/www.instagram.com",
-        }
-        os.environ["TOKEN_KEY_ARN"] = boto3.client("kms").create_key()["KeyMetadata"]["Arn"]
-        calls: Counter[str] = Counter()
-        repository = RefreshRepository(
-            CountingRpcs(DataApi(stack["supabase_url"], stack["supabase_secret_key"]), calls), utc_now
-        )
-        secrets = Secrets({"instagram_app_secret": stack["instagram_app_secret"]})
-        batch = RefreshBatch.of_deployment(
-            secrets,
-            repository,
-            RefreshQueue("no queue is needed"),
-            EventBus("no bus is needed", EventRepository(repository.rpcs, repository.now)),
-        )
-        with (
-            httpx.Client(base_url=stack["meta_url"], timeout=60, trust_env=False) as meta,
-            psycopg.connect(stack["database_url"], autocommit=True) as database,
-        ):
-            yield Bench(stack, meta, database, TokenVault(os.environ["TOKEN_KEY_ARN"]), batch, calls)
+    os.environ["TOKEN_KEY_ARN"] = boto3.client("kms").create_key()["KeyMetadata"]["Arn"]
+    calls: Counter[str] = Counter()
+    repository = RefreshRepository(
+        CountingRpcs(DataApi(stack["supabase_url"], stack["supabase_secret_key"]), calls), utc_now
+    )
+    secrets = Secrets({"instagram_app_secret": stack["instagram_app_secret"]})
+    batch = RefreshBatch.of_deployment(
+        secrets,
+        repository,
+        RefreshQueue("no queue is needed"),
+        EventBus("no bus is needed", EventRepository(repository.rpcs, repository.now)),
+    )
+    with (
+        httpx.Client(base_url=stack["meta_url"], timeout=60, trust_env=False) as meta,
+        psycopg.connect(stack["database_url"], autocommit=True) as database,
+    ):
+        yield Bench(stack, meta, database, TokenVault(os.environ["TOKEN_KEY_ARN"]), batch, calls)

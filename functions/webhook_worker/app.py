@@ -49,7 +49,8 @@ def handle(event: dict[str, Any], deadline: Deadline, ingestion: Ingestion) -> d
 
 def _queued(record: dict[str, Any]) -> QueuedWebhook:
     attributes = {name: value.get("stringValue") for name, value in (record.get("messageAttributes") or {}).items()}
-    return QueuedWebhook(record["messageId"], record["body"], attributes.get(queue.ENCODING))
+    attempt = int(record.get("attributes", {}).get("ApproximateReceiveCount", 1))
+    return QueuedWebhook(record["messageId"], record["body"], attributes.get(queue.ENCODING), attempt)
 
 
 @sends_error_reports

@@ -59,7 +59,8 @@ begin
       )
       and requested_at >= new.connected_at
   ) then
-    raise exception 'The person has asked for the deletion of their data since this login.' using errcode = 'IC001';
+    -- PostgREST makes an HTTP status of such a code: 410, gone.
+    raise exception 'The person has asked for the deletion of their data since this login.' using errcode = 'PT410';
   end if;
   return new;
 end;

@@ -540,6 +540,7 @@ begin
     select event.id, event.event_key, event.payload, event.received_at
     from public.webhook_events as event
     where event.id > (asked ->> 'after_id')::bigint
+      and (asked ->> 'until_id' is null or event.id <= (asked ->> 'until_id')::bigint)
       and not event.payload ? 'erased'
       and (asked ->> 'kind' is null or event.kind = asked ->> 'kind')
       and (asked ->> 'entry_id' is null or event.entry_id = asked ->> 'entry_id')
@@ -552,7 +553,8 @@ end;
 $$;
 
 comment on function public.kept_webhook_events(jsonb) is
-  'Stored events with their payloads, in pages: those after `after_id`, of a kind, an account or since a time.';
+  'Stored events with their payloads, in pages: those after `after_id`, up to `until_id`, of a kind, an account or since a '
+  'time.';
 
 create function public.replay_webhook_events(payload jsonb) returns jsonb
 language plpgsql
@@ -641,6 +643,7 @@ as $$
       ),
       '[]'
     ),
+    'newest_id', (select coalesce(max(id), 0) from public.webhook_events),
     'waiting_to_be_published', (select count(*) from public.outgoing_events where type like 'instagram.webhook.%'),
     'found', case when asked.id is not null then coalesce(
       (

@@ -5,10 +5,7 @@ local AWS can be told to refuse.
 """
 
 import json
-import os
 import random
-import signal
-import threading
 import time
 import uuid
 from collections import Counter
@@ -16,7 +13,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx
@@ -25,10 +21,10 @@ import psycopg
 import pytest
 
 from functions.exchange_token.app import LEAST_TIME_BETWEEN_ATTEMPTS_S
-from local.processes import Processes
 from local.stack import up
 from tests.conftest import TEST_HOME
 from tests.e2e.conftest import App, User
+from tests.e2e.sabotage import QueueGateway, kill_service, queue_gateway
 
 CONNECTIONS = 200
 AT_ONCE = 6
@@ -38,62 +34,11 @@ ANA = ["17841400000000001", "17841400000000002"]
 LUZ = ["17841400000000005"]
 
 
-class QueueGateway:
-    """Passes calls on to SQS, or refuses them."""
-
-    def __init__(self, upstream: str) -> None:
-        self.refuses = False
-        self.refused = 0
-        gateway = self
-        self._http = http = httpx.Client(trust_env=False, timeout=10)
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                if gateway.refuses:
-                    gateway.refused += 1
-                    self.send_response(503)
-                    self.send_header("Content-Length", "0")
-                    self.end_headers()
-                    return
-                headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
-                answer = http.post(f"{upstream}{self.path}", content=body, headers=headers)
-                self.send_response(answer.status_code)
-                self.send_header("Content-Type", answer.headers["Content-Type"])
-                self.send_header("Content-Length", str(len(answer.content)))
-                self.end_headers()
-                self.wfile.write(answer.content)
-
-            def log_message(self, format: str, *args: Any) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._http.close()
-
-
 @pytest.fixture
 def queue(aws: dict[str, Any], stack: dict[str, str]) -> Iterator[QueueGateway]:
     """The queue, as exchange_token reaches it during the test."""
-    functions = aws["client"]("lambda")
-    (function,) = [f for f in functions.list_functions()["Functions"] if "ExchangeTokenFunction" in f["FunctionName"]]
-    variables = function["Environment"]["Variables"]
-    gateway = QueueGateway(stack["aws_endpoint_url"])
-
-    def configure(environment: dict[str, str]) -> None:
-        functions.update_function_configuration(
-            FunctionName=function["FunctionName"], Environment={"Variables": environment}
-        )
-
-    configure({**variables, "AWS_ENDPOINT_URL_SQS": gateway.url})
-    yield gateway
-    configure(variables)
-    gateway.close()
+    with queue_gateway(aws, stack, "ExchangeTokenFunction") as gateway:
+        yield gateway
 
 
 @dataclass
@@ -147,9 +92,7 @@ class Saboteur:
         self.app.meta("DELETE", "/faults")
 
     def _kill(self, service: str) -> None:
-        record = Processes(TEST_HOME).running(service)
-        assert record is not None
-        os.kill(record.pid, signal.SIGKILL)
+        kill_service(service)
         self._wait()
         up(TEST_HOME, self.environment, only=(service,))
 

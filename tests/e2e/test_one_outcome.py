@@ -5,11 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
-import psutil
 import pytest
 
 from functions.exchange_token.app import LEAST_TIME_BETWEEN_ATTEMPTS_S
 from tests.e2e.conftest import SCOPES, App, Fault, User
+from tests.e2e.sabotage import kill_function
 
 
 def test_a_repeated_code_gives_the_first_answer_under_a_request_id_of_its_own(app: App, user: User) -> None:
@@ -101,21 +101,6 @@ def test_another_users_spent_code_opens_nothing(app: App, user: User) -> None:
     assert app.read(stranger, "instagram_business_accounts?select=id").json() == []
 
 
-def kill_function(stack: dict[str, str], service: str) -> None:
-    """End the function's processes of this stack at once, as a crash or an exhausted memory would."""
-    killed = 0
-    for process in psutil.process_iter():
-        try:
-            environment = process.environ()
-        except psutil.Error:
-            continue
-        is_meant = environment.get("POWERTOOLS_SERVICE_NAME") == service
-        if is_meant and environment.get("AWS_ENDPOINT_URL") == stack["aws_endpoint_url"]:
-            process.kill()
-            killed += 1
-    assert killed
-
-
 def test_a_function_killed_between_meta_and_storage_costs_nothing_but_time(app: App, fault: Fault) -> None:
     """Both products at once, because each costs the time that the killed function would have had."""
     exchanged = {"facebook": "exchange_code", "instagram": "exchange_instagram_code"}
@@ -134,7 +119,7 @@ def test_a_function_killed_between_meta_and_storage_costs_nothing_but_time(app: 
         interrupted = threads.map(send, exchanged)
         for operation in next_calls.values():
             _wait_for(app, operation)
-        kill_function(app.stack, "exchange_token")
+        assert kill_function(app.stack, "exchange_token")
         assert all(answer.status_code >= 500 for answer in interrupted)
 
     with ThreadPoolExecutor(2) as threads:

@@ -1,22 +1,19 @@
 """Tokens that age, on the deployed stack: the scheduled sweep, the workers, and what cannot be refreshed."""
 
 import json
-import os
 import re
-import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from tests.conftest import TEST_HOME
 from tests.e2e.conftest import App, Fault, User
+from tests.e2e.sabotage import kill_function
 from tests.e2e.test_secrets import function_logs
 from tests.local_stack.polling import eventually
 
@@ -294,7 +291,7 @@ def test_a_worker_killed_in_the_middle_leaves_each_account_refreshed_exactly_onc
     fault(operation="refresh_instagram_token", account="newcomer.5", hang_seconds=60, times=1)
     keeper.sweep()
     assert eventually(lambda: keeper.leases() == 1, DONE_WITHIN_S)
-    assert _kill_worker()
+    assert kill_function(keeper.app.stack, "refresh_worker")
 
     assert eventually(lambda: not keeper.leases(), DONE_WITHIN_S)
 
@@ -441,17 +438,3 @@ def test_no_log_of_refreshing_holds_a_token(keeper: Keeper, user: User, fault: F
 
 def _accounts(app: App, user: User) -> list[dict[str, Any]]:
     return list(app.call(user, "GET", "/instagram/accounts").raise_for_status().json()["data"]["accounts"])
-
-
-def _kill_worker() -> bool:
-    """Kills the process in which the local AWS runs the worker; whether there was one."""
-    killed = False
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            environment = (folder / "environ").read_bytes()
-        except OSError:
-            continue
-        if b"POWERTOOLS_SERVICE_NAME=refresh_worker" in environment and str(TEST_HOME).encode() in environment:
-            os.kill(int(folder.name), signal.SIGKILL)
-            killed = True
-    return killed

@@ -156,9 +156,9 @@ DIAGNOSES_BY_CODE_PREFIX = {
     "58": DATABASE_FAILED,
     "F0": DATABASE_DEFECT,
     "HV": DATABASE_DEFECT,
-    "IC001": PERSON_DELETED,  # ours: refuse_deleted_person()
     "P0": REJECTED,
     "PT": REJECTED,
+    "PT410": PERSON_DELETED,  # ours: refuse_deleted_person()
     "XX": DATABASE_FAILED,
 }
 # Of an answer without a code: the gateway's, a proxy's, or PostgREST's own about something that it does not know.

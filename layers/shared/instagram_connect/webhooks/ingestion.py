@@ -8,6 +8,7 @@ as a whole: what of it was stored is recognised.
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from aws_lambda_powertools.metrics import MetricUnit
 
@@ -15,7 +16,14 @@ from ..deadline import Deadline
 from ..errors import StorageError
 from ..event_bus import EventBus
 from ..observability import logger, metrics, stack_of
-from ..storage_health import DATABASE_DEFECT, REJECTED, REQUEST_REJECTED
+from ..storage_health import (
+    DATABASE_DEFECT,
+    DATABASE_FAILED,
+    REJECTED,
+    REQUEST_REJECTED,
+    UNEXPECTED,
+    UNREACHABLE,
+)
 from . import parser, queue
 from .events import WebhookEvent
 from .queue import WebhookQueue, WebhookQueueError
@@ -26,23 +34,32 @@ EVENTS_AT_ONCE = 1000
 PURGED_AT_ONCE = 10_000
 # Another round of tidying is only begun while there is time for it.
 LEAST_ROUND_S = 20.0
-# Of which an event itself can be the cause: nothing that passes, and nothing that all events would fail with.
+# Of which an event itself is the cause: nothing that passes, and nothing that all events would fail with.
 OF_THE_EVENT = {REJECTED.reason, DATABASE_DEFECT.reason, REQUEST_REJECTED.reason}
+# Of which it may be. Not every Data API tells a server's error from a refused row.
+PERHAPS_OF_THE_EVENT = {DATABASE_FAILED.reason, UNEXPECTED.reason}
+# Then it is only given up when it has failed so often, minutes apart, while storage took everything else.
+ATTEMPTS_IN_DOUBT = 3
 
 
 @dataclass(frozen=True)
 class QueuedWebhook:
-    """A message: its id at SQS, and the body that it holds. `encoding` is its attribute."""
+    """A message: its id at SQS, the body that it holds, and the how manieth time it comes.
+
+    `encoding` is its attribute.
+    """
 
     id: str
     message: str
     encoding: str | None = None
+    attempt: int = 1
 
 
 @dataclass(frozen=True)
 class _Arrived:
     event: WebhookEvent
     message_id: str
+    attempt: int
 
 
 @dataclass(frozen=True)
@@ -55,7 +72,7 @@ class Ingestion:
 
     def ingest(self, webhooks: Iterable[QueuedWebhook], deadline: Deadline) -> set[str]:
         """Stores all events of the messages; the ids of messages that have to come again. Never raises."""
-        arrived = [_Arrived(event, webhook.id) for webhook in webhooks for event in _events(webhook)]
+        arrived = [_Arrived(event, webhook.id, webhook.attempt) for webhook in webhooks for event in _events(webhook)]
         again: set[str] = set()
         for start in range(0, len(arrived), EVENTS_AT_ONCE):
             again |= self._store(arrived[start : start + EVENTS_AT_ONCE], deadline)
@@ -79,7 +96,7 @@ class Ingestion:
         try:
             stored = self.repository.store(events, deadline)
         except StorageError as error:
-            if error.reason not in OF_THE_EVENT:
+            if not self._is_of_an_event(error, deadline):
                 logger.warning(
                     "Events have to wait",
                     extra={"events": len(events), "code": error.code, "reason": error.reason, **error.log_context},
@@ -96,8 +113,22 @@ class Ingestion:
         self._publish(stored, deadline)
         return set()
 
+    def _is_of_an_event(self, error: StorageError, deadline: Deadline) -> bool:
+        if error.reason in OF_THE_EVENT:
+            return True
+        if not _may_be_of_an_event(error):
+            return False
+        try:
+            self.repository.store((), deadline)
+        except StorageError:
+            return False
+        return True  # storage works: it is these events that it does not take
+
     def _bury(self, one: _Arrived, error: StorageError, deadline: Deadline) -> set[str]:
         context = {"event_kind": one.event.kind, "code": error.code, "reason": error.reason, **error.log_context}
+        if error.reason not in OF_THE_EVENT and one.attempt < ATTEMPTS_IN_DOUBT:
+            logger.warning("An event that storage does not take comes again", extra=context)
+            return {one.message_id}
         reason = f"{error.reason} {error.log_context.get('storage_code', '')}".strip()
         try:
             self.dead_letters.bury(json.dumps(one.event.payload), reason)
@@ -121,6 +152,13 @@ class Ingestion:
         except StorageError as error:
             # They are written down, and published within minutes.
             logger.warning("Could not publish events", extra={"code": error.code, **error.log_context})
+
+
+def _may_be_of_an_event(error: StorageError) -> bool:
+    if error.reason == UNREACHABLE.reason:
+        # A gateway that cannot reach its server says so with another status.
+        return error.log_context.get("storage_status") == HTTPStatus.INTERNAL_SERVER_ERROR
+    return error.reason in PERHAPS_OF_THE_EVENT
 
 
 def _events(webhook: QueuedWebhook) -> Iterator[WebhookEvent]:

@@ -64,12 +64,20 @@ class WebhookRepository:
         after_id: int,
         limit: int,
         deadline: Deadline,
+        until_id: int | None = None,
         kind: str | None = None,
         entry_id: str | None = None,
         since: datetime | None = None,
     ) -> tuple[KeptEvent, ...]:
         """Stored events in the order of their ids, those after `after_id`; what was unsent is left out."""
-        asked = {"after_id": after_id, "limit": limit, "kind": kind, "entry_id": entry_id, "since": iso(since)}
+        asked = {
+            "after_id": after_id,
+            "until_id": until_id,
+            "limit": limit,
+            "kind": kind,
+            "entry_id": entry_id,
+            "since": iso(since),
+        }
         rows = self.rpcs.call("kept_webhook_events", asked, deadline)
         return tuple(
             KeptEvent(row["id"], row["event_key"], row["payload"], datetime.fromisoformat(row["received_at"]))

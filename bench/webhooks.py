@@ -1,0 +1,237 @@
+"""How fast webhooks are acknowledged, how fast that function starts, and how fast events are stored.
+
+Each against its baseline, in turns: a bare handler that does the same with boto3 and hmac; and row-by-row inserts with
+the library that a Supabase project would use.
+"""
+
+import hmac
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import psycopg
+from postgrest import SyncPostgrestClient
+
+from bench.figures import Figure
+from bench.system import CountingRpcs
+from instagram_connect.clock import utc_now
+from instagram_connect.data_api import DataApi
+from instagram_connect.deadline import Deadline
+from instagram_connect.observability import logger
+from instagram_connect.webhooks.parser import parse
+from instagram_connect.webhooks.repository import WebhookRepository
+from local.progress import step
+from local.settings import ROOT
+
+ACKNOWLEDGED = 300
+STARTED = 9
+STORED = 10_000
+STORED_AT_ONCE = 1000
+# Row by row takes its time; speed does not depend on the number.
+INSERTED = 1000
+ACCOUNT = "17841400000000001"
+HANDLERS = {"ours": "functions.webhook.app", "bare": "bench.bare_webhook"}
+
+# In a process of its own: from the first import to the first answer.
+_START = """
+import time
+began = time.perf_counter()
+import json, os, sys
+from importlib import import_module
+from types import SimpleNamespace
+event = json.loads(sys.stdin.read())
+context = SimpleNamespace(
+    function_name="f", memory_limit_in_mb=1024, invoked_function_arn="arn", aws_request_id="r",
+    get_remaining_time_in_millis=lambda: 10000,
+)
+answer = import_module(sys.argv[1]).lambda_handler(event, context)
+seconds = time.perf_counter() - began
+assert answer["statusCode"] == 200, answer
+print("seconds", seconds)
+"""
+
+
+def measure(stack: dict[str, str]) -> list[Figure]:
+    """All figures of webhooks."""
+    logger.setLevel("CRITICAL")
+    with _deployed(stack):
+        return [*_acknowledging(stack), *_starting(stack), *_storing(stack)]
+
+
+def _event(stack: dict[str, str], number: int) -> dict[str, Any]:
+    body = json.dumps({"object": "instagram", "entry": [_entry(number)]})
+    digest = hmac.digest(stack["instagram_app_secret"].encode(), body.encode(), "sha256").hex()
+    return {
+        "httpMethod": "POST",
+        "path": "/api/instagram/webhook",
+        "headers": {"X-Hub-Signature-256": f"sha256={digest}", "Host": "example.com"},
+        "queryStringParameters": None,
+        "requestContext": {"requestId": str(uuid.uuid4()), "path": "/live/api/instagram/webhook"},
+        "body": body,
+        "isBase64Encoded": False,
+    }
+
+
+def _entry(number: int) -> dict[str, Any]:
+    message = {"mid": f"bench-{number}", "text": "Are you open today? " + "\u2615" * 20}
+    talk = {
+        "sender": {"id": f"9001{number % 100:02}"},
+        "recipient": {"id": ACCOUNT},
+        "timestamp": 1_769_000_000_000 + number,
+        "message": message,
+    }
+    return {"id": ACCOUNT, "time": 1_769_000_000_000, "messaging": [talk]}
+
+
+def _acknowledging(stack: dict[str, str]) -> Iterator[Figure]:
+    context = SimpleNamespace(
+        function_name="f",
+        memory_limit_in_mb=1024,
+        invoked_function_arn="arn",
+        aws_request_id="r",
+        get_remaining_time_in_millis=lambda: 10_000,
+    )
+    times: dict[str, list[float]] = {name: [] for name in HANDLERS}
+    with step(f"Acknowledging {ACKNOWLEDGED} webhooks, by turns"), _silent():
+        for number in range(ACKNOWLEDGED):
+            for name, module in HANDLERS.items():
+                event = _event(stack, number)
+                began = time.perf_counter()
+                answer = import_module(module).lambda_handler(event, context)
+                times[name].append((time.perf_counter() - began) * 1000)
+                if answer["statusCode"] != 200:
+                    raise SystemExit(f"{module} answered {answer}: nothing was measured.")
+    for title, of in (("median", statistics.median), ("95th percentile", _percentile_95)):
+        yield Figure.against(
+            f"webhook: time to acknowledge, {title}", of(times["ours"]), of(times["bare"]), "ms, with SQS, warm"
+        )
+
+
+def _percentile_95(times: list[float]) -> float:
+    return statistics.quantiles(times, n=20)[-1]
+
+
+def _starting(stack: dict[str, str]) -> Iterator[Figure]:
+    times: dict[str, list[float]] = {name: [] for name in HANDLERS}
+    event = json.dumps(_event(stack, 0))
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "layers" / "shared")]),
+        "POWERTOOLS_TRACE_DISABLED": "1",
+    }
+    with step(f"Starting each {STARTED} times, by turns"):
+        for _ in range(STARTED):
+            for name, module in HANDLERS.items():
+                done = subprocess.run(
+                    [sys.executable, "-c", _START, module],
+                    input=event,
+                    env=environment,
+                    capture_output=True,
+                    text=True,
+                    check=True,
+                )
+                times[name].append(float(done.stdout.rsplit("seconds", 1)[1]) * 1000)
+    yield Figure.against(
+        "webhook: start to first answer, median",
+        statistics.median(times["ours"]),
+        statistics.median(times["bare"]),
+        "ms, the same two clients",
+    )
+
+
+def _storing(stack: dict[str, str]) -> Iterator[Figure]:
+    calls: Counter[str] = Counter()
+    data_api = DataApi(stack["supabase_url"], stack["supabase_secret_key"])
+    repository = WebhookRepository(CountingRpcs(data_api, calls), utc_now)
+    rows = SyncPostgrestClient(f"{stack['supabase_url']}/rest/v1", headers={"apikey": stack["supabase_secret_key"]})
+    with psycopg.connect(stack["database_url"], autocommit=True) as database:
+        account_id = _connect(database)
+        with step(f"Storing {STORED:,} events, {STORED_AT_ONCE:,} at once"):
+            began = time.perf_counter()
+            for start in range(0, STORED, STORED_AT_ONCE):
+                numbers = range(start, start + STORED_AT_ONCE)
+                body = {"object": "instagram", "entry": [_entry(number) for number in numbers]}
+                repository.store(parse(json.dumps(body).encode()), Deadline(60))
+            ours = STORED / (time.perf_counter() - began)
+        with step(f"Inserting {INSERTED:,} events row by row"):
+            began = time.perf_counter()
+            for number in range(INSERTED):
+                _insert(rows, account_id, STORED + number)
+            bare = INSERTED / (time.perf_counter() - began)
+        counted = database.execute("select count(*) from webhook_events").fetchone()
+    data_api.close()
+    if counted != (STORED + INSERTED,):
+        raise SystemExit(f"{counted} events are stored: nothing was measured.")
+    yield Figure.against("webhook: events stored", ours, bare, "events/s; baseline: only inserts, row by row")
+    yield Figure.against(
+        f"webhook: statements for {STORED_AT_ONCE:,} events",
+        calls["store_webhook_events"] / (STORED / STORED_AT_ONCE),
+        STORED_AT_ONCE,
+        "calls to the Data API",
+    )
+
+
+def _insert(rows: SyncPostgrestClient, account_id: str, number: int) -> None:
+    """One event as a handler without a queue would store it: no conversation, no message, no outbox, no counts."""
+    entry = _entry(number)
+    row = {
+        "business_account_id": account_id,
+        "entry_id": ACCOUNT,
+        "event_key": f"msg:bench-{number}",
+        "field": "messages",
+        "payload": {"object": "instagram", "entry": [entry]},
+    }
+    rows.from_("webhook_events").upsert(
+        row, on_conflict="business_account_id,event_key", ignore_duplicates=True
+    ).execute()
+
+
+def _connect(database: psycopg.Connection[Any]) -> str:
+    database.execute("delete from instagram_business_accounts")
+    database.execute("truncate webhook_events, webhook_counts")
+    user_id = str(uuid.uuid4())
+    database.execute("insert into auth.users (id, email) values (%s, %s)", [user_id, f"{user_id}@example.com"])
+    row = database.execute(
+        "insert into instagram_business_accounts (user_id, provider, instagram_business_id, connected_at) "
+        "values (%s, 'instagram', %s, now()) returning id",
+        [user_id, ACCOUNT],
+    ).fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+@contextmanager
+def _deployed(stack: dict[str, str]) -> Iterator[None]:
+    """What the functions' environment has in a deployment: a secret and a queue."""
+    boto3.client("secretsmanager").create_secret(
+        Name="bench", SecretString=json.dumps({"instagram_app_secret": stack["instagram_app_secret"]})
+    )
+    os.environ |= {
+        "SECRET_NAME": "bench",
+        "WEBHOOK_QUEUE_URL": boto3.client("sqs").create_queue(QueueName="bench-webhooks")["QueueUrl"],
+        "POWERTOOLS_SERVICE_NAME": "webhook",
+    }
+    yield
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """The handler prints its metrics, as it does for CloudWatch: the time for it counts, the text is not for people."""
+    kept = sys.stdout
+    with open(os.devnull, "w") as nowhere:  # noqa: PTH123 - a device, not a file
+        sys.stdout = nowhere
+        try:
+            yield
+        finally:
+            sys.stdout = kept

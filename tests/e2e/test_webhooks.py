@@ -1,0 +1,364 @@
+"""Meta's webhooks, on the deployed stack: from a signed POST to rows, conversations and events on the bus."""
+
+import base64
+import hashlib
+import hmac
+import json
+import random
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from tests.e2e.conftest import App, User
+from tests.e2e.test_secrets import function_logs
+from tests.local_stack.polling import eventually
+
+ACCOUNT = "17841400000000001"
+CUSTOMER = "900100"
+TEXT = "Café \"aberto\"? 😀\u2028naïve 'ok' <b>&amp; \\ /"
+# A worker that starts loads its libraries, on a machine that may be busy.
+STORED_WITHIN_S = 60
+
+
+class Webhooks:
+    """Meta's side of a webhook, written down by hand: what the simulator does is not what is tested here."""
+
+    def __init__(self, stack: dict[str, str], http: httpx.Client) -> None:
+        self.url = f"{stack['api_url']}/api/instagram/webhook"
+        self.secret = stack["instagram_app_secret"]
+        self._http = http
+
+    def post(self, body: Any, *, secret: str | None = None, **headers: str) -> httpx.Response:
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        digest = hmac.digest((secret or self.secret).encode(), raw, hashlib.sha256).hex()
+        return self.raw(raw, {"X-Hub-Signature-256": f"sha256={digest}", **headers})
+
+    def raw(self, body: bytes, headers: dict[str, Any]) -> httpx.Response:
+        return self._http.post(self.url, content=body, headers={"Content-Type": "application/json", **headers})
+
+    def handshake(self, **query: str) -> httpx.Response:
+        return self._http.get(self.url, params={f"hub.{name}": value for name, value in query.items()})
+
+
+def event(number: int, *, account: str = ACCOUNT, **inner: Any) -> dict[str, Any]:
+    inner = inner or {"message": {"mid": f"m-{number}", "text": f"{number} {TEXT}"}}
+    return {
+        "sender": {"id": CUSTOMER},
+        "recipient": {"id": account},
+        "timestamp": 1_769_000_000_000 + number * 1000,
+        **inner,
+    }
+
+
+def body(*events: dict[str, Any], account: str = ACCOUNT) -> dict[str, Any]:
+    return {
+        "object": "instagram",
+        "entry": [{"id": account, "time": 1_769_000_000_123, "messaging": list(events)}],
+    }
+
+
+@pytest.fixture
+def webhooks(app: App, stack: dict[str, str]) -> Webhooks:
+    return Webhooks(stack, app.http)
+
+
+@pytest.fixture
+def database(stack: dict[str, str]) -> Iterator[psycopg.Connection[dict[str, Any]]]:
+    with psycopg.connect(stack["database_url"], autocommit=True, row_factory=dict_row) as database:
+        database.execute("delete from instagram_business_accounts")
+        database.execute("truncate webhook_events, webhook_counts")
+        yield database
+
+
+Rows = Callable[..., list[dict[str, Any]]]
+
+
+@pytest.fixture
+def rows(database: psycopg.Connection[dict[str, Any]]) -> Rows:
+    def read(query: str, *values: Any) -> list[dict[str, Any]]:
+        cursor = database.execute(query.encode(), values or None)
+        return list(cursor.fetchall()) if cursor.description else []
+
+    return read
+
+
+@pytest.fixture
+def account(app: App, user: User, rows: Rows) -> str:
+    """The id of a connected account; asks for the rows first, so that they are those of this test."""
+    rows("select 1")
+    answer = app.exchange(user, app.log_in_to_instagram(), provider="instagram").raise_for_status()
+    return str(answer.json()["data"]["businessAccountId"])
+
+
+def count(rows: Rows, where: str = "true") -> int:
+    return int(rows(f"select count(*) as n from webhook_events where {where}")[0]["n"])
+
+
+def test_the_handshake_is_answered_for_the_right_token_only(webhooks: Webhooks, stack: dict[str, str]) -> None:
+    token = stack["webhook_verify_token"]
+
+    right = webhooks.handshake(mode="subscribe", verify_token=token, challenge="1158201444")
+    refused = [
+        webhooks.handshake(mode="subscribe", verify_token=f"{token}x", challenge="1158201444"),
+        webhooks.handshake(mode="subscribe", challenge="1158201444"),
+        webhooks.handshake(mode="unsubscribe", verify_token=token, challenge="1158201444"),
+        webhooks.handshake(),
+    ]
+    script = webhooks.handshake(mode="subscribe", verify_token=token, challenge="<script>alert(1)</script>")
+
+    assert (right.status_code, right.text) == (200, "1158201444")
+    assert right.headers["Content-Type"].startswith("text/plain")
+    assert [answer.status_code for answer in refused] == [403] * 4
+    assert script.status_code == 400
+    assert "script" not in script.text
+
+
+def test_five_hundred_events_in_shuffled_batches_three_times_six_at_once_are_five_hundred_rows(
+    webhooks: Webhooks, account: str, rows: Rows
+) -> None:
+    events = [event(number) for number in range(500)]
+    deliveries = []
+    for _ in range(3):
+        random.shuffle(events)
+        deliveries += [body(*events[start : start + 40]) for start in range(0, 500, 40)]
+    random.shuffle(deliveries)
+
+    with ThreadPoolExecutor(6) as threads:
+        statuses = {answer.status_code for answer in threads.map(webhooks.post, deliveries)}
+    counted = "select sum(received) as received, sum(stored) as stored, sum(duplicate) as duplicate from webhook_counts"
+    assert eventually(lambda: rows(counted)[0]["received"] == 1500, STORED_WITHIN_S)
+
+    assert statuses == {200}
+    assert count(rows) == count(rows, f"business_account_id = '{account}'") == 500
+    assert rows(counted) == [{"received": 1500, "stored": 500, "duplicate": 1000}]
+    messages = rows("select message_id, text from instagram_dm_messages")
+    assert {row["message_id"]: row["text"] for row in messages} == {f"m-{n}": f"{n} {TEXT}" for n in range(500)}
+    (conversation,) = rows("select * from instagram_dm_conversations")
+    assert (conversation["participant_id"], conversation["last_message_id"]) == (CUSTOMER, "m-499")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"X-Hub-Signature": "sha1=" + "0" * 40},
+        {"X-Hub-Signature-256": "sha256=" + "0" * 64},
+        {"X-Hub-Signature-256": "sha256=" + "0" * 63},
+        {"X-Hub-Signature-256": "0" * 64},
+        {"X-Hub-Signature-256": "sha256="},
+        {"X-Hub-Signature-256": "sha256=" + "é" * 64},
+        {"X-Hub-Signature-256": "md5=" + "0" * 64},
+    ],
+    ids=["absent", "SHA-1", "wrong", "short", "without its name", "empty", "not ASCII", "another algorithm"],
+)
+def test_what_is_not_signed_is_refused_and_leaves_nothing(
+    webhooks: Webhooks, headers: dict[str, str], rows: Rows
+) -> None:
+    encoded = {name: value.encode("latin-1", "replace") for name, value in headers.items()}
+
+    answer = webhooks.raw(json.dumps(body(event(1))).encode(), encoded)
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "SIGNATURE_INVALID")
+    assert count(rows) == 0
+
+
+def test_the_secret_of_either_product_signs_and_no_other(webhooks: Webhooks, stack: dict[str, str]) -> None:
+    answers = [
+        webhooks.post(body(event(1)), secret=stack[name]).status_code
+        for name in ("instagram_app_secret", "facebook_app_secret", "webhook_verify_token")
+    ]
+
+    assert answers == [200, 200, 403]
+
+
+def test_a_signed_body_is_never_refused_and_never_forgotten(webhooks: Webhooks, rows: Rows) -> None:
+    oddities: list[Any] = [
+        {},
+        [],
+        "text",
+        None,
+        {"object": "page", "entry": [{"id": "1", "time": 1, "changes": [{"field": "feed", "value": {"a": 1}}]}]},
+        {"object": "instagram", "entry": {"id": "1"}},
+        {"object": "instagram", "entry": [{"id": {"a": 1}, "messaging": [7, None, {"message": "x"}]}]},
+        {
+            "object": "instagram",
+            "entry": [{"id": "1", "messaging": [event(1, message={"mid": 7, "text": 5, "new": [1]})]}],
+        },
+        b"not JSON",
+        b'{"object": "instagram", "entry": [NaN]}',
+        b'{"object":"instagram","entry":[{"id":"1","messaging":[{"message":{"mid":"cut","text":"\\ud83d"}}]}]}',
+        b'{"object":"instagram","entry":[{"id":"1","messaging":[{"message":{"mid":"nul","text":"a\\u0000b"}}]}]}',
+        b"[" * 500 + b"]" * 500,
+    ]
+
+    statuses = [webhooks.post(oddity).status_code for oddity in oddities]
+
+    assert statuses == [200] * len(oddities)
+    # One of them holds three events.
+    assert eventually(lambda: count(rows) == len(oddities) + 2, STORED_WITHIN_S), rows(
+        "select payload from webhook_events"
+    )
+    assert count(rows, "business_account_id is not null") == 0
+
+
+def test_a_post_of_a_thousand_updates_beyond_a_message_of_the_queue_arrives_whole(
+    webhooks: Webhooks, account: str, rows: Rows
+) -> None:
+    events = [event(number, message={"mid": f"big-{number}", "text": TEXT * 10}) for number in range(1000)]
+    raw = json.dumps(body(*events)).encode()
+
+    answer = webhooks.post(raw)
+
+    assert len(raw) > 600_000
+    assert answer.status_code == 200
+    assert eventually(lambda: count(rows, "kind = 'message'") == 1000, STORED_WITHIN_S)
+    assert rows("select distinct text from instagram_dm_messages") == [{"text": TEXT * 10}]
+
+
+def test_conversations_follow_what_happened_and_not_what_arrived(webhooks: Webhooks, account: str, rows: Rows) -> None:
+    ours = {"sender": {"id": ACCOUNT}, "recipient": {"id": CUSTOMER}}
+    late_first = [
+        event(1, message={"mid": "taken-back", "is_deleted": True}),
+        event(5, message_edit={"mid": "edited", "text": "second", "num_edit": 2}),
+        event(4, message_edit={"mid": "edited", "text": "first", "num_edit": "1"}),
+        event(6, reaction={"mid": "ours", "action": "react", "reaction": "love", "emoji": "❤"}),
+        event(7, read={"mid": "ours"}),
+        {**event(3, message={"mid": "ours", "text": "Yes", "is_echo": True}), **ours},
+        event(2, message={"mid": "edited", "text": "zeroth"}),
+        event(0, message={"mid": "taken-back", "text": "secret of a customer"}),
+    ]
+
+    for one in late_first:
+        assert webhooks.post(body(one)).status_code == 200
+    assert eventually(lambda: count(rows) == len(late_first), STORED_WITHIN_S)
+
+    messages = {row["message_id"]: row for row in rows("select * from instagram_dm_messages")}
+    (conversation,) = rows("select * from instagram_dm_conversations")
+    assert messages["taken-back"]["unsent_at"]
+    assert messages["taken-back"]["text"] is None
+    assert (messages["edited"]["text"], messages["edited"]["edited_text"]) == ("zeroth", "second")
+    assert (messages["ours"]["is_from_us"], messages["ours"]["reactions"][CUSTOMER]["emoji"]) == (True, "❤")
+    assert messages["ours"]["read_at"] is not None
+    assert conversation["last_message_id"] == "ours"
+    assert conversation["last_inbound_at"] < conversation["last_message_at"] < conversation["last_read_at"]
+    assert count(rows, "payload::text like '%secret of a customer%' or data::text like '%secret of a customer%'") == 0
+
+
+def test_consumers_get_each_event_of_a_connected_account_once_with_its_key(
+    webhooks: Webhooks, account: str, user: User, rows: Rows, aws: dict[str, Any]
+) -> None:
+    events, sqs = aws["client"]("events"), aws["client"]("sqs")
+    (bus,) = [entry["Name"] for entry in events.list_event_buses()["EventBuses"] if entry["Name"] != "default"]
+    url = sqs.create_queue(QueueName="webhook-test-events")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    pattern = {"source": ["instagram-connect"], "detail-type": [{"prefix": "instagram.webhook."}]}
+    events.put_rule(Name="webhooks", EventBusName=bus, EventPattern=json.dumps(pattern))
+    events.put_targets(Rule="webhooks", EventBusName=bus, Targets=[{"Id": "queue", "Arn": arn}])
+    got: list[dict[str, Any]] = []
+
+    def read() -> int:
+        for message in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
+            got.append(json.loads(message["Body"]))
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        return len(got)
+
+    comment = {"id": "C1", "text": "love it", "from": {"id": "900101", "username": "anna"}, "media": {"id": "M1"}}
+    changes = {"id": ACCOUNT, "time": 1_769_000_000, "changes": [{"field": "comments", "value": comment}]}
+    try:
+        webhooks.post(body(event(1)))
+        webhooks.post({"object": "instagram", "entry": [changes]})
+        webhooks.post(body(event(1), event(2)))
+        webhooks.post(body(event(3, account="1784199"), account="1784199"))
+        assert eventually(lambda: read() >= 3, STORED_WITHIN_S)
+        assert eventually(lambda: count(rows) == 4, STORED_WITHIN_S)
+        read()
+    finally:
+        events.remove_targets(Rule="webhooks", EventBusName=bus, Ids=["queue"])
+        events.delete_rule(Name="webhooks", EventBusName=bus)
+        sqs.delete_queue(QueueUrl=url)
+
+    details = {message["detail"]["eventKey"]: message["detail"] for message in got}
+    assert len(got) == len(details) == 3
+    assert details["msg:m-1"]["data"] == {"text": f"1 {TEXT}"}
+    assert details["msg:m-1"]["businessAccountId"] == account
+    assert details["msg:m-1"]["userId"] == user.id
+    assert details["cmt:C1"]["data"]["authorUsername"] == "anna"
+    assert {message["detail-type"] for message in got} == {"instagram.webhook.message", "instagram.webhook.comment"}
+    assert rows("select * from outgoing_events") == []
+
+
+def test_events_that_come_before_their_account_is_stored_are_given_to_it(
+    webhooks: Webhooks, app: App, user: User, rows: Rows, aws: dict[str, Any]
+) -> None:
+    code = app.log_in_to_instagram()
+    webhooks.post(body(event(0)))
+    assert eventually(lambda: count(rows, "business_account_id is null") == 1, STORED_WITHIN_S)
+    connected = app.exchange(user, code, provider="instagram").raise_for_status().json()["data"]["businessAccountId"]
+    rows("update instagram_business_accounts set connected_at = connected_at - interval '5 minutes'")
+    scheduler = aws["client"]("scheduler")
+    schedules = [scheduler.get_schedule(Name=entry["Name"]) for entry in scheduler.list_schedules()["Schedules"]]
+    (tidying,) = [entry["Target"] for entry in schedules if "WebhookWorker" in entry["Target"]["Arn"]]
+
+    answer = aws["client"]("lambda").invoke(FunctionName=tidying["Arn"], Payload=tidying["Input"].encode())
+
+    assert "FunctionError" not in answer, answer["Payload"].read()
+    (stored,) = rows("select business_account_id::text, event_key from webhook_events")
+    assert stored == {"business_account_id": connected, "event_key": "msg:m-0"}
+    assert rows("select received, stored, unknown from webhook_counts where entry_id = %s", ACCOUNT) == [
+        {"received": 1, "stored": 1, "unknown": 0}
+    ]
+    assert rows("select text from instagram_dm_messages") == [{"text": f"0 {TEXT}"}]
+
+
+def test_a_poison_event_ends_in_the_dead_letter_queue_with_its_reason_and_holds_up_nothing(
+    webhooks: Webhooks, account: str, rows: Rows, aws: dict[str, Any]
+) -> None:
+    rows(
+        "create function refuse_poison() returns trigger language plpgsql as "
+        "$$ begin raise exception 'no' using errcode = '22023'; end $$"
+    )
+    rows(
+        "create trigger refuse_poison before insert on instagram_dm_messages for each row "
+        "when (new.text = 'poison') execute function refuse_poison()"
+    )
+    sqs = aws["client"]("sqs")
+    (url,) = [url for url in sqs.list_queues()["QueueUrls"] if "WebhookDeadLetterQueue" in url]
+    events = [event(number) for number in range(20)]
+    events[7] = event(7, message={"mid": "poison", "text": "poison"})
+    try:
+        webhooks.post(body(*events))
+        assert eventually(lambda: count(rows) == 19, STORED_WITHIN_S)
+
+        messages = sqs.receive_message(QueueUrl=url, MessageAttributeNames=["All"], WaitTimeSeconds=5)["Messages"]
+    finally:
+        rows("drop trigger refuse_poison on instagram_dm_messages")
+        rows("drop function refuse_poison()")
+    (letter,) = messages
+    sqs.delete_message(QueueUrl=url, ReceiptHandle=letter["ReceiptHandle"])
+    assert letter["MessageAttributes"]["reason"]["StringValue"] == "DATA_REJECTED 22023"
+    assert json.loads(letter["Body"])["entry"][0]["messaging"] == [events[7]]
+    assert rows("select received, stored, failed from webhook_counts") == [{"received": 20, "stored": 19, "failed": 1}]
+    # Once the reason is mended, what lies there is an ordinary webhook.
+    webhooks.post(letter["Body"].encode())
+    assert eventually(lambda: count(rows) == 20, STORED_WITHIN_S)
+
+
+def test_no_log_of_webhooks_holds_what_people_wrote(
+    webhooks: Webhooks, account: str, rows: Rows, aws: dict[str, Any], stack: dict[str, str]
+) -> None:
+    webhooks.post(body(event(1, message={"mid": "private-mid", "text": "a very private sentence"})))
+    webhooks.raw(b"{}", {"X-Hub-Signature-256": "sha256=" + "1" * 64})
+    assert eventually(lambda: count(rows) == 1, STORED_WITHIN_S)
+
+    everything = "\n".join(function_logs(aws))
+
+    assert "Kept a webhook" in everything
+    assert "EventsStored" in everything
+    for secret in ("a very private sentence", stack["instagram_app_secret"], stack["webhook_verify_token"], "1" * 64):
+        assert secret not in everything
+        assert base64.b64encode(secret.encode()).decode()[:20] not in everything
