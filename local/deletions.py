@@ -10,6 +10,7 @@ import os
 import secrets
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -74,11 +75,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         people = list(ids_of(arguments.file))
         wanted = project(arguments.home, os.environ)
-        data_api = DataApi(wanted.supabase_url, wanted.secret_key)
-        repository = PrivacyRepository(Rpcs(data_api, wanted.database_url), lambda: datetime.now(UTC))
-        accounts = 0
-        for person in people:
-            accounts += delete(repository, person, arguments.asked_at)
+        with closing(DataApi(wanted.supabase_url, wanted.secret_key)) as data_api:
+            repository = PrivacyRepository(Rpcs(data_api, wanted.database_url), lambda: datetime.now(UTC))
+            accounts = sum(delete(repository, person, arguments.asked_at) for person in people)
     except (LocalSystemError, ValueError) as error:
         print(error, file=sys.stderr)
         return WRONG_USAGE

@@ -6,6 +6,7 @@ the user's own rights. Any answer that is not as it should be ends the demo with
 
 import json
 import secrets
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,7 @@ def connect(stack: Mapping[str, str]) -> None:
         connection = _exchange(browser, page, user_token, code, login["state"])
         _read_own_rows(browser, page, user_token, connection)
         _try_credentials(browser, page, user_token)
+        _receive_message(browser, page, user_token, stack, connection)
     say("\nThe demo connection works.")
 
 
@@ -126,6 +128,44 @@ def _try_credentials(browser: httpx.Client, page: Mapping[str, str], user_token:
     say("\n6. The user tries to read the stored tokens: GET /rest/v1/instagram_credentials")
     refusal = _json(_read(browser, page, user_token, "instagram_credentials?select=*"), 403)
     say(f"   refused, as it must be: {refusal['message']}")
+
+
+def _receive_message(
+    browser: httpx.Client,
+    page: Mapping[str, str],
+    user_token: str,
+    stack: Mapping[str, str],
+    connection: Mapping[str, Any],
+) -> None:
+    say("\n7. A customer writes to the account, and Meta sends a webhook: POST /api/instagram/webhook")
+    account = connection["accounts"][0]
+    message_id = f"demo-{secrets.token_hex(8)}"
+    sent = browser.post(
+        f"{stack['meta_url']}/_simulator/webhooks/deliveries",
+        json={
+            "product": "facebook",
+            "url": f"{page['apiUrl']}/api/instagram/webhook",
+            "events": [
+                {
+                    "type": "message",
+                    "account": account["instagramBusinessId"],
+                    "id": message_id,
+                    "text": "Olá! Are you open today? ☕",
+                }
+            ],
+        },
+    )
+    answers = _json(sent, 200)["answers"]
+    if answers != {"200": 1}:
+        raise LocalSystemError(f"The webhook was answered with {answers}.")
+    say("   answered 200: it is in the queue. The user reads their own rows: GET /rest/v1/instagram_dm_messages")
+    query = f"instagram_dm_messages?message_id=eq.{message_id}&select=message_id,participant_id,text,sent_at"
+    until = time.monotonic() + _TIMEOUT_SECONDS
+    while not (rows := _json(_read(browser, page, user_token, query), 200)):
+        if time.monotonic() > until:
+            raise LocalSystemError("The message was not stored: `make webhooks` tells where it is.")
+        time.sleep(0.3)
+    say(_indented(rows))
 
 
 def _read(browser: httpx.Client, page: Mapping[str, str], user_token: str, query: str) -> httpx.Response:

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,6 +52,8 @@ def up(
         _start_missing(settings, processes, wanted)
         api_url = _deploy(settings, processes) if deploy and only is None else ""
         stack = _stack(settings, api_url)
+        if api_url:
+            _register_callbacks(stack)
         _write(settings.home, stack)
         return stack
 
@@ -211,6 +214,21 @@ def _stack(settings: Settings, api_url: str) -> dict[str, str]:
         "instagram_app_secret": settings.instagram_app_secret,
         "webhook_verify_token": settings.webhook_verify_token,
     }
+
+
+def _register_callbacks(stack: Mapping[str, str]) -> None:
+    """Does at the simulator what an operator does in Meta's App Dashboard."""
+    base = f"{stack['api_url']}/api/instagram"
+    addresses = {
+        "webhook_url": f"{base}/webhook",
+        "deauthorize_url": f"{base}/deauthorize",
+        "data_deletion_url": f"{base}/data-deletion",
+    }
+    request = urllib.request.Request(f"{stack['meta_url']}/_simulator/callbacks", json.dumps(addresses).encode())
+    try:
+        urllib.request.urlopen(request, timeout=5).close()
+    except OSError as error:
+        raise LocalSystemError(f"The Meta simulator does not take the callback URLs: {error}.") from error
 
 
 def _write(home: Path, stack: Mapping[str, str]) -> None:

@@ -12,6 +12,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -51,7 +52,8 @@ class Queues:
     dead_letter_url: str
 
     @classmethod
-    def of(cls, home: Path, environment: Mapping[str, str]) -> "Queues":
+    @contextmanager
+    def of(cls, home: Path, environment: Mapping[str, str]) -> Iterator["Queues"]:
         """Raises LocalSystemError where there is no such stack."""
         if environment.get("SUPABASE_URL"):
             name = environment.get("STACK_NAME")
@@ -62,17 +64,10 @@ class Queues:
             stack = read_stack(home)
             name, endpoint = stack["stack_name"], stack["aws_endpoint_url"]
             session = boto3.Session("local", "local", region_name=stack["aws_region"])
-        try:
-            cloudformation = session.client("cloudformation", endpoint_url=endpoint)
-            described = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
-        except (BotoCoreError, ClientError) as error:
-            raise LocalSystemError(f"The stack {name} cannot be read: {type(error).__name__}.") from None
-        outputs = {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
-        return cls(
-            session.client("sqs", endpoint_url=endpoint),
-            outputs["WebhookQueueUrl"],
-            outputs["WebhookDeadLetterQueueUrl"],
-        )
+        with closing(session.client("sqs", endpoint_url=endpoint)) as sqs:
+            with closing(session.client("cloudformation", endpoint_url=endpoint)) as cloudformation:
+                outputs = _outputs(cloudformation, name)
+            yield cls(sqs, outputs["WebhookQueueUrl"], outputs["WebhookDeadLetterQueueUrl"])
 
     def waiting(self, url: str) -> int:
         """How many messages are in a queue, as SQS estimates it; also those that are being worked on."""
@@ -110,6 +105,14 @@ class Queues:
             MessageAttributeNames=["All"],
         )
         return answer.get("Messages", [])
+
+
+def _outputs(cloudformation: Any, name: str) -> dict[str, str]:
+    try:
+        (described,) = cloudformation.describe_stacks(StackName=name)["Stacks"]
+    except (BotoCoreError, ClientError) as error:
+        raise LocalSystemError(f"The stack {name} cannot be read: {type(error).__name__}.") from None
+    return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
 
 
 def report(told: Mapping[str, Any], queued: int, dead: int, event_id: str | None) -> Iterator[str]:
@@ -173,21 +176,27 @@ def replay(repository: WebhookRepository, wanted: Mapping[str, Any]) -> tuple[in
     return parsed, new
 
 
-def repository_of(wanted: Project) -> WebhookRepository:
+@contextmanager
+def repository_of(wanted: Project) -> Iterator[WebhookRepository]:
     """Storage of a project. Raises LocalSystemError for an address that is none."""
     try:
         data_api = DataApi(wanted.supabase_url, wanted.secret_key)
     except ValueError as error:
         raise LocalSystemError(f"SUPABASE_URL is not an address: {error}.") from None
+    level = logger.log_level
     logger.setLevel(logging.CRITICAL)  # an error's reason and remedy are printed
-    return WebhookRepository(Rpcs(data_api, wanted.database_url), lambda: datetime.now(UTC))
+    try:
+        with closing(data_api):
+            yield WebhookRepository(Rpcs(data_api, wanted.database_url), lambda: datetime.now(UTC))
+    finally:
+        logger.setLevel(level)
 
 
 def _report(arguments: argparse.Namespace) -> int:
-    repository = repository_of(project(arguments.home, os.environ))
-    told = repository.report(arguments.days, Deadline(LIMIT_S), entry_id=arguments.account, event_id=arguments.id)
-    queues = Queues.of(arguments.home, os.environ)
-    queued, dead = queues.waiting(queues.url), queues.waiting(queues.dead_letter_url)
+    with repository_of(project(arguments.home, os.environ)) as repository:
+        told = repository.report(arguments.days, Deadline(LIMIT_S), entry_id=arguments.account, event_id=arguments.id)
+    with Queues.of(arguments.home, os.environ) as queues:
+        queued, dead = queues.waiting(queues.url), queues.waiting(queues.dead_letter_url)
     if arguments.json:
         say(json.dumps({**told, "in_queue": queued, "in_dead_letter_queue": dead}, indent=2))
     else:
@@ -198,8 +207,9 @@ def _report(arguments: argparse.Namespace) -> int:
 
 def _redrive(arguments: argparse.Namespace) -> int:
     reasons: dict[str, int] = {}
-    for reason in Queues.of(arguments.home, os.environ).redrive():
-        reasons[reason] = reasons.get(reason, 0) + 1
+    with Queues.of(arguments.home, os.environ) as queues:
+        for reason in queues.redrive():
+            reasons[reason] = reasons.get(reason, 0) + 1
     for reason, count in sorted(reasons.items()):
         say(f"{count:>7,}  {reason}")
     say(f"Moved back: {sum(reasons.values()):,}.")
@@ -207,9 +217,9 @@ def _redrive(arguments: argparse.Namespace) -> int:
 
 
 def _replay(arguments: argparse.Namespace) -> int:
-    repository = repository_of(project(arguments.home, os.environ))
     wanted = {"kind": arguments.kind, "entry_id": arguments.account, "since": arguments.since}
-    parsed, new = replay(repository, wanted)
+    with repository_of(project(arguments.home, os.environ)) as repository:
+        parsed, new = replay(repository, wanted)
     say(f"Parsed again: {parsed:,}. New events among them, published within minutes: {new:,}.")
     return HEALTHY
 

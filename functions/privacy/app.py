@@ -108,14 +108,20 @@ def begin_deletion(request: ProxyRequest, deps: Dependencies) -> dict[str, Any]:
 def show_deletion(request: ProxyRequest, deps: Dependencies) -> dict[str, Any]:
     """The status page."""
     code = request.query.get("code", "")
+    if not callbacks.can_be_code(code):
+        return _unknown_code()
     try:
         status = deps.repository.status(code, Deadline(ANSWERING_S))
     except StorageError as error:
         logger.warning("Could not look at a deletion", extra={"reason": error.reason, **error.log_context})
         return proxy_event.text(status_page.unavailable(), status=HTTPStatus.SERVICE_UNAVAILABLE, content_type=HTML)
     if status is None and not callbacks.is_own_code(code, deps.code_key):
-        return proxy_event.text(status_page.unknown(), status=HTTPStatus.NOT_FOUND, content_type=HTML)
+        return _unknown_code()
     return proxy_event.text(status_page.of(code, status), content_type=HTML)
+
+
+def _unknown_code() -> dict[str, Any]:
+    return proxy_event.text(status_page.unknown(), status=HTTPStatus.NOT_FOUND, content_type=HTML)
 
 
 def work(event: dict[str, Any], deadline: Deadline, deps: Callable[[], Dependencies]) -> dict[str, Any]:
@@ -129,6 +135,7 @@ def work(event: dict[str, Any], deadline: Deadline, deps: Callable[[], Dependenc
             logger.warning("A privacy request has to wait", extra=context)
             again.append(record["messageId"])
         except requests.UnfinishedError:
+            logger.info("A deletion goes on with its next message")
             again.append(record["messageId"])
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in again]}
 

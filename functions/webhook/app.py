@@ -19,6 +19,7 @@ from instagram_connect import proxy_event, settings, signatures
 from instagram_connect.deadline import Deadline
 from instagram_connect.errors import (
     CallbackNotKeptError,
+    ConfigurationError,
     InstagramConnectError,
     InvalidRequestError,
     SignatureInvalidError,
@@ -52,11 +53,17 @@ class CurrentSecrets:
         return self._secrets
 
     def newer(self) -> settings.Secrets | None:
-        """The secrets as they are now, or None when they were read a moment ago. Raises ConfigurationError."""
+        """The secrets as they are now, or None when they were read a moment ago or cannot be read."""
         if self.monotonic() - self._loaded_at < SECRETS_AGE_S:
             return None
-        self._secrets = None
-        return self.get()
+        # Before reading: what fails is not to be tried by each request either.
+        self._loaded_at = self.monotonic()
+        try:
+            self._secrets = self.load()
+        except ConfigurationError as error:
+            logger.warning("Could not read the secrets again", extra=error.log_context)
+            return None
+        return self._secrets
 
 
 @dataclass(frozen=True)
@@ -78,7 +85,7 @@ def handle(event: dict[str, Any], deps: Callable[[], Dependencies]) -> dict[str,
     try:
         request = ProxyRequest.of(event)
         if request.method == "GET":
-            return proxy_event.text(handshake(request, deps().secrets.get()))
+            return proxy_event.text(shake_hands(request, deps().secrets))
         receive(request, deps())
         return proxy_event.text("EVENT_RECEIVED")
     except InstagramConnectError as error:
@@ -86,6 +93,17 @@ def handle(event: dict[str, Any], deps: Callable[[], Dependencies]) -> dict[str,
         log("Refused a webhook", extra={"code": error.code, "reason": error.reason, **error.log_context})
         metrics.add_metric("WebhooksRefused", MetricUnit.Count, 1)
         return proxy_event.failure(error, event["requestContext"].get("requestId") or "")
+
+
+def shake_hands(request: ProxyRequest, secrets: CurrentSecrets) -> str:
+    """The challenge, for whoever has the verify token as it is now. Raises as `handshake` does."""
+    try:
+        return handshake(request, secrets.get())
+    except VerifyTokenInvalidError:
+        newer = secrets.newer()
+        if newer is None:
+            raise
+        return handshake(request, newer)
 
 
 def handshake(request: ProxyRequest, secrets: settings.Secrets) -> str:

@@ -135,6 +135,7 @@ declare
   room constant integer := payload ->> 'limit';
   request public.data_deletion_requests;
   accounts uuid[];
+  revived uuid[];
   entry_ids text[];
   deleted integer;
 begin
@@ -157,18 +158,22 @@ begin
   end if;
 
   with locked as (
-    select stored.id, stored.instagram_business_id, stored.page_id
+    select stored.id, stored.instagram_business_id, stored.page_id, stored.connected_at
     from public.instagram_business_accounts as stored
-    where stored.connected_at <= request.requested_at
-      and (stored.meta_user_id = payload ->> 'meta_user_id' or stored.instagram_business_id = payload ->> 'meta_user_id')
+    where (stored.meta_user_id = payload ->> 'meta_user_id' or stored.instagram_business_id = payload ->> 'meta_user_id')
       and public.is_of_person(stored, payload ->> 'meta_user_id')
     order by stored.instagram_business_id, stored.id
     for update
   )
   select
-    coalesce(array_agg(id), '{}'),
-    coalesce(array_agg(instagram_business_id) || array_agg(page_id) filter (where page_id is not null), '{}')
-  into accounts, entry_ids
+    coalesce(array_agg(id) filter (where connected_at <= request.requested_at), '{}'),
+    coalesce(array_agg(id) filter (where connected_at > request.requested_at), '{}'),
+    coalesce(
+      array_agg(instagram_business_id) filter (where connected_at <= request.requested_at)
+        || array_agg(page_id) filter (where connected_at <= request.requested_at and page_id is not null),
+      '{}'
+    )
+  into accounts, revived, entry_ids
   from locked;
 
   -- At once, and whatever else there is to delete: no token, and no further event.
@@ -182,12 +187,20 @@ begin
     updated_at = now()
   where business_account_id = any (accounts) and status <> 'erased';
   update public.instagram_business_accounts
-  set status = 'disconnected', disconnected_at = at, token_expires_at = null, updated_at = now()
+  -- Since the request: a login made after it brings the account back, whenever this step is taken.
+  set
+    status = 'disconnected', disconnected_at = request.requested_at, token_expires_at = null, updated_at = now()
   where id = any (accounts) and status <> 'disconnected';
 
   -- What there can be millions of goes in steps, each of which fits a statement's time.
   delete from public.webhook_events
-  where id in (select id from public.webhook_events where business_account_id = any (accounts) limit room);
+  where id in (
+    select id
+    from public.webhook_events
+    where business_account_id = any (accounts)
+      or business_account_id = any (revived) and received_at <= request.requested_at
+    limit room
+  );
   get diagnostics deleted = row_count;
   if deleted = room then
     return jsonb_build_object('is_complete', false);
@@ -197,6 +210,7 @@ begin
     select business_account_id, message_id
     from public.instagram_dm_messages
     where business_account_id = any (accounts)
+      or business_account_id = any (revived) and coalesce(sent_at, created_at) <= request.requested_at
     limit room
   );
   get diagnostics deleted = row_count;
@@ -204,12 +218,24 @@ begin
     return jsonb_build_object('is_complete', false);
   end if;
   delete from public.instagram_dm_conversations
-  where id in (select id from public.instagram_dm_conversations where business_account_id = any (accounts) limit room);
+  where id in (
+    select id
+    from public.instagram_dm_conversations
+    where business_account_id = any (accounts)
+      or business_account_id = any (revived) and coalesce(last_message_at, created_at) <= request.requested_at
+    limit room
+  );
   get diagnostics deleted = row_count;
   if deleted = room then
     return jsonb_build_object('is_complete', false);
   end if;
 
+  -- Who has connected again since keeps the account, and what came with it.
+  delete from public.outgoing_events where business_account_id = any (revived) and created_at <= request.requested_at;
+  delete from public.api_usage where business_account_id = any (revived) and observed_at <= request.requested_at;
+  delete from public.daily_analytics
+  where business_account_id = any (revived) and day <= (request.requested_at at time zone 'UTC')::date;
+  delete from public.automation_workflows where business_account_id = any (revived) and created_at <= request.requested_at;
   -- Everything else hangs on the account.
   delete from public.instagram_business_accounts where id = any (accounts);
   -- Unless somebody else has the account connected too, whose events and counts these then are.

@@ -104,7 +104,7 @@ grant select, insert, update, delete on public.instagram_dm_messages, public.web
 
 create function public.merge_reactions(one jsonb, other jsonb) returns jsonb
 language sql
-immutable
+stable
 security invoker
 set search_path = ''
 as $$
@@ -113,7 +113,7 @@ as $$
     select distinct on (each.key) each.key as sender, each.value as reaction
     from (select * from jsonb_each(one) union all select * from jsonb_each(other)) as each
     -- Of two at the same moment always the same one, whichever came first.
-    order by each.key, each.value ->> 'at' desc nulls last, each.value ->> 'action', each.value::text
+    order by each.key, (each.value ->> 'at')::timestamptz desc nulls last, each.value ->> 'action', each.value::text
   ) as latest;
 $$;
 
@@ -124,6 +124,7 @@ create function public.apply_direct_messages(fresh bigint[]) returns void
 language plpgsql
 security invoker
 set search_path = ''
+set timezone = 'UTC'  -- of the times in `reactions`
 as $$
 begin
   insert into public.instagram_dm_messages as stored (
@@ -151,7 +152,8 @@ begin
       max(coalesce(event.event_at, event.received_at)) filter (where event.kind in ('message', 'message_echo')) as sent_at,
       max(coalesce((event.data ->> 'editNumber')::integer, 0)) filter (where event.kind = 'message_edited') as edit_number,
       (array_agg(
-        event.data ->> 'text' order by coalesce((event.data ->> 'editNumber')::integer, 0) desc, event.data ->> 'text' desc
+        event.data ->> 'text'
+        order by coalesce((event.data ->> 'editNumber')::integer, 0) desc, event.data ->> 'text' desc nulls last
       ) filter (where event.kind = 'message_edited'))[1] as edited_text,
       min(coalesce(event.event_at, event.received_at)) filter (where event.kind = 'message_unsent') as unsent_at,
       min(coalesce(event.event_at, event.received_at)) filter (where event.kind = 'read') as read_at,
@@ -164,7 +166,10 @@ begin
               (one.data - 'senderId') || jsonb_build_object('at', one.event_at) as described
             from public.webhook_events as one
             where one.id = any (array_agg(event.id)) and one.kind = 'reaction' and one.data ->> 'senderId' is not null
-            order by one.data ->> 'senderId', one.event_at desc nulls last, one.data ->> 'action', one.data::text
+            -- As merge_reactions() has it.
+            order by
+              one.data ->> 'senderId', one.event_at desc nulls last, one.data ->> 'action',
+              ((one.data - 'senderId') || jsonb_build_object('at', one.event_at))::text
           ) as reaction
         ),
         '{}'
@@ -191,7 +196,9 @@ begin
     edit_number = greatest(stored.edit_number, excluded.edit_number),
     edited_text = case
       when least(stored.unsent_at, excluded.unsent_at) is not null then null
-      when (excluded.edit_number, excluded.edited_text) > (coalesce(stored.edit_number, -1), coalesce(stored.edited_text, ''))
+      -- Of two with the same number always the same one, whichever came first.
+      when (excluded.edit_number, excluded.edited_text is not null, coalesce(excluded.edited_text, ''))
+        > (coalesce(stored.edit_number, -1), stored.edited_text is not null, coalesce(stored.edited_text, ''))
         then excluded.edited_text
       else stored.edited_text
     end,
@@ -216,14 +223,37 @@ begin
     and event.kind in ('message', 'message_echo', 'message_edited')
     and not event.payload ? 'erased';
 
+  -- Nor in what nobody has published yet. Whoever is publishing it at this moment has it already.
+  update public.outgoing_events as outgoing
+  set detail = outgoing.detail || '{"data": {}}'
+  from (
+    select waiting.id
+    from public.outgoing_events as waiting
+    join public.instagram_dm_messages as message
+      on message.business_account_id = waiting.business_account_id
+      and message.message_id = waiting.detail ->> 'messageId'
+    where (message.business_account_id, message.message_id) in (
+        select one.business_account_id, one.message_id
+        from public.webhook_events as one
+        where one.id = any (fresh) and one.message_id is not null
+      )
+      and message.unsent_at is not null
+      and waiting.type in (
+        'instagram.webhook.message', 'instagram.webhook.message_echo', 'instagram.webhook.message_edited'
+      )
+    for update of waiting skip locked
+  ) as unpublished
+  where outgoing.id = unpublished.id;
+
   insert into public.instagram_dm_conversations as stored (
     business_account_id, participant_id, last_message_id, last_message_at, last_inbound_at, last_read_at
   )
   select
     event.business_account_id,
     event.participant_id,
-    (array_agg(event.message_id order by coalesce(event.event_at, event.received_at) desc, event.message_id desc)
-      filter (where event.kind in ('message', 'message_echo')))[1],
+    (array_agg(
+      event.message_id order by coalesce(event.event_at, event.received_at) desc, event.message_id desc nulls last
+    ) filter (where event.kind in ('message', 'message_echo')))[1],
     max(coalesce(event.event_at, event.received_at)) filter (where event.kind in ('message', 'message_echo')),
     max(coalesce(event.event_at, event.received_at))
       filter (where event.kind in ('message', 'postback') and not event.is_from_us),
@@ -240,7 +270,8 @@ begin
   on conflict (business_account_id, participant_id) do update set
     last_message_id = case
       when stored.last_message_at is null
-        or (excluded.last_message_at, excluded.last_message_id) > (stored.last_message_at, stored.last_message_id)
+        or (excluded.last_message_at, coalesce(excluded.last_message_id, ''))
+          > (stored.last_message_at, coalesce(stored.last_message_id, ''))
         then excluded.last_message_id
       else stored.last_message_id
     end,
@@ -254,6 +285,26 @@ $$;
 comment on function public.apply_direct_messages(bigint[]) is
   'Brings messages and conversations up to date with stored events. Repeating it, or another order, changes nothing.';
 
+create function public.lock_accounts_of(entry_ids text[]) returns uuid[]
+language sql
+security invoker
+set search_path = ''
+as $$
+  -- Whatever their state: a deletion waits for events of an account that it has disconnected already, too.
+  select coalesce(array_agg(locked.id), '{}')
+  from (
+    select account.id
+    from public.instagram_business_accounts as account
+    where account.instagram_business_id = any (entry_ids) or account.page_id = any (entry_ids)
+    order by account.instagram_business_id, account.id
+    for key share
+  ) as locked;
+$$;
+
+comment on function public.lock_accounts_of(text[]) is
+  'Keeps accounts from being deleted before the events that refer to them are written, and answers them; to be called '
+  'before anything else is locked.';
+
 create function public.store_webhook_events(payload jsonb) returns jsonb
 language plpgsql
 security invoker
@@ -266,6 +317,7 @@ declare
   -- Of events that were stored before and are parsed again: nobody is told of these once more.
   known_before constant jsonb := coalesce(payload -> 'known_before', '[]');
   is_first_time constant boolean := coalesce((payload ->> 'is_first_time')::boolean, true);
+  locked uuid[];
   erased text[];
   fresh bigint[];
   outgoing jsonb;
@@ -275,15 +327,9 @@ begin
     return null;
   end if;
 
-  -- Not to be deleted before the events that refer to them are written, and locked before anything else.
-  perform from public.instagram_business_accounts as account
-  where account.status <> 'disconnected'
-    and (
-      account.instagram_business_id in (select entry ->> 'entry_id' from jsonb_array_elements(events) as entry)
-      or account.page_id in (select entry ->> 'entry_id' from jsonb_array_elements(events) as entry)
-    )
-  order by account.instagram_business_id, account.id
-  for key share;
+  locked := public.lock_accounts_of(
+    array(select distinct entry ->> 'entry_id' from jsonb_array_elements(events) as entry where entry ->> 'entry_id' <> '')
+  );
 
   -- What was still under way when a person's data was deleted is not kept, unless somebody else has the account.
   select array_agg(entry_id)
@@ -316,6 +362,13 @@ begin
       message_id text, participant_id text, is_from_us boolean, data jsonb, payload jsonb
     )
   ),
+  -- Whose the events are that were stored before, or are meant for an account since a time.
+  owned as (
+    select *
+    from jsonb_to_recordset(coalesce(payload -> 'owners', '[]')) as owner (
+      entry_id text, received_at timestamptz, business_account_id uuid
+    )
+  ),
   ids as (
     select distinct entry_id from incoming where entry_id <> ''
   ),
@@ -323,11 +376,11 @@ begin
   accounts as (
     select ids.entry_id, account.id
     from ids join public.instagram_business_accounts as account on account.instagram_business_id = ids.entry_id
-    where account.status <> 'disconnected'
+    where account.status <> 'disconnected' and account.id = any (locked)
     union
     select ids.entry_id, account.id
     from ids join public.instagram_business_accounts as account on account.page_id = ids.entry_id
-    where account.status <> 'disconnected'
+    where account.status <> 'disconnected' and account.id = any (locked)
   ),
   inserted as (
     insert into public.webhook_events (
@@ -335,12 +388,13 @@ begin
       payload, received_at
     )
     select
-      accounts.id, incoming.entry_id, incoming.event_key, incoming.field, incoming.kind, incoming.occurred_at,
-      incoming.message_id, incoming.participant_id, incoming.is_from_us, incoming.data, incoming.payload,
-      coalesce(incoming.received_at, at)
+      coalesce(owned.business_account_id, accounts.id), incoming.entry_id, incoming.event_key, incoming.field,
+      incoming.kind, incoming.occurred_at, incoming.message_id, incoming.participant_id, incoming.is_from_us,
+      incoming.data, incoming.payload, coalesce(incoming.received_at, at)
     from incoming
-    left join accounts on accounts.entry_id = incoming.entry_id
-    order by accounts.id, incoming.entry_id, incoming.event_key
+    left join owned on owned.entry_id = incoming.entry_id and owned.received_at = incoming.received_at
+    left join accounts on owned.entry_id is null and accounts.entry_id = incoming.entry_id
+    order by coalesce(owned.business_account_id, accounts.id), incoming.entry_id, incoming.event_key
     on conflict do nothing
     returning id
   )
@@ -374,6 +428,7 @@ begin
     join public.instagram_business_accounts as account on account.id = event.business_account_id
     where event.id = any (fresh)
       and event.kind not in ('test', 'unparsed')
+      and account.status <> 'disconnected'
       and not known_before @> jsonb_build_array(jsonb_build_array(event.business_account_id, event.event_key))
     order by event.id
     returning *
@@ -441,16 +496,21 @@ as $$
 declare
   at constant timestamptz := payload ->> 'now';
   room constant integer := payload ->> 'limit';
+  meant bigint[];
+  entry_ids text[];
+  owners jsonb;
   adopted jsonb;
+  stored jsonb;
 begin
   if payload is null then
     return null;
   end if;
 
-  with
   -- Meta's webhooks begin with the subscription, which is before an account is stored; a parked one by up to days.
-  meant as (
-    select event.id
+  select coalesce(array_agg(found.id), '{}'), coalesce(array_agg(distinct found.entry_id), '{}')
+  into meant, entry_ids
+  from (
+    select event.id, event.entry_id
     from public.instagram_business_accounts as account
     join public.webhook_events as event
       on event.business_account_id is null
@@ -458,39 +518,64 @@ begin
       and event.received_at >= account.connected_at
     where account.status <> 'disconnected' and account.updated_at > at - interval '1 day'
     limit room
-  ),
-  taken as (
-    delete from public.webhook_events as event
-    using (
-      select id from public.webhook_events where id in (select id from meant) order by id for update skip locked
-    ) as locked
-    where event.id = locked.id
-    returning event.*
-  ),
-  recounted as (
-    insert into public.webhook_counts as stored (entry_id, day, stored, unknown)
-    select entry_id, (received_at at time zone 'UTC')::date, count(*), -count(*)
-    from taken
-    group by 1, 2
-    order by 1, 2
-    on conflict (entry_id, day) do update set
-      stored = stored.stored + excluded.stored,
-      unknown = stored.unknown + excluded.unknown
+  ) as found;
+  perform public.lock_accounts_of(entry_ids);
+
+  -- Who else has connected the account later has no claim to them.
+  select coalesce(
+    jsonb_agg(
+      distinct jsonb_build_object(
+        'entry_id', event.entry_id, 'received_at', event.received_at, 'business_account_id', account.id
+      )
+    ),
+    '[]'
   )
-  select jsonb_agg(
-    jsonb_build_object(
-      'entry_id', entry_id, 'event_key', event_key, 'field', field, 'kind', kind, 'occurred_at', event_at,
-      'received_at', received_at, 'message_id', message_id, 'participant_id', participant_id, 'is_from_us', is_from_us,
-      'data', data, 'payload', taken.payload
-    )
+  into owners
+  from public.webhook_events as event
+  join public.instagram_business_accounts as account
+    on event.entry_id in (account.instagram_business_id, account.page_id)
+    and account.connected_at <= event.received_at
+    and account.status <> 'disconnected'
+  where event.id = any (meant);
+
+  with taken as (
+    delete from public.webhook_events as event
+    using (select id from public.webhook_events where id = any (meant) order by id for update skip locked) as locked
+    where event.id = locked.id and event.business_account_id is null
+    returning event.*
+  )
+  select coalesce(
+    jsonb_agg(
+      jsonb_build_object(
+        'entry_id', entry_id, 'event_key', event_key, 'field', field, 'kind', kind, 'occurred_at', event_at,
+        'received_at', received_at, 'message_id', message_id, 'participant_id', participant_id, 'is_from_us', is_from_us,
+        'data', data, 'payload', taken.payload
+      )
+    ),
+    '[]'
   )
   into adopted
   from taken;
-  return public.store_webhook_events(
+  stored := public.store_webhook_events(
     jsonb_build_object(
-      'now', at, 'lease_s', payload -> 'lease_s', 'events', coalesce(adopted, '[]'), 'is_first_time', false
+      'now', at, 'lease_s', payload -> 'lease_s', 'events', adopted, 'owners', owners, 'is_first_time', false
     )
   );
+
+  -- After everything else, as everybody locks them.
+  insert into public.webhook_counts as counts (entry_id, day, stored, unknown)
+  select
+    entry ->> 'entry_id',
+    ((entry ->> 'received_at')::timestamptz at time zone 'UTC')::date,
+    count(*),
+    -count(*)
+  from jsonb_array_elements(adopted) as entry
+  group by 1, 2
+  order by 1, 2
+  on conflict (entry_id, day) do update set
+    stored = counts.stored + excluded.stored,
+    unknown = counts.unknown + excluded.unknown;
+  return stored;
 end;
 $$;
 
@@ -562,22 +647,48 @@ security invoker
 set search_path = ''
 as $$
 declare
-  ids constant jsonb := payload -> 'ids';
+  ids constant bigint[] := array(select value::bigint from jsonb_array_elements_text(payload -> 'ids'));
   replaced jsonb;
+  owners jsonb;
 begin
   if payload is null then
     return null;
   end if;
+  perform public.lock_accounts_of(
+    array(
+      select entry_id from public.webhook_events where id = any (ids)
+      union
+      select entry ->> 'entry_id' from jsonb_array_elements(payload -> 'events') as entry where entry ->> 'entry_id' <> ''
+    )
+  );
+  -- Takes events away that others wait for while they hold what this waits for; so it waits for all of them first.
+  lock table public.webhook_events in share row exclusive mode;
+  if (select count(*) from public.webhook_events where id = any (ids)) <> cardinality(ids) then
+    raise exception 'replay_webhook_events: events have been deleted since they were read' using errcode = '40001';
+  end if;
+
   with taken as (
     delete from public.webhook_events
-    where id in (select value::bigint from jsonb_array_elements_text(ids))
-    returning business_account_id, event_key
+    where id = any (ids)
+    returning business_account_id, entry_id, event_key, received_at
   )
-  select coalesce(jsonb_agg(jsonb_build_array(business_account_id, event_key)), '[]') into replaced from taken;
+  select
+    coalesce(jsonb_agg(jsonb_build_array(business_account_id, event_key)), '[]'),
+    -- Each stays whose it was: of who has disconnected since, and of nobody who has connected since.
+    coalesce(
+      jsonb_agg(
+        distinct jsonb_build_object(
+          'entry_id', entry_id, 'received_at', received_at, 'business_account_id', business_account_id
+        )
+      ),
+      '[]'
+    )
+  into replaced, owners
+  from taken;
   return public.store_webhook_events(
     jsonb_build_object(
       'now', payload -> 'now', 'lease_s', payload -> 'lease_s', 'events', payload -> 'events',
-      'known_before', replaced, 'is_first_time', false
+      'known_before', replaced, 'owners', owners, 'is_first_time', false
     )
   );
 end;
@@ -608,6 +719,8 @@ begin
     from public.webhook_events
     where received_at < unknown_until and (business_account_id is null or received_at < known_until)
     limit room
+    -- Who holds one of them may wait for another; what is in use is old tomorrow, too.
+    for update skip locked
   );
   get diagnostics purged = row_count;
   return to_jsonb(purged);
@@ -694,12 +807,14 @@ comment on function public.webhook_report(jsonb) is
 
 revoke all on function
   public.merge_reactions(jsonb, jsonb), public.apply_direct_messages(bigint[]),
+  public.lock_accounts_of(text[]),
   public.store_webhook_events(jsonb), public.adopt_webhook_events(jsonb), public.note_failed_webhook_events(jsonb),
   public.kept_webhook_events(jsonb), public.replay_webhook_events(jsonb), public.purge_webhook_events(jsonb),
   public.webhook_report(jsonb)
 from public, anon, authenticated;
 grant execute on function
   public.merge_reactions(jsonb, jsonb), public.apply_direct_messages(bigint[]),
+  public.lock_accounts_of(text[]),
   public.store_webhook_events(jsonb), public.adopt_webhook_events(jsonb), public.note_failed_webhook_events(jsonb),
   public.kept_webhook_events(jsonb), public.replay_webhook_events(jsonb), public.purge_webhook_events(jsonb),
   public.webhook_report(jsonb)

@@ -74,7 +74,7 @@ def test_a_person_who_removes_the_app_has_no_token_here_any_more(app: App, user:
     assert credentials == {"status": "revoked", "access_token_ciphertext": None, "user_token_ciphertext": None}
     (shown,) = app.call(user, "GET", "/instagram/accounts").json()["data"]["accounts"]
     assert (shown["status"], shown["reconnectReason"]) == ("needs_reauth", "APP_REMOVED")
-    assert len(rows("select from instagram_credentials where status = 'active'")) == len(kept)
+    assert len(rows("select 1 from instagram_credentials where status = 'active'")) == len(kept)
     # A new login is a new start.
     assert connect_instagram(app, user) == account
     assert app.call(user, "GET", "/instagram/accounts").json()["data"]["accounts"][0]["status"] == "active"
@@ -113,7 +113,7 @@ def test_a_deletion_leaves_nothing_of_its_person_and_everything_of_others(
     assert (answer["status"], answer["is_valid"], answer["problems"]) == (200, True, [])
     assert eventually(lambda: is_complete(app, answer), DONE_WITHIN_S)
     assert app.call(user, "GET", "/instagram/accounts").json()["data"]["accounts"] == []
-    assert len(rows("select from instagram_business_accounts where status = 'active'")) == len(others)
+    assert len(rows("select 1 from instagram_business_accounts where status = 'active'")) == len(others)
     everything = json.dumps([rows(f"select to_jsonb(t) from {relation} as t") for relation in RELATIONS], default=str)
     assert user.id not in everything
     assert answer["user_id"] not in everything or professional_id  # which others have in common

@@ -14,6 +14,8 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
+from local import webhooks as operator
+from tests.conftest import TEST_HOME
 from tests.e2e.conftest import App, User
 from tests.e2e.test_secrets import function_logs
 from tests.local_stack.polling import eventually
@@ -71,7 +73,7 @@ def webhooks(app: App, stack: dict[str, str]) -> Webhooks:
 def database(stack: dict[str, str]) -> Iterator[psycopg.Connection[dict[str, Any]]]:
     with psycopg.connect(stack["database_url"], autocommit=True, row_factory=dict_row) as database:
         database.execute("delete from instagram_business_accounts")
-        database.execute("truncate webhook_events, webhook_counts")
+        database.execute("truncate webhook_events, webhook_counts, outgoing_events")
         yield database
 
 
@@ -93,6 +95,18 @@ def account(app: App, user: User, rows: Rows) -> str:
     rows("select 1")
     answer = app.exchange(user, app.log_in_to_instagram(), provider="instagram").raise_for_status()
     return str(answer.json()["data"]["businessAccountId"])
+
+
+def operate(capsys: pytest.CaptureFixture[str], *arguments: str, expected: int = 1) -> str:
+    """What an operator's command prints; `expected` is its exit code."""
+    capsys.readouterr()
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("SUPABASE_URL", "SUPABASE_SECRET_KEY", "DATABASE_URL", "AWS_ENDPOINT_URL"):
+            patch.delenv(name, raising=False)
+        code = operator.main(["--home", str(TEST_HOME), *arguments])
+    printed = capsys.readouterr()
+    assert code == expected, printed
+    return printed.out
 
 
 def count(rows: Rows, where: str = "true") -> int:
@@ -316,7 +330,7 @@ def test_events_that_come_before_their_account_is_stored_are_given_to_it(
 
 
 def test_a_poison_event_ends_in_the_dead_letter_queue_with_its_reason_and_holds_up_nothing(
-    webhooks: Webhooks, account: str, rows: Rows, aws: dict[str, Any]
+    webhooks: Webhooks, account: str, rows: Rows, aws: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows(
         "create function refuse_poison() returns trigger language plpgsql as "
@@ -334,18 +348,43 @@ def test_a_poison_event_ends_in_the_dead_letter_queue_with_its_reason_and_holds_
         webhooks.post(body(*events))
         assert eventually(lambda: count(rows) == 19, STORED_WITHIN_S)
 
-        messages = sqs.receive_message(QueueUrl=url, MessageAttributeNames=["All"], WaitTimeSeconds=5)["Messages"]
+        read = {"QueueUrl": url, "MessageAttributeNames": ["All"], "WaitTimeSeconds": 5, "VisibilityTimeout": 0}
+        messages = sqs.receive_message(**read)["Messages"]
+        told = operate(capsys, "report", "--id", "poison")
     finally:
         rows("drop trigger refuse_poison on instagram_dm_messages")
         rows("drop function refuse_poison()")
     (letter,) = messages
-    sqs.delete_message(QueueUrl=url, ReceiptHandle=letter["ReceiptHandle"])
     assert letter["MessageAttributes"]["reason"]["StringValue"] == "DATA_REJECTED 22023"
     assert json.loads(letter["Body"])["entry"][0]["messaging"] == [events[7]]
     assert rows("select received, stored, failed from webhook_counts") == [{"received": 20, "stored": 19, "failed": 1}]
-    # Once the reason is mended, what lies there is an ordinary webhook.
-    webhooks.post(letter["Body"].encode())
+    assert "1 messages are in the dead-letter queue" in told
+    assert "poison is not stored. It may be in one of the queues." in told
+    # Once the reason is mended it goes its way.
+    assert "Moved back: 1." in operate(capsys, "redrive", expected=0)
     assert eventually(lambda: count(rows) == 20, STORED_WITHIN_S)
+    assert "msg:poison (message) is stored" in operate(capsys, "report", "--id", "poison", expected=0)
+
+
+def test_what_could_not_be_read_is_parsed_again_by_a_later_parser(
+    webhooks: Webhooks, account: str, rows: Rows, capsys: pytest.CaptureFixture[str]
+) -> None:
+    webhooks.post(body(event(1)))
+    assert eventually(lambda: count(rows) == 1, STORED_WITHIN_S)
+    rows("delete from instagram_dm_messages")
+    unread = json.dumps({"unparsed_text": json.dumps(body(event(1), event(2)))})
+    rows(
+        "insert into webhook_events (event_key, field, kind, payload) values ('raw:1', 'unparsed', 'unparsed', %s)",
+        unread,
+    )
+
+    told = operate(capsys, "replay", "--kind", "unparsed", expected=0)
+
+    assert "Parsed again: 1. New events among them, published within minutes: 1." in told
+    assert {row["event_key"] for row in rows("select event_key from webhook_events")} == {"msg:m-1", "msg:m-2"}
+    assert "Parsed again: 2." in operate(capsys, "replay", "--account", ACCOUNT, expected=0)
+    assert len(rows("select 1 from instagram_dm_messages")) == 2
+    assert len(rows("select 1 from outgoing_events")) == 1
 
 
 def test_no_log_of_webhooks_holds_what_people_wrote(

@@ -11,7 +11,6 @@ from typing import Any, LiteralString
 import psycopg
 import pytest
 from psycopg import sql
-from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from instagram_connect.clock import utc_now
@@ -24,7 +23,7 @@ from instagram_connect.models import Account, Provider
 from instagram_connect.refresh_models import Claim, EncryptedRenewal, ReconnectRequest, SubscriptionCheck
 from instagram_connect.refresh_repository import DAY_S, RefreshRepository, RefreshRules
 from instagram_connect.rpcs import Rpcs
-from tests.integration.conftest import Database, add_user, stored_user
+from tests.integration.conftest import Database, Postgres, add_user, call, session, stored_user
 
 # Long before whatever other tests leave behind, so that nothing of theirs is due.
 NOW = datetime(2020, 6, 1, 12, 0, 0, 123457, tzinfo=UTC)
@@ -39,25 +38,6 @@ PASSWORD_CHANGED = ReconnectRequiredError(
 )
 
 Row = dict[str, Any]
-
-
-class Postgres:
-    """Stands for `Rpcs`: calls the functions in a test's own transaction."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    def call(self, function: str, payload: Any, deadline: Deadline) -> Any:
-        return call(self._database, function, Jsonb(payload))
-
-    call_patiently = call
-
-
-def call(database: Database, function: str, payload: Jsonb | None) -> Any:
-    query = sql.SQL("select {}(%s) as answer").format(sql.Identifier(function))
-    row = database.execute(query, [payload]).fetchone()
-    assert row is not None
-    return row["answer"]
 
 
 @pytest.fixture
@@ -240,10 +220,6 @@ def mark(database: Database, user_id: str, account_id: str, **changes: Any) -> A
         **changes,
     }
     return call(database, "mark_needs_reauth", Jsonb(payload))
-
-
-def session(stack: dict[str, str]) -> Database:
-    return psycopg.connect(stack["database_url"], autocommit=True, row_factory=dict_row)
 
 
 # Who is due

@@ -5,7 +5,6 @@ waits, so that nothing is imported here that is slow to load. Source: API Gatewa
 """
 
 import base64
-import binascii
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -81,7 +80,7 @@ def _body(event: Mapping[str, Any]) -> bytes:
         return body.encode("utf-8", "surrogatepass")
     try:
         return base64.b64decode(body, validate=True)
-    except binascii.Error:
+    except ValueError:
         raise InvalidRequestError("The body is not base64.") from None
 
 

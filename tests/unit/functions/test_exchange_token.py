@@ -15,6 +15,7 @@ from instagram_connect.account_list import AccountsOfUser
 from instagram_connect.connection_flow import PendingConnection, Request
 from instagram_connect.deadline import Deadline
 from instagram_connect.errors import (
+    AccountDisconnectedError,
     ConfigurationError,
     InstagramConnectError,
     LateStartError,
@@ -400,6 +401,38 @@ def test_accounts_that_were_disconnected_since_are_no_success(post: Send, accoun
     account_list.accounts = (ACCOUNT.model_copy(update={"status": "disconnected"}),)
 
     assert post()["json"]["code"] == "ACCOUNT_DISCONNECTED"
+
+
+DATA_DELETED = AccountDisconnectedError("Its owner has asked Meta to delete their data.", reason="DATA_DELETED")
+
+
+@pytest.mark.parametrize("sent", [{"code": "c", "redirectUri": CALLBACK}, {"accessToken": "EAAx"}])
+def test_a_person_who_had_their_data_deleted_is_told_that_a_new_login_is_needed(
+    post: Send, flow: FakeFlow, sent: dict[str, str]
+) -> None:
+    """Raised for a token, the outcome of a code."""
+    flow.outcome, flow.error = DATA_DELETED, DATA_DELETED if "accessToken" in sent else None
+
+    answer = post(body=json.dumps(sent))
+
+    assert answer["statusCode"] == 409
+    assert (answer["json"]["code"], answer["json"]["reason"]) == ("ACCOUNT_DISCONNECTED", "DATA_DELETED")
+    assert (answer["json"]["actor"], answer["json"]["recoverable"]) == ("user", True)
+
+
+def test_the_same_code_again_does_not_bring_back_what_was_deleted(
+    post: Send, flow: FakeFlow, records: FakeRecords
+) -> None:
+    flow.outcome = DATA_DELETED
+    first = post()
+    flow.outcome = (ACCOUNT,)
+
+    second = post()
+
+    assert (first["statusCode"], first["json"]) == (second["statusCode"], second["json"])
+    assert len(flow.asked) == 1
+    (outcome,) = records.outcomes.values()
+    assert "counts_for_s" not in outcome
 
 
 def test_the_same_code_again_gives_the_first_error_too(post: Send, flow: FakeFlow) -> None:

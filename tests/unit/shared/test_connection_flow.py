@@ -22,6 +22,7 @@ from instagram_connect.connection_flow import (
 from instagram_connect.deadline import Deadline
 from instagram_connect.errors import (
     AccessTokenInvalidError,
+    AccountDisconnectedError,
     InstagramConnectError,
     LateStartError,
     LoginCodeUsedError,
@@ -388,6 +389,21 @@ def test_what_would_belong_to_a_deleted_user_is_not_kept(
 
     assert told.value.reason == "OWNER_MISSING"
     assert (sent(), set(counted)) == ([], set())
+
+
+def test_what_a_person_had_deleted_is_neither_stored_nor_parked(
+    flow: Connecting, meta: MetaClient, storage: FakeDataApi, sent: Sent, counted: dict[str, Any]
+) -> None:
+    storage.failures = [refusal(410, "PT410")] * 2
+
+    outcome = flow.outcome(meta.authorize())
+    token = meta.short_token(scopes=[*ALL_SCOPES, "pages_read_engagement"])
+    with pytest.raises(AccountDisconnectedError) as raised:
+        flow.flow.use_token(flow.facebook, token, Request(USER_ID, "r-1", Deadline(26)))
+
+    assert isinstance(outcome, AccountDisconnectedError)
+    assert (outcome.reason, raised.value.reason) == ("DATA_DELETED", "DATA_DELETED")
+    assert (storage.payloads, storage.failures, sent(), dict(counted)) == ([], [], [], {})
 
 
 def test_a_whole_login_waits_for_storage_that_stays_down_and_nothing_of_it_is_readable(

@@ -1,22 +1,28 @@
 """Events reach the bus at least once: what it does not take stays where it was written down."""
 
+import io
 import json
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from botocore.stub import ANY, Stubber
 
 from instagram_connect.deadline import Deadline
 from instagram_connect.errors import StorageError
-from instagram_connect.event_bus import LEASE_S, MOST_AT_ONCE, MOST_TAKEN, SOURCE, EventBus
+from instagram_connect.event_bus import LEASE_S, MOST_AT_ONCE, MOST_BYTES, MOST_TAKEN, SOURCE, EventBus
 from instagram_connect.event_repository import EventRepository
 from tests.unit.fakes import NOW
 from tests.unit.shared.refreshing import STORAGE_DOWN, FakeStorage
 
 BUS = "instagram-connect"
 NEEDS_REAUTH = "instagram.connection.needs_reauth"
+MESSAGE = "instagram.webhook.message"
+# Of all entries of a call together, as EventBridge counts them.
+LIMIT_BYTES = 256 * 1024
 
 
 class Outbox:
@@ -59,6 +65,46 @@ class Bus:
 
     def fails(self) -> None:
         self.stub.add_client_error("put_events", "InternalException")
+
+
+class FakeEventBridge:
+    """EventBridge by what it is told of, whatever the order: calls come from several threads at once.
+
+    It refuses a call that is too large, fails one with an event of `failing`, and takes no event of `refusing`.
+    """
+
+    def __init__(self, events: EventBus) -> None:
+        events.__dict__["_client"] = self
+        self.calls: list[list[dict[str, Any]]] = []
+        self.failing: set[str] = set()
+        self.refusing: set[str] = set()
+        self._lock = threading.Lock()
+
+    def put_events(self, **arguments: Any) -> dict[str, Any]:
+        entries: list[dict[str, Any]] = arguments["Entries"]
+        with self._lock:
+            self.calls.append(entries)
+        size = sum(len(f"{entry['Source']}{entry['DetailType']}{entry['Detail']}".encode()) for entry in entries)
+        ids = [json.loads(entry["Detail"])["id"] for entry in entries]
+        if len(entries) > 10 or size > LIMIT_BYTES:
+            raise ClientError({"Error": {"Code": "ValidationException", "Message": "m"}}, "PutEvents")
+        if self.failing & set(ids):
+            raise ClientError({"Error": {"Code": "InternalException", "Message": "m"}}, "PutEvents")
+        results = [{"ErrorCode": "ThrottlingException"} if name in self.refusing else {"EventId": name} for name in ids]
+        return {"FailedEntryCount": len(self.refusing & set(ids)), "Entries": results}
+
+    @property
+    def told(self) -> dict[str, dict[str, Any]]:
+        """The details of all events that it was told of, each once, by their ids."""
+        details = [json.loads(entry["Detail"]) for entries in self.calls for entry in entries]
+        assert len({detail["id"] for detail in details}) == len(details)
+        return {detail["id"]: detail for detail in details}
+
+
+def webhook_event(number: int, text: str = "Olá") -> dict[str, Any]:
+    """An event as ingestion gives it to be published."""
+    detail = {"eventKey": f"msg:{number}", "businessAccountId": "account-1", "data": {"text": text}}
+    return {"id": f"event-{number}", "type": MESSAGE, "detail": detail}
 
 
 def publisher(outbox: Outbox) -> EventBus:
@@ -136,15 +182,12 @@ def test_a_bus_that_does_not_answer_costs_no_event(outbox: Outbox, events: Event
 def test_a_call_takes_ten_and_one_that_fails_does_not_keep_the_others() -> None:
     outbox = Outbox(2 * MOST_AT_ONCE + 5)
     events = publisher(outbox)
-    bus = Bus(events)
-    bus.takes(MOST_AT_ONCE)
-    bus.fails()
-    bus.takes(5)
+    bridge = FakeEventBridge(events)
+    bridge.failing = {"event-14"}
 
-    with bus.stub:
-        assert events.publish_pending(Deadline(20)) == MOST_AT_ONCE + 5
-        bus.stub.assert_no_pending_responses()
+    assert events.publish_pending(Deadline(20)) == MOST_AT_ONCE + 5
 
+    assert sorted(map(len, bridge.calls)) == [5, 10, 10]
     assert [event["id"] for event in outbox.waiting] == [f"event-{number}" for number in range(10, 20)]
 
 
@@ -196,3 +239,139 @@ def test_what_somebody_else_is_publishing_is_left_to_them(outbox: Outbox, events
     assert events.publish_pending(Deadline(20)) == 2
 
     assert [event["id"] for event in outbox.waiting] == ["event-0"]
+
+
+def forgotten(outbox: Outbox) -> list[str]:
+    return [event_id for payload in outbox.storage.asked("delete_events") for event_id in payload["ids"]]
+
+
+def test_what_the_caller_has_taken_is_published_without_taking_anything(outbox: Outbox, events: EventBus) -> None:
+    bridge = FakeEventBridge(events)
+
+    assert events.publish([webhook_event(7)], Deadline(20)) == 1
+
+    ((entry,),) = bridge.calls
+    assert (entry["Source"], entry["DetailType"], entry["EventBusName"]) == (SOURCE, MESSAGE, BUS)
+    assert bridge.told == {"event-7": {"id": "event-7", **webhook_event(7)["detail"]}}
+    assert [name for name, _ in outbox.storage.calls] == ["delete_events"]
+    assert forgotten(outbox) == ["event-7"]
+
+
+def test_to_publish_nothing_asks_nobody(outbox: Outbox, events: EventBus) -> None:
+    assert events.publish([], Deadline(20)) == 0
+
+    assert outbox.storage.calls == []
+    assert "_client" not in events.__dict__
+
+
+@pytest.mark.parametrize("count", [1, 10, 11, 25, 100])
+def test_many_events_go_in_as_few_calls_as_there_can_be(outbox: Outbox, events: EventBus, count: int) -> None:
+    bridge = FakeEventBridge(events)
+    batch = [webhook_event(number) for number in range(count)]
+
+    assert events.publish(batch, Deadline(20)) == count
+
+    assert len(bridge.calls) == -(-count // MOST_AT_ONCE)
+    assert set(bridge.told) == {event["id"] for event in batch}
+    assert forgotten(outbox) == [event["id"] for event in batch]
+
+
+@pytest.mark.parametrize(
+    ("text", "together"),
+    [
+        pytest.param("x" * 60_000, 3, id="of ASCII"),
+        pytest.param("é" * 10_000, 3, id="of six bytes each"),
+        pytest.param("🚀" * 5_000, 3, id="of twelve bytes each"),
+        pytest.param('"' * 40_000, 2, id="of quotes"),
+    ],
+)
+def test_events_that_are_too_large_together_go_in_calls_of_their_own(
+    outbox: Outbox, events: EventBus, text: str, together: int
+) -> None:
+    bridge = FakeEventBridge(events)
+    batch = [webhook_event(number, text) for number in range(6)]
+
+    assert events.publish(batch, Deadline(20)) == 6
+
+    assert [len(entries) for entries in bridge.calls] == [together] * (6 // together)
+    assert {detail["data"]["text"] for detail in bridge.told.values()} == {text}
+    assert forgotten(outbox) == [event["id"] for event in batch]
+
+
+def test_an_event_that_no_call_takes_is_told_of_without_its_data(outbox: Outbox, events: EventBus) -> None:
+    """Consumers read the rest where it is stored; the others of its batch are whole."""
+    bridge = FakeEventBridge(events)
+    batch = [webhook_event(0), webhook_event(1, "x" * LIMIT_BYTES), webhook_event(2)]
+
+    assert events.publish(batch, Deadline(20)) == 3
+
+    assert bridge.told == {
+        "event-0": {"id": "event-0", **webhook_event(0)["detail"]},
+        "event-1": {
+            "id": "event-1",
+            "eventKey": "msg:1",
+            "businessAccountId": "account-1",
+            "data": {},
+            "isTruncated": True,
+        },
+        "event-2": {"id": "event-2", **webhook_event(2)["detail"]},
+    }
+    assert forgotten(outbox) == ["event-0", "event-1", "event-2"]
+
+
+@pytest.mark.parametrize(("more", "is_truncated"), [(0, False), (1, True)])
+def test_an_event_is_told_of_whole_as_long_as_a_call_takes_it(events: EventBus, more: int, is_truncated: bool) -> None:
+    bridge = FakeEventBridge(events)
+    around = len(json.dumps({"id": "event-1", **webhook_event(1, "")["detail"]}))
+    text = "x" * (MOST_BYTES - len(MESSAGE) - len(SOURCE) - around + more)
+
+    assert events.publish([webhook_event(1, text)], Deadline(20)) == 1
+
+    assert bridge.told["event-1"]["data"] == ({} if is_truncated else {"text": text})
+    assert ("isTruncated" in bridge.told["event-1"]) is is_truncated
+
+
+def test_of_several_calls_only_what_the_bus_took_is_forgotten(outbox: Outbox, events: EventBus) -> None:
+    bridge = FakeEventBridge(events)
+    bridge.refusing = {"event-0", "event-12", "event-19", "event-41"}
+    bridge.failing = {"event-25"}
+    batch = [webhook_event(number) for number in range(42)]
+    waiting = bridge.refusing | {f"event-{number}" for number in range(20, 30)}
+
+    assert events.publish(batch, Deadline(20)) == 28
+
+    assert len(bridge.calls) == 5
+    assert forgotten(outbox) == [event["id"] for event in batch if event["id"] not in waiting]
+
+
+def test_when_the_bus_takes_nothing_nothing_is_forgotten(outbox: Outbox, events: EventBus) -> None:
+    bridge = FakeEventBridge(events)
+    bridge.refusing = {f"event-{number}" for number in range(10)}
+    bridge.failing = {"event-10"}
+
+    assert events.publish([webhook_event(number) for number in range(12)], Deadline(20)) == 0
+
+    assert outbox.storage.calls == []
+
+
+def test_events_that_cannot_be_forgotten_are_said_to_be_so_after_they_were_published(
+    outbox: Outbox, events: EventBus
+) -> None:
+    bridge = FakeEventBridge(events)
+    outbox.storage.failures["delete_events"] = STORAGE_DOWN
+
+    with pytest.raises(StorageError):
+        events.publish([webhook_event(1)], Deadline(20))
+
+    assert set(bridge.told) == {"event-1"}
+
+
+def test_no_line_holds_what_people_wrote(outbox: Outbox, events: EventBus, log: io.StringIO) -> None:
+    bridge = FakeEventBridge(events)
+    bridge.refusing, bridge.failing = {"event-0"}, {"event-10"}
+
+    events.publish([webhook_event(number, "a secret") for number in range(11)], Deadline(20))
+
+    assert "The event bus refused events" in log.getvalue()
+    assert "Could not publish events" in log.getvalue()
+    assert "secret" not in log.getvalue()

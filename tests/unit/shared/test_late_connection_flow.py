@@ -39,6 +39,8 @@ ANAS_ACCOUNTS = ["17841400000000001", "17841400000000002"]
 CAFE = "17841400000000001"
 # While an answer like this comes, storage is down.
 DOWN = refusal(403, "42501")
+# What storage answers once its person has asked Meta to have their data deleted.
+DATA_DELETED = refusal(410, "PT410")
 
 
 class Later:
@@ -449,6 +451,60 @@ def test_a_login_is_not_begun_without_the_time_to_finish_it(later: Later, meta: 
     assert later.shown() == [(parked.id, [], None)]
 
 
+@pytest.mark.parametrize("provider", list(Provider))
+def test_a_connection_whose_person_had_their_data_deleted_meanwhile_is_dropped(
+    later: Later, storage: FakeDataApi, sent: Callable[[], list[str]], log: io.StringIO, provider: Provider
+) -> None:
+    parked = later.parked_connection(provider)
+    messages = sent()
+    storage.failures = [DATA_DELETED]
+
+    later.complete(parked)
+
+    assert later.shown() == []
+    assert (storage.payloads, storage.failures, sent()) == ([], [], messages)
+    assert '"reason":"DATA_DELETED"' in log.getvalue()
+
+
+@pytest.mark.parametrize("provider", list(Provider))
+def test_a_login_whose_person_had_their_data_deleted_meanwhile_is_dropped(
+    later: Later, storage: FakeDataApi, sent: Callable[[], list[str]], log: io.StringIO, provider: Provider
+) -> None:
+    """Nothing of it is parked once more, not even as a connection."""
+    parked = later.parked_login(provider)
+    messages = sent()
+    storage.failures = [DATA_DELETED]
+
+    later.complete(parked)
+
+    assert later.shown() == []
+    assert (storage.payloads, storage.failures, sent()) == ([], [], messages)
+    assert '"reason":"DATA_DELETED"' in log.getvalue()
+
+
+def test_what_was_dropped_and_comes_again_is_dropped_again(later: Later, storage: FakeDataApi) -> None:
+    parked = later.parked_connection()
+
+    for _ in range(2):
+        storage.failures = [DATA_DELETED]
+        later.complete(parked)
+
+    assert (later.shown(), storage.payloads) == ([], [])
+
+
+def test_a_newer_login_of_the_same_person_is_stored(later: Later, storage: FakeDataApi) -> None:
+    """The deletion asked for what there was before it."""
+    former = later.parked_connection()
+    newer = later.parked_login(Provider.INSTAGRAM)
+    storage.failures = [DATA_DELETED]
+    later.complete(former)
+
+    later.complete(newer)
+
+    assert [payload["provider"] for payload in storage.payloads] == ["instagram"]
+    assert later.shown() == []
+
+
 def test_no_token_and_no_ciphertext_is_logged(
     later: Later, meta: MetaClient, vault: TokenVault, storage: FakeDataApi, log: io.StringIO
 ) -> None:
@@ -457,10 +513,13 @@ def test_no_token_and_no_ciphertext_is_logged(
 
     later.complete(connection)
     later.complete(login)
+    storage.failures = [DATA_DELETED]
+    later.complete(connection)
 
     first = connection.payload["accounts"][0]
     token = vault.decrypt(first["user_token_ciphertext"], TokenBinding(USER_ID, Provider.FACEBOOK, CAFE))
     assert "A token died while it was parked" in log.getvalue()
     assert "A parked login needs its user" in log.getvalue()
+    assert "Dropped a parked connection" in log.getvalue()
     for secret in (token, first["user_token_ciphertext"], first["access_token_ciphertext"], login.token_ciphertext):
         assert secret not in log.getvalue()

@@ -6,9 +6,9 @@ import httpx
 import pytest
 
 from instagram_connect.deadline import Deadline
-from instagram_connect.errors import StorageError
+from instagram_connect.errors import AccountDisconnectedError, StorageError
 from instagram_connect.repository import ConnectionRepository
-from tests.unit.fakes import data_api
+from tests.unit.fakes import FakeDataApi, data_api, refusal
 
 PAYLOAD = {"user_id": "u", "request_id": "r", "accounts": [{"instagram_business_id": "1"}]}
 
@@ -37,3 +37,24 @@ def test_the_payload_is_sent_as_it_was_parked_under_its_own_request_id() -> None
     (request,) = requests
     assert json.loads(request.content) == {"payload": PAYLOAD}
     assert request.headers["X-Request-Id"] == "r"
+
+
+def test_a_person_who_had_their_data_deleted_is_told_so_and_not_asked_for_again() -> None:
+    storage = FakeDataApi()
+    storage.failures = [refusal(410, "PT410", message="The person has asked for the deletion of their data.")]
+
+    with pytest.raises(AccountDisconnectedError) as caught:
+        ConnectionRepository(storage.client(), sleep=lambda _: None).store_payload(PAYLOAD, Deadline(20))
+
+    assert caught.value.reason == "DATA_DELETED"
+    assert (caught.value.status, caught.value.recoverable) == (409, True)
+    assert storage.payloads == []
+
+
+@pytest.mark.parametrize("code", ["P0001", "PT409", "23503"])
+def test_another_refusal_of_the_database_stays_a_failure_of_storage(code: str) -> None:
+    storage = FakeDataApi()
+    storage.failures = [refusal(409, code)]
+
+    with pytest.raises(StorageError):
+        ConnectionRepository(storage.client(), sleep=lambda _: None).store_payload(PAYLOAD, Deadline(20))

@@ -5,6 +5,7 @@ Source: Meta, "Data Deletion Request Callback".
 
 import hashlib
 import hmac
+import re
 import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -21,6 +22,7 @@ TOLERANCE = timedelta(seconds=60)
 MAX_BODY_BYTES = 16 * 1024
 _RANDOM_BYTES = 12
 _CHECK_CHARACTERS = 16
+_CODE = re.compile(r"[0-9A-Za-z]{1,64}", re.ASCII)
 
 
 def read_callback(body: bytes, app_secrets: Mapping[str, str], now: datetime) -> tuple[str, datetime]:
@@ -47,6 +49,11 @@ def new_confirmation_code(key: str) -> str:
     return random + _check_of(random, key)
 
 
+def can_be_code(text: str) -> bool:
+    """Whether a text could be a code at all; storage need not be asked for what it could not even hold."""
+    return _CODE.fullmatch(text) is not None
+
+
 def is_own_code(code: str, key: str) -> bool:
     """Whether a code was made here."""
     random, check = code[: 2 * _RANDOM_BYTES], code[2 * _RANDOM_BYTES :]
@@ -62,6 +69,7 @@ def _asked_at(issued_at: object, now: datetime) -> datetime:
         return now
     try:
         asked = datetime.fromtimestamp(issued_at, UTC)
+        latest = asked + TOLERANCE
     except (ValueError, OverflowError, OSError):
         return now
-    return min(asked + TOLERANCE, now) if asked > now - MOST_DELAY else now
+    return min(latest, now) if asked > now - MOST_DELAY else now

@@ -6,9 +6,11 @@ from datetime import datetime
 from typing import Any
 
 from ..clock import iso
+from ..data_api import DataApiError
 from ..deadline import Deadline
 from ..errors import RECONNECT_HINTS
 from ..event_repository import Caller
+from ..storage_health import storage_error
 
 # How Meta says of a token that its person removed the app.
 APP_REMOVED = {"code": 190, "subcode": 458, "reason": "APP_REMOVED", "hint": RECONNECT_HINTS["APP_REMOVED"]}
@@ -35,7 +37,11 @@ class PrivacyRepository:
     def revoke(self, meta_user_id: str, asked_at: datetime, deadline: Deadline) -> int:
         """Erases the tokens of a person who removed the app, and marks their accounts; how many those are."""
         asked = {**self._asked(), "meta_user_id": meta_user_id, "moment": iso(asked_at), "failure": APP_REMOVED}
-        return int(self.rpcs.call_patiently("revoke_person", asked, deadline))
+        revoked = self.rpcs.call_patiently("revoke_person", asked, deadline)
+        # Whoever answers something else has revoked nothing.
+        if not isinstance(revoked, int):
+            raise storage_error(DataApiError(status=200), "revoke_person")
+        return revoked
 
     def delete(self, meta_user_id: str, asked_at: datetime, confirmation_code: str, deadline: Deadline) -> int | None:
         """Deletes a part of what there is of a person; how many accounts it was once all is gone, None until then."""
@@ -47,6 +53,8 @@ class PrivacyRepository:
             "limit": ROWS_AT_ONCE,
         }
         answer = self.rpcs.call_patiently("delete_person", asked, deadline)
+        if not isinstance(answer, dict) or "is_complete" not in answer:
+            raise storage_error(DataApiError(status=200), "delete_person")
         return int(answer["accounts"]) if answer["is_complete"] else None
 
     def status(self, confirmation_code: str, deadline: Deadline) -> DeletionStatus | None:

@@ -11,9 +11,9 @@ from .parts import Parts, text, text_id
 from .received_json import digest, mapping
 
 
-def other_change(parts: Parts, field: str, value: Any) -> WebhookEvent:
-    """A change of a field that we know nothing about."""
-    return parts.event(Kind.OTHER, field, f"{field}:{digest(value)}", data={"value": value})
+def other_change(parts: Parts, field: str, change: Mapping[str, Any]) -> WebhookEvent:
+    """A change of which we know nothing."""
+    return parts.event(Kind.OTHER, field, f"{field}:{digest(change)}", data={"value": change.get("value")})
 
 
 def _comment(kind: Kind) -> Callable[[Parts, str, Mapping[str, Any]], WebhookEvent]:

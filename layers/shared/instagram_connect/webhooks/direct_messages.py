@@ -27,6 +27,7 @@ DIRECT_MESSAGE_FIELDS = frozenset(
         "messaging_optins",
     }
 )
+DASHBOARD_ENTRY = "0"
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,8 @@ def direct_message(
     name = next((name for name in _MEANINGS if name in item), None)
     meaning = _MEANINGS[name](talk, mapping(item[name])) if name else _other(item)
     kind = meaning.kind
-    if is_change and parts.entry_id not in (sender, recipient):
-        # The dashboard's examples are between people who do not exist.
+    if parts.entry_id == DASHBOARD_ENTRY or (is_change and parts.entry_id not in (sender, recipient)):
+        # The dashboard's examples are of an account, or between people, that do not exist.
         kind = Kind.TEST
     return parts.event(
         kind,
@@ -163,7 +164,7 @@ def _optin(_: _Talk, optin: Mapping[str, Any]) -> _Meaning:
 
 def _other(item: Mapping[str, Any]) -> _Meaning:
     names = sorted(set(item) - {"sender", "recipient", "timestamp"})
-    return _Meaning(Kind.OTHER, names[0] if names else "messaging", None, None, {"value": dict(item)})
+    return _Meaning(Kind.OTHER, (names and names[0]) or "messaging", None, None, {"value": dict(item)})
 
 
 # In this order: a message may bring a referral along, which then belongs to it.

@@ -5,8 +5,7 @@ the database refuses is looked for by halving the batch, so that it holds up no 
 as a whole: what of it was stored is recognised.
 """
 
-import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -75,7 +74,12 @@ class Ingestion:
         arrived = [_Arrived(event, webhook.id, webhook.attempt) for webhook in webhooks for event in _events(webhook)]
         again: set[str] = set()
         for start in range(0, len(arrived), EVENTS_AT_ONCE):
-            again |= self._store(arrived[start : start + EVENTS_AT_ONCE], deadline)
+            batch = arrived[start : start + EVENTS_AT_ONCE]
+            try:
+                again |= self._store(batch, deadline)
+            except Exception as error:  # noqa: BLE001 - the other events must not come again with these
+                logger.error("Could not store events", extra=_told_of(error))
+                again |= {one.message_id for one in batch}
         return again
 
     def tidy(self, deadline: Deadline) -> None:
@@ -106,9 +110,6 @@ class Ingestion:
                 middle = len(arrived) // 2
                 return self._store(arrived[:middle], deadline) | self._store(arrived[middle:], deadline)
             return self._bury(arrived[0], error, deadline)
-        except Exception as error:  # noqa: BLE001 - the other events of the invocation must not come again with these
-            logger.error("Could not store events", extra={"cause": type(error).__name__, "stack": stack_of(error)})
-            return {one.message_id for one in arrived}
         _count(len(events), stored)
         self._publish(stored, deadline)
         return set()
@@ -131,7 +132,7 @@ class Ingestion:
             return {one.message_id}
         reason = f"{error.reason} {error.log_context.get('storage_code', '')}".strip()
         try:
-            self.dead_letters.bury(json.dumps(one.event.payload), reason)
+            self.dead_letters.bury(parser.original(one.event.payload), reason)
             self.repository.note_failed([one.event], deadline)
         except (WebhookQueueError, StorageError) as failure:
             logger.warning(
@@ -152,6 +153,8 @@ class Ingestion:
         except StorageError as error:
             # They are written down, and published within minutes.
             logger.warning("Could not publish events", extra={"code": error.code, **error.log_context})
+        except Exception as error:  # noqa: BLE001 - the same
+            logger.error("Could not publish events", extra=_told_of(error))
 
 
 def _may_be_of_an_event(error: StorageError) -> bool:
@@ -161,13 +164,18 @@ def _may_be_of_an_event(error: StorageError) -> bool:
     return error.reason in PERHAPS_OF_THE_EVENT
 
 
-def _events(webhook: QueuedWebhook) -> Iterator[WebhookEvent]:
+def _events(webhook: QueuedWebhook) -> Sequence[WebhookEvent]:
+    body = webhook.message.encode()
     try:
         body = queue.body_of(webhook.message, webhook.encoding)
-        yield from parser.parse(body)
+        return parser.parse(body)
     except Exception as error:  # noqa: BLE001 - a defect of the parser costs no event
-        logger.error("Could not parse a webhook", extra={"cause": type(error).__name__, "stack": stack_of(error)})
-        yield parser.unreadable(webhook.message.encode())
+        logger.error("Could not parse a webhook", extra=_told_of(error))
+        return [parser.unreadable(body)]
+
+
+def _told_of(error: Exception) -> dict[str, object]:
+    return {"cause": type(error).__name__, "stack": stack_of(error)}
 
 
 def _count(events: int, stored: Stored) -> None:

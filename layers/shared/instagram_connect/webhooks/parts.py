@@ -11,7 +11,7 @@ from .received_json import digest
 # Above it a time is in milliseconds: in seconds that would be the year 5138.
 MOST_SECONDS = 1e11
 # Meta's message ids have up to some two hundred characters; an index of Postgres takes 2,704 bytes.
-MAX_ID_CHARACTERS = 500
+MAX_ID_BYTES = 500
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Parts:
         """The event; a time of None is that of the sending. What is None in `data` is left out."""
         return WebhookEvent(
             entry_id=self.entry_id,
-            key=key if len(key) <= 2 * MAX_ID_CHARACTERS else f"{kind}:{digest(key)}",
-            field=field[:MAX_ID_CHARACTERS],
+            key=key if len(key.encode()) <= 2 * MAX_ID_BYTES else f"{kind}:{digest(key)}",
+            field=field if len(field.encode()) <= MAX_ID_BYTES else f"{kind}:{digest(field)}",
             kind=kind,
             payload=self.payload,
             occurred_at=moment(at) or moment(self.sent_at),
@@ -53,7 +53,7 @@ def text_id(value: Any) -> str | None:
     """One of Meta's ids, which come as texts and as numbers; None for anything else."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
-    return value if isinstance(value, str) and 0 < len(value) <= MAX_ID_CHARACTERS else None
+    return value if isinstance(value, str) and 0 < len(value.encode()) <= MAX_ID_BYTES else None
 
 
 def text(value: Any) -> str | None:

@@ -19,13 +19,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ..deadline import Deadline
 from ..settings import AWS_CLIENT_CONFIG
+from . import entries
 
 # A quarter below the 256 KiB that a message could always have, for its attributes.
 MAX_MESSAGE_BYTES = 196_608
+# Three bytes are four characters of base64.
+BYTES_IN_A_MESSAGE = MAX_MESSAGE_BYTES // 4 * 3
 BASE64 = "base64"
 ENCODING, REASON, PART = "encoding", "reason", "part"
-# Where Meta puts the events of an entry.
-EVENT_LISTS = ("messaging", "standby", "changes")
 _NOT_FOR_SQS = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -52,9 +53,9 @@ class WebhookQueue:
             messages += 1
         return messages
 
-    def bury(self, body: str, reason: str) -> None:
+    def bury(self, body: bytes, reason: str) -> None:
         """Puts an event that cannot be stored into this queue, with the reason. Raises WebhookQueueError."""
-        for part, attributes in _parts(body.encode()):
+        for part, attributes in _parts(body):
             self._send(part, {**attributes, REASON: reason})
 
     def connect(self) -> None:
@@ -84,22 +85,22 @@ def _parts(body: bytes) -> Iterator[tuple[str, dict[str, str]]]:
         return
     if len(body) <= MAX_MESSAGE_BYTES and (text := _as_text(body)):
         yield text, {}
-        return
-    try:
-        entries = list(_split(json.loads(body)))
-    except (ValueError, RecursionError, _UnknownShapeError):
-        entries = []
-    if entries and all(len(entry) <= MAX_MESSAGE_BYTES for entry in entries):
-        yield from ((text, {}) for text in entries)
-        return
-    # Not to be divided where its events are: kept in pieces, for people. Three bytes are four characters.
-    size = MAX_MESSAGE_BYTES // 4 * 3
-    pieces = [body[start : start + size] for start in range(0, len(body), size)]
-    for number, piece in enumerate(pieces, 1):
-        yield (
-            base64.b64encode(piece).decode(),
-            {ENCODING: BASE64} | ({PART: f"{number}/{len(pieces)}"} if len(pieces) > 1 else {}),
-        )
+    elif len(body) <= BYTES_IN_A_MESSAGE:
+        yield base64.b64encode(body).decode(), {ENCODING: BASE64}
+    else:
+        for part in _divided(body):
+            if len(part) <= MAX_MESSAGE_BYTES and (text := _as_text(part)):
+                yield text, {}
+            else:
+                yield from _pieces(part)
+
+
+def _pieces(body: bytes) -> Iterator[tuple[str, dict[str, str]]]:
+    """What cannot be divided where its events are: kept for people, in numbered pieces."""
+    starts = range(0, len(body), BYTES_IN_A_MESSAGE)
+    for number, start in enumerate(starts, 1):
+        piece = body[start : start + BYTES_IN_A_MESSAGE]
+        yield base64.b64encode(piece).decode(), {ENCODING: BASE64, PART: f"{number}/{len(starts)}"}
 
 
 def _as_text(body: bytes) -> str | None:
@@ -110,49 +111,47 @@ def _as_text(body: bytes) -> str | None:
     return None if _NOT_FOR_SQS.search(text) else text
 
 
-class _UnknownShapeError(Exception):
-    """The body holds something that would be lost by dividing it."""
+def _divided(body: bytes) -> Iterator[bytes]:
+    """Bodies that are whole themselves, as large as a message may be where their events allow it."""
+    try:
+        value = json.loads(body)
+        yield from [text.encode() for text in _split(value)]
+    except (ValueError, RecursionError):
+        yield body
 
 
 def _split(body: Any) -> Iterator[str]:
-    """Bodies with as many events each as fit into a message. Raises _UnknownShapeError."""
-    if isinstance(body, list):
+    if isinstance(body, list) and body:
         for one in body:
             yield from _split(one)
         return
-    if not isinstance(body, dict) or not isinstance(body.get("entry"), list):
-        raise _UnknownShapeError
+    if not (isinstance(body, dict) and isinstance(body.get("entry"), list) and body["entry"]):
+        yield json.dumps(body)
+        return
     around = {name: value for name, value in body.items() if name != "entry"}
-    room = MAX_MESSAGE_BYTES - len(json.dumps({**around, "entry": []}))
-    together: list[str] = []
-    size = 0
-    for entry in body["entry"]:
-        for text in _split_entry(entry, room):
-            if together and size + len(text) > room:
-                yield _joined(around, together)
-                together, size = [], 0
-            together.append(text)
-            size += len(text) + 2
-    yield _joined(around, together)
+    room = MAX_MESSAGE_BYTES - len(json.dumps(around)) - len(', "entry": []')
+    texts = [text for entry in body["entry"] for text in _split_entry(entry, room)]
+    for group in _groups(texts, room):
+        yield _with(around, "entry", group)
 
 
 def _split_entry(entry: Any, room: int) -> Iterator[str]:
     whole = json.dumps(entry)
-    if len(whole) <= room:
+    if len(whole) <= room or not (isinstance(entry, dict) and any(entries.lists(entry))):
         yield whole
         return
-    if not isinstance(entry, dict):
-        raise _UnknownShapeError
-    lists = [name for name in EVENT_LISTS if isinstance(entry.get(name), list)]
-    around = {name: value for name, value in entry.items() if name not in lists}
-    for name in lists:
-        for events in _groups(
-            [json.dumps(event) for event in entry[name]], room - len(json.dumps(around)) - len(name) - 16
-        ):
-            yield f'{json.dumps(around)[:-1]}{", " if around else ""}"{name}": [{", ".join(events)}]}}'
+    common = entries.common(entry)
+    for name, listed in entries.lists(entry):
+        left = room - len(json.dumps(common)) - len(name) - len(', "": []')
+        for group in _groups([json.dumps(event) for event in listed], left):
+            yield _with(common, name, group)
+    for rest in (entries.flat(entry), entries.strange(entry)):
+        if rest:
+            yield json.dumps(rest)
 
 
 def _groups(texts: Sequence[str], room: int) -> Iterator[Sequence[str]]:
+    """As many texts together as there is room for; one alone where there is none."""
     group: list[str] = []
     size = 0
     for text in texts:
@@ -165,6 +164,7 @@ def _groups(texts: Sequence[str], room: int) -> Iterator[Sequence[str]]:
         yield group
 
 
-def _joined(around: Mapping[str, Any], entries: Sequence[str]) -> str:
+def _with(around: Mapping[str, Any], name: str, texts: Sequence[str]) -> str:
+    """The JSON of an object with one more list, of JSON texts."""
     text = json.dumps(around)[:-1]
-    return f'{text}{", " if around else ""}"entry": [{", ".join(entries)}]}}'
+    return f'{text}{", " if around else ""}"{name}": [{", ".join(texts)}]}}'

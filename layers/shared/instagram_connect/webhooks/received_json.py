@@ -20,13 +20,13 @@ class UnreadableJsonError(Exception):
     """The text is no JSON, or none that can be kept as it is."""
 
 
-def read(text: bytes) -> Any:
-    """The value of a JSON text. Raises UnreadableJsonError."""
+def read(text: bytes, room: int = 0) -> Any:
+    """The value of a JSON text, which may be nested so much deeper than usual. Raises UnreadableJsonError."""
     try:
         value = json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError):
         raise UnreadableJsonError from None
-    return keepable(value)
+    return keepable(value, -room)
 
 
 def keepable(value: Any, depth: int = 0) -> Any:

@@ -6,9 +6,11 @@ from datetime import datetime
 from typing import Any
 
 from ..clock import iso
+from ..data_api import DataApiError
 from ..deadline import Deadline
 from ..event_bus import LEASE_S
 from ..event_repository import Caller
+from ..storage_health import storage_error
 from .events import WebhookEvent
 
 # Nobody may ever connect the account that an unknown event is about, and it holds what people wrote.
@@ -122,5 +124,8 @@ def _row(event: WebhookEvent) -> dict[str, Any]:
     }
 
 
-def _stored(answer: Mapping[str, Any]) -> Stored:
+def _stored(answer: Any) -> Stored:
+    # Whoever answers something else has stored nothing, and messages are deleted on the strength of this answer.
+    if not isinstance(answer, dict) or "outgoing" not in answer:
+        raise storage_error(DataApiError(status=200), "store_webhook_events")
     return Stored(answer["stored"], answer["unknown"], answer["duplicate"], answer["outgoing"])

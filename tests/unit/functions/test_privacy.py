@@ -1,0 +1,565 @@
+"""Meta's privacy callbacks: nothing unsigned has an effect, what was confirmed is carried out, and nobody is named."""
+
+import base64
+import io
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from moto import mock_aws
+
+from functions.privacy import app
+from functions.privacy.app import Dependencies, handle, lambda_handler, work
+from instagram_connect.deadline import Deadline
+from instagram_connect.errors import ConfigurationError, StorageError
+from instagram_connect.privacy.callbacks import MAX_BODY_BYTES, is_own_code, new_confirmation_code
+from instagram_connect.privacy.repository import PrivacyRepository
+from instagram_connect.privacy.requests import PrivacyRequest
+from tests.conftest import FakeLambdaContext
+from tests.unit.fakes import NOW
+from tests.unit.functions.deployments import deploy
+from tests.unit.functions.routes import LoadEvent
+from tests.unit.shared.privacy.asking import (
+    APP_SECRETS,
+    CODE,
+    CODE_KEY,
+    FACEBOOK_SECRET,
+    INSTAGRAM_SECRET,
+    ISSUED_AT,
+    PERSON,
+    FakePrivacyQueue,
+    PrivacyStorage,
+    forgeries,
+    form,
+    said,
+    signed,
+)
+from tests.unit.shared.refreshing import STORAGE_DOWN
+
+MESSAGE_ID = "7c2f4b1e-3d0c-4a36-8f59-1b7a5c9e2d01"
+COMES_AGAIN = {"batchItemFailures": [{"itemIdentifier": MESSAGE_ID}]}
+DONE: dict[str, Any] = {"batchItemFailures": []}
+CALLBACKS = ["deauthorize", "data_deletion"]
+# A minute after Meta made the request: what was connected in that minute is of the person who asked.
+ASKED_AT = NOW - timedelta(seconds=240)
+
+Send = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def storage() -> PrivacyStorage:
+    return PrivacyStorage()
+
+
+@pytest.fixture
+def queue() -> FakePrivacyQueue:
+    return FakePrivacyQueue()
+
+
+@pytest.fixture
+def deps(storage: PrivacyStorage, queue: FakePrivacyQueue) -> Dependencies:
+    return Dependencies(
+        app_secrets=APP_SECRETS,
+        code_key=CODE_KEY,
+        repository=PrivacyRepository(storage, lambda: NOW),
+        queue=queue,  # type: ignore[arg-type]
+        now=lambda: NOW,
+    )
+
+
+@pytest.fixture
+def send(deps: Dependencies, load_event: LoadEvent) -> Send:
+    """Sends a recorded request with some of its fields changed, and some of the dependencies."""
+
+    def sender(name: str, *, with_deps: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+        event = {**load_event(name), **changes}
+        return handle(event, lambda: replace(deps, **(with_deps or {})))
+
+    return sender
+
+
+@pytest.fixture
+def look(send: Send) -> Callable[[str], dict[str, Any]]:
+    """Opens the status page of a confirmation code."""
+    return lambda code: send("data_deletion_status", queryStringParameters={"code": code})
+
+
+@pytest.fixture
+def deliver(deps: Dependencies, load_event: LoadEvent) -> Send:
+    """Delivers the recorded message of the queue, or another body of one."""
+
+    def sender(*bodies: str, deadline: Deadline | None = None) -> dict[str, Any]:
+        event = load_event("privacy_request")
+        (record,) = event["Records"]
+        if bodies:
+            event["Records"] = [
+                {**record, "messageId": MESSAGE_ID if not number else f"message-{number}", "body": body}
+                for number, body in enumerate(bodies)
+            ]
+        return work(event, deadline or Deadline(58), lambda: deps)
+
+    return sender
+
+
+def problem(answer: dict[str, Any]) -> tuple[int, str]:
+    return answer["statusCode"], json.loads(answer["body"])["code"]
+
+
+def test_a_person_who_removed_the_app_has_no_token_when_meta_gets_its_answer(
+    send: Send, storage: PrivacyStorage, queue: FakePrivacyQueue
+) -> None:
+    answer = send("deauthorize")
+
+    assert (answer["statusCode"], answer["body"]) == (200, "OK")
+    ((function, asked),) = storage.calls
+    assert (function, asked["meta_user_id"], asked["moment"]) == ("revoke_person", PERSON, NOW.isoformat())
+    assert queue.kept == []
+
+
+def test_a_deletion_is_taken_on_and_told_of_in_metas_shape(
+    send: Send, storage: PrivacyStorage, queue: FakePrivacyQueue
+) -> None:
+    answer = send("data_deletion")
+
+    assert answer["statusCode"] == 200
+    assert answer["headers"]["Content-Type"] == "application/json; charset=utf-8"
+    told = json.loads(answer["body"])
+    code = told["confirmation_code"]
+    assert told == {"url": f"https://api.example.com/live/api/instagram/data-deletion?code={code}"} | {
+        "confirmation_code": code
+    }
+    assert code.isascii()
+    assert code.isalnum()
+    assert is_own_code(code, CODE_KEY)
+    assert queue.requests == [
+        PrivacyRequest(kind="delete", meta_user_id="17841400000000001", asked_at=NOW, confirmation_code=code)
+    ]
+    assert storage.calls == []
+
+
+@pytest.mark.parametrize("public_url", ["https://app.example.com", "https://app.example.com/"])
+def test_a_person_is_sent_to_the_public_address_where_there_is_one(send: Send, public_url: str) -> None:
+    told = json.loads(send("data_deletion", with_deps={"public_url": public_url})["body"])
+
+    assert told["url"] == f"https://app.example.com/api/instagram/data-deletion?code={told['confirmation_code']}"
+
+
+def test_the_address_that_a_person_is_given_opens_their_page(send: Send, look: Callable[[str], Any]) -> None:
+    url = json.loads(send("data_deletion")["body"])["url"]
+
+    (code,) = parse_qs(urlsplit(url).query)["code"]
+    assert look(code)["statusCode"] == 200
+
+
+def test_every_deletion_has_a_code_of_its_own(send: Send) -> None:
+    codes = {json.loads(send("data_deletion")["body"])["confirmation_code"] for _ in range(3)}
+
+    assert len(codes) == 3
+
+
+@pytest.mark.parametrize("name", CALLBACKS)
+@pytest.mark.parametrize("secret", [FACEBOOK_SECRET, INSTAGRAM_SECRET])
+@pytest.mark.parametrize("user_id", [PERSON, int(PERSON)])
+def test_a_request_may_be_signed_by_either_product_and_name_its_person_as_text_or_number(
+    send: Send, storage: PrivacyStorage, queue: FakePrivacyQueue, name: str, secret: str, user_id: object
+) -> None:
+    answer = send(name, body=form(signed(said(user_id=user_id), secret)))
+
+    assert answer["statusCode"] == 200
+    asked_of = [payload["meta_user_id"] for _, payload in storage.calls]
+    assert asked_of + [request.meta_user_id for request in queue.requests] == [PERSON]
+
+
+@pytest.mark.parametrize("name", CALLBACKS)
+def test_what_was_asked_counts_from_when_it_was_asked(
+    send: Send, storage: PrivacyStorage, queue: FakePrivacyQueue, name: str
+) -> None:
+    send(name, body=form(signed(said(issued_at=ISSUED_AT))))
+
+    asked_at = [payload["moment"] for _, payload in storage.calls]
+    assert asked_at + [request.asked_at.isoformat() for request in queue.requests] == [ASKED_AT.isoformat()]
+
+
+@pytest.mark.parametrize("name", CALLBACKS)
+@pytest.mark.parametrize("forgery", forgeries())
+def test_a_forged_request_is_refused_and_has_no_effect(
+    send: Send, storage: PrivacyStorage, queue: FakePrivacyQueue, log: io.StringIO, name: str, forgery: str
+) -> None:
+    answer = send(name, body=form(forgeries()[forgery]))
+
+    assert problem(answer) == (403, "SIGNATURE_INVALID")
+    assert (storage.calls, queue.kept) == ([], [])
+    assert '"level":"WARNING"' in log.getvalue()
+    assert PERSON not in log.getvalue() + answer["body"]
+
+
+@pytest.mark.parametrize("name", CALLBACKS)
+@pytest.mark.parametrize(
+    ("body", "refusal"),
+    [
+        (form(signed(said(user_id=None))), (400, "INVALID_REQUEST")),
+        (form(signed(said(user_id=""))), (400, "INVALID_REQUEST")),
+        (form(signed(said(user_id=True))), (400, "INVALID_REQUEST")),
+        (form(signed(said())) + "&more=" + "x" * MAX_BODY_BYTES, (400, "INVALID_REQUEST")),
+        (form(signed(said())) + "&more=é", (400, "INVALID_REQUEST")),
+        (form(signed(said())) + "&more=\ud800", (400, "INVALID_REQUEST")),
+        (form(signed(said())) + "&x=y" * 20, (400, "INVALID_REQUEST")),
+        (json.dumps({"signed_request": signed(said())}), (403, "SIGNATURE_INVALID")),
+        ("", (403, "SIGNATURE_INVALID")),
+        (None, (403, "SIGNATURE_INVALID")),
+    ],
+)
+def test_a_body_that_is_not_as_agreed_has_no_effect(
+    send: Send,
+    storage: PrivacyStorage,
+    queue: FakePrivacyQueue,
+    log: io.StringIO,
+    name: str,
+    body: str | None,
+    refusal: tuple[int, str],
+) -> None:
+    answer = send(name, body=body)
+
+    assert problem(answer) == refusal
+    assert (storage.calls, queue.kept) == ([], [])
+    assert PERSON not in log.getvalue() + answer["body"]
+
+
+@pytest.mark.parametrize("name", CALLBACKS)
+def test_a_body_may_come_as_base64(send: Send, storage: PrivacyStorage, queue: FakePrivacyQueue, name: str) -> None:
+    body = base64.b64encode(form(signed(said())).encode()).decode()
+
+    assert send(name, body=body, isBase64Encoded=True)["statusCode"] == 200
+
+    assert len(storage.calls) + len(queue.kept) == 1
+
+
+@pytest.mark.parametrize("name", CALLBACKS)
+@pytest.mark.parametrize("body", ["no base64!", form(signed(said()))])
+def test_base64_that_is_none_has_no_effect(
+    send: Send, storage: PrivacyStorage, queue: FakePrivacyQueue, name: str, body: str
+) -> None:
+    answer = send(name, body=body, isBase64Encoded=True)
+
+    assert problem(answer) == (400, "INVALID_REQUEST")
+    assert "base64" in json.loads(answer["body"])["details"]
+    assert (storage.calls, queue.kept) == ([], [])
+
+
+def test_a_deauthorization_waits_in_the_queue_while_storage_fails_and_is_done_from_there(
+    send: Send, storage: PrivacyStorage, queue: FakePrivacyQueue, deliver: Send, log: io.StringIO
+) -> None:
+    storage.failures = {"revoke_person": STORAGE_DOWN}
+
+    assert send("deauthorize", body=form(signed(said())))["statusCode"] == 200
+
+    assert queue.requests == [PrivacyRequest(kind="deauthorize", meta_user_id=PERSON, asked_at=ASKED_AT)]
+    assert '"reason":"DATA_API_UNREACHABLE"' in log.getvalue()
+
+    storage.failures = {}
+
+    assert deliver(*queue.kept) == DONE
+    assert [asked["moment"] for asked in storage.asked("revoke_person")] == [ASKED_AT.isoformat()]
+
+
+@pytest.mark.parametrize("answer", [None, "", {}])
+def test_a_deauthorization_waits_too_when_storage_says_nothing_that_makes_sense(
+    send: Send, storage: PrivacyStorage, queue: FakePrivacyQueue, answer: Any
+) -> None:
+    """Nobody knows whether Meta would ask again."""
+    storage.answers["revoke_person"] = answer
+
+    assert send("deauthorize")["statusCode"] == 200
+
+    assert len(queue.kept) == 1
+
+
+def test_meta_is_told_to_come_again_when_neither_storage_nor_the_queue_takes_a_deauthorization(
+    send: Send, storage: PrivacyStorage, queue: FakePrivacyQueue, log: io.StringIO
+) -> None:
+    storage.failures = {"revoke_person": STORAGE_DOWN}
+    queue.is_down = True
+
+    assert problem(send("deauthorize")) == (503, "CALLBACK_NOT_KEPT")
+    assert '"cause":"EndpointConnectionError"' in log.getvalue()
+
+
+def test_a_deletion_that_nobody_keeps_is_not_confirmed(send: Send, queue: FakePrivacyQueue) -> None:
+    queue.is_down = True
+
+    answer = send("data_deletion")
+
+    assert problem(answer) == (503, "CALLBACK_NOT_KEPT")
+    assert "confirmation_code" not in answer["body"]
+
+
+def test_a_defect_is_answered_in_our_shape_and_says_nothing_of_itself(
+    send: Send, storage: PrivacyStorage, log: io.StringIO
+) -> None:
+    storage.failures = {"deletion_status": RuntimeError(f"row of {PERSON}")}
+
+    answer = send("data_deletion_status")
+
+    assert problem(answer) == (500, "INTERNAL_ERROR")
+    assert json.loads(answer["body"])["requestId"] == "6f1c2e0a-0000-4000-8000-000000000023"
+    assert '"cause":"RuntimeError"' in log.getvalue()
+    assert "functions/privacy/app.py" in log.getvalue()
+    assert PERSON not in log.getvalue() + answer["body"]
+
+
+@pytest.mark.parametrize("name", [*CALLBACKS, "data_deletion_status"])
+def test_a_deployment_without_a_setting_says_which_to_its_operator_only(
+    load_event: LoadEvent, log: io.StringIO, name: str
+) -> None:
+    def not_configured() -> Dependencies:
+        raise ConfigurationError(log_context={"setting": "PRIVACY_QUEUE_URL"})
+
+    answer = handle(load_event(name), not_configured)
+
+    assert problem(answer) == (500, "CONFIGURATION_INVALID")
+    assert '"setting":"PRIVACY_QUEUE_URL"' in log.getvalue()
+    assert "PRIVACY_QUEUE_URL" not in answer["body"]
+
+
+def test_a_deletion_that_is_done_shows_its_dates_and_what_is_kept(
+    look: Callable[[str], Any], storage: PrivacyStorage, deliver: Send
+) -> None:
+    assert deliver() == DONE
+
+    answer = look(CODE)
+
+    assert answer["statusCode"] == 200
+    assert "Your data has been deleted" in answer["body"]
+    assert "Completed: 2026-11-22 12:00 UTC" in answer["body"]
+    assert storage.asked("deletion_status") == [{"confirmation_code": CODE}]
+
+
+def test_a_deletion_that_is_under_way_shows_since_when(look: Callable[[str], Any], storage: PrivacyStorage) -> None:
+    storage.deletions[CODE] = {"requested_at": NOW.isoformat(), "completed_at": None, "retained_reason": None}
+
+    answer = look(CODE)
+
+    assert answer["statusCode"] == 200
+    assert "Your data is being deleted" in answer["body"]
+    assert "Requested: 2026-11-22 12:00 UTC" in answer["body"]
+
+
+def test_a_deletion_that_waits_in_the_queue_is_under_way_for_its_person(look: Callable[[str], Any]) -> None:
+    answer = look(new_confirmation_code(CODE_KEY))
+
+    assert answer["statusCode"] == 200
+    assert "Your data is being deleted" in answer["body"]
+
+
+@pytest.mark.parametrize(
+    "code", ["", "ab12", CODE, new_confirmation_code("another-key"), "<script>alert(1)</script>", "é" * 40]
+)
+def test_a_code_that_nobody_was_given_is_unknown_and_not_repeated(look: Callable[[str], Any], code: str) -> None:
+    answer = look(code)
+
+    assert answer["statusCode"] == 404
+    assert "This confirmation code is unknown" in answer["body"]
+    assert not code or code not in answer["body"]
+
+
+@pytest.mark.parametrize("code", ["\x00", "a" * 40 + "\ud83d"])
+def test_what_no_database_holds_is_a_code_that_nobody_was_given(look: Callable[[str], Any], code: str) -> None:
+    """And not one whose deletion is kept, and carried out."""
+    assert look(code)["statusCode"] == 404
+
+
+def test_without_a_code_there_is_nothing_to_show(send: Send) -> None:
+    assert send("data_deletion_status", queryStringParameters=None)["statusCode"] == 404
+
+
+@pytest.mark.parametrize("code", [new_confirmation_code(CODE_KEY), CODE])
+def test_while_storage_is_down_a_person_is_told_to_look_again(
+    look: Callable[[str], Any], storage: PrivacyStorage, log: io.StringIO, code: str
+) -> None:
+    storage.failures = {"deletion_status": STORAGE_DOWN}
+
+    answer = look(code)
+
+    assert answer["statusCode"] == 503
+    assert "Look again in a few minutes" in answer["body"]
+    assert '"reason":"DATA_API_UNREACHABLE"' in log.getvalue()
+
+
+def test_whatever_storage_holds_of_a_deletion_is_shown_as_text(
+    look: Callable[[str], Any], storage: PrivacyStorage
+) -> None:
+    storage.deletions[CODE] = {
+        "requested_at": NOW.isoformat(),
+        "completed_at": NOW.isoformat(),
+        "retained_reason": "<script>alert('1')</script>{code}",
+    }
+
+    body = look(CODE)["body"]
+
+    assert "<script" not in body
+    assert "&lt;script&gt;alert(&#x27;1&#x27;)&lt;/script&gt;{code}." in body
+
+
+def test_every_page_is_html_that_nobody_keeps(look: Callable[[str], Any], storage: PrivacyStorage) -> None:
+    storage.deletions[CODE] = {"requested_at": NOW.isoformat(), "completed_at": None, "retained_reason": None}
+    answers = [look(CODE), look(new_confirmation_code(CODE_KEY)), look("ab12")]
+    storage.failures = {"deletion_status": STORAGE_DOWN}
+    answers.append(look(CODE))
+
+    assert [answer["statusCode"] for answer in answers] == [200, 200, 404, 503]
+    for answer in answers:
+        assert answer["headers"]["Content-Type"] == "text/html; charset=utf-8"
+        assert answer["headers"]["Cache-Control"] == "no-store"
+        assert answer["headers"]["X-Content-Type-Options"] == "nosniff"
+        assert answer["isBase64Encoded"] is False
+        assert PERSON not in answer["body"]
+
+
+def test_a_message_is_carried_out(deliver: Send, storage: PrivacyStorage) -> None:
+    assert deliver() == DONE
+
+    (asked,) = storage.asked("delete_person")
+    assert (asked["meta_user_id"], asked["confirmation_code"]) == (PERSON, CODE)
+    assert storage.deletions[CODE]["completed_at"] is not None
+
+
+def test_what_was_confirmed_is_what_the_worker_deletes(
+    send: Send, queue: FakePrivacyQueue, deliver: Send, look: Callable[[str], Any]
+) -> None:
+    code = json.loads(send("data_deletion")["body"])["confirmation_code"]
+
+    assert deliver(*queue.kept) == DONE
+
+    assert "Your data has been deleted" in look(code)["body"]
+
+
+def test_a_message_comes_again_while_storage_is_down(deliver: Send, storage: PrivacyStorage, log: io.StringIO) -> None:
+    storage.failures = {"delete_person": STORAGE_DOWN}
+
+    assert deliver() == COMES_AGAIN
+
+    assert '"reason":"DATA_API_UNREACHABLE"' in log.getvalue()
+
+
+def test_a_message_comes_again_until_all_is_deleted(deliver: Send, storage: PrivacyStorage) -> None:
+    storage.steps[PERSON] = 2
+
+    assert deliver(deadline=Deadline(5)) == COMES_AGAIN
+    assert storage.deletions[CODE]["completed_at"] is None
+
+    assert deliver(deadline=Deadline(5)) == DONE
+    assert storage.deletions[CODE]["completed_at"] is not None
+
+
+@pytest.mark.parametrize("body", ["", PERSON, "{}", json.dumps({"kind": "delete", "meta_user_id": PERSON})])
+def test_a_message_that_cannot_be_read_comes_again_and_is_not_quoted(
+    deliver: Send, storage: PrivacyStorage, log: io.StringIO, body: str
+) -> None:
+    assert deliver(body) == COMES_AGAIN
+
+    assert storage.calls == []
+    assert '"cause":"unreadable message"' in log.getvalue()
+    assert PERSON not in log.getvalue()
+
+
+def test_of_several_messages_only_what_failed_comes_again(
+    deliver: Send, load_event: LoadEvent, storage: PrivacyStorage
+) -> None:
+    (record,) = load_event("privacy_request")["Records"]
+
+    again = deliver(record["body"], "{}", record["body"])
+
+    assert again == {"batchItemFailures": [{"itemIdentifier": "message-1"}]}
+    assert len(storage.asked("delete_person")) == 2
+
+
+def test_messages_wait_for_a_deployment_that_lacks_a_setting(load_event: LoadEvent, log: io.StringIO) -> None:
+    def not_configured() -> Dependencies:
+        raise ConfigurationError(log_context={"setting": "PRIVACY_QUEUE_URL"})
+
+    assert work(load_event("privacy_request"), Deadline(58), not_configured) == COMES_AGAIN
+    assert '"setting":"PRIVACY_QUEUE_URL"' in log.getvalue()
+
+
+def test_no_line_names_a_person_or_holds_what_is_secret(
+    send: Send, deliver: Send, storage: PrivacyStorage, queue: FakePrivacyQueue, log: io.StringIO
+) -> None:
+    good, forged = signed(said()), signed(said(), "another")
+    storage_down = StorageError(reason="DATABASE_BUSY", log_context={"storage_operation": "x", "storage_code": "57014"})
+    for name in CALLBACKS:
+        send(name, body=form(good))
+        send(name, body=form(forged))
+        send(name, body=form(signed(said(user_id=[PERSON]))))
+    deliver(*queue.kept)
+    deliver(f'{{"meta_user_id": "{PERSON}"}}')
+    storage.failures = dict.fromkeys(("revoke_person", "delete_person", "deletion_status"), storage_down)
+    send("deauthorize", body=form(good))
+    send("data_deletion_status")
+    deliver(*queue.kept)
+    queue.is_down = True
+    for name in CALLBACKS:
+        send(name, body=form(good))
+    storage.failures = dict.fromkeys(("revoke_person", "deletion_status"), RuntimeError(f"{PERSON} {good}"))
+    send("deauthorize", body=form(good))
+    send("data_deletion_status")
+
+    lines = log.getvalue()
+    for told in (
+        "A person removed the app",
+        "Deleted a person's data",
+        "Refused a privacy callback",
+        "A deauthorization has to wait",
+        "A privacy request has to wait",
+        "Could not look at a deletion",
+    ):
+        assert told in lines
+    for secret in (PERSON, FACEBOOK_SECRET, INSTAGRAM_SECRET, CODE_KEY, *good.split("."), *forged.split(".")):
+        assert secret not in lines
+
+
+@pytest.fixture
+def called(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The functions of the database that the entry point calls, with dependencies of its own making."""
+    app.dependencies.cache_clear()
+    answers = {"revoke_person": 1, "delete_person": {"is_complete": False}, "deletion_status": None}
+    with mock_aws():
+        yield deploy(monkeypatch, answers, PRIVACY_QUEUE_URL="https://sqs.us-east-1.amazonaws.com/1/privacy")
+    app.dependencies.cache_clear()
+
+
+@pytest.mark.filterwarnings("ignore:No application metrics")
+@pytest.mark.parametrize(
+    ("name", "status", "asked"),
+    [
+        ("deauthorize", 200, ["revoke_person"]),
+        ("data_deletion", 503, []),
+        ("data_deletion_status", 404, ["deletion_status"]),
+    ],
+)
+def test_the_entry_point_answers_metas_requests(
+    called: list[str],
+    load_event: LoadEvent,
+    lambda_context: FakeLambdaContext,
+    name: str,
+    status: int,
+    asked: list[str],
+) -> None:
+    """There is no queue here."""
+    answer = lambda_handler(load_event(name), lambda_context)  # type: ignore[arg-type]
+
+    assert (answer["statusCode"], called) == (status, asked)
+
+
+@pytest.mark.filterwarnings("ignore:No application metrics")
+def test_the_entry_point_works_on_messages_as_long_as_lambda_lets_it(
+    called: list[str], load_event: LoadEvent, lambda_context: FakeLambdaContext
+) -> None:
+    lambda_context.remaining_s = 5
+
+    assert lambda_handler(load_event("privacy_request"), lambda_context) == COMES_AGAIN  # type: ignore[arg-type]
+
+    assert called == ["delete_person"]
