@@ -126,6 +126,8 @@ def report(told: Mapping[str, Any], queued: int, dead: int, event_id: str | None
     for day in told["days"]:
         name = f"@{day['username']} {day['entry_id']}" if day["username"] else day["entry_id"] or "(none named)"
         rows.append((day["day"], name, *(f"{day[count]:,}" for count in _COUNTS)))
+    totals = told["totals"]
+    rows.append(("all days", "", *(f"{totals[count]:,}" for count in _COUNTS)))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         texts = [f"{cell:<{width}}" for cell, width in zip(row[:2], widths[:2], strict=True)]
@@ -138,7 +140,7 @@ def report(told: Mapping[str, Any], queued: int, dead: int, event_id: str | None
 
 def problems(told: Mapping[str, Any], queued: int, dead: int) -> list[str]:
     """What an operator has to look at, a sentence each."""
-    unknown = sum(day["unknown"] for day in told["days"])
+    unknown = told["totals"]["unknown"]
     found = []
     if dead:
         found.append(f"{dead:,} messages are in the dead-letter queue: mend their reason, then make redrive.")
@@ -167,12 +169,14 @@ def replay(repository: WebhookRepository, wanted: Mapping[str, Any]) -> tuple[in
     """Parses stored events again, a page at a time; how many those were, and how many new ones came of them."""
     until = repository.report(0, Deadline(LIMIT_S))["newest_id"]
     parsed = new = last = 0
-    while page := repository.kept(
-        after_id=last, until_id=until, limit=REPLAYED_AT_ONCE, deadline=Deadline(LIMIT_S), **wanted
-    ):
-        events = [(event, kept.received_at) for kept in page for event in parse_again(kept.payload)]
-        done = repository.replay([kept.id for kept in page], events, Deadline(LIMIT_S))
-        parsed, new, last = parsed + len(page), new + len(done.outgoing), page[-1].id
+    while last < until:
+        page, last = repository.kept(
+            after_id=last, until_id=until, limit=REPLAYED_AT_ONCE, deadline=Deadline(LIMIT_S), **wanted
+        )
+        if page:
+            events = [(event, kept.received_at) for kept in page for event in parse_again(kept.payload)]
+            done = repository.replay([kept.id for kept in page], events, Deadline(LIMIT_S))
+            parsed, new = parsed + len(page), new + len(done.outgoing)
     return parsed, new
 
 

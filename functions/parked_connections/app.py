@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
+from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
@@ -102,6 +103,7 @@ def _postpone(record: SQSRecord, error: InstagramConnectError, deps: Dependencie
     wait_s = _wait_s(record, deps.time())
     if isinstance(error, MetaRateLimitedError | MetaActionBlockedError):
         wait_s = min(error.retry_after_s or MOST_WAIT_FOR_META_S, MOST_WAIT_FOR_META_S)
+    metrics.add_metric("ConnectionsPostponed", MetricUnit.Count, 1)
     deps.parking.postpone(record.receipt_handle, wait_s)
 
 

@@ -14,6 +14,7 @@ from functools import cache
 from http import HTTPStatus
 from typing import Any
 
+from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from instagram_connect import proxy_event, settings, signatures
@@ -24,7 +25,7 @@ from instagram_connect.errors import (
     CallbackNotKeptError,
     InstagramConnectError,
     InternalError,
-    SignatureInvalidError,
+    RequestError,
     StorageError,
 )
 from instagram_connect.observability import logger, metrics, sends_error_reports, stack_of
@@ -44,7 +45,7 @@ HTML = "text/html"
 class Dependencies:
     """What one event needs of the outside world."""
 
-    app_secrets: dict[str, str]
+    secrets: settings.CurrentSecrets
     code_key: str
     repository: PrivacyRepository
     queue: PrivacyQueue
@@ -55,10 +56,11 @@ class Dependencies:
 @cache
 def dependencies() -> Dependencies:
     """Built at the first event and kept while the sandbox lives. Raises ConfigurationError."""
-    secrets = settings.load_secrets()
+    current = settings.CurrentSecrets(settings.load_secrets)
+    secrets = current.get()
     data_api = DataApi(settings.required("SUPABASE_URL"), secrets.required("supabase_secret_key"))
     return Dependencies(
-        app_secrets=signatures.app_secrets(secrets),
+        secrets=current,
         code_key=secrets.required("state_signing_key"),
         repository=PrivacyRepository(Rpcs(data_api, secrets.optional("database_url")), utc_now),
         queue=PrivacyQueue(settings.required("PRIVACY_QUEUE_URL")),
@@ -82,12 +84,9 @@ def handle(event: dict[str, Any], deps: Callable[[], Dependencies]) -> dict[str,
 
 def deauthorize(request: ProxyRequest, deps: Dependencies) -> dict[str, Any]:
     """Ends what a person who removed the app had connected. Raises SignatureInvalidError, CallbackNotKeptError."""
-    meta_user_id, asked_at = callbacks.read_callback(request.body, deps.app_secrets, deps.now())
+    meta_user_id, asked_at = _read(request, deps)
     asked = PrivacyRequest(kind="deauthorize", meta_user_id=meta_user_id, asked_at=asked_at)
-    try:
-        requests.carry_out(asked, deps.repository, Deadline(ANSWERING_S))
-    except StorageError as error:
-        logger.warning("A deauthorization has to wait", extra={"reason": error.reason, **error.log_context})
+    if not requests.is_carried_out(asked, deps.repository, Deadline(ANSWERING_S)):
         _keep(asked, deps)
     return proxy_event.text("OK")
 
@@ -97,9 +96,15 @@ def begin_deletion(request: ProxyRequest, deps: Dependencies) -> dict[str, Any]:
 
     Raises SignatureInvalidError, CallbackNotKeptError.
     """
-    meta_user_id, asked_at = callbacks.read_callback(request.body, deps.app_secrets, deps.now())
+    meta_user_id, asked_at = _read(request, deps)
     code = callbacks.new_confirmation_code(deps.code_key)
-    _keep(PrivacyRequest(kind="delete", meta_user_id=meta_user_id, asked_at=asked_at, confirmation_code=code), deps)
+    asked = PrivacyRequest(kind="delete", meta_user_id=meta_user_id, asked_at=asked_at, confirmation_code=code)
+    try:
+        _keep(asked, deps)
+    except CallbackNotKeptError:
+        # Meta may never ask again.
+        if not requests.is_carried_out(asked, deps.repository, Deadline(ANSWERING_S)):
+            raise
     page = f"{deps.public_url.rstrip('/')}{request.path}" if deps.public_url else request.url
     answer = {"url": f"{page}?code={code}", "confirmation_code": code}
     return proxy_event.text(json.dumps(answer), content_type="application/json")
@@ -133,11 +138,16 @@ def work(event: dict[str, Any], deadline: Deadline, deps: Callable[[], Dependenc
         except InstagramConnectError as error:
             context = {"code": error.code, "reason": error.reason, **error.log_context}
             logger.warning("A privacy request has to wait", extra=context)
+            metrics.add_metric("PrivacyRequestsPostponed", MetricUnit.Count, 1)
             again.append(record["messageId"])
         except requests.UnfinishedError:
             logger.info("A deletion goes on with its next message")
             again.append(record["messageId"])
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in again]}
+
+
+def _read(request: ProxyRequest, deps: Dependencies) -> tuple[str, datetime]:
+    return signatures.by_current(deps.secrets, lambda known: callbacks.read_callback(request.body, known, deps.now()))
 
 
 def _keep(asked: PrivacyRequest, deps: Dependencies) -> None:
@@ -148,9 +158,11 @@ def _keep(asked: PrivacyRequest, deps: Dependencies) -> None:
 
 
 def _failure(error: InstagramConnectError, event: dict[str, Any]) -> dict[str, Any]:
-    log = logger.warning if isinstance(error, SignatureInvalidError) else logger.error
+    # Anybody can send something wrong.
+    log = logger.warning if isinstance(error, RequestError) else logger.error
     log("Refused a privacy callback", extra={"code": error.code, "reason": error.reason, **error.log_context})
-    return proxy_event.failure(error, event["requestContext"].get("requestId") or "")
+    metrics.add_metric("PrivacyCallbacksRefused", MetricUnit.Count, 1)
+    return proxy_event.failure(error, proxy_event.request_id(event))
 
 
 # API Gateway lets nothing else through.

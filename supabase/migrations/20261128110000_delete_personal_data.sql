@@ -230,6 +230,25 @@ begin
     return jsonb_build_object('is_complete', false);
   end if;
 
+  -- Unless somebody else has the account connected too, whose events these then are.
+  delete from public.webhook_events
+  where id in (
+    select event.id
+    from public.webhook_events as event
+    where event.business_account_id is null
+      and event.entry_id = any (entry_ids)
+      and not exists (
+        select from public.instagram_business_accounts as other
+        where event.entry_id in (other.instagram_business_id, other.page_id)
+          and other.status <> 'disconnected'
+      )
+    limit room
+  );
+  get diagnostics deleted = row_count;
+  if deleted = room then
+    return jsonb_build_object('is_complete', false);
+  end if;
+
   -- Who has connected again since keeps the account, and what came with it.
   delete from public.outgoing_events where business_account_id = any (revived) and created_at <= request.requested_at;
   delete from public.api_usage where business_account_id = any (revived) and observed_at <= request.requested_at;
@@ -238,19 +257,12 @@ begin
   delete from public.automation_workflows where business_account_id = any (revived) and created_at <= request.requested_at;
   -- Everything else hangs on the account.
   delete from public.instagram_business_accounts where id = any (accounts);
-  -- Unless somebody else has the account connected too, whose events and counts these then are.
-  delete from public.webhook_events as event
-  where event.business_account_id is null
-    and event.entry_id = any (entry_ids)
-    and not exists (
-      select from public.instagram_business_accounts as other
-      where event.entry_id in (other.instagram_business_id, other.page_id)
-    );
+  -- Unless somebody else has the account connected too, whose counts these then are.
   delete from public.webhook_counts as counts
   where counts.entry_id = any (entry_ids)
     and not exists (
       select from public.instagram_business_accounts as other
-      where counts.entry_id in (other.instagram_business_id, other.page_id)
+      where counts.entry_id in (other.instagram_business_id, other.page_id) and other.status <> 'disconnected'
     );
   update public.data_deletion_requests
   set

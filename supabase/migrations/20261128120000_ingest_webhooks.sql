@@ -88,7 +88,10 @@ create table public.webhook_counts (
 comment on table public.webhook_counts is
   'What became of the events that the worker took from the queue, by Meta''s id of the account and by day (UTC): '
   'received = stored + duplicate + unknown + failed.';
-comment on column public.webhook_counts.unknown is 'Kept without an account, until somebody connects it.';
+comment on column public.webhook_counts.unknown is
+  'Kept without an account, until somebody connects it; or, without an id, of a person whose data was deleted, and not kept.';
+
+create index on public.webhook_counts (day);
 comment on column public.webhook_counts.failed is 'Refused by the database, and in the dead-letter queue with the reason.';
 
 alter table public.instagram_dm_messages enable row level security;
@@ -318,7 +321,7 @@ declare
   known_before constant jsonb := coalesce(payload -> 'known_before', '[]');
   is_first_time constant boolean := coalesce((payload ->> 'is_first_time')::boolean, true);
   locked uuid[];
-  erased text[];
+  dropped bigint[];
   fresh bigint[];
   outgoing jsonb;
   counted record;
@@ -331,27 +334,33 @@ begin
     array(select distinct entry ->> 'entry_id' from jsonb_array_elements(events) as entry where entry ->> 'entry_id' <> '')
   );
 
-  -- What was still under way when a person's data was deleted is not kept, unless somebody else has the account.
-  select array_agg(entry_id)
-  into erased
-  from (select distinct entry ->> 'entry_id' as entry_id from jsonb_array_elements(events) as entry) as ids
-  where exists (
-      select from public.data_deletion_requests
-      where erased_entry_hashes @> array[public.meta_user_hash(ids.entry_id)]
-    )
-    and not exists (
-      select from public.instagram_business_accounts as account
-      where account.instagram_business_id = ids.entry_id and account.status <> 'disconnected'
-    )
-    and not exists (
-      select from public.instagram_business_accounts as account
-      where account.page_id = ids.entry_id and account.status <> 'disconnected'
-    );
-  if erased is not null then
-    select coalesce(jsonb_agg(entry), '[]')
+  -- What had happened when a person's data was deleted, and was still under way, is not kept: unless somebody else has
+  -- the account. Counted under no name.
+  select coalesce(array_agg(place), '{}')
+  into dropped
+  from jsonb_array_elements(events) with ordinality as entry (value, place)
+  join (
+    select ids.entry_id, max(request.requested_at) as requested_at
+    from (select distinct value ->> 'entry_id' as entry_id from jsonb_array_elements(events)) as ids
+    join public.data_deletion_requests as request
+      on request.erased_entry_hashes @> array[public.meta_user_hash(ids.entry_id)]
+    where not exists (
+        select from public.instagram_business_accounts as account
+        where account.instagram_business_id = ids.entry_id and account.status <> 'disconnected'
+      )
+      and not exists (
+        select from public.instagram_business_accounts as account
+        where account.page_id = ids.entry_id and account.status <> 'disconnected'
+      )
+    group by ids.entry_id
+  ) as erased on erased.entry_id = entry.value ->> 'entry_id'
+  -- Clocks differ; and what has no time has none that would save it.
+  where coalesce((entry.value ->> 'occurred_at')::timestamptz, '-infinity') <= erased.requested_at + interval '1 minute';
+  if cardinality(dropped) > 0 then
+    select coalesce(jsonb_agg(entry.value order by entry.place), '[]')
     into events
-    from jsonb_array_elements(events) as entry
-    where entry ->> 'entry_id' <> all (erased);
+    from jsonb_array_elements(events) with ordinality as entry (value, place)
+    where entry.place <> all (dropped);
   end if;
 
   with
@@ -444,12 +453,19 @@ begin
       (at at time zone 'UTC')::date,
       incoming.events,
       coalesce(kept.known, 0),
-      incoming.events - coalesce(kept.known, 0) - coalesce(kept.unknown, 0),
-      coalesce(kept.unknown, 0)
+      incoming.events - coalesce(kept.known, 0) - coalesce(kept.unknown, 0)
+        - case incoming.entry_id when '' then cardinality(dropped) else 0 end,
+      coalesce(kept.unknown, 0) + case incoming.entry_id when '' then cardinality(dropped) else 0 end
     from (
-      select entry ->> 'entry_id' as entry_id, count(*) as events
-      from jsonb_array_elements(events) as entry
-      group by 1
+      select entry_id, sum(found.events)::bigint as events
+      from (
+        select entry ->> 'entry_id' as entry_id, count(*) as events
+        from jsonb_array_elements(events) as entry
+        group by 1
+        union all
+        select '', cardinality(dropped) where cardinality(dropped) > 0
+      ) as found
+      group by entry_id
     ) as incoming
     left join (
       select
@@ -614,6 +630,8 @@ set search_path = ''
 as $$
 declare
   asked constant jsonb := payload;
+  after_id constant bigint := asked ->> 'after_id';
+  until_id bigint := least((asked ->> 'until_id')::bigint, after_id + (asked ->> 'window')::bigint);
   found jsonb;
 begin
   if asked is null then
@@ -624,8 +642,7 @@ begin
   from (
     select event.id, event.event_key, event.payload, event.received_at
     from public.webhook_events as event
-    where event.id > (asked ->> 'after_id')::bigint
-      and (asked ->> 'until_id' is null or event.id <= (asked ->> 'until_id')::bigint)
+    where event.id > after_id and event.id <= until_id
       and not event.payload ? 'erased'
       and (asked ->> 'kind' is null or event.kind = asked ->> 'kind')
       and (asked ->> 'entry_id' is null or event.entry_id = asked ->> 'entry_id')
@@ -633,13 +650,16 @@ begin
     order by event.id
     limit (asked ->> 'limit')::integer
   ) as kept;
-  return found;
+  if jsonb_array_length(found) = (asked ->> 'limit')::integer then
+    until_id := (found -> -1 ->> 'id')::bigint;
+  end if;
+  return jsonb_build_object('events', found, 'until_id', until_id);
 end;
 $$;
 
 comment on function public.kept_webhook_events(jsonb) is
-  'Stored events with their payloads, in pages: those after `after_id`, up to `until_id`, of a kind, an account or since a '
-  'time.';
+  'Stored events with their payloads, of a kind, an account or since a time: the first `limit` with ids after `after_id`, up to '
+  '`until_id`, among `window` ids at most. `until_id` of the answer is where to go on.';
 
 create function public.replay_webhook_events(payload jsonb) returns jsonb
 language plpgsql
@@ -723,6 +743,7 @@ begin
     for update skip locked
   );
   get diagnostics purged = row_count;
+  delete from public.webhook_counts where day < (at at time zone 'UTC')::date - (payload ->> 'count_days')::integer;
   return to_jsonb(purged);
 end;
 $$;
@@ -751,10 +772,23 @@ as $$
             counts.day, counts.received, counts.stored, counts.duplicate, counts.unknown, counts.failed
           from public.webhook_counts as counts
           where counts.day >= asked.since and (asked.entry_id is null or counts.entry_id = asked.entry_id)
-          order by counts.day desc, counts.received desc
+          -- What somebody has to look at before what is as it should be.
+          order by counts.failed desc, counts.unknown desc, counts.day desc, counts.received desc
+          limit asked.room
         ) as counted
       ),
       '[]'
+    ),
+    'totals', (
+      select jsonb_build_object(
+        'received', coalesce(sum(counts.received), 0),
+        'stored', coalesce(sum(counts.stored), 0),
+        'duplicate', coalesce(sum(counts.duplicate), 0),
+        'unknown', coalesce(sum(counts.unknown), 0),
+        'failed', coalesce(sum(counts.failed), 0)
+      )
+      from public.webhook_counts as counts
+      where counts.day >= asked.since and (asked.entry_id is null or counts.entry_id = asked.entry_id)
     ),
     'newest_id', (select coalesce(max(id), 0) from public.webhook_events),
     'waiting_to_be_published', (select count(*) from public.outgoing_events where type like 'instagram.webhook.%'),
@@ -781,6 +815,7 @@ as $$
             from public.webhook_events as one
             where one.business_account_id = account.id and one.event_key = any (asked.keys)
           ) as event
+          where asked.entry_id is null or asked.entry_id in (account.instagram_business_id, account.page_id)
           union all
           select * from public.webhook_events as one where one.business_account_id is null and one.event_key = any (asked.keys)
         ) as found
@@ -797,7 +832,8 @@ as $$
         from unnest(array['msg:', 'del:', 'cmt:', 'men:', 'pb:', 'si:']) as prefix
       ) as keys,
       ((webhook_report.payload ->> 'now')::timestamptz at time zone 'UTC')::date
-        - (webhook_report.payload ->> 'days')::integer as since
+        - (webhook_report.payload ->> 'days')::integer as since,
+      (webhook_report.payload ->> 'limit')::integer as room
     where webhook_report.payload is not null
   ) as asked;
 $$;

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from threading import Event
 from typing import Any
 
 import boto3
@@ -27,6 +28,8 @@ CALLS_AT_ONCE = 8
 MOST_TAKEN = 100
 # Another publisher may have them after that: longer than publishing takes, far shorter than anybody minds.
 LEASE_S = 60
+# One call to the bus takes 4 s at worst, forgetting what it took a moment.
+LEAST_S = 6.0
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class EventBus:
         Raises StorageError.
         """
         published = 0
-        while events := self.repository.take(MOST_TAKEN, LEASE_S, deadline):
+        while deadline.remaining_s() > LEAST_S and (events := self.repository.take(MOST_TAKEN, LEASE_S, deadline)):
             taken = self.publish(events, deadline)
             published += taken
             if taken < len(events) or len(events) < MOST_TAKEN:
@@ -55,23 +58,34 @@ class EventBus:
         Raises StorageError.
         """
         groups = list(_groups(events))
-        if len(groups) > 1:
-            _ = self._client  # made by one thread, for all
-            with ThreadPoolExecutor(min(CALLS_AT_ONCE, len(groups))) as threads:
-                taken = [event_id for ids in threads.map(self._put, groups) for event_id in ids]
-        else:
-            taken = [event_id for group in groups for event_id in self._put(group)]
+        if not groups:
+            return 0
+        _ = self._client  # made by one thread, for all
+        is_down = Event()
+
+        def put(group: Sequence[tuple[str, dict[str, str]]]) -> list[str]:
+            # A bus that hangs is not waited for group by group.
+            if is_down.is_set() or deadline.remaining_s() < LEAST_S:
+                return []
+            answer = self._put(group)
+            if answer is None:
+                is_down.set()
+            return answer or []
+
+        with ThreadPoolExecutor(min(CALLS_AT_ONCE, len(groups))) as threads:
+            taken = [event_id for ids in threads.map(put, groups) for event_id in ids]
         if taken:
             self.repository.forget(taken, deadline)
         return len(taken)
 
-    def _put(self, group: Sequence[tuple[str, dict[str, str]]]) -> list[str]:
+    def _put(self, group: Sequence[tuple[str, dict[str, str]]]) -> list[str] | None:
+        """The ids of the events that the bus took; None when it does not answer."""
         entries = [{**entry, "EventBusName": self.bus_name} for _, entry in group]
         try:
             results = self._client.put_events(Entries=entries)["Entries"]
         except (BotoCoreError, ClientError) as error:
             logger.warning("Could not publish events", cause=type(error).__name__, events=len(entries))
-            return []
+            return None
         refused = [result["ErrorCode"] for result in results if "ErrorCode" in result]
         if refused:
             logger.warning("The event bus refused events", cause=refused[0], events=len(refused))

@@ -23,7 +23,6 @@ class ProxyRequest:
     headers: Mapping[str, str]
     query: Mapping[str, str]
     body: bytes
-    request_id: str
     url: str
 
     @classmethod
@@ -37,9 +36,13 @@ class ProxyRequest:
             headers=headers,
             query=event.get("queryStringParameters") or {},
             body=_body(event),
-            request_id=context.get("requestId") or "",
             url=_url(context, headers),
         )
+
+
+def request_id(event: Mapping[str, Any]) -> str:
+    """API Gateway's id of the request: the correlation id of its logs."""
+    return (event.get("requestContext") or {}).get("requestId") or ""
 
 
 def text(body: str, *, status: HTTPStatus = HTTPStatus.OK, content_type: str = "text/plain") -> dict[str, Any]:

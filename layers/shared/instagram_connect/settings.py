@@ -4,7 +4,9 @@ Nothing here runs at import. Each function declares the settings it needs in its
 """
 
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from aws_lambda_powertools.utilities.parameters import (
@@ -23,6 +25,10 @@ AWS_CLIENT_CONFIG = Config(
     retries={"total_max_attempts": 2, "mode": "standard"},
     max_pool_connections=16,
 )
+
+
+# Whoever sends wrong signatures must not make us ask for the secrets each time.
+SECRETS_AGE_S = 60.0
 
 
 def required(name: str) -> str:
@@ -61,6 +67,34 @@ class Secrets:
     def optional(self, key: str) -> str | None:
         """The secret `key`, or None if it is absent or blank."""
         return str(self._values.get(key) or "").strip() or None
+
+
+@dataclass
+class CurrentSecrets:
+    """The deployment's secrets, read again when they may have changed: Meta's change without a deploy."""
+
+    load: Callable[[], Secrets]
+    monotonic: Callable[[], float] = time.monotonic
+    _secrets: Secrets | None = None
+    _loaded_at: float = 0.0
+
+    def get(self) -> Secrets:
+        """The secrets as they were last read. Raises ConfigurationError."""
+        if self._secrets is None:
+            self._secrets, self._loaded_at = self.load(), self.monotonic()
+        return self._secrets
+
+    def newer(self) -> Secrets | None:
+        """The secrets as they are now, or None when they were read a moment ago or cannot be read."""
+        if self.monotonic() - self._loaded_at < SECRETS_AGE_S:
+            return None
+        # Before reading: what fails is not to be tried by each request either.
+        self._loaded_at = self.monotonic()
+        try:
+            self._secrets = self.load()
+        except ConfigurationError:
+            return None
+        return self._secrets
 
 
 def load_secrets() -> Secrets:

@@ -10,11 +10,13 @@ import binascii
 import hmac
 import json
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from .errors import ConfigurationError, SignatureInvalidError
-from .settings import Secrets
+from .settings import CurrentSecrets, Secrets
+
+Checked = TypeVar("Checked")
 
 SECRETS = (
     "instagram_app_secret",
@@ -33,6 +35,21 @@ def app_secrets(secrets: Secrets) -> dict[str, str]:
     if not found:
         raise ConfigurationError(log_context={"secret_key": " or ".join(SECRETS[:2])})
     return found
+
+
+def by_current(secrets: CurrentSecrets, check: Callable[[Mapping[str, str]], Checked]) -> Checked:
+    """What a check with the app secrets gives; made once more when they have changed meanwhile.
+
+    A secret that was replaced at Meta a moment ago must not cost what is signed with it. Raises as the check does, and
+    ConfigurationError.
+    """
+    try:
+        return check(app_secrets(secrets.get()))
+    except SignatureInvalidError as error:
+        newer = secrets.newer() if error.reason == "SIGNATURE_MISMATCH" else None
+        if newer is None:
+            raise
+        return check(app_secrets(newer))
 
 
 def check_webhook(header: str | None, body: bytes, known: Mapping[str, str]) -> str:

@@ -13,8 +13,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError, model_validator
 
 from ..deadline import Deadline
-from ..errors import InternalError
-from ..observability import logger
+from ..errors import InstagramConnectError, InternalError
+from ..observability import logger, stack_of
 from ..settings import AWS_CLIENT_CONFIG
 from .repository import PrivacyRepository
 
@@ -86,3 +86,18 @@ def carry_out(request: PrivacyRequest, repository: PrivacyRepository, deadline: 
             return
         if deadline.remaining_s() < LEAST_STEP_S:
             raise UnfinishedError
+
+
+def is_carried_out(request: PrivacyRequest, repository: PrivacyRepository, deadline: Deadline) -> bool:
+    """Does what a person asked for, if that is possible now. Never raises: a request is not lost with an error."""
+    try:
+        carry_out(request, repository, deadline)
+    except InstagramConnectError as error:
+        context = {"code": error.code, "reason": error.reason, **error.log_context}
+        logger.warning("A privacy request cannot be carried out at once", extra=context)
+        return False
+    except Exception as error:  # noqa: BLE001 - whatever it is
+        context = {"cause": type(error).__name__, "stack": stack_of(error)}
+        logger.error("A privacy request cannot be carried out at once", extra=context)
+        return False
+    return True

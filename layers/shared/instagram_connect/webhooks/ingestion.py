@@ -5,8 +5,8 @@ the database refuses is looked for by halving the batch, so that it holds up no 
 as a whole: what of it was stored is recognised.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from http import HTTPStatus
 
 from aws_lambda_powertools.metrics import MetricUnit
@@ -33,12 +33,16 @@ EVENTS_AT_ONCE = 1000
 PURGED_AT_ONCE = 10_000
 # Another round of tidying is only begun while there is time for it.
 LEAST_ROUND_S = 20.0
-# Of which an event itself is the cause: nothing that passes, and nothing that all events would fail with.
+# Of which an event itself is the cause: nothing that passes by itself.
 OF_THE_EVENT = {REJECTED.reason, DATABASE_DEFECT.reason, REQUEST_REJECTED.reason}
 # Of which it may be. Not every Data API tells a server's error from a refused row.
 PERHAPS_OF_THE_EVENT = {DATABASE_FAILED.reason, UNEXPECTED.reason}
-# Then it is only given up when it has failed so often, minutes apart, while storage took everything else.
+# What a batch that is too much for the database ends with.
+TOO_MUCH = {"TIMEOUT", "57014"}
+# What is in doubt is only judged when it has failed so often, minutes apart.
 ATTEMPTS_IN_DOUBT = 3
+# So many bad events at once are no bad events: a defect of the schema refuses all of them.
+MOST_BURIED = 20
 
 
 @dataclass(frozen=True)
@@ -72,76 +76,43 @@ class Ingestion:
     def ingest(self, webhooks: Iterable[QueuedWebhook], deadline: Deadline) -> set[str]:
         """Stores all events of the messages; the ids of messages that have to come again. Never raises."""
         arrived = [_Arrived(event, webhook.id, webhook.attempt) for webhook in webhooks for event in _events(webhook)]
-        again: set[str] = set()
+        once = _Round(self.repository, self.dead_letters, deadline)
         for start in range(0, len(arrived), EVENTS_AT_ONCE):
-            batch = arrived[start : start + EVENTS_AT_ONCE]
-            try:
-                again |= self._store(batch, deadline)
-            except Exception as error:  # noqa: BLE001 - the other events must not come again with these
-                logger.error("Could not store events", extra=_told_of(error))
-                again |= {one.message_id for one in batch}
-        return again
+            once.store(arrived[start : start + EVENTS_AT_ONCE])
+        # Not before all is stored: what is stored can be published later.
+        for stored in once.stored:
+            self._publish(stored, deadline)
+        if once.again:
+            metrics.add_metric("WebhooksPostponed", MetricUnit.Count, len(once.again))
+        return once.again
 
     def tidy(self, deadline: Deadline) -> None:
-        """What no webhook waits for: adopts, publishes what was left, deletes what is old. Raises StorageError."""
+        """What no webhook waits for: publishes what was left, adopts, deletes what is old.
+
+        Each of them whatever becomes of the others. Raises StorageError.
+        """
+        failures = []
+        steps: tuple[Callable[[Deadline], object], ...] = (self.bus.publish_pending, self._adopt, self._purge)
+        for step in steps:
+            try:
+                step(deadline)
+            except StorageError as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
+
+    def _adopt(self, deadline: Deadline) -> None:
         while deadline.remaining_s() > LEAST_ROUND_S:
             adopted = self.repository.adopt(EVENTS_AT_ONCE, deadline)
             self.bus.publish(adopted.outgoing, deadline)
             if not adopted.stored:
-                break
+                return
             logger.info("Gave events to accounts that were stored after them", events=adopted.stored)
             metrics.add_metric("EventsAdopted", MetricUnit.Count, adopted.stored)
-        self.bus.publish_pending(deadline)
+
+    def _purge(self, deadline: Deadline) -> None:
         if purged := self.repository.purge(PURGED_AT_ONCE, deadline):
             logger.info("Deleted old events", events=purged)
-
-    def _store(self, arrived: Sequence[_Arrived], deadline: Deadline) -> set[str]:
-        events = [one.event for one in arrived]
-        try:
-            stored = self.repository.store(events, deadline)
-        except StorageError as error:
-            if not self._is_of_an_event(error, deadline):
-                logger.warning(
-                    "Events have to wait",
-                    extra={"events": len(events), "code": error.code, "reason": error.reason, **error.log_context},
-                )
-                return {one.message_id for one in arrived}
-            if len(arrived) > 1:
-                middle = len(arrived) // 2
-                return self._store(arrived[:middle], deadline) | self._store(arrived[middle:], deadline)
-            return self._bury(arrived[0], error, deadline)
-        _count(len(events), stored)
-        self._publish(stored, deadline)
-        return set()
-
-    def _is_of_an_event(self, error: StorageError, deadline: Deadline) -> bool:
-        if error.reason in OF_THE_EVENT:
-            return True
-        if not _may_be_of_an_event(error):
-            return False
-        try:
-            self.repository.store((), deadline)
-        except StorageError:
-            return False
-        return True  # storage works: it is these events that it does not take
-
-    def _bury(self, one: _Arrived, error: StorageError, deadline: Deadline) -> set[str]:
-        context = {"event_kind": one.event.kind, "code": error.code, "reason": error.reason, **error.log_context}
-        if error.reason not in OF_THE_EVENT and one.attempt < ATTEMPTS_IN_DOUBT:
-            logger.warning("An event that storage does not take comes again", extra=context)
-            return {one.message_id}
-        reason = f"{error.reason} {error.log_context.get('storage_code', '')}".strip()
-        try:
-            self.dead_letters.bury(parser.original(one.event.payload), reason)
-            self.repository.note_failed([one.event], deadline)
-        except (WebhookQueueError, StorageError) as failure:
-            logger.warning(
-                "Could not put an event into the dead-letter queue", extra={**context, "cause": str(failure)}
-            )
-            return {one.message_id}
-        logger.error("An event cannot be stored and is in the dead-letter queue", extra=context)
-        metrics.add_metric("EventsFailed", MetricUnit.Count, 1)
-        return set()
 
     def _publish(self, stored: Stored, deadline: Deadline) -> None:
         try:
@@ -157,11 +128,89 @@ class Ingestion:
             logger.error("Could not publish events", extra=_told_of(error))
 
 
+@dataclass
+class _Round:
+    """One invocation: what was stored, and which messages have to come again."""
+
+    repository: WebhookRepository
+    dead_letters: WebhookQueue
+    deadline: Deadline
+    stored: list[Stored] = field(default_factory=list)
+    again: set[str] = field(default_factory=set)
+    buried: int = 0
+
+    def store(self, arrived: Sequence[_Arrived]) -> None:
+        """Stores a batch, or as much of it as storage takes. Never raises."""
+        try:
+            self._store(arrived)
+        except Exception as error:  # noqa: BLE001 - the other events must not come again with these
+            logger.error("Could not store events", extra=_told_of(error))
+            self.again |= {one.message_id for one in arrived}
+
+    def _store(self, arrived: Sequence[_Arrived]) -> None:
+        events = [one.event for one in arrived]
+        try:
+            stored = self.repository.store(events, self.deadline)
+        except StorageError as error:
+            is_divided = len(arrived) > 1 and (self._is_of_an_event(error) or _is_too_much(error, arrived))
+            if is_divided:
+                middle = len(arrived) // 2
+                self._store(arrived[:middle])
+                self._store(arrived[middle:])
+            elif len(arrived) == 1 and self._is_of_an_event(error):
+                self._give_up(arrived[0], error)
+            else:
+                context = {"code": error.code, "reason": error.reason, **error.log_context}
+                logger.warning("Events have to wait", extra={"events": len(events), **context})
+                self.again |= {one.message_id for one in arrived}
+            return
+        self.stored.append(stored)
+        _count(len(events), stored)
+
+    def _is_of_an_event(self, error: StorageError) -> bool:
+        if self.buried >= MOST_BURIED:
+            return False
+        if error.reason in OF_THE_EVENT:
+            return True
+        if not _may_be_of_an_event(error):
+            return False
+        try:
+            self.repository.store((), self.deadline)
+        except StorageError:
+            return False
+        return True  # storage works: it is these events that it does not take
+
+    def _give_up(self, one: _Arrived, error: StorageError) -> None:
+        context = {"event_kind": one.event.kind, "code": error.code, "reason": error.reason, **error.log_context}
+        if error.reason not in OF_THE_EVENT and one.attempt < ATTEMPTS_IN_DOUBT:
+            logger.warning("An event that storage does not take comes again", extra=context)
+            self.again.add(one.message_id)
+            return
+        reason = f"{error.reason} {error.log_context.get('storage_code', '')}".strip()
+        try:
+            self.dead_letters.bury(parser.original(one.event.payload), reason)
+            self.repository.note_failed([one.event], self.deadline)
+        except (WebhookQueueError, StorageError) as failure:
+            context["cause"] = str(failure)
+            logger.warning("Could not put an event into the dead-letter queue", extra=context)
+            self.again.add(one.message_id)
+            return
+        self.buried += 1
+        logger.error("An event cannot be stored and is in the dead-letter queue", extra=context)
+        metrics.add_metric("EventsFailed", MetricUnit.Count, 1)
+
+
 def _may_be_of_an_event(error: StorageError) -> bool:
     if error.reason == UNREACHABLE.reason:
         # A gateway that cannot reach its server says so with another status.
         return error.log_context.get("storage_status") == HTTPStatus.INTERNAL_SERVER_ERROR
     return error.reason in PERHAPS_OF_THE_EVENT
+
+
+def _is_too_much(error: StorageError, arrived: Sequence[_Arrived]) -> bool:
+    """Whether a smaller batch may succeed where this one never does."""
+    is_slow = error.log_context.get("storage_code") in TOO_MUCH
+    return is_slow and min(one.attempt for one in arrived) >= ATTEMPTS_IN_DOUBT
 
 
 def _events(webhook: QueuedWebhook) -> Sequence[WebhookEvent]:

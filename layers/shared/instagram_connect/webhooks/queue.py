@@ -58,10 +58,6 @@ class WebhookQueue:
         for part, attributes in _parts(body):
             self._send(part, {**attributes, REASON: reason})
 
-    def connect(self) -> None:
-        """Makes the client now instead of at the first message."""
-        _ = self._sqs
-
     def _send(self, body: str, attributes: Mapping[str, str]) -> None:
         typed = {name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()}
         try:

@@ -17,6 +17,10 @@ from .events import WebhookEvent
 UNKNOWN_DAYS = 30
 # The raw events, by which deliveries are recognised and which can be parsed again; messages stay.
 KNOWN_DAYS = 90
+COUNT_DAYS = 400
+# Looked through in a second or two, whatever the filter.
+IDS_AT_ONCE = 100_000
+REPORTED_DAYS = 200
 
 
 @dataclass(frozen=True)
@@ -64,27 +68,33 @@ class WebhookRepository:
         self,
         *,
         after_id: int,
+        until_id: int,
         limit: int,
         deadline: Deadline,
-        until_id: int | None = None,
         kind: str | None = None,
         entry_id: str | None = None,
         since: datetime | None = None,
-    ) -> tuple[KeptEvent, ...]:
-        """Stored events in the order of their ids, those after `after_id`; what was unsent is left out."""
+    ) -> tuple[tuple[KeptEvent, ...], int]:
+        """Stored events in the order of their ids, with the id after which the next ones are asked for.
+
+        Few are looked through at once, so that there may be none among them: all were seen once the id is `until_id`.
+        What was unsent is left out.
+        """
         asked = {
             "after_id": after_id,
             "until_id": until_id,
+            "window": IDS_AT_ONCE,
             "limit": limit,
             "kind": kind,
             "entry_id": entry_id,
             "since": iso(since),
         }
-        rows = self.rpcs.call("kept_webhook_events", asked, deadline)
-        return tuple(
+        answer = self.rpcs.call("kept_webhook_events", asked, deadline)
+        events = tuple(
             KeptEvent(row["id"], row["event_key"], row["payload"], datetime.fromisoformat(row["received_at"]))
-            for row in rows
+            for row in answer["events"]
         )
+        return events, answer["until_id"]
 
     def replay(self, ids: Sequence[int], events: Iterable[tuple[WebhookEvent, datetime]], deadline: Deadline) -> Stored:
         """Puts events, each with the time when it was received, in the place of stored ones, in one transaction."""
@@ -94,14 +104,15 @@ class WebhookRepository:
 
     def purge(self, limit: int, deadline: Deadline) -> int:
         """Deletes events that are too old to be kept, and tells how many."""
-        asked = {**self._asked(), "unknown_days": UNKNOWN_DAYS, "known_days": KNOWN_DAYS, "limit": limit}
+        asked = {**self._asked(), "unknown_days": UNKNOWN_DAYS, "known_days": KNOWN_DAYS, "count_days": COUNT_DAYS}
+        asked["limit"] = limit
         return int(self.rpcs.call("purge_webhook_events", asked, deadline))
 
     def report(
         self, days: int, deadline: Deadline, *, entry_id: str | None = None, event_id: str | None = None
     ) -> dict[str, Any]:
         """What became of deliveries; the migration's `webhook_report` says what is in it."""
-        asked = {**self._asked(), "days": days, "entry_id": entry_id, "id": event_id}
+        asked = {**self._asked(), "days": days, "limit": REPORTED_DAYS, "entry_id": entry_id, "id": event_id}
         report: dict[str, Any] = self.rpcs.call("webhook_report", asked, deadline)
         return report
 
