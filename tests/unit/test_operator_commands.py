@@ -34,12 +34,6 @@ TOLD: dict[str, Any] = {
     "found": None,
     "newest_id": 7,
 }
-    "days": [DAY],
-    "totals": {count: DAY[count] for count in COUNTS},
-    "waiting_to_be_published": 0,
-    "found": None,
-    "newest_id": 7,
-}
 
 
 def lines(told: dict[str, Any], queued: int = 0, dead: int = 0, event_id: str | None = None) -> list[str]:
