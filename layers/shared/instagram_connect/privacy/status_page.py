@@ -50,8 +50,8 @@ def of(code: str, status: DeletionStatus | None) -> str:
         title = "Your data has been deleted"
         paragraphs += [
             f"<p>Completed: {_day(status.completed_at)}</p>",
-            f"<p>Deleted: {_DELETED}. Encrypted copies of interrupted logins, which nobody can use, end by themselves "
-            "within 14 days at most.</p>",
+            f"<p>Deleted: {_DELETED}. Copies of what could not be processed before end by themselves within 14 days "
+            "at most; nobody uses them.</p>",
             f"<p>Kept: {escape(status.retained_reason or _KEPT)}.</p>",
         ]
     else:
