@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from instagram_connect.observability import logger
+from instagram_connect.observability import logger, metrics
 
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "test",
@@ -47,3 +47,11 @@ def log() -> Iterator[io.StringIO]:
     before = handler.setStream(written)
     yield written
     handler.setStream(before)
+
+
+@pytest.fixture
+def counted() -> Iterator[dict[str, Any]]:
+    """The metrics of the test, by their names."""
+    metrics.clear_metrics()
+    yield metrics.metric_set
+    metrics.clear_metrics()

@@ -20,6 +20,7 @@ from instagram_connect.errors import (
 )
 from instagram_connect.parking import Parked, ParkedLogin
 from tests.conftest import FakeLambdaContext
+from tests.unit.counting import counts
 from tests.unit.fakes import NOW, USER_ID
 from tests.unit.functions.routes import LoadEvent
 
@@ -122,6 +123,19 @@ def test_what_cannot_be_completed_yet_is_reported_and_postponed(
     assert parking.postponed == [(RECEIPT, LEAST_WAIT_S)]
     assert f'"code":"{error.code}"' in log.getvalue()
     assert "ciphertext" not in log.getvalue()
+
+
+def test_every_message_that_is_postponed_is_counted(invoke: Invoke, late: FakeLate, counted: dict[str, Any]) -> None:
+    """The age of the queue's oldest message leaves out what was received more than three times."""
+    invoke()
+    assert counts(counted) == {}
+
+    late.error = StorageError(reason="DATABASE_UNAVAILABLE", recoverable=True)
+    invoke()
+    late.error = MetaRateLimitedError(retry_after_s=40)
+    invoke()
+
+    assert counts(counted) == {"ConnectionsPostponed": 2}
 
 
 @pytest.mark.parametrize(

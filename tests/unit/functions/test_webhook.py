@@ -17,12 +17,13 @@ from botocore.exceptions import EndpointConnectionError
 from moto import mock_aws
 
 from functions.webhook import app
-from functions.webhook.app import SECRETS_AGE_S, CurrentSecrets, Dependencies, handle, lambda_handler
+from functions.webhook.app import KEEPING_S, Dependencies, handle, lambda_handler
 from instagram_connect.contract import Problem
 from instagram_connect.errors import ConfigurationError
-from instagram_connect.settings import Secrets
+from instagram_connect.settings import AWS_CLIENT_CONFIG, SECRETS_AGE_S, CurrentSecrets, Secrets
 from instagram_connect.webhooks.queue import body_of
 from tests.conftest import FakeLambdaContext
+from tests.unit.counting import counts
 from tests.unit.functions.deployments import deploy
 from tests.unit.functions.routes import Answer, LoadEvent
 from tests.unit.shared.webhooks.deliveries import body, message, talk
@@ -292,6 +293,13 @@ def test_a_webhook_of_which_a_part_was_not_taken_is_no_success(endpoint: Endpoin
     assert (answer["statusCode"], len(endpoint.sqs.sent)) == (503, 2)
 
 
+def test_even_a_last_message_that_sqs_takes_late_leaves_meta_its_answer_in_time() -> None:
+    config: Any = AWS_CLIENT_CONFIG
+    call_s = config.retries["total_max_attempts"] * (config.connect_timeout + config.read_timeout)
+
+    assert KEEPING_S + call_s < 5
+
+
 def test_a_defect_is_no_success_either(endpoint: Endpoint) -> None:
     """Lambda makes a 502 of it, and raises its alarm."""
     endpoint.sqs.error = RuntimeError("a defect")
@@ -320,6 +328,13 @@ def test_secrets_that_could_not_be_read_are_read_at_the_next_webhook(endpoint: E
 
     assert refusal_of(refused) == (500, "CONFIGURATION_INVALID", None)
     assert (answer["statusCode"], len(endpoint.sqs.sent)) == (200, 1)
+
+
+def test_a_request_without_its_context_is_refused_in_our_shape_too(endpoint: Endpoint) -> None:
+    answer = endpoint.post(headers=None, requestContext=None)
+
+    assert refusal_of(answer) == (403, "SIGNATURE_INVALID", "SIGNATURE_MISSING")
+    assert problem(answer).request_id == ""
 
 
 @pytest.mark.parametrize("name", ["webhook", "webhook_handshake"])
@@ -353,6 +368,16 @@ def test_a_secret_that_was_replaced_is_found_after_a_minute_at_most(endpoint: En
 
     assert refusal_of(too_early) == (403, "SIGNATURE_INVALID", "SIGNATURE_MISMATCH")
     assert (answer["statusCode"], endpoint.loads) == (200, 2)
+
+
+def test_a_verify_token_that_was_replaced_is_found_too(endpoint: Endpoint) -> None:
+    endpoint.get()
+    endpoint.secrets["webhook_verify_token"] = "another-token"
+    endpoint.now_s += SECRETS_AGE_S
+
+    answer = endpoint.get(verify_token="another-token")
+
+    assert (answer["statusCode"], answer["body"], endpoint.loads) == (200, "1158201444", 2)
 
 
 def test_after_a_replacement_the_previous_secret_counts_as_long_as_it_is_kept(endpoint: Endpoint) -> None:
@@ -434,15 +459,29 @@ def test_the_log_holds_no_body_no_secret_and_no_signature(endpoint: Endpoint, lo
         assert one not in written
 
 
+def test_every_refusal_is_counted_and_so_is_every_webhook_that_is_kept(
+    endpoint: Endpoint, counted: dict[str, Any]
+) -> None:
+    endpoint.post()
+    endpoint.get(challenge="<script>")
+    endpoint.post(secret="anybody's")
+    endpoint.sqs.error = refusal("ServiceUnavailable")
+    endpoint.post()
+
+    assert counts(counted) == {"WebhooksKept": 1, "WebhooksRefused": 3}
+
+
 def test_what_anybody_can_send_is_a_warning_and_what_we_fail_at_an_error(endpoint: Endpoint, log: io.StringIO) -> None:
     endpoint.get(verify_token="guessed")
     endpoint.post(secret="anybody's")
     endpoint.post(headers={})
+    endpoint.get(challenge="<script>")
+    endpoint.post(b"", body="no base64!")
     endpoint.sqs.error = refusal("ServiceUnavailable")
     endpoint.post()
 
     levels = [json.loads(line)["level"] for line in log.getvalue().splitlines()]
-    assert levels == ["WARNING", "WARNING", "WARNING", "ERROR"]
+    assert levels == ["WARNING", "WARNING", "WARNING", "WARNING", "WARNING", "ERROR"]
 
 
 def test_the_entry_point_keeps_what_comes_in_the_queue_of_its_deployment(

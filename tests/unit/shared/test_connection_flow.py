@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -44,7 +44,6 @@ from instagram_connect.models import (
     Provider,
     UserToken,
 )
-from instagram_connect.observability import metrics
 from instagram_connect.parking import ParkedConnection, ParkedLogin, Parking, read_message
 from instagram_connect.repository import ConnectionRepository
 from instagram_connect.storage_health import OWNER_MISSING, Diagnosis
@@ -86,14 +85,6 @@ def flow(
 ) -> Connecting:
     repository = ConnectionRepository(storage.client(), sleep=lambda _: None)
     return Connecting(ConnectionFlow(vault, repository, parking, now=lambda: NOW), facebook, records)
-
-
-@pytest.fixture
-def counted() -> Iterator[dict[str, Any]]:
-    """What was counted during the test."""
-    metrics.clear_metrics()
-    yield metrics.metric_set
-    metrics.clear_metrics()
 
 
 Sent = Callable[[], list[str]]

@@ -35,10 +35,23 @@ def test_a_recorded_request_is_read(load_event: LoadEvent) -> None:
 
     found = ProxyRequest.of(event)
 
-    assert (found.method, found.path, found.request_id) == ("POST", "/api/instagram/webhook", REQUEST_ID)
+    assert (found.method, found.path) == ("POST", "/api/instagram/webhook")
     assert found.headers["x-hub-signature-256"] == event["headers"]["X-Hub-Signature-256"]
     assert found.url == "https://api.example.com/live/api/instagram/webhook"
     assert (found.body, found.query) == (event["body"].encode(), {})
+
+
+def test_a_request_is_named_as_api_gateway_names_it(load_event: LoadEvent) -> None:
+    assert proxy_event.request_id(load_event("webhook")) == REQUEST_ID
+
+
+@pytest.mark.parametrize(
+    "event",
+    [{}, {"requestContext": None}, {"requestContext": {}}, {"requestContext": {"requestId": None}}],
+    ids=str,
+)
+def test_a_request_without_a_name_has_an_empty_one(event: dict[str, Any]) -> None:
+    assert proxy_event.request_id(event) == ""
 
 
 def test_the_query_is_what_api_gateway_has_decoded(load_event: LoadEvent) -> None:
@@ -61,7 +74,7 @@ def test_the_case_of_a_headers_name_does_not_matter(name: str) -> None:
 def test_what_is_not_there_is_empty(absent: Any) -> None:
     found = request(headers=absent, queryStringParameters=absent, requestContext=absent)
 
-    assert (found.headers, found.query, found.body, found.request_id) == ({}, {}, b"", "")
+    assert (found.headers, found.query, found.body) == ({}, {}, b"")
 
 
 @pytest.mark.parametrize("is_encoded", [False, None])

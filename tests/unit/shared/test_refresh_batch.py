@@ -1,7 +1,6 @@
 """Refreshing many accounts: one never holds up the others, and nothing that Meta gave is lost."""
 
 import io
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,8 +21,8 @@ from instagram_connect.errors import (
     TokenEncryptionError,
 )
 from instagram_connect.models import Provider
-from instagram_connect.observability import metrics
 from instagram_connect.refresh_pace import FAILURES_IN_A_ROW, SLOW_PAUSE_S
+from tests.unit.counting import counts
 from tests.unit.fakes import NOW
 from tests.unit.shared.refreshing import EXPIRES_AT, NEW_END, OWNER, STORAGE_DOWN, Refreshing, password_changed, task
 
@@ -40,17 +39,6 @@ def world() -> Refreshing:
 def one_by_one() -> Refreshing:
     """One account after the other, in the order given."""
     return Refreshing(concurrency=1)
-
-
-@pytest.fixture
-def counted() -> Iterator[dict[str, Any]]:
-    metrics.clear_metrics()
-    yield metrics.metric_set
-    metrics.clear_metrics()
-
-
-def counts(counted: dict[str, Any]) -> dict[str, float]:
-    return {name: sum(metric["Value"]) for name, metric in counted.items()}
 
 
 def test_an_account_is_stored_with_its_new_token_and_answered(world: Refreshing, counted: dict[str, Any]) -> None:

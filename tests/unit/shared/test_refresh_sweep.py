@@ -1,7 +1,7 @@
 """The sweep: all that is due is on its way, or given back, and what it looks at besides never fails it."""
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -9,10 +9,10 @@ import pytest
 
 from instagram_connect.deadline import Deadline
 from instagram_connect.errors import StorageError
-from instagram_connect.observability import metrics
 from instagram_connect.refresh_models import Claim
 from instagram_connect.refresh_repository import RefreshRepository, RefreshRules
 from instagram_connect.refresh_sweep import CLAIMED_AT_ONCE, LEAST_TIME_S, RefreshSweep, measure
+from tests.unit.counting import counts
 from tests.unit.fakes import NOW
 from tests.unit.shared.refreshing import STORAGE_DOWN, FakeEvents, FakeStorage
 
@@ -78,17 +78,6 @@ class Hour:
 @pytest.fixture
 def hour() -> Hour:
     return Hour()
-
-
-@pytest.fixture
-def counted() -> Iterator[dict[str, Any]]:
-    metrics.clear_metrics()
-    yield metrics.metric_set
-    metrics.clear_metrics()
-
-
-def counts(counted: dict[str, Any]) -> dict[str, float]:
-    return {name: sum(metric["Value"]) for name, metric in counted.items()}
 
 
 def test_what_is_due_is_claimed_by_the_rules_and_handed_on_under_the_claims_owner(hour: Hour) -> None:

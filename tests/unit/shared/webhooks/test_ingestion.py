@@ -3,7 +3,6 @@
 import base64
 import io
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -51,17 +50,6 @@ REASONS = {value.reason for value in vars(storage_health).values() if isinstance
 @pytest.fixture
 def world() -> Ingesting:
     return Ingesting()
-
-
-@pytest.fixture
-def counted() -> Iterator[dict[str, Any]]:
-    metrics.clear_metrics()
-    yield metrics.metric_set
-    metrics.clear_metrics()
-
-
-def counts(counted: dict[str, Any]) -> dict[str, float]:
-    return {name: sum(metric["Value"]) for name, metric in counted.items()}
 
 
 def keys(count: int, start: int = 0) -> list[str]:

@@ -11,7 +11,16 @@ from instagram_connect.errors import StorageError
 from instagram_connect.event_bus import LEASE_S
 from instagram_connect.rpcs import Rpcs
 from instagram_connect.webhooks.events import Kind, WebhookEvent
-from instagram_connect.webhooks.repository import KNOWN_DAYS, UNKNOWN_DAYS, KeptEvent, Stored, WebhookRepository
+from instagram_connect.webhooks.repository import (
+    COUNT_DAYS,
+    IDS_AT_ONCE,
+    KNOWN_DAYS,
+    REPORTED_DAYS,
+    UNKNOWN_DAYS,
+    KeptEvent,
+    Stored,
+    WebhookRepository,
+)
 from tests.unit.fakes import NOW, FakeDataApi, refusal
 from tests.unit.shared.refreshing import STORAGE_DOWN, FakeStorage
 
@@ -111,31 +120,33 @@ def test_failed_events_are_counted_for_their_accounts(repository: WebhookReposit
 def test_kept_events_are_read_in_pages_with_the_time_of_their_arrival(
     repository: WebhookRepository, storage: FakeStorage
 ) -> None:
-    storage.answers["kept_webhook_events"] = [
-        {"id": 8, "event_key": "msg:m-1", "payload": EVENT.payload, "received_at": "2026-11-22T13:00:00.25+01:00"}
-    ]
+    row = {"id": 8, "event_key": "msg:m-1", "payload": EVENT.payload, "received_at": "2026-11-22T13:00:00.25+01:00"}
+    storage.answers["kept_webhook_events"] = {"events": [row], "until_id": 9}
 
-    kept = repository.kept(after_id=7, limit=100, deadline=Deadline(20))
+    kept, until_id = repository.kept(after_id=7, until_id=9, limit=100, deadline=Deadline(20))
 
     received_at = datetime(2026, 11, 22, 12, 0, 0, 250_000, tzinfo=UTC)
     assert kept == (KeptEvent(8, "msg:m-1", EVENT.payload, received_at),)
-    asked = {"after_id": 7, "until_id": None, "limit": 100, "kind": None, "entry_id": None, "since": None}
-    assert storage.calls == [("kept_webhook_events", asked)]
+    assert until_id == 9
+    asked = {"after_id": 7, "until_id": 9, "limit": 100, "kind": None, "entry_id": None, "since": None}
+    assert storage.calls == [("kept_webhook_events", {**asked, "window": IDS_AT_ONCE})]
 
 
-def test_kept_events_can_be_asked_for_by_kind_account_time_and_end(
+def test_kept_events_can_be_asked_for_by_kind_account_and_time(
     repository: WebhookRepository, storage: FakeStorage
 ) -> None:
-    storage.answers["kept_webhook_events"] = []
+    """Among those that are looked through at once there may be none, and more behind them."""
+    storage.answers["kept_webhook_events"] = {"events": [], "until_id": IDS_AT_ONCE}
 
     found = repository.kept(
-        after_id=0, until_id=9, limit=5, deadline=Deadline(20), kind="unparsed", entry_id="1784", since=NOW
+        after_id=0, until_id=900_000, limit=5, deadline=Deadline(20), kind="unparsed", entry_id="1784", since=NOW
     )
 
-    assert found == ()
+    assert found == ((), IDS_AT_ONCE)
     asked = {
         "after_id": 0,
-        "until_id": 9,
+        "until_id": 900_000,
+        "window": IDS_AT_ONCE,
         "limit": 5,
         "kind": "unparsed",
         "entry_id": "1784",
@@ -163,8 +174,8 @@ def test_old_events_are_purged_sooner_where_nobody_knows_their_account(
 
     assert repository.purge(1_000, Deadline(20)) == 17
 
-    asked = {**ASKED, "unknown_days": 30, "known_days": 90, "limit": 1_000}
-    assert (UNKNOWN_DAYS, KNOWN_DAYS) == (30, 90)
+    asked = {**ASKED, "unknown_days": 30, "known_days": 90, "count_days": 400, "limit": 1_000}
+    assert (UNKNOWN_DAYS, KNOWN_DAYS, COUNT_DAYS) == (30, 90, 400)
     assert storage.calls == [("purge_webhook_events", asked)]
 
 
@@ -176,8 +187,8 @@ def test_a_report_is_passed_on_as_it_is(repository: WebhookRepository, storage: 
     assert repository.report(1, Deadline(20), entry_id="1784", event_id="m-1") == answer
 
     assert storage.asked("webhook_report") == [
-        {**ASKED, "days": 7, "entry_id": None, "id": None},
-        {**ASKED, "days": 1, "entry_id": "1784", "id": "m-1"},
+        {**ASKED, "days": 7, "limit": REPORTED_DAYS, "entry_id": None, "id": None},
+        {**ASKED, "days": 1, "limit": REPORTED_DAYS, "entry_id": "1784", "id": "m-1"},
     ]
 
 
@@ -186,7 +197,7 @@ VERBS: dict[str, Verb] = {
     "store_webhook_events": lambda repository: repository.store([EVENT], Deadline(20)),
     "adopt_webhook_events": lambda repository: repository.adopt(1, Deadline(20)),
     "note_failed_webhook_events": lambda repository: repository.note_failed([EVENT], Deadline(20)),
-    "kept_webhook_events": lambda repository: repository.kept(after_id=0, limit=1, deadline=Deadline(20)),
+    "kept_webhook_events": lambda repository: repository.kept(after_id=0, until_id=1, limit=1, deadline=Deadline(20)),
     "replay_webhook_events": lambda repository: repository.replay([1], [(EVENT, NOW)], Deadline(20)),
     "purge_webhook_events": lambda repository: repository.purge(1, Deadline(20)),
     "webhook_report": lambda repository: repository.report(1, Deadline(20)),
