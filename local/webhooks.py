@@ -122,7 +122,7 @@ def report(told: Mapping[str, Any], queued: int, dead: int, event_id: str | None
     yield f"  in the dead-letter queue   {dead:,} messages"
     yield f"  waiting to be published    {told['waiting_to_be_published']:,} events"
     yield ""
-    rows = [("day (UTC)", "account", *_COUNTS)]
+    rows: list[tuple[str, ...]] = [("day (UTC)", "account", *_COUNTS)]
     for day in told["days"]:
         name = f"@{day['username']} {day['entry_id']}" if day["username"] else day["entry_id"] or "(none named)"
         rows.append((day["day"], name, *(f"{day[count]:,}" for count in _COUNTS)))

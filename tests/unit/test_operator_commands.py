@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
+from instagram_connect.webhooks.events import WebhookEvent
+from instagram_connect.webhooks.repository import KeptEvent, Stored
 from local import deletions, webhooks
 from local.errors import LocalSystemError
+from tests.unit.shared.webhooks.ingesting import delivery
 
 DAY: dict[str, Any] = {
     "entry_id": "17841400000000001",
@@ -45,6 +48,15 @@ def test_when_everything_is_stored_the_report_says_so_first() -> None:
 
     assert told[0] == "Everything that Meta delivered is stored."
     assert told[-2].split() == ["2026-11-28", "@cafe.azul", "17841400000000001", "1,500", "500", "1,000", "0", "0"]
+
+
+def test_the_report_ends_with_the_totals_of_all_days_also_of_those_that_it_does_not_show() -> None:
+    totals = {"received": 9000, "stored": 5000, "duplicate": 3000, "unknown": 700, "failed": 300}
+
+    told = lines({**TOLD, "totals": totals})
+
+    assert told[0] == "700 events are kept without an account: nobody has connected it."
+    assert told[-1].split() == ["all", "days", "9,000", "5,000", "3,000", "700", "300"]
 
 
 @pytest.mark.parametrize(
@@ -160,3 +172,75 @@ def test_everybody_on_the_list_is_deleted_step_by_step() -> None:
     assert accounts == 2
     assert len(repository.asked) == 3
     assert len(set(repository.asked)) == 1
+
+
+class StoredEvents:
+    """Stands for the repository: so many events of messages, of which few are looked through at once."""
+
+    def __init__(self, ids: list[int], newest_id: int, window: int) -> None:
+        self.ids = ids
+        self.newest_id = newest_id
+        self.window = window
+        self.replayed: list[list[int]] = []
+        self.asked: list[dict[str, Any]] = []
+
+    def report(self, days: int, deadline: object) -> dict[str, Any]:
+        return {"newest_id": self.newest_id}
+
+    def kept(
+        self, *, after_id: int, until_id: int, limit: int, deadline: object, **wanted: Any
+    ) -> tuple[tuple[KeptEvent, ...], int]:
+        self.asked.append(wanted)
+        last = min(until_id, after_id + self.window)
+        found = [id_ for id_ in self.ids if after_id < id_ <= last][:limit]
+        events = tuple(KeptEvent(id_, f"msg:m-{id_}", delivery(f"m-{id_}"), RECEIVED_AT) for id_ in found)
+        return events, found[-1] if len(found) == limit else last
+
+    def replay(self, ids: list[int], events: list[tuple[WebhookEvent, datetime]], deadline: object) -> Stored:
+        assert [event.key for event, _ in events] == [f"msg:m-{id_}" for id_ in ids]
+        assert {received_at for _, received_at in events} == {RECEIVED_AT}
+        self.replayed.append(ids)
+        return Stored(len(ids), 0, 0, [{"id": "e"}])
+
+
+RECEIVED_AT = datetime.fromisoformat("2026-11-28T09:00:00+00:00")
+
+
+def replay(events: StoredEvents, **wanted: Any) -> tuple[int, int]:
+    repository: Any = events
+    return webhooks.replay(repository, wanted)
+
+
+def test_stored_events_are_parsed_again_to_the_last_one_also_behind_many_that_are_not_wanted() -> None:
+    """Where nothing is found among those that are looked through at once, there may be something behind."""
+    events = StoredEvents([3, 4, 950, 1000], newest_id=1000, window=100)
+
+    assert replay(events, kind="unparsed") == (4, 2)
+
+    assert events.replayed == [[3, 4], [950, 1000]]
+    assert events.asked == [{"kind": "unparsed"}] * 10
+
+
+def test_a_page_that_is_full_is_gone_on_from_where_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webhooks, "REPLAYED_AT_ONCE", 2)
+    events = StoredEvents([1, 2, 3, 4, 5], newest_id=5, window=100)
+
+    assert replay(events) == (5, 3)
+
+    assert events.replayed == [[1, 2], [3, 4], [5]]
+
+
+def test_what_is_stored_while_events_are_parsed_again_is_left_alone() -> None:
+    events = StoredEvents([1, 2, 3], newest_id=2, window=100)
+
+    assert replay(events) == (2, 1)
+
+    assert events.replayed == [[1, 2]]
+
+
+def test_where_nothing_is_stored_nothing_is_parsed_again() -> None:
+    events = StoredEvents([], newest_id=0, window=100)
+
+    assert replay(events) == (0, 0)
+
+    assert (events.asked, events.replayed) == ([], [])

@@ -17,6 +17,7 @@ from aws_lambda_powertools.utilities.parameters import (
 from botocore.config import Config
 
 from .errors import ConfigurationError
+from .observability import logger
 
 # AWS answers within milliseconds or not at all; two short attempts (4 s at worst) fit any function's time.
 AWS_CLIENT_CONFIG = Config(
@@ -92,7 +93,8 @@ class CurrentSecrets:
         self._loaded_at = self.monotonic()
         try:
             self._secrets = self.load()
-        except ConfigurationError:
+        except ConfigurationError as error:
+            logger.warning("Could not read the secrets again", extra=error.log_context)
             return None
         return self._secrets
 

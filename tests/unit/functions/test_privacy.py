@@ -15,11 +15,13 @@ from moto import mock_aws
 from functions.privacy import app
 from functions.privacy.app import Dependencies, handle, lambda_handler, work
 from instagram_connect.deadline import Deadline
-from instagram_connect.errors import ConfigurationError, StorageError
+from instagram_connect.errors import ConfigurationError, InternalError, StorageError
 from instagram_connect.privacy.callbacks import MAX_BODY_BYTES, is_own_code, new_confirmation_code
 from instagram_connect.privacy.repository import PrivacyRepository
 from instagram_connect.privacy.requests import PrivacyRequest
+from instagram_connect.settings import SECRETS_AGE_S, CurrentSecrets, Secrets
 from tests.conftest import FakeLambdaContext
+from tests.unit.counting import counts
 from tests.unit.fakes import NOW
 from tests.unit.functions.deployments import deploy
 from tests.unit.functions.routes import LoadEvent
@@ -60,10 +62,31 @@ def queue() -> FakePrivacyQueue:
     return FakePrivacyQueue()
 
 
+class Stored:
+    """The deployment's secrets, which can change, and a clock."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = dict(APP_SECRETS)
+        self.now_s = 0.0
+        self.loads = 0
+
+    def current(self) -> CurrentSecrets:
+        return CurrentSecrets(self._load, lambda: self.now_s)
+
+    def _load(self) -> Secrets:
+        self.loads += 1
+        return Secrets(dict(self.values))
+
+
 @pytest.fixture
-def deps(storage: PrivacyStorage, queue: FakePrivacyQueue) -> Dependencies:
+def secrets() -> Stored:
+    return Stored()
+
+
+@pytest.fixture
+def deps(storage: PrivacyStorage, queue: FakePrivacyQueue, secrets: Stored) -> Dependencies:
     return Dependencies(
-        app_secrets=APP_SECRETS,
+        secrets=secrets.current(),
         code_key=CODE_KEY,
         repository=PrivacyRepository(storage, lambda: NOW),
         queue=queue,  # type: ignore[arg-type]
@@ -226,6 +249,7 @@ def test_a_body_that_is_not_as_agreed_has_no_effect(
 
     assert problem(answer) == refusal
     assert (storage.calls, queue.kept) == ([], [])
+    assert [json.loads(line)["level"] for line in log.getvalue().splitlines()] == ["WARNING"]
     assert PERSON not in log.getvalue() + answer["body"]
 
 
@@ -248,6 +272,70 @@ def test_base64_that_is_none_has_no_effect(
     assert problem(answer) == (400, "INVALID_REQUEST")
     assert "base64" in json.loads(answer["body"])["details"]
     assert (storage.calls, queue.kept) == ([], [])
+
+
+@pytest.mark.parametrize("name", CALLBACKS)
+def test_a_secret_that_was_replaced_is_found_after_a_minute_at_most(
+    send: Send, storage: PrivacyStorage, queue: FakePrivacyQueue, secrets: Stored, name: str
+) -> None:
+    """Meta may never ask again."""
+    body = form(signed(said(), "the-new-secret"))
+    send(name, body=form(signed(said(), "another")))
+    secrets.values["facebook_app_secret"] = "the-new-secret"
+    secrets.now_s += SECRETS_AGE_S - 1
+    assert problem(send(name, body=body)) == (403, "SIGNATURE_INVALID")
+    secrets.now_s += 1
+
+    assert send(name, body=body)["statusCode"] == 200
+
+    assert len(storage.calls) + len(queue.kept) == 1
+    assert secrets.loads == 2
+
+
+@pytest.mark.parametrize("name", CALLBACKS)
+def test_wrong_signatures_have_the_secrets_read_once_in_a_minute(send: Send, secrets: Stored, name: str) -> None:
+    send(name, body=form(signed(said())))
+    secrets.now_s += SECRETS_AGE_S
+
+    for _ in range(5):
+        send(name, body=form(signed(said(), "another")))
+
+    assert secrets.loads == 2
+
+
+@pytest.mark.parametrize("name", CALLBACKS)
+def test_without_any_app_secret_nothing_has_an_effect(
+    send: Send, storage: PrivacyStorage, queue: FakePrivacyQueue, secrets: Stored, name: str
+) -> None:
+    secrets.values = {}
+
+    assert problem(send(name, body=form(signed(said(), "")))) == (500, "CONFIGURATION_INVALID")
+
+    assert (storage.calls, queue.kept) == ([], [])
+
+
+def test_every_callback_that_is_refused_is_counted(
+    send: Send, storage: PrivacyStorage, queue: FakePrivacyQueue, counted: dict[str, Any]
+) -> None:
+    for name in CALLBACKS:
+        send(name)
+    assert counts(counted) == {}
+
+    send("deauthorize", body=form(signed(said(), "another")))
+    send("data_deletion", body=form(signed(said(user_id=None))))
+    storage.failures = {"revoke_person": STORAGE_DOWN}
+    queue.is_down = True
+    send("deauthorize")
+
+    assert counts(counted) == {"PrivacyCallbacksRefused": 3}
+
+
+@pytest.mark.parametrize("context", [None, {}, {"requestId": None}])
+def test_a_request_without_its_context_is_refused_in_our_shape_too(send: Send, context: Any) -> None:
+    answer = send("deauthorize", body="", requestContext=context)
+
+    assert problem(answer) == (403, "SIGNATURE_INVALID")
+    assert json.loads(answer["body"])["requestId"] == ""
 
 
 def test_a_deauthorization_waits_in_the_queue_while_storage_fails_and_is_done_from_there(
@@ -278,6 +366,23 @@ def test_a_deauthorization_waits_too_when_storage_says_nothing_that_makes_sense(
     assert len(queue.kept) == 1
 
 
+@pytest.mark.parametrize(
+    "failure",
+    [InternalError(), ConfigurationError(log_context={"setting": "x"}), RuntimeError(f"row of {PERSON}")],
+    ids=["a failure of ours", "a missing setting", "what nobody foresaw"],
+)
+def test_a_deauthorization_waits_after_whatever_failure(
+    send: Send, storage: PrivacyStorage, queue: FakePrivacyQueue, log: io.StringIO, failure: Exception
+) -> None:
+    storage.failures = {"revoke_person": failure}
+
+    answer = send("deauthorize", body=form(signed(said())))
+
+    assert (answer["statusCode"], answer["body"]) == (200, "OK")
+    assert queue.requests == [PrivacyRequest(kind="deauthorize", meta_user_id=PERSON, asked_at=ASKED_AT)]
+    assert PERSON not in log.getvalue()
+
+
 def test_meta_is_told_to_come_again_when_neither_storage_nor_the_queue_takes_a_deauthorization(
     send: Send, storage: PrivacyStorage, queue: FakePrivacyQueue, log: io.StringIO
 ) -> None:
@@ -288,13 +393,35 @@ def test_meta_is_told_to_come_again_when_neither_storage_nor_the_queue_takes_a_d
     assert '"cause":"EndpointConnectionError"' in log.getvalue()
 
 
-def test_a_deletion_that_nobody_keeps_is_not_confirmed(send: Send, queue: FakePrivacyQueue) -> None:
+def test_a_deletion_that_the_queue_does_not_take_is_carried_out_at_once(
+    send: Send, storage: PrivacyStorage, queue: FakePrivacyQueue, look: Callable[[str], Any], counted: dict[str, Any]
+) -> None:
+    """Meta may never ask again."""
     queue.is_down = True
+
+    answer = send("data_deletion", body=form(signed(said())))
+
+    assert answer["statusCode"] == 200
+    code = json.loads(answer["body"])["confirmation_code"]
+    (asked,) = storage.asked("delete_person")
+    assert (asked["meta_user_id"], asked["confirmation_code"]) == (PERSON, code)
+    assert asked["requested_at"] == ASKED_AT.isoformat()
+    assert "Your data has been deleted" in look(code)["body"]
+    assert counts(counted) == {}
+
+
+@pytest.mark.parametrize("failure", [STORAGE_DOWN, RuntimeError(f"row of {PERSON}")], ids=["storage", "a defect"])
+def test_a_deletion_that_nobody_keeps_and_nobody_carries_out_is_not_confirmed(
+    send: Send, storage: PrivacyStorage, queue: FakePrivacyQueue, counted: dict[str, Any], failure: Exception
+) -> None:
+    queue.is_down = True
+    storage.failures = {"delete_person": failure}
 
     answer = send("data_deletion")
 
     assert problem(answer) == (503, "CALLBACK_NOT_KEPT")
     assert "confirmation_code" not in answer["body"]
+    assert counts(counted) == {"PrivacyCallbacksRefused": 1}
 
 
 def test_a_defect_is_answered_in_our_shape_and_says_nothing_of_itself(
@@ -437,21 +564,35 @@ def test_what_was_confirmed_is_what_the_worker_deletes(
     assert "Your data has been deleted" in look(code)["body"]
 
 
-def test_a_message_comes_again_while_storage_is_down(deliver: Send, storage: PrivacyStorage, log: io.StringIO) -> None:
+def test_a_message_comes_again_while_storage_is_down(
+    deliver: Send, storage: PrivacyStorage, log: io.StringIO, counted: dict[str, Any]
+) -> None:
     storage.failures = {"delete_person": STORAGE_DOWN}
 
     assert deliver() == COMES_AGAIN
 
     assert '"reason":"DATA_API_UNREACHABLE"' in log.getvalue()
+    assert counts(counted) == {"PrivacyRequestsPostponed": 1}
 
 
-def test_a_message_comes_again_until_all_is_deleted(deliver: Send, storage: PrivacyStorage) -> None:
+def test_every_message_that_waits_is_counted(deliver: Send, load_event: LoadEvent, counted: dict[str, Any]) -> None:
+    (record,) = load_event("privacy_request")["Records"]
+
+    deliver("{}", record["body"], "")
+
+    assert counts(counted) == {"PrivacyRequestsPostponed": 2}
+
+
+def test_a_message_comes_again_until_all_is_deleted(
+    deliver: Send, storage: PrivacyStorage, counted: dict[str, Any]
+) -> None:
     storage.steps[PERSON] = 2
 
-    assert deliver(deadline=Deadline(5)) == COMES_AGAIN
+    assert deliver(deadline=Deadline(2)) == COMES_AGAIN
+    assert counts(counted) == {}  # it goes on
     assert storage.deletions[CODE]["completed_at"] is None
 
-    assert deliver(deadline=Deadline(5)) == DONE
+    assert deliver(deadline=Deadline(2)) == DONE
     assert storage.deletions[CODE]["completed_at"] is not None
 
 
@@ -503,8 +644,10 @@ def test_no_line_names_a_person_or_holds_what_is_secret(
     queue.is_down = True
     for name in CALLBACKS:
         send(name, body=form(good))
-    storage.failures = dict.fromkeys(("revoke_person", "deletion_status"), RuntimeError(f"{PERSON} {good}"))
-    send("deauthorize", body=form(good))
+    defect = RuntimeError(f"{PERSON} {good}")
+    storage.failures = dict.fromkeys(("revoke_person", "delete_person", "deletion_status"), defect)
+    for name in CALLBACKS:
+        send(name, body=form(good))
     send("data_deletion_status")
 
     lines = log.getvalue()
@@ -512,7 +655,7 @@ def test_no_line_names_a_person_or_holds_what_is_secret(
         "A person removed the app",
         "Deleted a person's data",
         "Refused a privacy callback",
-        "A deauthorization has to wait",
+        "A privacy request cannot be carried out at once",
         "A privacy request has to wait",
         "Could not look at a deletion",
     ):
@@ -522,10 +665,15 @@ def test_no_line_names_a_person_or_holds_what_is_secret(
 
 
 @pytest.fixture
-def called(monkeypatch: pytest.MonkeyPatch) -> Any:
+def answers() -> dict[str, Any]:
+    """What the functions of the database answer to the entry point."""
+    return {"revoke_person": 1, "delete_person": {"is_complete": True, "accounts": 1}, "deletion_status": None}
+
+
+@pytest.fixture
+def called(monkeypatch: pytest.MonkeyPatch, answers: dict[str, Any]) -> Any:
     """The functions of the database that the entry point calls, with dependencies of its own making."""
     app.dependencies.cache_clear()
-    answers = {"revoke_person": 1, "delete_person": {"is_complete": False}, "deletion_status": None}
     with mock_aws():
         yield deploy(monkeypatch, answers, PRIVACY_QUEUE_URL="https://sqs.us-east-1.amazonaws.com/1/privacy")
     app.dependencies.cache_clear()
@@ -536,7 +684,7 @@ def called(monkeypatch: pytest.MonkeyPatch) -> Any:
     ("name", "status", "asked"),
     [
         ("deauthorize", 200, ["revoke_person"]),
-        ("data_deletion", 503, []),
+        ("data_deletion", 200, ["delete_person"]),
         ("data_deletion_status", 404, ["deletion_status"]),
     ],
 )
@@ -556,8 +704,9 @@ def test_the_entry_point_answers_metas_requests(
 
 @pytest.mark.filterwarnings("ignore:No application metrics")
 def test_the_entry_point_works_on_messages_as_long_as_lambda_lets_it(
-    called: list[str], load_event: LoadEvent, lambda_context: FakeLambdaContext
+    called: list[str], answers: dict[str, Any], load_event: LoadEvent, lambda_context: FakeLambdaContext
 ) -> None:
+    answers["delete_person"] = {"is_complete": False}
     lambda_context.remaining_s = 5
 
     assert lambda_handler(load_event("privacy_request"), lambda_context) == COMES_AGAIN  # type: ignore[arg-type]

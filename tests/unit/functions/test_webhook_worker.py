@@ -13,6 +13,7 @@ from instagram_connect.deadline import Deadline
 from instagram_connect.errors import ConfigurationError, StorageError
 from instagram_connect.webhooks.ingestion import LEAST_ROUND_S
 from tests.conftest import FakeLambdaContext
+from tests.unit.counting import counts
 from tests.unit.functions.deployments import deploy
 from tests.unit.functions.routes import LoadEvent
 from tests.unit.shared.refreshing import STORAGE_DOWN
@@ -72,10 +73,13 @@ def test_attributes_that_say_something_else_change_nothing(deliver: Deliver, wor
     assert list(world.storage.kept)[:2] == KEYS[:2]
 
 
-def test_while_storage_is_down_every_message_comes_again(deliver: Deliver, world: Ingesting) -> None:
+def test_while_storage_is_down_every_message_comes_again_and_is_counted(
+    deliver: Deliver, world: Ingesting, counted: dict[str, Any]
+) -> None:
     world.storage.failures = {"store_webhook_events": STORAGE_DOWN}
 
     assert deliver() == {"batchItemFailures": [{"itemIdentifier": FIRST}, {"itemIdentifier": SECOND}]}
+    assert counts(counted) == {"WebhooksPostponed": 2}
 
 
 def test_only_the_message_that_cannot_be_dealt_with_comes_again(deliver: Deliver, world: Ingesting) -> None:
@@ -160,7 +164,7 @@ def test_the_entry_point_begins_nothing_that_lambda_would_not_let_it_end(
 
     assert lambda_handler(load_event("webhook_tidy"), lambda_context) == {}  # type: ignore[arg-type]
 
-    assert called == [*(["adopt_webhook_events"] if adopts else []), "take_events", "purge_webhook_events"]
+    assert called == ["take_events", *(["adopt_webhook_events"] if adopts else []), "purge_webhook_events"]
 
 
 @pytest.mark.filterwarnings("ignore:No application metrics")

@@ -11,9 +11,19 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import ANY, Stubber
 
+from instagram_connect import event_bus
 from instagram_connect.deadline import Deadline
 from instagram_connect.errors import StorageError
-from instagram_connect.event_bus import LEASE_S, MOST_AT_ONCE, MOST_BYTES, MOST_TAKEN, SOURCE, EventBus
+from instagram_connect.event_bus import (
+    CALLS_AT_ONCE,
+    LEASE_S,
+    LEAST_S,
+    MOST_AT_ONCE,
+    MOST_BYTES,
+    MOST_TAKEN,
+    SOURCE,
+    EventBus,
+)
 from instagram_connect.event_repository import EventRepository
 from tests.unit.fakes import NOW
 from tests.unit.shared.refreshing import STORAGE_DOWN, FakeStorage
@@ -70,7 +80,8 @@ class Bus:
 class FakeEventBridge:
     """EventBridge by what it is told of, whatever the order: calls come from several threads at once.
 
-    It refuses a call that is too large, fails one with an event of `failing`, and takes no event of `refusing`.
+    It refuses a call that is too large, fails one with an event of `failing`, and takes no event of `refusing`. A call
+    takes `takes_s`, and is not answered before `together` calls are under way.
     """
 
     def __init__(self, events: EventBus) -> None:
@@ -78,12 +89,22 @@ class FakeEventBridge:
         self.calls: list[list[dict[str, Any]]] = []
         self.failing: set[str] = set()
         self.refusing: set[str] = set()
+        self.takes_s = 0.0
+        self.now_s = 0.0
+        self.together: threading.Barrier | None = None
         self._lock = threading.Lock()
+
+    def deadline(self, seconds: float) -> Deadline:
+        """A deadline in whose time nothing but these calls takes any."""
+        return Deadline(seconds, monotonic=lambda: self.now_s)
 
     def put_events(self, **arguments: Any) -> dict[str, Any]:
         entries: list[dict[str, Any]] = arguments["Entries"]
         with self._lock:
             self.calls.append(entries)
+            self.now_s += self.takes_s
+        if self.together:
+            self.together.wait(timeout=10)
         size = sum(len(f"{entry['Source']}{entry['DetailType']}{entry['Detail']}".encode()) for entry in entries)
         ids = [json.loads(entry["Detail"])["id"] for entry in entries]
         if len(entries) > 10 or size > LIMIT_BYTES:
@@ -119,6 +140,12 @@ def outbox() -> Outbox:
 @pytest.fixture
 def events(outbox: Outbox) -> EventBus:
     return publisher(outbox)
+
+
+@pytest.fixture
+def one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One call to the bus after the other."""
+    monkeypatch.setattr(event_bus, "CALLS_AT_ONCE", 1)
 
 
 @pytest.fixture
@@ -179,11 +206,11 @@ def test_a_bus_that_does_not_answer_costs_no_event(outbox: Outbox, events: Event
     assert outbox.storage.asked("delete_events") == []
 
 
-def test_a_call_takes_ten_and_one_that_fails_does_not_keep_the_others() -> None:
+def test_a_call_takes_ten_and_one_that_fails_costs_none_that_is_under_way() -> None:
     outbox = Outbox(2 * MOST_AT_ONCE + 5)
     events = publisher(outbox)
     bridge = FakeEventBridge(events)
-    bridge.failing = {"event-14"}
+    bridge.failing, bridge.together = {"event-14"}, threading.Barrier(3)
 
     assert events.publish_pending(Deadline(20)) == MOST_AT_ONCE + 5
 
@@ -208,14 +235,99 @@ def test_more_than_are_taken_at_once_are_published_in_one_go() -> None:
 def test_while_the_bus_refuses_no_more_are_taken() -> None:
     outbox = Outbox(MOST_TAKEN + 1)
     events = publisher(outbox)
-    bus = Bus(events)
-    for _ in range(MOST_TAKEN // MOST_AT_ONCE):
-        bus.fails()
+    bridge = FakeEventBridge(events)
+    bridge.failing = {event["id"] for event in outbox.waiting}
 
-    with bus.stub:
-        assert events.publish_pending(Deadline(20)) == 0
+    assert events.publish_pending(Deadline(20)) == 0
 
     assert len(outbox.storage.asked("take_events")) == 1
+
+
+def test_a_bus_that_does_not_answer_is_not_waited_for_call_by_call(outbox: Outbox, events: EventBus) -> None:
+    """A call takes seconds then; as many as are under way at once, and no more."""
+    bridge = FakeEventBridge(events)
+    batch = [webhook_event(number) for number in range(1000)]
+    bridge.failing = {event["id"] for event in batch}
+
+    assert events.publish(batch, Deadline(40)) == 0
+
+    assert 1 <= len(bridge.calls) <= CALLS_AT_ONCE
+
+
+def test_what_the_bus_took_before_it_fell_silent_is_forgotten_and_the_rest_waits(
+    outbox: Outbox, events: EventBus, one_by_one: None
+) -> None:
+    bridge = FakeEventBridge(events)
+    bridge.failing = {"event-14"}
+
+    assert events.publish([webhook_event(number) for number in range(45)], Deadline(20)) == MOST_AT_ONCE
+
+    assert [len(entries) for entries in bridge.calls] == [MOST_AT_ONCE, MOST_AT_ONCE]
+    assert forgotten(outbox) == [f"event-{number}" for number in range(MOST_AT_ONCE)]
+
+
+def test_a_bus_that_refuses_events_has_answered_and_is_told_of_the_next_ones(
+    outbox: Outbox, events: EventBus, one_by_one: None
+) -> None:
+    bridge = FakeEventBridge(events)
+    bridge.refusing = {f"event-{number}" for number in range(MOST_AT_ONCE)}
+
+    assert events.publish([webhook_event(number) for number in range(12)], Deadline(20)) == 2
+
+    assert forgotten(outbox) == ["event-10", "event-11"]
+
+
+def test_after_a_silence_the_bus_is_tried_again_the_next_time(outbox: Outbox, events: EventBus) -> None:
+    bridge = FakeEventBridge(events)
+    bridge.failing = {"event-1"}
+    assert events.publish([webhook_event(1)], Deadline(20)) == 0
+    bridge.failing = set()
+
+    assert events.publish([webhook_event(1)], Deadline(20)) == 1
+
+
+def test_no_call_is_begun_without_the_time_for_it(outbox: Outbox, events: EventBus, one_by_one: None) -> None:
+    bridge = FakeEventBridge(events)
+    bridge.takes_s = 4
+
+    taken = events.publish([webhook_event(number) for number in range(45)], bridge.deadline(LEAST_S + 5))
+
+    assert (taken, len(bridge.calls)) == (2 * MOST_AT_ONCE, 2)
+    assert forgotten(outbox) == [f"event-{number}" for number in range(2 * MOST_AT_ONCE)]
+
+
+@pytest.mark.parametrize(("left_s", "published"), [(LEAST_S - 0.5, 0), (LEAST_S, 1), (LEAST_S + 0.5, 1)])
+def test_one_event_is_published_only_in_time_too(
+    outbox: Outbox, events: EventBus, left_s: float, published: int
+) -> None:
+    bridge = FakeEventBridge(events)
+
+    assert events.publish([webhook_event(1)], bridge.deadline(left_s)) == published
+
+    assert (len(bridge.calls), len(forgotten(outbox))) == (published, published)
+
+
+def test_nothing_is_taken_that_could_not_be_published_in_time(outbox: Outbox, events: EventBus) -> None:
+    """What is taken is kept from everybody else for a minute."""
+    bridge = FakeEventBridge(events)
+
+    assert events.publish_pending(bridge.deadline(LEAST_S - 0.5)) == 0
+    assert outbox.storage.calls == []
+
+    assert events.publish_pending(bridge.deadline(LEAST_S + 0.5)) == 3
+
+
+def test_more_are_taken_only_as_long_as_there_is_time(one_by_one: None) -> None:
+    outbox = Outbox(3 * MOST_TAKEN)
+    events = publisher(outbox)
+    bridge = FakeEventBridge(events)
+    bridge.takes_s = 1
+    calls = MOST_TAKEN // MOST_AT_ONCE
+
+    assert events.publish_pending(bridge.deadline(LEAST_S + calls)) == MOST_TAKEN
+
+    assert (len(bridge.calls), len(outbox.storage.asked("take_events"))) == (calls, 1)
+    assert outbox.leased == set(forgotten(outbox))
 
 
 def test_an_event_that_cannot_be_forgotten_is_published_again(outbox: Outbox, events: EventBus, bus: Bus) -> None:
@@ -334,7 +446,7 @@ def test_an_event_is_told_of_whole_as_long_as_a_call_takes_it(events: EventBus, 
 def test_of_several_calls_only_what_the_bus_took_is_forgotten(outbox: Outbox, events: EventBus) -> None:
     bridge = FakeEventBridge(events)
     bridge.refusing = {"event-0", "event-12", "event-19", "event-41"}
-    bridge.failing = {"event-25"}
+    bridge.failing, bridge.together = {"event-25"}, threading.Barrier(5)
     batch = [webhook_event(number) for number in range(42)]
     waiting = bridge.refusing | {f"event-{number}" for number in range(20, 30)}
 
@@ -368,7 +480,7 @@ def test_events_that_cannot_be_forgotten_are_said_to_be_so_after_they_were_publi
 
 def test_no_line_holds_what_people_wrote(outbox: Outbox, events: EventBus, log: io.StringIO) -> None:
     bridge = FakeEventBridge(events)
-    bridge.refusing, bridge.failing = {"event-0"}, {"event-10"}
+    bridge.refusing, bridge.failing, bridge.together = {"event-0"}, {"event-10"}, threading.Barrier(2)
 
     events.publish([webhook_event(number, "a secret") for number in range(11)], Deadline(20))
 

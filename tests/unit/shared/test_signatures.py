@@ -3,15 +3,16 @@
 import base64
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from instagram_connect.errors import ConfigurationError, SignatureInvalidError
-from instagram_connect.settings import Secrets
-from instagram_connect.signatures import app_secrets, check_webhook, read_signed_request
+from instagram_connect.errors import ConfigurationError, InvalidRequestError, SignatureInvalidError
+from instagram_connect.settings import SECRETS_AGE_S, CurrentSecrets, Secrets
+from instagram_connect.signatures import app_secrets, by_current, check_webhook, read_signed_request
 
 INSTAGRAM, FACEBOOK, OLD_INSTAGRAM, OLD_FACEBOOK = "the-instagram-secret", "the-facebook-secret", "old-i", "old-f"
 KNOWN = {
@@ -181,6 +182,98 @@ def test_a_deployment_without_any_app_secret_is_not_set_up(values: dict[str, Any
         app_secrets(Secrets({**values, "state_signing_key": "the-key"}))
 
     assert missing.value.log_context == {"secret_key": "instagram_app_secret or facebook_app_secret"}
+
+
+class Replaced:
+    """Secrets that were read some time ago, and another one that was put in their place since; counts the checks."""
+
+    def __init__(self, new: dict[str, Any], age_s: float = SECRETS_AGE_S) -> None:
+        self.now_s = 1000.0
+        self.values: dict[str, Any] = {"instagram_app_secret": INSTAGRAM}
+        self.checked: list[dict[str, str]] = []
+        self.current = CurrentSecrets(lambda: Secrets(dict(self.values)), lambda: self.now_s)
+        self.current.get()
+        self.values, self.now_s = new, self.now_s + age_s
+
+    def check(self, signed_header: str | None) -> str:
+        """Checks the body with this header."""
+
+        def check(known: Mapping[str, str]) -> str:
+            self.checked.append(dict(known))
+            return check_webhook(signed_header, BODY, known)
+
+        return by_current(self.current, check)
+
+
+def test_what_is_signed_with_a_known_secret_is_checked_once() -> None:
+    replaced = Replaced({"instagram_app_secret": "new"})
+
+    assert replaced.check(header()) == "instagram_app_secret"
+
+    assert replaced.checked == [{"instagram_app_secret": INSTAGRAM}]
+
+
+def test_what_is_signed_with_a_newer_secret_is_checked_once_more() -> None:
+    replaced = Replaced({"facebook_app_secret": "new"})
+
+    assert replaced.check(header(secret="new")) == "facebook_app_secret"
+
+    assert replaced.checked == [{"instagram_app_secret": INSTAGRAM}, {"facebook_app_secret": "new"}]
+    assert replaced.check(header(secret="new")) == "facebook_app_secret"
+    assert len(replaced.checked) == 3
+
+
+def test_what_nobody_signed_is_refused_with_the_newer_secrets_too() -> None:
+    replaced = Replaced({"instagram_app_secret": "new"})
+
+    with pytest.raises(SignatureInvalidError) as refused:
+        replaced.check(header(secret="somebody's"))
+
+    assert (refused.value.reason, len(replaced.checked)) == ("SIGNATURE_MISMATCH", 2)
+
+
+@pytest.mark.parametrize("secret", ["new", "somebody's"])
+def test_while_the_secrets_are_young_a_wrong_signature_is_checked_once(secret: str) -> None:
+    replaced = Replaced({"instagram_app_secret": "new"}, SECRETS_AGE_S - 1)
+
+    with pytest.raises(SignatureInvalidError):
+        replaced.check(header(secret=secret))
+
+    assert len(replaced.checked) == 1
+
+
+@pytest.mark.parametrize(
+    ("unsigned", "reason"), [(None, "SIGNATURE_MISSING"), ("sha256=0", "SIGNATURE_MALFORMED")], ids=str
+)
+def test_for_what_has_no_signature_there_are_no_newer_secrets(unsigned: str | None, reason: str) -> None:
+    replaced = Replaced({"instagram_app_secret": "new"})
+
+    with pytest.raises(SignatureInvalidError) as refused:
+        replaced.check(unsigned)
+
+    assert (refused.value.reason, len(replaced.checked)) == (reason, 1)
+    assert replaced.check(header()) == "instagram_app_secret"  # the old ones
+
+
+def test_newer_secrets_without_one_of_metas_are_not_set_up() -> None:
+    replaced = Replaced({"state_signing_key": "k"})
+
+    with pytest.raises(ConfigurationError):
+        replaced.check(header(secret="new"))
+
+
+def test_another_refusal_than_of_the_signature_is_nobodys_new_secret() -> None:
+    replaced = Replaced({"instagram_app_secret": "new"})
+    checked = []
+
+    def refuse(known: Mapping[str, str]) -> str:
+        checked.append(known)
+        raise InvalidRequestError("no id")
+
+    with pytest.raises(InvalidRequestError):
+        by_current(replaced.current, refuse)
+
+    assert len(checked) == 1
 
 
 def test_a_known_signed_request_is_read() -> None:

@@ -19,7 +19,7 @@ from ..settings import AWS_CLIENT_CONFIG
 from .repository import PrivacyRepository
 
 # Another step is only begun while there is time for it.
-LEAST_STEP_S = 10.0
+LEAST_STEP_S = 3.0
 
 
 class PrivacyQueueError(Exception):
@@ -92,6 +92,8 @@ def is_carried_out(request: PrivacyRequest, repository: PrivacyRepository, deadl
     """Does what a person asked for, if that is possible now. Never raises: a request is not lost with an error."""
     try:
         carry_out(request, repository, deadline)
+    except UnfinishedError:
+        return False
     except InstagramConnectError as error:
         context = {"code": error.code, "reason": error.reason, **error.log_context}
         logger.warning("A privacy request cannot be carried out at once", extra=context)

@@ -41,8 +41,10 @@ PERHAPS_OF_THE_EVENT = {DATABASE_FAILED.reason, UNEXPECTED.reason}
 TOO_MUCH = {"TIMEOUT", "57014"}
 # What is in doubt is only judged when it has failed so often, minutes apart.
 ATTEMPTS_IN_DOUBT = 3
-# So many bad events at once are no bad events: a defect of the schema refuses all of them.
-MOST_BURIED = 20
+# So many refused events and no other are no bad events: a defect of the schema refuses all of them.
+MOST_REFUSED = 20
+# A call is only begun while there is time for an answer.
+LEAST_ATTEMPT_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ class Ingestion:
         once = _Round(self.repository, self.dead_letters, deadline)
         for start in range(0, len(arrived), EVENTS_AT_ONCE):
             once.store(arrived[start : start + EVENTS_AT_ONCE])
+        once.finish()
         # Not before all is stored: what is stored can be published later.
         for stored in once.stored:
             self._publish(stored, deadline)
@@ -91,12 +94,12 @@ class Ingestion:
 
         Each of them whatever becomes of the others. Raises StorageError.
         """
-        failures = []
+        failures: list[Exception] = []
         steps: tuple[Callable[[Deadline], object], ...] = (self.bus.publish_pending, self._adopt, self._purge)
         for step in steps:
             try:
                 step(deadline)
-            except StorageError as error:
+            except Exception as error:  # noqa: BLE001 - raised below
                 failures.append(error)
         if failures:
             raise failures[0]
@@ -137,7 +140,7 @@ class _Round:
     deadline: Deadline
     stored: list[Stored] = field(default_factory=list)
     again: set[str] = field(default_factory=set)
-    buried: int = 0
+    refused: list[tuple[_Arrived, StorageError]] = field(default_factory=list)
 
     def store(self, arrived: Sequence[_Arrived]) -> None:
         """Stores a batch, or as much of it as storage takes. Never raises."""
@@ -147,18 +150,30 @@ class _Round:
             logger.error("Could not store events", extra=_told_of(error))
             self.again |= {one.message_id for one in arrived}
 
+    def finish(self) -> None:
+        """Gives up what storage refuses, unless that is everything."""
+        if len(self.refused) > MOST_REFUSED and not self.stored:
+            logger.error("Storage refuses all events: they have to wait", extra={"events": len(self.refused)})
+            self.again |= {one.message_id for one, _ in self.refused}
+            return
+        for one, error in self.refused:
+            self._bury(one, error)
+
     def _store(self, arrived: Sequence[_Arrived]) -> None:
         events = [one.event for one in arrived]
+        if self.deadline.remaining_s() < LEAST_ATTEMPT_S:
+            self.again |= {one.message_id for one in arrived}
+            return
         try:
             stored = self.repository.store(events, self.deadline)
         except StorageError as error:
-            is_divided = len(arrived) > 1 and (self._is_of_an_event(error) or _is_too_much(error, arrived))
-            if is_divided:
+            is_of_an_event = self._is_of_an_event(error)
+            if len(arrived) > 1 and (is_of_an_event or _is_too_much(error, arrived)):
                 middle = len(arrived) // 2
                 self._store(arrived[:middle])
                 self._store(arrived[middle:])
-            elif len(arrived) == 1 and self._is_of_an_event(error):
-                self._give_up(arrived[0], error)
+            elif is_of_an_event and (error.reason in OF_THE_EVENT or arrived[0].attempt >= ATTEMPTS_IN_DOUBT):
+                self.refused.append((arrived[0], error))
             else:
                 context = {"code": error.code, "reason": error.reason, **error.log_context}
                 logger.warning("Events have to wait", extra={"events": len(events), **context})
@@ -168,8 +183,6 @@ class _Round:
         _count(len(events), stored)
 
     def _is_of_an_event(self, error: StorageError) -> bool:
-        if self.buried >= MOST_BURIED:
-            return False
         if error.reason in OF_THE_EVENT:
             return True
         if not _may_be_of_an_event(error):
@@ -180,12 +193,8 @@ class _Round:
             return False
         return True  # storage works: it is these events that it does not take
 
-    def _give_up(self, one: _Arrived, error: StorageError) -> None:
+    def _bury(self, one: _Arrived, error: StorageError) -> None:
         context = {"event_kind": one.event.kind, "code": error.code, "reason": error.reason, **error.log_context}
-        if error.reason not in OF_THE_EVENT and one.attempt < ATTEMPTS_IN_DOUBT:
-            logger.warning("An event that storage does not take comes again", extra=context)
-            self.again.add(one.message_id)
-            return
         reason = f"{error.reason} {error.log_context.get('storage_code', '')}".strip()
         try:
             self.dead_letters.bury(parser.original(one.event.payload), reason)
@@ -195,7 +204,6 @@ class _Round:
             logger.warning("Could not put an event into the dead-letter queue", extra=context)
             self.again.add(one.message_id)
             return
-        self.buried += 1
         logger.error("An event cannot be stored and is in the dead-letter queue", extra=context)
         metrics.add_metric("EventsFailed", MetricUnit.Count, 1)
 

@@ -21,6 +21,7 @@ from instagram_connect.privacy.requests import (
     PrivacyRequest,
     UnfinishedError,
     carry_out,
+    is_carried_out,
     read_message,
 )
 from instagram_connect.token_vault import TokenVault
@@ -208,3 +209,52 @@ def test_what_comes_twice_is_done_twice_with_the_same_time(
 
     first, second = storage.calls
     assert first == second
+
+
+@pytest.mark.parametrize("request_", [DEAUTHORIZE, DELETE], ids=lambda request_: request_.kind)
+def test_what_can_be_carried_out_at_once_is_told_to_be_done(
+    storage: PrivacyStorage, repository: PrivacyRepository, log: io.StringIO, request_: PrivacyRequest
+) -> None:
+    assert is_carried_out(request_, repository, Deadline(8)) is True
+
+    assert len(storage.calls) == 1
+    assert "cannot be carried out" not in log.getvalue()
+
+
+@pytest.mark.parametrize("request_", [DEAUTHORIZE, DELETE], ids=lambda request_: request_.kind)
+@pytest.mark.parametrize(
+    ("failure", "level", "told"),
+    [
+        (STORAGE_DOWN, "WARNING", '"reason":"DATA_API_UNREACHABLE"'),
+        (InternalError(), "WARNING", '"code":"INTERNAL_ERROR"'),
+        (RuntimeError(f"row of {PERSON}"), "ERROR", '"cause":"RuntimeError"'),
+    ],
+    ids=["storage", "another failure of ours", "what nobody foresaw"],
+)
+def test_whatever_it_fails_with_is_told_as_not_done_and_never_raised(
+    storage: PrivacyStorage,
+    repository: PrivacyRepository,
+    log: io.StringIO,
+    request_: PrivacyRequest,
+    failure: Exception,
+    level: str,
+    told: str,
+) -> None:
+    storage.failures = {"revoke_person": failure, "delete_person": failure}
+
+    assert is_carried_out(request_, repository, Deadline(8)) is False
+
+    (line,) = log.getvalue().splitlines()
+    assert json.loads(line)["level"] == level
+    assert told in line
+    assert PERSON not in line
+
+
+def test_a_deletion_of_which_more_is_left_than_the_time_allows_is_not_done(
+    storage: PrivacyStorage, repository: PrivacyRepository
+) -> None:
+    storage.steps[PERSON] = 2
+
+    assert is_carried_out(DELETE, repository, Deadline(LEAST_STEP_S - 1)) is False
+
+    assert storage.deletions[CODE]["completed_at"] is None

@@ -99,14 +99,24 @@ def stored(count: int, *, unknown: int = 0, duplicate: int = 0, outgoing: Iterab
 
 
 class FakeBus:
-    """Keeps the ids of what it was given to publish, and counts how often it was to look for more."""
+    """Keeps the ids of what it was given to publish, and counts how often it was to look for more.
+
+    Each time it is given something it takes `takes_s`.
+    """
 
     def __init__(self) -> None:
         self.published: list[list[str]] = []
         self.looked = 0
         self.error: Exception | None = None
+        self.takes_s = 0.0
+        self.now_s = 0.0
+
+    def deadline(self, seconds: float) -> Deadline:
+        """A deadline in whose time nothing but this bus takes any."""
+        return Deadline(seconds, monotonic=lambda: self.now_s)
 
     def publish(self, events: Sequence[Mapping[str, Any]], deadline: Deadline) -> int:
+        self.now_s += self.takes_s
         if self.error:
             raise self.error
         self.published.append([event["id"] for event in events])

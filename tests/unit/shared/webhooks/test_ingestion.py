@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -18,12 +19,14 @@ from instagram_connect.webhooks.ingestion import (
     ATTEMPTS_IN_DOUBT,
     EVENTS_AT_ONCE,
     LEAST_ROUND_S,
+    MOST_REFUSED,
     OF_THE_EVENT,
     PERHAPS_OF_THE_EVENT,
     PURGED_AT_ONCE,
     QueuedWebhook,
 )
 from instagram_connect.webhooks.queue import BASE64
+from tests.unit.counting import counts
 from tests.unit.fakes import NOW
 from tests.unit.shared.refreshing import STORAGE_DOWN
 from tests.unit.shared.webhooks.ingesting import (
@@ -58,6 +61,25 @@ def keys(count: int, start: int = 0) -> list[str]:
 
 def mids(count: int, start: int = 0) -> list[str]:
     return [f"m-{number}" for number in range(start, start + count)]
+
+
+def slow(code: str | None) -> StorageError:
+    """As storage fails when a call takes too long, or for another reason that passes."""
+    context = {"storage_operation": "store_webhook_events"} | ({"storage_code": code} if code else {})
+    reason = "DATA_API_UNREACHABLE" if code is None or code.isalpha() else "DATABASE_BUSY"
+    return StorageError(reason=reason, recoverable=True, log_context=context)
+
+
+def slow_beyond(most: int, world: Ingesting, code: str) -> Callable[[dict[str, Any]], Any]:
+    """Storage that takes no more events at once than these."""
+    store = world.storage.answers["store_webhook_events"]
+
+    def answer(payload: dict[str, Any]) -> Any:
+        if len(payload["events"]) > most:
+            raise slow(code)
+        return store(payload)
+
+    return answer
 
 
 def test_all_events_of_all_messages_are_stored_in_one_call_and_published(
@@ -118,7 +140,7 @@ def test_while_storage_takes_nothing_every_message_comes_again_and_none_is_burie
     assert again == {"a", "b", "c"}
     assert world.storage.batches == [4]
     assert (world.dead_letters.buried, world.storage.failed, world.bus.published) == ([], [], [])
-    assert counts(counted) == {}
+    assert counts(counted) == {"WebhooksPostponed": 3}
     assert f'"reason":"{reason}"' in log.getvalue()
 
 
@@ -270,7 +292,7 @@ def test_an_event_that_cannot_be_buried_brings_back_its_message_alone(
     assert again == {"b"}
     assert sorted(world.storage.kept) == ["msg:m-0", "msg:m-1", "msg:m-3"]
     assert world.storage.failed == []
-    assert counts(counted) == {"EventsReceived": 3, "EventsStored": 3}
+    assert counts(counted) == {"EventsReceived": 3, "EventsStored": 3, "WebhooksPostponed": 1}
     assert '"cause":"EndpointConnectionError"' in log.getvalue()
 
 
@@ -338,6 +360,128 @@ def test_a_search_that_runs_out_of_time_stops_and_buries_nothing(world: Ingestin
     assert world.dead_letters.buried == []
 
 
+@pytest.mark.parametrize("code", ["TIMEOUT", "57014"])
+def test_a_batch_that_is_too_much_for_storage_is_divided_once_it_has_failed_often(
+    world: Ingesting, counted: dict[str, Any], code: str
+) -> None:
+    world.storage.answers["store_webhook_events"] = slow_beyond(4, world, code)
+
+    for attempt in range(1, ATTEMPTS_IN_DOUBT):
+        assert world.ingest(queued("a", *mids(10), attempt=attempt), queued("b", *mids(6, 10), attempt=9)) == {"a", "b"}
+
+    assert (world.storage.batches, world.storage.kept) == ([16] * (ATTEMPTS_IN_DOUBT - 1), {})
+    assert counts(counted) == {"WebhooksPostponed": 2 * (ATTEMPTS_IN_DOUBT - 1)}
+    world.storage.calls.clear()
+
+    attempt = ATTEMPTS_IN_DOUBT
+    assert world.ingest(queued("a", *mids(10), attempt=attempt), queued("b", *mids(6, 10), attempt=9)) == set()
+
+    assert world.storage.batches == [16, 8, 4, 4, 8, 4, 4]
+    assert list(world.storage.kept) == keys(16)
+    assert [key for published in world.bus.published for key in published] == keys(16)
+    assert world.dead_letters.buried == []
+    assert counts(counted)["EventsStored"] == 16
+
+
+def test_an_event_that_is_too_much_by_itself_comes_again_alone_and_is_never_buried(world: Ingesting) -> None:
+    world.storage.refusals = {"msg:m-2": slow("TIMEOUT")}
+    webhooks = [queued(str(number), f"m-{number}", attempt=100) for number in range(4)]
+
+    assert world.ingest(*webhooks) == {"2"}
+
+    assert sorted(world.storage.kept) == ["msg:m-0", "msg:m-1", "msg:m-3"]
+    assert world.dead_letters.buried == []
+
+
+@pytest.mark.parametrize("code", [None, "DNS", "REFUSED", "BROKEN", "53300", "57P03", "40P01"])
+def test_whatever_else_passes_by_itself_divides_nothing_however_often_it_was(
+    world: Ingesting, code: str | None
+) -> None:
+    world.storage.refusals = {"msg:m-0": slow(code)}
+
+    assert world.ingest(queued("a", *mids(8), attempt=100)) == {"a"}
+
+    assert world.storage.batches == [8]
+
+
+def test_when_storage_refuses_all_of_many_events_none_is_buried_and_all_wait(
+    world: Ingesting, counted: dict[str, Any]
+) -> None:
+    """That is no bad event but a defect of the schema, which somebody mends."""
+    bad = MOST_REFUSED + 1
+    world.storage.refusals = dict.fromkeys(keys(bad), StorageError(reason="DATABASE_DEFECT"))
+
+    again = world.ingest(*(queued(str(number), f"m-{number}") for number in range(bad)))
+
+    assert again == {str(number) for number in range(bad)}
+    assert (world.dead_letters.buried, world.storage.failed) == ([], [])
+    assert counts(counted) == {"WebhooksPostponed": bad}
+
+
+def test_when_storage_refuses_a_few_events_and_there_are_no_others_they_are_buried(world: Ingesting) -> None:
+    world.storage.refusals = dict.fromkeys(keys(MOST_REFUSED), REFUSED)
+
+    assert world.ingest(queued("a", *mids(MOST_REFUSED))) == set()
+
+    assert len(world.dead_letters.buried) == MOST_REFUSED
+
+
+def test_however_many_events_are_bad_they_are_buried_while_storage_takes_others(world: Ingesting) -> None:
+    bad = 3 * MOST_REFUSED
+    world.storage.refusals = dict.fromkeys(keys(bad), REFUSED)
+
+    assert world.ingest(queued("a", *mids(bad)), queued("b", "m-good")) == set()
+
+    assert sorted(event.key for body, _ in world.dead_letters.buried for event in parser.parse(body)) == sorted(
+        keys(bad)
+    )
+    assert list(world.storage.kept) == ["msg:m-good"]
+
+
+def test_a_batch_that_is_too_much_is_not_divided_once_the_time_is_over(world: Ingesting) -> None:
+    """The client itself says TIMEOUT for what has no time left: that tells nothing of the batch."""
+    slow = StorageError(reason="DATA_API_UNREACHABLE", recoverable=True, log_context={"storage_code": "TIMEOUT"})
+    world.storage.refusals = dict.fromkeys(keys(64), slow)
+    seconds = iter([0.0, 0.0, 0.0, 30.0])
+    deadline = Deadline(30, monotonic=lambda: next(seconds, 30.0))
+
+    assert world.ingest(queued("a", *mids(64), attempt=ATTEMPTS_IN_DOUBT), deadline=deadline) == {"a"}
+
+    assert len(world.storage.batches) <= 2
+
+
+def test_a_bus_that_takes_all_the_time_keeps_no_event_from_being_stored(world: Ingesting) -> None:
+    """What is stored can be published later; what is not has to come again."""
+    world.bus.takes_s = 100
+    size = 2 * EVENTS_AT_ONCE
+
+    assert world.ingest(queued("a", *mids(size)), queued("b", "m-last"), deadline=world.bus.deadline(40)) == set()
+
+    assert len(world.storage.kept) == size + 1
+
+
+def test_what_was_stored_before_a_defect_is_published_although_its_message_comes_again(world: Ingesting) -> None:
+    world.storage.refusals = {"msg:m-2": REFUSED, "msg:m-7": RuntimeError("a defect")}
+    webhooks = [queued(str(number), f"m-{number}") for number in range(8)]
+
+    assert world.ingest(*webhooks) == set("01234567")
+
+    assert list(world.storage.kept) == ["msg:m-0", "msg:m-1", "msg:m-3"]
+    assert [key for published in world.bus.published for key in published] == list(world.storage.kept)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_messages_that_come_again_are_counted_once_each_however_many_events_they_hold(
+    world: Ingesting, counted: dict[str, Any], count: int
+) -> None:
+    world.storage.failures = {"store_webhook_events": STORAGE_DOWN}
+    size = EVENTS_AT_ONCE  # each of them in two batches
+
+    world.ingest(queued("first", "m-0"), *(queued(str(number), *mids(size, number * size)) for number in range(count)))
+
+    assert counts(counted) == {"WebhooksPostponed": count + 1}
+
+
 def test_a_bus_that_cannot_be_told_costs_no_message(world: Ingesting, log: io.StringIO) -> None:
     world.bus.error = STORAGE_DOWN
 
@@ -368,7 +512,11 @@ def test_what_nobody_foresaw_brings_the_messages_of_its_call_back_and_is_told_wi
     assert again == {"b"}
     assert len(world.storage.kept) == EVENTS_AT_ONCE
     assert world.dead_letters.buried == []
-    assert counts(counted) == {"EventsReceived": EVENTS_AT_ONCE, "EventsStored": EVENTS_AT_ONCE}
+    assert counts(counted) == {
+        "EventsReceived": EVENTS_AT_ONCE,
+        "EventsStored": EVENTS_AT_ONCE,
+        "WebhooksPostponed": 1,
+    }
     assert '"cause":"RuntimeError"' in log.getvalue()
     assert "webhooks/ingestion.py" in log.getvalue()
     assert CUSTOMER not in log.getvalue()
@@ -440,12 +588,19 @@ def test_no_line_and_no_metric_holds_what_people_wrote_or_who_they_are(
         assert told in lines
     for secret in (TEXT, TEXT.split()[0], json.dumps(TEXT)[1:10], CUSTOMER, CAFE, "m-0", "m-poison", "m-4"):
         assert secret not in lines
-    assert set(counted) == {"EventsReceived", "EventsStored", "EventsDuplicate", "EventsUnknown", "EventsFailed"}
+    assert set(counted) == {
+        "EventsReceived",
+        "EventsStored",
+        "EventsDuplicate",
+        "EventsUnknown",
+        "EventsFailed",
+        "WebhooksPostponed",
+    }
     assert metrics.dimension_set.keys() <= {"service"}
     assert metrics.metadata_set == {}
 
 
-def test_tidying_adopts_until_nothing_is_left_then_publishes_and_purges(
+def test_tidying_publishes_then_adopts_until_nothing_is_left_and_purges(
     world: Ingesting, counted: dict[str, Any]
 ) -> None:
     world.storage.to_adopt = [
@@ -490,12 +645,51 @@ def test_tidying_in_little_time_adopts_nothing(world: Ingesting) -> None:
     assert world.bus.looked == 1
 
 
+def test_tidying_publishes_before_it_adopts(world: Ingesting) -> None:
+    """Adopting may take all the time there is."""
+    looked: list[int] = []
+
+    def adopt(_: dict[str, Any]) -> dict[str, Any]:
+        looked.append(world.bus.looked)
+        return stored(0)
+
+    world.storage.answers["adopt_webhook_events"] = adopt
+
+    world.ingestion.tidy(Deadline(58))
+
+    assert (looked, world.bus.looked) == ([1], 1)
+
+
 @pytest.mark.parametrize("function", ["adopt_webhook_events", "purge_webhook_events"])
-def test_tidying_shows_that_storage_is_down(world: Ingesting, function: str) -> None:
+def test_tidying_shows_that_storage_is_down_once_it_has_done_the_rest(world: Ingesting, function: str) -> None:
     world.storage.failures = {function: STORAGE_DOWN}
 
+    with pytest.raises(StorageError) as failed:
+        world.ingestion.tidy(Deadline(58))
+
+    assert failed.value is STORAGE_DOWN
+    others = {"adopt_webhook_events", "purge_webhook_events"} - {function}
+    assert ({name for name, _ in world.storage.calls}, world.bus.looked) == (others, 1)
+
+
+def test_tidying_adopts_and_purges_while_nothing_can_be_published_and_shows_what_failed_first(
+    world: Ingesting,
+) -> None:
+    world.bus.error = StorageError(reason="DATABASE_BUSY", recoverable=True)
+    world.storage.failures = {"adopt_webhook_events": STORAGE_DOWN}
+
+    with pytest.raises(StorageError) as failed:
+        world.ingestion.tidy(Deadline(58))
+
+    assert failed.value is world.bus.error
+    assert [name for name, _ in world.storage.calls] == ["purge_webhook_events"]
+    assert world.bus.looked == 0
+
+    world.storage.failures = {}
     with pytest.raises(StorageError):
         world.ingestion.tidy(Deadline(58))
+
+    assert [name for name, _ in world.storage.calls][1:] == ["adopt_webhook_events", "purge_webhook_events"]
 
 
 def test_storage_is_told_the_time_and_for_how_long_events_are_the_workers(world: Ingesting) -> None:

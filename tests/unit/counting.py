@@ -1,0 +1,8 @@
+"""What a test's metrics say."""
+
+from typing import Any
+
+
+def counts(counted: dict[str, Any]) -> dict[str, float]:
+    """The sum of each metric, by its name."""
+    return {name: sum(metric["Value"]) for name, metric in counted.items()}
