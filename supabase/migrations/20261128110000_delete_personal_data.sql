@@ -175,6 +175,10 @@ begin
     )
   into accounts, revived, entry_ids
   from locked;
+  -- What had happened by then and comes while this goes on is not kept either: else it could come faster than it goes.
+  update public.data_deletion_requests
+  set erased_entry_hashes = array(select public.meta_user_hash(entry_id) from unnest(entry_ids) as entry_id)
+  where id = request.id;
 
   -- At once, and whatever else there is to delete: no token, and no further event.
   update public.instagram_credentials
@@ -265,10 +269,7 @@ begin
       where counts.entry_id in (other.instagram_business_id, other.page_id) and other.status <> 'disconnected'
     );
   update public.data_deletion_requests
-  set
-    completed_at = at,
-    erased_accounts = cardinality(accounts),
-    erased_entry_hashes = array(select public.meta_user_hash(entry_id) from unnest(entry_ids) as entry_id)
+  set completed_at = at, erased_accounts = cardinality(accounts)
   where id = request.id;
   return jsonb_build_object('is_complete', true, 'accounts', cardinality(accounts));
 end;

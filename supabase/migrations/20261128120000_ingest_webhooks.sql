@@ -355,7 +355,16 @@ begin
     group by ids.entry_id
   ) as erased on erased.entry_id = entry.value ->> 'entry_id'
   -- Clocks differ; and what has no time has none that would save it.
-  where coalesce((entry.value ->> 'occurred_at')::timestamptz, '-infinity') <= erased.requested_at + interval '1 minute';
+  where coalesce((entry.value ->> 'occurred_at')::timestamptz, '-infinity') <= erased.requested_at + interval '1 minute'
+    -- Parsed again, what is somebody else's stays theirs, also once they have disconnected.
+    and not exists (
+      select from jsonb_to_recordset(coalesce(payload -> 'owners', '[]')) as owner (
+        entry_id text, received_at timestamptz, business_account_id uuid
+      )
+      where owner.entry_id = erased.entry_id
+        and owner.received_at = (entry.value ->> 'received_at')::timestamptz
+        and owner.business_account_id is not null
+    );
   if cardinality(dropped) > 0 then
     select coalesce(jsonb_agg(entry.value order by entry.place), '[]')
     into events
@@ -817,7 +826,10 @@ as $$
           ) as event
           where asked.entry_id is null or asked.entry_id in (account.instagram_business_id, account.page_id)
           union all
-          select * from public.webhook_events as one where one.business_account_id is null and one.event_key = any (asked.keys)
+          select *
+          from public.webhook_events as one
+          where one.business_account_id is null and one.event_key = any (asked.keys)
+            and (asked.entry_id is null or one.entry_id = asked.entry_id)
         ) as found
       ),
       '[]'

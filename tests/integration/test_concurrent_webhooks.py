@@ -31,6 +31,7 @@ from tests.integration.webhook_world import (
     elsewhere,
     ends_as,
     everything,
+    everything_kept,
     fill,
     keys_of,
     message,
@@ -309,7 +310,7 @@ def test_parsing_again_and_deleting_do_not_wait_in_a_circle(stack: dict[str, str
         account = connect(database, user_id, person=PERSON)
         made = message(account.entry_id, "m", SECRET)
         store(database, made)
-        kept = storage(database).kept(after_id=0, limit=9, deadline=Deadline(20))
+        kept = everything_kept(storage(database))
         with session(stack) as gate:
             gate.execute("begin")
             gate.execute("select from instagram_business_accounts for update")

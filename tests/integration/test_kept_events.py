@@ -2,17 +2,17 @@
 
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from itertools import pairwise
 
 import psycopg
 import pytest
 
 from instagram_connect.deadline import Deadline
-from instagram_connect.webhooks import parser
+from instagram_connect.webhooks import parser, repository
 from instagram_connect.webhooks.events import Kind, WebhookEvent
 from instagram_connect.webhooks.parser import parse_again
-from instagram_connect.webhooks.repository import KNOWN_DAYS, UNKNOWN_DAYS, KeptEvent, Stored
+from instagram_connect.webhooks.repository import COUNT_DAYS, KNOWN_DAYS, UNKNOWN_DAYS, KeptEvent, Stored
 from tests.integration.conftest import Database
 from tests.integration.test_disconnect_account import disconnect, unique_id
 from tests.integration.webhook_world import (
@@ -31,6 +31,7 @@ from tests.integration.webhook_world import (
     conversation_of,
     counts_of,
     edited,
+    everything_kept,
     forget_others,
     item,
     keys_of,
@@ -162,13 +163,9 @@ def test_what_was_unsent_before_the_account_was_stored_is_erased_with_the_adopti
 # Parsed again
 
 
-def kept(database: Database, limit: int = 1000, **wanted: Any) -> tuple[KeptEvent, ...]:
-    return storage(database).kept(**{"after_id": 0, "limit": limit, "deadline": Deadline(20), **wanted})
-
-
 def replay(database: Database, *rows: KeptEvent, at: datetime = NOW + DAY) -> Stored:
     """Parses what was kept, all of it unless rows are named, and puts it in its place."""
-    rows = rows or kept(database)
+    rows = rows or everything_kept(storage(database))
     events = [(made, row.received_at) for row in rows for made in parse_again(row.payload)]
     return storage(database, at).replay([row.id for row in rows], events, Deadline(20))
 
@@ -219,7 +216,7 @@ def test_a_body_that_nobody_could_read_becomes_its_events_and_they_are_told(
     whole = body(account.entry_id, *(item(account.entry_id, n, ANNA, read={"mid": str(n)}) for n in range(2)))
     store(database, parser.unreadable(whole), message(account.entry_id, "1"))
 
-    replayed = replay(database, *kept(database, kind=Kind.UNPARSED))
+    replayed = replay(database, *everything_kept(storage(database), kind=Kind.UNPARSED))
 
     assert told(replayed) == [f"read:{n}:{ANNA}" for n in range(2)]
     assert keys_of(database, account) == ["msg:1", *told(replayed)]
@@ -249,7 +246,7 @@ def test_replayed_events_stay_with_an_account_that_was_disconnected(database: Da
 
 def test_what_is_unsent_while_it_is_parsed_again_does_not_come_back(database: Database, account: Connected) -> None:
     store(database, message(account.entry_id, "m", SECRET))
-    read_before = kept(database)
+    read_before = everything_kept(storage(database))
     store(database, unsent(account.entry_id, "m"))
 
     replay(database, *read_before)
@@ -259,7 +256,7 @@ def test_what_is_unsent_while_it_is_parsed_again_does_not_come_back(database: Da
 
 def test_what_is_purged_while_it_is_parsed_again_does_not_come_back(database: Database, account: Connected) -> None:
     store(database, message(account.entry_id, "m"))
-    read_before = kept(database)
+    read_before = everything_kept(storage(database))
     storage(database, NOW + 99 * DAY).purge(9, Deadline(20))
     waiting(database, NOW + DAY)
 
@@ -273,23 +270,91 @@ def test_what_is_purged_while_it_is_parsed_again_does_not_come_back(database: Da
 # Kept
 
 
-def test_kept_events_are_read_in_pages_and_by_kind_account_and_time(database: Database, account: Connected) -> None:
+def test_kept_events_are_read_by_kind_account_and_time_without_what_was_unsent(
+    database: Database, account: Connected
+) -> None:
     entry, stranger = account.entry_id, unique_id()
     store(database, message(entry, "1"), comment(entry, "c"), message(entry, "3", SECRET))
     store(database, message(stranger, "4"), unsent(entry, "3"), at=NOW + HOUR)
 
-    everything = kept(database)
-    keys = [row.event_key for row in everything]
-    pages = [kept(database, 2, after_id=after)[0].event_key for after in (0, everything[1].id, everything[2].id)]
+    wanted: list[Row] = [
+        {},
+        {"kind": "comment"},
+        {"entry_id": stranger},
+        {"since": NOW + HOUR},
+        {"since": NOW + HOUR + SECOND},
+    ]
+    found = [everything_kept(storage(database), **one) for one in wanted]
 
-    assert sorted(keys) == ["cmt:c", "del:3", "msg:1", "msg:4"]
-    assert pages == [keys[0], keys[2], keys[3]]
-    assert len(kept(database, 2)) == 2
-    assert [row.event_key for row in kept(database, until_id=everything[1].id)] == keys[:2]
-    assert [row.event_key for row in kept(database, kind="comment")] == ["cmt:c"]
-    assert [row.event_key for row in kept(database, entry_id=stranger)] == ["msg:4"]
-    assert sorted(row.event_key for row in kept(database, since=NOW + HOUR)) == ["del:3", "msg:4"]
-    assert kept(database, since=NOW + HOUR + SECOND) == kept(database, after_id=everything[-1].id) == ()
+    assert [sorted(row.event_key for row in rows) for rows in found] == [
+        ["cmt:c", "del:3", "msg:1", "msg:4"],
+        ["cmt:c"],
+        ["msg:4"],
+        ["del:3", "msg:4"],
+        [],
+    ]
+
+
+def pages(
+    database: Database, after_id: int, until_id: int, limit: int, kind: str | None = None
+) -> list[tuple[list[int], int]]:
+    """The ids of each page, and the id after which the next one begins."""
+    found = []
+    while after_id < until_id:
+        page, after_id = storage(database).kept(
+            after_id=after_id, until_id=until_id, limit=limit, kind=kind, deadline=Deadline(20)
+        )
+        found.append(([row.id for row in page], after_id))
+    return found
+
+
+@pytest.mark.parametrize("kind", [None, Kind.COMMENT])
+@pytest.mark.parametrize("window", [1, 2, 7, 1000])
+@pytest.mark.parametrize("limit", [1, 2, 1000])
+def test_page_by_page_each_kept_event_is_read_once_and_few_are_looked_through_at_once(
+    database: Database, account: Connected, monkeypatch: pytest.MonkeyPatch, limit: int, window: int, kind: Kind | None
+) -> None:
+    store(database, *(made(account.entry_id, str(n)) for n in range(5) for made in (message, comment)))
+    store(database, unsent(account.entry_id, "2"))
+    ids = [row["id"] for row in sorted(rows_of(database, account), key=lambda row: row["id"])]
+    readable = [row.id for row in everything_kept(storage(database), kind=kind)]
+    monkeypatch.setattr(repository, "IDS_AT_ONCE", window)
+
+    found = pages(database, ids[0] - 1, ids[-1], limit, kind)
+
+    assert len(readable) == (10 if kind is None else 5)
+    assert [one for page, _ in found for one in page] == readable
+    assert max(len(page) for page, _ in found) <= limit
+    ends = [ids[0] - 1, *(end for _, end in found)]
+    assert all(0 < after - before <= window for before, after in pairwise(ends))
+    assert ends[-1] == ids[-1]
+
+
+def test_where_none_of_the_ids_looked_through_is_wanted_reading_goes_on_behind_them(
+    database: Database, account: Connected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repository, "IDS_AT_ONCE", 3)
+    store(database, *(message(account.entry_id, str(n)) for n in range(6)))
+    store(database, comment(account.entry_id, "c"))
+    first = min(row["id"] for row in rows_of(database, account))
+    (wanted,) = (row["id"] for row in rows_of(database, account) if row["kind"] == "comment")
+
+    found = pages(database, first - 1, wanted, 9, "comment")
+
+    assert found[:2] == [([], first + 2), ([], first + 5)]
+    assert found[-1] == ([wanted], wanted)
+
+
+def test_what_is_stored_after_the_last_id_that_is_asked_for_is_not_read(database: Database, account: Connected) -> None:
+    store(database, message(account.entry_id, "1"))
+    newest = storage(database).report(0, Deadline(20))["newest_id"]
+    store(database, message(account.entry_id, "2"))
+
+    found = [
+        storage(database).kept(after_id=newest - n, until_id=newest, limit=9, deadline=Deadline(20)) for n in (1, 0)
+    ]
+
+    assert [([row.event_key for row in page], end) for page, end in found] == [(["msg:1"], newest), ([], newest)]
 
 
 def test_only_what_is_old_is_purged_and_messages_stay(database: Database, account: Connected) -> None:
@@ -304,6 +369,34 @@ def test_only_what_is_old_is_purged_and_messages_stay(database: Database, accoun
     assert keys_of(database, account) == ["msg:aged", "msg:recent", "msg:weeks"]
     assert keys_of(database) == ["msg:recent"]
     assert set(messages_of(database, account)) == {*ages, "recent"}
+
+
+def days_of_counts(database: Database) -> dict[str, list[str]]:
+    rows = database.execute("select entry_id, day::text from webhook_counts order by entry_id, day").fetchall()
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        found.setdefault(row["entry_id"], []).append(row["day"])
+    return found
+
+
+def test_counts_are_kept_for_so_many_days_of_utc_whosever_they_are_and_then_purged(
+    database: Database, account: Connected
+) -> None:
+    database.execute("set local timezone = 'Pacific/Kiritimati'")
+    stranger = unique_id()
+    for days in (COUNT_DAYS + 30, COUNT_DAYS + 1, COUNT_DAYS, 0):
+        for entry in (account.entry_id, stranger):
+            store(database, message(entry, str(days)), at=NOW - days * DAY)
+
+    purged = storage(database).purge(2, Deadline(20))
+    left = days_of_counts(database)
+    later = [storage(database, NOW + 12 * HOUR + after).purge(9, Deadline(20)) for after in (-SECOND, timedelta())]
+
+    last, today = f"{NOW - COUNT_DAYS * DAY:%F}", f"{NOW:%F}"
+    assert purged == 2  # of the events; the counts are not limited, and are not told
+    assert left == {entry: [last, today] for entry in (account.entry_id, stranger)}
+    assert later == [4, 0]
+    assert days_of_counts(database) == {entry: [today] for entry in (account.entry_id, stranger)}
 
 
 # Who lost it?
@@ -328,8 +421,39 @@ def test_the_report_counts_by_account_and_day(database: Database, account: Conne
     before = {**ours, "day": "2020-05-30", "received": 1, "stored": 1, "duplicate": 0}
     assert report["days"] == [*sorted(today, key=lambda day: day["entry_id"]), before]
     assert theirs["days"] == [today[1]]
+    assert report["totals"] == {"received": 6, "stored": 2, "duplicate": 2, "unknown": 1, "failed": 1}
+    assert theirs["totals"] == {"received": 2, "stored": 0, "duplicate": 0, "unknown": 1, "failed": 1}
     assert report["waiting_to_be_published"] == 3
     assert (report["found"], theirs["found"]) == (None, None)
+
+
+def test_of_nothing_the_report_tells_zeros(database: Database, account: Connected) -> None:
+    store(database, message(account.entry_id, "old"), at=NOW - 3 * DAY)
+
+    report = storage(database).report(2, Deadline(20))
+
+    assert report["days"] == []
+    assert report["totals"] == dict.fromkeys(("received", "stored", "duplicate", "unknown", "failed"), 0)
+
+
+def test_of_more_days_than_it_has_room_for_the_report_shows_those_with_losses_and_the_totals_are_of_all(
+    database: Database, account: Connected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repository, "REPORTED_DAYS", 3)
+    stranger, unlucky = unique_id(), unique_id()
+    storage(database, NOW - 9 * DAY).note_failed([message(unlucky, "f")], Deadline(20))
+    store(database, message(stranger, "u"), at=NOW - 8 * DAY)
+    for number in range(8):
+        store(database, *(message(account.entry_id, f"{number}-{n}") for n in range(3)), at=NOW - number * DAY)
+
+    report = storage(database).report(9, Deadline(20))
+
+    assert [(day["entry_id"], day["day"]) for day in report["days"]] == [
+        (account.entry_id, "2020-06-01"),
+        (stranger, "2020-05-24"),
+        (unlucky, "2020-05-23"),
+    ]
+    assert report["totals"] == {"received": 26, "stored": 24, "duplicate": 0, "unknown": 1, "failed": 1}
 
 
 @pytest.mark.parametrize(
@@ -357,3 +481,20 @@ def test_the_report_finds_an_event_whether_its_account_is_known_or_not(
     assert sorted(owners, key=str) == sorted([*of_account, *((None, stranger, key) for key in found)], key=str)
     assert {row["event_key"] for row in rows if row["is_erased"]} == {key for key in found if key == "msg:2"}
     assert {datetime.fromisoformat(row["received_at"]) for row in rows} == ({NOW, NOW + HOUR} if found else set())
+
+
+def test_the_report_finds_an_event_of_the_account_that_is_asked_for_only(
+    database: Database, account: Connected
+) -> None:
+    assert account.page_id is not None
+    stranger, other = unique_id(), connect(database, account.user_id)
+    same = another(database, account)
+    store(database, *(message(entry, "1") for entry in (account.entry_id, other.entry_id, stranger, unique_id())))
+
+    asked = (account.entry_id, account.page_id, other.entry_id, stranger, "1")
+    reports = [storage(database).report(9, Deadline(20), entry_id=entry, event_id="1") for entry in asked]
+
+    owners = [sorted((row["business_account_id"] for row in one["found"]), key=str) for one in reports]
+    of_account = sorted([account.id, same.id])
+    assert owners == [of_account, of_account, [other.id], [None], []]
+    assert [row["entry_id"] for row in reports[3]["found"]] == [stranger]

@@ -1,7 +1,9 @@
 """What Meta's privacy callbacks ask for, in Postgres: tokens end at once, data is gone, former logins stay out."""
 
 import hashlib
+import random
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import psycopg
@@ -13,6 +15,7 @@ from instagram_connect.event_repository import EventRepository
 from instagram_connect.privacy.repository import APP_REMOVED, DeletionStatus, PrivacyRepository
 from instagram_connect.repository import ConnectionRepository
 from instagram_connect.schema_contract import RELATIONS
+from instagram_connect.webhooks import parser
 from instagram_connect.webhooks.parser import parse_again
 from tests.integration.conftest import Database, Postgres, add_user
 from tests.integration.test_disconnect_account import disconnect, unique_id
@@ -30,16 +33,21 @@ from tests.integration.webhook_world import (
     Connected,
     Row,
     another,
+    body,
     comment,
     connect,
     counts_of,
     delete,
     everything,
+    everything_kept,
     fill,
     forget_others,
+    item,
     keys_of,
     message,
+    messages_of,
     outcome,
+    outgoing,
     shared_world,
     step,
     storage,
@@ -241,7 +249,7 @@ def test_tokens_and_the_flow_of_events_end_with_the_first_step(database: Databas
     row = account_row(database, account)
     assert (row["access_token_ciphertext"], row["credentials_status"]) == (None, "erased")
     assert row["status"] == "disconnected"
-    assert outcome(store(database, message(account.entry_id, "new"))) == (0, 0, 1)
+    assert outcome(store(database, message(account.entry_id, "new", at=3600))) == (0, 0, 1)
     assert privacy(database).status(CODE, Deadline(20)) == DeletionStatus(NOW, None, None)
     delete(database)
     assert keys_of(database) == []
@@ -300,7 +308,78 @@ def test_what_came_before_the_request_goes_also_when_its_person_comes_back_meanw
     assert "of the new login" in rows
 
 
-def test_webhooks_that_were_still_under_way_are_not_kept(database: Database, user_id: str) -> None:
+# What no account has
+
+
+@pytest.mark.parametrize("limit", [2, 1000])
+def test_unknown_events_and_counts_go_although_somebody_else_was_connected_until_they_disconnected(
+    database: Database, user_id: str, limit: int
+) -> None:
+    account = connect(database, user_id, person=PERSON, page_id=unique_id("1048"), provider="facebook")
+    assert account.page_id is not None
+    other = another(database, account, person=OTHER_PERSON, provider="facebook")
+    store(database, message(account.entry_id, "1"))
+    for one in (account, other):
+        disconnect(database, one.user_id, one.id)
+    for entry in (account.entry_id, account.page_id):
+        store(database, *(message(entry, f"u{n}", SECRET) for n in range(3)))
+
+    assert delete(database, limit=limit) == 1
+
+    assert keys_of(database) == []
+    assert (counts_of(database, account.entry_id), counts_of(database, account.page_id)) == ({}, {})
+    assert (keys_of(database, account), keys_of(database, other)) == ([], ["msg:1"])
+    assert list(messages_of(database, other)) == ["1"]
+
+
+@pytest.mark.parametrize("status", ["active", "needs_reauth"])
+def test_unknown_events_and_counts_stay_for_who_else_has_the_account_connected(
+    database: Database, user_id: str, status: str
+) -> None:
+    entry = unique_id()
+    store(database, message(entry, "1"), message(entry, "2"))
+    account = connect(database, user_id, entry_id=entry, person=PERSON)
+    other = another(database, account, person=OTHER_PERSON)
+    database.execute("update instagram_business_accounts set status = %s where id = %s", [status, other.id])
+    store(database, message(entry, "3"))
+
+    assert delete(database, limit=2) == 1
+
+    assert (keys_of(database), keys_of(database, other)) == (["msg:1", "msg:2"], ["msg:3"])
+    assert counts_of(database, entry) == {"received": 3, "stored": 1, "unknown": 2}
+    assert storage(database).adopt(9, Deadline(20)).stored == 2
+    assert counts_of(database, entry) == {"received": 3, "stored": 3}
+
+
+def test_unknown_events_go_in_steps_and_those_of_others_stay(database: Database, account: Connected) -> None:
+    stranger = unique_id()
+    disconnect(database, account.user_id, account.id)
+    store(database, *(message(entry, str(n)) for entry in (account.entry_id, stranger) for n in range(5)))
+
+    steps = [(step(database, limit=2)["is_complete"], len(keys_of(database))) for _ in range(4)]
+
+    assert steps == [(False, 8), (False, 6), (True, 5), (True, 5)]
+    assert {row["entry_id"] for row in database.execute("select entry_id from webhook_events")} == {stranger}
+    assert counts_of(database) == counts_of(database, stranger) == {"received": 5, "unknown": 5}
+
+
+# What happened before, and comes afterwards
+
+
+def test_what_is_still_under_way_is_not_kept_from_the_first_step_on(database: Database, account: Connected) -> None:
+    fill(database, account)
+    step(database, limit=2)
+
+    stored = store(database, message(account.entry_id, "late", SECRET))
+
+    assert outcome(stored) == (0, 0, 0)
+    assert keys_of(database) == []
+    assert counts_of(database, "") == {"received": 1, "unknown": 1}
+
+
+def test_webhooks_that_were_still_under_way_are_not_kept_and_are_counted_under_no_name(
+    database: Database, user_id: str
+) -> None:
     account = connect(database, user_id, person=PERSON, page_id=unique_id("1048"), provider="facebook")
     assert account.page_id is not None
     delete(database)
@@ -309,7 +388,140 @@ def test_webhooks_that_were_still_under_way_are_not_kept(database: Database, use
 
     assert (outcome(stored), stored.outgoing) == ((0, 0, 1), [])
     assert SECRET not in str(everything(database, "instagram_dm_messages", "outgoing_events"))
-    assert [len(everything(database, name)[name]) for name in ("webhook_events", "webhook_counts")] == [1, 1]
+    assert [row["entry_id"] for row in database.execute("select entry_id from webhook_events")] == ["1"]
+    assert counts_of(database, "") == {"received": 2, "unknown": 2}
+    assert counts_of(database, "1") == {"received": 1, "unknown": 1}
+    assert counts_of(database) == {"received": 3, "unknown": 3}
+
+
+@pytest.mark.parametrize(("at", "is_kept"), [(-3600, False), (0, False), (60, False), (60.001, True), (3600, True)])
+def test_only_what_happened_after_the_deletion_is_kept_whenever_it_comes(
+    database: Database, account: Connected, at: float, is_kept: bool
+) -> None:
+    delete(database)
+
+    stored = store(database, message(account.entry_id, "m", at=at), at=NOW + DAY)
+
+    assert outcome(stored) == (0, 0, int(is_kept))
+    assert keys_of(database) == ["msg:m"] * is_kept
+    assert counts_of(database, account.entry_id if is_kept else "") == {"received": 1, "unknown": 1}
+    assert counts_of(database) == {"received": 1, "unknown": 1}
+
+
+def test_what_has_no_time_is_not_kept(database: Database, account: Connected) -> None:
+    delete(database)
+    timeless = replace(message(account.entry_id, "m", SECRET), occurred_at=None)
+
+    stored = store(database, timeless, message(account.entry_id, "new", at=3600), at=NOW + DAY)
+
+    assert outcome(stored) == (0, 0, 1)
+    assert keys_of(database) == ["msg:new"]
+    assert counts_of(database, "") == {"received": 1, "unknown": 1}
+
+
+def test_of_several_deletions_the_last_one_counts(database: Database, account: Connected) -> None:
+    delete(database)
+    connect(database, account.user_id, entry_id=account.entry_id, person=PERSON, at=NOW + HOUR)
+    delete(database, asked_at=NOW + DAY, code="second")
+    days = [3600, 24 * 3600 + 60, 24 * 3600 + 61]
+
+    store(database, *(message(account.entry_id, str(n), at=at) for n, at in enumerate(days)), at=NOW + 2 * DAY)
+
+    assert keys_of(database) == ["msg:2"]
+    assert counts_of(database, "") == {"received": 2, "unknown": 2}
+
+
+def test_what_happened_after_the_deletion_is_given_to_the_login_that_it_came_after(
+    database: Database, account: Connected
+) -> None:
+    delete(database)
+    login = NOW + HOUR
+    store(database, *(message(account.entry_id, f"{at}", at=at) for at in (-1, 3500)), at=login - SECOND)
+    store(database, *(message(account.entry_id, f"{at}", at=at) for at in (-2, 3601)), at=login + SECOND)
+    again = connect(database, account.user_id, entry_id=account.entry_id, person=PERSON, at=login)
+
+    adopted = storage(database, login + MINUTE).adopt(9, Deadline(20))
+
+    assert outgoing(adopted) == [("instagram.webhook.message", again.id, "msg:3601")]
+    assert (keys_of(database, again), keys_of(database)) == (["msg:3601"], ["msg:3500"])
+    assert list(messages_of(database, again)) == ["3601"]
+    assert counts_of(database, account.entry_id) == {"received": 2, "stored": 1, "unknown": 1}
+    assert counts_of(database, "") == {"received": 2, "unknown": 2}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_counts_of_batches_with_events_that_are_not_kept_add_up(
+    database: Database, account: Connected, seed: int
+) -> None:
+    dice = random.Random(seed)
+    other, gone, stranger = connect(database, account.user_id), account.entry_id, unique_id()
+    delete(database)
+    late = [message(gone, f"late{n}") for n in range(6)]
+    new = [message(gone, f"new{n}", at=3600) for n in range(6)]
+    named = [message(entry, str(n)) for entry in (other.entry_id, stranger) for n in range(6)]
+    unnamed = parser.parse(b"<html>") + parser.parse(b"[]")
+    batches = [dice.choices([*late, *new, *named, *unnamed], k=dice.randrange(1, 15)) for _ in range(20)]
+
+    stored = [store(database, *batch, at=NOW + 2 * HOUR + n * HOUR) for n, batch in enumerate(batches)]
+
+    received = [one for batch in batches for one in batch]
+    dropped = sum(one in late for one in received)
+    answered = [sum(numbers) for numbers in zip(*map(outcome, stored), strict=True)]
+    assert sum(answered) == len(received) - dropped
+    assert counts_of(database)["received"] == len(received)
+    assert counts_of(database, "")["received"] == dropped + sum(one in unnamed for one in received)
+    assert counts_of(database, "")["unknown"] == dropped + len({one.key for one in received if one in unnamed})
+    assert counts_of(database, gone)["unknown"] == len({one.key for one in received if one in new})
+    assert counts_of(database)["unknown"] == answered[2] + dropped == len(keys_of(database)) + dropped
+    assert counts_of(database)["stored"] == answered[0] == len(keys_of(database, other))
+    assert counts_of(database)["duplicate"] == answered[1]
+
+
+def test_what_happened_before_is_stored_for_who_else_has_the_account_and_not_for_who_had_it(
+    database: Database, account: Connected
+) -> None:
+    other = another(database, account, person=OTHER_PERSON)
+    delete(database)
+
+    while_connected = store(database, message(account.entry_id, "1"))
+    disconnect(database, other.user_id, other.id)
+    afterwards = store(database, message(account.entry_id, "2"))
+
+    assert [outcome(one) for one in (while_connected, afterwards)] == [(1, 0, 0), (0, 0, 0)]
+    assert (keys_of(database, other), keys_of(database)) == (["msg:1"], [])
+    assert counts_of(database, "") == {"received": 1, "unknown": 1}
+
+
+def test_parsed_again_the_events_of_who_else_had_the_account_stay_theirs(
+    database: Database, account: Connected
+) -> None:
+    other = another(database, account, person=OTHER_PERSON)
+    store(database, message(account.entry_id, "1"), replace(message(account.entry_id, "2"), occurred_at=None))
+    delete(database)
+    disconnect(database, other.user_id, other.id)
+    kept = everything_kept(storage(database))
+    events = [(made, row.received_at) for row in kept for made in parse_again(row.payload)]
+
+    storage(database, NOW + DAY).replay([row.id for row in kept], events, Deadline(20))
+
+    assert keys_of(database, other) == ["msg:1", "msg:2"]
+    assert keys_of(database) == []
+
+
+def test_what_nobody_could_read_and_turns_out_to_be_of_before_is_not_kept_when_it_is_parsed_again(
+    database: Database, account: Connected
+) -> None:
+    items = [item(account.entry_id, at, "900100", message={"mid": str(at), "text": SECRET}) for at in (0, 3600)]
+    store(database, parser.unreadable(body(account.entry_id, *items)))
+    delete(database)
+    (kept,) = everything_kept(storage(database))
+    events = [(made, kept.received_at) for made in parse_again(kept.payload)]
+
+    replayed = storage(database, NOW + DAY).replay([kept.id], events, Deadline(20))
+
+    assert (len(events), outcome(replayed)) == (2, (0, 0, 1))
+    assert keys_of(database) == ["msg:3600"]
+    assert counts_of(database) == {"received": 1, "unknown": 1}
 
 
 def test_webhooks_of_who_came_back_are_stored(database: Database, account: Connected) -> None:
@@ -370,7 +582,7 @@ def test_the_backends_role_needs_no_more_than_its_grants(database: Database, acc
 
     stored = webhooks.store([*made, message("1", "1"), unsent(other.entry_id, "0")], deadline)
     webhooks.note_failed(made, deadline)
-    kept = webhooks.kept(after_id=0, limit=9, deadline=deadline)
+    kept = everything_kept(webhooks)
     parsed = [(event, kept[0].received_at) for event in parse_again(kept[0].payload)]
     replayed = webhooks.replay([kept[0].id], parsed, deadline)
     adopted = webhooks.adopt(9, deadline)

@@ -40,6 +40,7 @@ from tests.integration.webhook_world import (
     connect,
     counts_of,
     event,
+    everything_kept,
     forget_others,
     item,
     keys_of,
@@ -291,7 +292,7 @@ def test_through_the_data_api_texts_and_ids_arrive_as_they_were_sent(
         made = message(account.entry_id, mid, text)
 
         stored = through_the_data_api.store([made], Deadline(20))
-        (kept,) = through_the_data_api.kept(after_id=0, limit=1, entry_id=account.entry_id, deadline=Deadline(20))
+        (kept,) = everything_kept(through_the_data_api, entry_id=account.entry_id)
 
         (event,) = stored.outgoing
         assert (event["detail"]["data"]["text"], event["detail"]["messageId"]) == (text, mid)

@@ -16,7 +16,7 @@ from instagram_connect.event_repository import EventRepository
 from instagram_connect.schema_contract import RELATIONS
 from instagram_connect.webhooks import parser
 from instagram_connect.webhooks.events import WebhookEvent
-from instagram_connect.webhooks.repository import Stored, WebhookRepository
+from instagram_connect.webhooks.repository import KeptEvent, Stored, WebhookRepository
 from tests.integration.conftest import Database, Postgres, add_user, call, session, stored_user
 from tests.integration.test_disconnect_account import unique_id
 
@@ -159,6 +159,16 @@ def store(database: Database, *events: WebhookEvent, at: datetime = NOW) -> Stor
     return storage(database, at).store(events, Deadline(20))
 
 
+def everything_kept(repository: WebhookRepository, *, limit: int = 1000, **wanted: Any) -> tuple[KeptEvent, ...]:
+    """The stored events, or those that are wanted, read in pages of `limit`."""
+    last, until = 0, repository.report(0, Deadline(20))["newest_id"]
+    found: list[KeptEvent] = []
+    while last < until:
+        page, last = repository.kept(after_id=last, until_id=until, limit=limit, deadline=Deadline(20), **wanted)
+        found += page
+    return tuple(found)
+
+
 def outcome(stored: Stored) -> tuple[int, int, int]:
     """New, duplicate, unknown."""
     return stored.stored, stored.duplicate, stored.unknown
@@ -236,9 +246,11 @@ def ends_as(database: Database, account: Connected, batches: Sequence[Sequence[W
         return talk_of(database, account)
 
 
-def counts_of(database: Database, entry_id: str) -> dict[str, int]:
-    """What became of an account's events, over all days; none of them is lost on the way."""
-    rows = database.execute("select * from webhook_counts where entry_id = %s", [entry_id]).fetchall()
+def counts_of(database: Database, entry_id: str | None = None) -> dict[str, int]:
+    """What became of an account's events, or of all, over all days; none of them is lost on the way."""
+    rows = database.execute(
+        "select * from webhook_counts where entry_id = coalesce(%s, entry_id)", [entry_id]
+    ).fetchall()
     for row in rows:
         assert row["received"] == row["stored"] + row["duplicate"] + row["unknown"] + row["failed"]
     names = ("received", "stored", "duplicate", "unknown", "failed")
