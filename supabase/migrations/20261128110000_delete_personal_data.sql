@@ -253,6 +253,25 @@ begin
     return jsonb_build_object('is_complete', false);
   end if;
 
+  -- What nobody could read names no account; where it holds the id of one of these, it is about them.
+  delete from public.webhook_events
+  where id in (
+    select event.id
+    from public.webhook_events as event
+    where event.business_account_id is null
+      and event.entry_id = ''
+      and exists (
+        select from unnest(entry_ids) as entry_id
+        where position(entry_id in event.payload::text) > 0
+          or position(convert_to(entry_id, 'UTF8') in decode(coalesce(event.payload ->> 'unparsed_base64', ''), 'base64')) > 0
+      )
+    limit room
+  );
+  get diagnostics deleted = row_count;
+  if deleted = room then
+    return jsonb_build_object('is_complete', false);
+  end if;
+
   -- Who has connected again since keeps the account, and what came with it.
   delete from public.outgoing_events where business_account_id = any (revived) and created_at <= request.requested_at;
   delete from public.api_usage where business_account_id = any (revived) and observed_at <= request.requested_at;

@@ -377,7 +377,7 @@ begin
     select *
     from jsonb_to_recordset(events) as entry (
       entry_id text, event_key text, field text, kind text, occurred_at timestamptz, received_at timestamptz,
-      message_id text, participant_id text, is_from_us boolean, data jsonb, payload jsonb
+      message_id text, participant_id text, other_end_id text, is_from_us boolean, data jsonb, payload jsonb
     )
   ),
   -- Whose the events are that were stored before, or are meant for an account since a time.
@@ -407,11 +407,21 @@ begin
     )
     select
       coalesce(owned.business_account_id, accounts.id), incoming.entry_id, incoming.event_key, incoming.field,
-      incoming.kind, incoming.occurred_at, incoming.message_id, incoming.participant_id, incoming.is_from_us,
+      incoming.kind, incoming.occurred_at, incoming.message_id,
+      case when own.is_participant then incoming.other_end_id else incoming.participant_id end,
+      incoming.is_from_us or own.is_participant,
       incoming.data, incoming.payload, coalesce(incoming.received_at, at)
     from incoming
     left join owned on owned.entry_id = incoming.entry_id and owned.received_at = incoming.received_at
     left join accounts on owned.entry_id is null and accounts.entry_id = incoming.entry_id
+    -- Where Meta names the Page, a talk's ends are known apart by the account's own id.
+    cross join lateral (
+      select coalesce(bool_or(incoming.participant_id = account.instagram_business_id), false)
+        and incoming.other_end_id is distinct from incoming.participant_id as is_participant
+      from public.instagram_business_accounts as account
+      where account.id = coalesce(owned.business_account_id, accounts.id)
+        and account.page_id = incoming.entry_id
+    ) as own
     order by coalesce(owned.business_account_id, accounts.id), incoming.entry_id, incoming.event_key
     on conflict do nothing
     returning id
@@ -524,8 +534,14 @@ declare
   meant bigint[];
   entry_ids text[];
   owners jsonb;
+  common constant jsonb := jsonb_build_object(
+    'now', at, 'lease_s', payload -> 'lease_s', 'is_first_time', false
+  );
   adopted jsonb;
+  kept jsonb := '[]';
+  event jsonb;
   stored jsonb;
+  one jsonb;
 begin
   if payload is null then
     return null;
@@ -581,11 +597,38 @@ begin
   )
   into adopted
   from taken;
-  stored := public.store_webhook_events(
-    jsonb_build_object(
-      'now', at, 'lease_s', payload -> 'lease_s', 'events', adopted, 'owners', owners, 'is_first_time', false
-    )
-  );
+  begin
+    stored := public.store_webhook_events(common || jsonb_build_object('events', adopted, 'owners', owners));
+  exception when others then
+    -- One that is refused must not hold up the others, of other accounts too: it stays as it was.
+    stored := '{"stored": 0, "unknown": 0, "duplicate": 0, "outgoing": []}';
+    for event in select value from jsonb_array_elements(adopted) loop
+      begin
+        one := public.store_webhook_events(
+          common || jsonb_build_object('events', jsonb_build_array(event), 'owners', owners)
+        );
+        stored := jsonb_build_object(
+          'stored', (stored ->> 'stored')::integer + (one ->> 'stored')::integer,
+          'unknown', (stored ->> 'unknown')::integer + (one ->> 'unknown')::integer,
+          'duplicate', (stored ->> 'duplicate')::integer + (one ->> 'duplicate')::integer,
+          'outgoing', (stored -> 'outgoing') || (one -> 'outgoing')
+        );
+        kept := kept || event;
+      exception when others then
+        insert into public.webhook_events (
+          entry_id, event_key, field, kind, event_at, message_id, participant_id, is_from_us, data, payload, received_at
+        )
+        select
+          entry.entry_id, entry.event_key, entry.field, entry.kind, entry.occurred_at, entry.message_id,
+          entry.participant_id, entry.is_from_us, entry.data, entry.payload, entry.received_at
+        from jsonb_to_record(event) as entry (
+          entry_id text, event_key text, field text, kind text, occurred_at timestamptz, received_at timestamptz,
+          message_id text, participant_id text, is_from_us boolean, data jsonb, payload jsonb
+        );
+      end;
+    end loop;
+    adopted := kept;
+  end;
 
   -- After everything else, as everybody locks them.
   insert into public.webhook_counts as counts (entry_id, day, stored, unknown)

@@ -101,6 +101,30 @@ def test_a_second_time_there_is_nothing_to_adopt(database: Database, user_id: st
     assert (talk_of(database, account), counts_of(database, entry)) == before
 
 
+def test_an_event_that_is_refused_holds_up_no_other_of_any_account(database: Database, user_id: str) -> None:
+    first, second = unique_id(), unique_id()
+    store(database, message(first, "1"), message(first, "bad", "poison"), message(second, "2"), at=NOW)
+    accounts = [connect(database, user_id, entry_id=entry) for entry in (first, second)]
+    database.execute(
+        "create function refuse_poison() returns trigger language plpgsql as "
+        "$$ begin raise exception 'no' using errcode = '22023'; end $$"
+    )
+    database.execute(
+        "create trigger refuse_poison before insert on instagram_dm_messages for each row "
+        "when (new.text = 'poison') execute function refuse_poison()"
+    )
+
+    adopted = adopt(database)
+    again = adopt(database)
+    database.execute("drop trigger refuse_poison on instagram_dm_messages")
+    mended = adopt(database)
+
+    assert (told(adopted), outcome(again), told(mended)) == (["msg:1", "msg:2"], (0, 0, 0), ["msg:bad"])
+    assert [keys_of(database, account) for account in accounts] == [["msg:1", "msg:bad"], ["msg:2"]]
+    assert keys_of(database) == []
+    assert counts_of(database, first) == {"received": 2, "stored": 2}
+
+
 def test_more_events_than_the_limit_are_adopted_one_call_after_the_other(database: Database, user_id: str) -> None:
     page = unique_id("1048")
     store(database, *(message(page, str(number)) for number in range(5)))

@@ -48,6 +48,7 @@ from tests.integration.webhook_world import (
     messages_of,
     outcome,
     outgoing,
+    rows_of,
     shared_world,
     step,
     storage,
@@ -363,6 +364,22 @@ def test_unknown_events_go_in_steps_and_those_of_others_stay(database: Database,
     assert counts_of(database) == counts_of(database, stranger) == {"received": 5, "unknown": 5}
 
 
+@pytest.mark.parametrize(
+    "unreadable",
+    ['{{"entry":[{{"id":"{0}","time":NaN,"text":"secret"}}]}}', "\x00 {0} \x00", "[" * 200 + "{0}"],
+    ids=["no JSON", "bytes", "too deep"],
+)
+def test_what_nobody_could_read_goes_where_it_holds_an_id_of_the_person(
+    database: Database, account: Connected, unreadable: str
+) -> None:
+    of_them, of_others = unreadable.format(account.entry_id).encode(), unreadable.format(unique_id()).encode()
+    store(database, *parser.parse(of_them), *parser.parse(of_others))
+
+    assert delete(database) == 1
+
+    assert [row["payload"] for row in rows_of(database)] == [parser.parse(of_others)[0].payload]
+
+
 # What happened before, and comes afterwards
 
 
@@ -512,8 +529,8 @@ def test_what_nobody_could_read_and_turns_out_to_be_of_before_is_not_kept_when_i
     database: Database, account: Connected
 ) -> None:
     items = [item(account.entry_id, at, "900100", message={"mid": str(at), "text": SECRET}) for at in (0, 3600)]
-    store(database, parser.unreadable(body(account.entry_id, *items)))
     delete(database)
+    store(database, parser.unreadable(body(account.entry_id, *items)))
     (kept,) = everything_kept(storage(database))
     events = [(made, kept.received_at) for made in parse_again(kept.payload)]
 

@@ -38,6 +38,7 @@ from tests.integration.webhook_world import (
     change,
     comment,
     connect,
+    conversation_of,
     counts_of,
     event,
     everything_kept,
@@ -46,6 +47,7 @@ from tests.integration.webhook_world import (
     keys_of,
     message,
     messages_of,
+    milliseconds,
     outcome,
     outgoing,
     rows_of,
@@ -263,6 +265,23 @@ def test_an_event_is_published_with_everything_that_is_known_of_it(database: Dat
         "isFromUs": False,
         "data": {"text": "hi"},
     }
+
+
+def test_where_meta_names_the_page_the_accounts_own_doings_are_told_from_a_customers(
+    database: Database, account: Connected
+) -> None:
+    assert account.page_id is not None
+    us, anna = {"id": account.entry_id}, {"id": ANNA}
+    reaction = {"mid": "m", "action": "react", "reaction": "love", "emoji": "x"}
+    ours = {"sender": us, "recipient": anna, "timestamp": milliseconds(2), "reaction": reaction}
+    theirs = {"sender": anna, "recipient": us, "timestamp": milliseconds(1), "message": {"mid": "m", "text": "hi"}}
+
+    store(database, *parser.parse(body(account.page_id, ours, theirs)))
+
+    kept = {row["kind"]: (row["participant_id"], row["is_from_us"]) for row in rows_of(database, account)}
+    assert kept == {"reaction": (ANNA, True), "message": (ANNA, False)}
+    assert conversation_of(database, account)["last_message_id"] == "m"
+    assert len(database.execute("select 1 from instagram_dm_conversations").fetchall()) == 1
 
 
 # Intact, or refused

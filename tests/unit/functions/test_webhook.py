@@ -20,8 +20,8 @@ from functions.webhook import app
 from functions.webhook.app import KEEPING_S, Dependencies, handle, lambda_handler
 from instagram_connect.contract import Problem
 from instagram_connect.errors import ConfigurationError
-from instagram_connect.settings import AWS_CLIENT_CONFIG, SECRETS_AGE_S, CurrentSecrets, Secrets
-from instagram_connect.webhooks.queue import body_of
+from instagram_connect.settings import SECRETS_AGE_S, CurrentSecrets, Secrets
+from instagram_connect.webhooks.queue import CLIENT_CONFIG, body_of
 from tests.conftest import FakeLambdaContext
 from tests.unit.counting import counts
 from tests.unit.functions.deployments import deploy
@@ -294,7 +294,7 @@ def test_a_webhook_of_which_a_part_was_not_taken_is_no_success(endpoint: Endpoin
 
 
 def test_even_a_last_message_that_sqs_takes_late_leaves_meta_its_answer_in_time() -> None:
-    config: Any = AWS_CLIENT_CONFIG
+    config: Any = CLIENT_CONFIG
     call_s = config.retries["total_max_attempts"] * (config.connect_timeout + config.read_timeout)
 
     assert KEEPING_S + call_s < 5

@@ -22,6 +22,7 @@ TOLERANCE = timedelta(seconds=60)
 MAX_BODY_BYTES = 16 * 1024
 _RANDOM_BYTES = 12
 _CHECK_CHARACTERS = 16
+_ID = re.compile(r"[\w.-]{1,200}", re.ASCII)
 _CODE = re.compile(r"[0-9A-Za-z]{1,64}", re.ASCII)
 
 
@@ -38,8 +39,8 @@ def read_callback(body: bytes, app_secrets: Mapping[str, str], now: datetime) ->
         raise InvalidRequestError("The body is not a form.") from None
     said = read_signed_request(fields.get("signed_request", [""])[-1], app_secrets)
     meta_user_id = text_id(said.get("user_id"))
-    if meta_user_id is None:
-        raise InvalidRequestError("user_id: missing in the signed request.")
+    if meta_user_id is None or not _ID.fullmatch(meta_user_id):
+        raise InvalidRequestError("user_id: missing in the signed request, or no id.")
     return meta_user_id, _asked_at(said.get("issued_at"), now)
 
 

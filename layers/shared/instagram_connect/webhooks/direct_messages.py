@@ -28,6 +28,8 @@ DIRECT_MESSAGE_FIELDS = frozenset(
     }
 )
 DASHBOARD_ENTRY = "0"
+# Real accounts have at least fifteen digits, the dashboard's people five.
+LEAST_ID_CHARACTERS = 10
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,8 @@ def direct_message(
     name = next((name for name in _MEANINGS if name in item), None)
     meaning = _MEANINGS[name](talk, mapping(item[name])) if name else _other(item)
     kind = meaning.kind
-    if parts.entry_id == DASHBOARD_ENTRY or (is_change and parts.entry_id not in (sender, recipient)):
+    is_of_nobody = parts.entry_id not in (sender, recipient) and _is_made_up(sender) and _is_made_up(recipient)
+    if parts.entry_id == DASHBOARD_ENTRY or (is_change and is_of_nobody):
         # The dashboard's examples are of an account, or between people, that do not exist.
         kind = Kind.TEST
     return parts.event(
@@ -71,9 +74,14 @@ def direct_message(
         at=item.get("timestamp"),
         message_id=meaning.message_id,
         participant_id=talk.participant,
+        other_end_id=sender if is_from_us else recipient,
         is_from_us=is_from_us,
         data=meaning.data,
     )
+
+
+def _is_made_up(person: str | None) -> bool:
+    return person is None or len(person) < LEAST_ID_CHARACTERS
 
 
 def _message(_: _Talk, message: Mapping[str, Any]) -> _Meaning:

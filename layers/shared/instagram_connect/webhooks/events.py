@@ -36,8 +36,10 @@ class WebhookEvent:
     """What Meta said of one thing that happened.
 
     `entry_id` is Meta's id of the account it is about, "" where there was none. `key` is the same whenever and in
-    whatever company the event comes again. `data` is what consumers get, in names of ours; `payload` is a webhook body
-    with this event alone, so that it can be parsed again.
+    whatever company the event comes again. `participant_id` is who talks with the account, `other_end_id` the account
+    as the talk names it: where the entry names a Page, only who knows the account can tell which is which. `data` is
+    what consumers get, in names of ours; `payload` is a webhook body with this event alone, so that it can be parsed
+    again.
     """
 
     entry_id: str
@@ -48,5 +50,6 @@ class WebhookEvent:
     occurred_at: datetime | None = None
     message_id: str | None = None
     participant_id: str | None = None
+    other_end_id: str | None = None
     is_from_us: bool = False
     data: dict[str, Any] = dataclasses.field(default_factory=dict, repr=False)

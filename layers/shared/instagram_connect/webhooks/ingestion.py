@@ -195,7 +195,9 @@ class _Round:
 
     def _bury(self, one: _Arrived, error: StorageError) -> None:
         context = {"event_kind": one.event.kind, "code": error.code, "reason": error.reason, **error.log_context}
-        reason = f"{error.reason} {error.log_context.get('storage_code', '')}".strip()
+        told = error.log_context
+        code = told.get("storage_code") or (f"HTTP {told['storage_status']}" if "storage_status" in told else "")
+        reason = f"{error.reason} {code}".strip()
         try:
             self.dead_letters.bury(parser.original(one.event.payload), reason)
             self.repository.note_failed([one.event], self.deadline)

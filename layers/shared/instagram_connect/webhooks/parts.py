@@ -31,6 +31,7 @@ class Parts:
         at: Any = None,
         message_id: str | None = None,
         participant_id: str | None = None,
+        other_end_id: str | None = None,
         is_from_us: bool = False,
         data: dict[str, Any] | None = None,
     ) -> WebhookEvent:
@@ -44,6 +45,7 @@ class Parts:
             occurred_at=moment(at) or moment(self.sent_at),
             message_id=message_id,
             participant_id=participant_id,
+            other_end_id=other_end_id,
             is_from_us=is_from_us,
             data={name: value for name, value in (data or {}).items() if value is not None},
         )
@@ -53,7 +55,7 @@ def text_id(value: Any) -> str | None:
     """One of Meta's ids, which come as texts and as numbers; None for anything else."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
-    return value if isinstance(value, str) and 0 < len(value.encode()) <= MAX_ID_BYTES else None
+    return value if isinstance(value, str) and 0 < len(value.encode("utf-8", "surrogatepass")) <= MAX_ID_BYTES else None
 
 
 def text(value: Any) -> str | None:

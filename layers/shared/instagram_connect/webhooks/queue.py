@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import Any
 
 import boto3
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ..deadline import Deadline
@@ -25,6 +26,8 @@ from . import entries
 MAX_MESSAGE_BYTES = 196_608
 # Three bytes are four characters of base64.
 BYTES_IN_A_MESSAGE = MAX_MESSAGE_BYTES // 4 * 3
+# Meta waits, and sends again what failed: sooner than a second attempt would be over.
+CLIENT_CONFIG = AWS_CLIENT_CONFIG.merge(Config(retries={"total_max_attempts": 1}))
 BASE64 = "base64"
 ENCODING, REASON, PART = "encoding", "reason", "part"
 _NOT_FOR_SQS = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -67,7 +70,7 @@ class WebhookQueue:
 
     @cached_property
     def _sqs(self) -> Any:
-        return boto3.client("sqs", config=AWS_CLIENT_CONFIG)
+        return boto3.client("sqs", config=CLIENT_CONFIG)
 
 
 def body_of(message: str, encoding: str | None) -> bytes:
@@ -118,8 +121,8 @@ def _divided(body: bytes) -> Iterator[bytes]:
 
 def _split(body: Any) -> Iterator[str]:
     if isinstance(body, list) and body:
-        for one in body:
-            yield from _split(one)
+        texts = [text for one in body for text in _split(one)]
+        yield from (f"[{', '.join(group)}]" for group in _groups(texts, MAX_MESSAGE_BYTES - len("[]")))
         return
     if not (isinstance(body, dict) and isinstance(body.get("entry"), list) and body["entry"]):
         yield json.dumps(body)

@@ -129,6 +129,7 @@ def _row(event: WebhookEvent) -> dict[str, Any]:
         "occurred_at": iso(event.occurred_at),
         "message_id": event.message_id,
         "participant_id": event.participant_id,
+        "other_end_id": event.other_end_id,
         "is_from_us": event.is_from_us,
         "data": event.data,
         "payload": event.payload,

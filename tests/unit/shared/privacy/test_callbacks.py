@@ -98,7 +98,7 @@ def test_an_id_beyond_what_a_float_holds_stays_exact() -> None:
     assert read(form(signed(said(user_id=17841400000000001))))[0] == "17841400000000001"
 
 
-@pytest.mark.parametrize("user_id", [None, "", True, 1.5, [], {"id": PERSON}, "7" * 501])
+@pytest.mark.parametrize("user_id", [None, "", True, 1.5, [], {"id": PERSON}, "7" * 501, "\ud800", "7\x00", "7 8"])
 def test_a_request_about_nobody_is_refused(user_id: object) -> None:
     with pytest.raises(InvalidRequestError) as caught:
         read(form(signed(said(user_id=user_id))))

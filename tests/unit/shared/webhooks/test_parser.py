@@ -852,3 +852,23 @@ def test_an_entry_may_hold_all_kinds_of_lists() -> None:
 
 def test_what_people_wrote_is_no_part_of_what_an_event_prints() -> None:
     assert "open?" not in repr(only(talk(item(message={"mid": MID, "text": "café open?"}))))
+
+
+@pytest.mark.parametrize(("sender", "recipient"), [("12334", "23245"), ("12334", None), (None, None)])
+def test_a_change_between_people_who_do_not_exist_is_the_dashboards_test(
+    sender: str | None, recipient: str | None
+) -> None:
+    value = {"sender": {"id": sender}, "recipient": {"id": recipient}, "message": {"mid": "random_mid", "text": "x"}}
+
+    (event,) = parse(body({"id": ACCOUNT, "changes": [{"field": "messages", "value": value}]}))
+
+    assert event.kind is Kind.TEST
+
+
+def test_a_change_that_names_the_account_beside_its_page_is_a_message() -> None:
+    """Meta prints Page ids as entry.id for linked Pages."""
+    value = {"sender": {"id": "900100"}, "recipient": {"id": ACCOUNT}, "message": {"mid": MID, "text": "x"}}
+
+    (event,) = parse(body({"id": "104857600000001", "changes": [{"field": "messages", "value": value}]}))
+
+    assert (event.kind, event.participant_id, event.other_end_id) == (Kind.MESSAGE, "900100", ACCOUNT)

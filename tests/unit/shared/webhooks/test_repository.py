@@ -35,6 +35,7 @@ EVENT = WebhookEvent(
     occurred_at=NOW,
     message_id="m-1",
     participant_id="900100",
+    other_end_id="17841400000000001",
     is_from_us=True,
     data={"text": "Olá ☕"},
 )
@@ -46,6 +47,7 @@ ROW = {
     "occurred_at": NOW.isoformat(),
     "message_id": "m-1",
     "participant_id": "900100",
+    "other_end_id": "17841400000000001",
     "is_from_us": True,
     "data": {"text": "Olá ☕"},
     "payload": {"object": "instagram", "entry": [ENTRY]},
@@ -93,6 +95,7 @@ def test_an_event_of_which_little_is_known_is_sent_with_blanks(
             "occurred_at": None,
             "message_id": None,
             "participant_id": None,
+            "other_end_id": None,
             "is_from_us": False,
             "data": {},
             "payload": {"unparsed": None},
