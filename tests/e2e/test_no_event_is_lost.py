@@ -40,7 +40,7 @@ VISIBILITY_S = 12
 DONE_WITHIN_S = 300
 NOTICED_WITHIN_S = 20
 # Killed again before they have started, functions would never do anything.
-STARTING_S = 6
+STARTING_S = 4
 
 
 @dataclass
@@ -168,8 +168,9 @@ def test_a_hundred_thousand_events_survive_whatever_fails(
     with capsys.disabled():
         print(
             f"\n{EVENTS:,} events in {len(deliveries):,} deliveries: lost {len(lost)}, doubled {len(doubled)}, "
-            f"conversations wrong {wrong}; {counted['received']:,} taken from the queue, {counted['duplicate']:,} of them again; "
-            f"faults: {dict(injected)}; not answered with 200: {dict(meta.refused)}, {queue.refused} messages refused"
+            f"conversations wrong {wrong}; {counted['received']:,} taken from the queue, "
+            f"{counted['duplicate']:,} of them again; faults: "
+            f"{dict(injected)}; not answered with 200: {dict(meta.refused)}, {queue.refused} messages refused"
         )
     assert (lost, doubled, strange, wrong, waiting) == (set(), set(), set(), 0, 0)
     assert counted["received"] == counted["stored"] + counted["duplicate"] + counted["unknown"] + counted["failed"]
