@@ -80,6 +80,13 @@ def queue_gateway(aws: dict[str, Any], stack: dict[str, str], function_name: str
         gateway.close()
 
 
+def forget_parked(aws: dict[str, Any]) -> None:
+    """What earlier tests left parked, and would be connected in the middle of this one."""
+    sqs = aws["client"]("sqs")
+    (url,) = [url for url in sqs.list_queues()["QueueUrls"] if "-ParkingQueue-" in url]
+    sqs.purge_queue(QueueUrl=url)
+
+
 @contextmanager
 def impatient_queue(aws: dict[str, Any], name: str, visibility_s: int) -> Iterator[None]:
     """A queue by its logical id, in which what was not done comes again sooner than deployed."""

@@ -17,6 +17,7 @@ from psycopg.rows import dict_row
 from local import webhooks as operator
 from tests.conftest import TEST_HOME
 from tests.e2e.conftest import App, User
+from tests.e2e.sabotage import forget_parked
 from tests.e2e.test_secrets import function_logs
 from tests.local_stack.polling import eventually
 
@@ -70,7 +71,8 @@ def webhooks(app: App, stack: dict[str, str]) -> Webhooks:
 
 
 @pytest.fixture
-def database(stack: dict[str, str]) -> Iterator[psycopg.Connection[dict[str, Any]]]:
+def database(stack: dict[str, str], aws: dict[str, Any]) -> Iterator[psycopg.Connection[dict[str, Any]]]:
+    forget_parked(aws)
     with psycopg.connect(stack["database_url"], autocommit=True, row_factory=dict_row) as database:
         database.execute("delete from instagram_business_accounts")
         database.execute("truncate webhook_events, webhook_counts, outgoing_events")
@@ -309,8 +311,9 @@ def test_consumers_get_each_event_of_a_connected_account_once_with_its_key(
 def test_events_that_come_before_their_account_is_stored_are_given_to_it(
     webhooks: Webhooks, app: App, user: User, rows: Rows, aws: dict[str, Any]
 ) -> None:
-    code = app.log_in_to_instagram()
-    webhooks.post(body(event(0)))
+    newcomer = app.meta("POST", "/people", {"instagram": {"username": "late.comer"}})["instagram"]["id"]
+    code = app.log_in_to_instagram("late.comer")
+    webhooks.post(body(event(0, account=newcomer), account=newcomer))
     assert eventually(lambda: count(rows, "business_account_id is null") == 1, STORED_WITHIN_S)
     connected = app.exchange(user, code, provider="instagram").raise_for_status().json()["data"]["businessAccountId"]
     rows("update instagram_business_accounts set connected_at = connected_at - interval '5 minutes'")
@@ -323,7 +326,7 @@ def test_events_that_come_before_their_account_is_stored_are_given_to_it(
     assert "FunctionError" not in answer, answer["Payload"].read()
     (stored,) = rows("select business_account_id::text, event_key from webhook_events")
     assert stored == {"business_account_id": connected, "event_key": "msg:m-0"}
-    assert rows("select received, stored, unknown from webhook_counts where entry_id = %s", ACCOUNT) == [
+    assert rows("select received, stored, unknown from webhook_counts where entry_id = %s", newcomer) == [
         {"received": 1, "stored": 1, "unknown": 0}
     ]
     assert rows("select text from instagram_dm_messages") == [{"text": f"0 {TEXT}"}]

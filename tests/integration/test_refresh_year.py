@@ -27,7 +27,7 @@ LEAD_H = RULES.lead_s / 3600
 LONGEST_H = LEAD_H - 4
 
 # `make year` takes ten thousand, which are minutes.
-ACCOUNTS = int(os.environ.get("REFRESH_YEAR_ACCOUNTS", "1000"))
+ACCOUNTS = int(os.environ.get("REFRESH_YEAR_ACCOUNTS", "500"))
 
 kinds = st.sampled_from(["down", "blocked", "throttled", "storage"])
 spans = st.lists(st.tuples(kinds, st.floats(0, 600), st.floats(0.5, LONGEST_H)), max_size=8)

@@ -22,7 +22,7 @@ from instagram_connect.doctor.contract_check import refusals
 from instagram_connect.doctor.examination import examine
 from instagram_connect.doctor.project import Project
 from instagram_connect.doctor.report import Report
-from instagram_connect.schema_contract import FUNCTIONS, RELATIONS
+from instagram_connect.schema_contract import FUNCTIONS, MIGRATIONS, RELATIONS
 from instagram_connect.storage_health import CACHE_EMPTY, STALE, Diagnosis
 from tests.local_stack.conftest import LocalSystem
 from tests.local_stack.polling import eventually
@@ -141,6 +141,9 @@ RENAMED_TABLE = ("alter table daily_analytics rename to gone", "alter table gone
 RENAMED_FUNCTION = ("alter function list_accounts(jsonb) rename to gone", "alter function gone rename to list_accounts")
 END_POSTGREST_SESSIONS = "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'authenticator'"
 
+NEWEST = max(MIGRATIONS)
+_KINDS = dict.fromkeys(RELATIONS, "table")
+
 CASES = {
     "a table that no migration made": Case(
         "TABLE_MISSING",
@@ -188,11 +191,11 @@ CASES = {
     ),
     "the newest migration, which made nothing": Case(
         "MIGRATION_WITHOUT_OBJECTS",
-        ("alter function refresh_overview(jsonb) rename to gone",),
-        ("alter function gone rename to refresh_overview",),
-        "refresh_overview(payload)",
-        "supabase migration repair --status reverted 20261128090100 && supabase db push",
-        "FUNCTION_MISSING",
+        tuple(f"alter {_KINDS.get(name, 'function')} {name} rename to gone_{name}" for name in MIGRATIONS[NEWEST]),
+        tuple(f"alter {_KINDS.get(name, 'function')} gone_{name} rename to {name}" for name in MIGRATIONS[NEWEST]),
+        "instagram_dm_messages",
+        f"supabase migration repair --status reverted {NEWEST} && supabase db push",
+        "TABLE_MISSING",
     ),
     "a function that only the others call": Case(
         "FUNCTION_MISSING",
