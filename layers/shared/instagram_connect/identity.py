@@ -123,7 +123,8 @@ class IdentityVerifier:
             algorithms=[algorithm],
             audience=AUDIENCE,
             leeway=CLOCK_SKEW_S,
-            options={"require": ["exp", "sub", "aud"]},
+            # `iat` tells when, not from when (RFC 7519, 4.1.6): a clock that is behind must refuse nobody for it.
+            options={"require": ["exp", "sub", "aud"], "verify_iat": False},
         )
 
 

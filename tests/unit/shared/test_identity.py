@@ -118,6 +118,11 @@ def test_an_expired_token_says_so(auth: FakeSupabaseAuth) -> None:
     assert refusal(auth.verifier(), f"Bearer {hs256(exp=1)}") == "TOKEN_EXPIRED"
 
 
+def test_a_token_that_was_issued_later_than_it_is_here_identifies_its_user(auth: FakeSupabaseAuth) -> None:
+    """This machine's clock is behind Supabase Auth's."""
+    assert auth.verifier().identify(f"Bearer {hs256(iat=FAR_FUTURE - 3600)}").user_id == USER
+
+
 def test_without_a_shared_secret_no_hs256_token_is_accepted(auth: FakeSupabaseAuth) -> None:
     assert refusal(auth.verifier(secret=None), f"Bearer {hs256()}") == "TOKEN_INVALID"
 
