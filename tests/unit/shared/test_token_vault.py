@@ -1,10 +1,11 @@
 """Tokens come back to the row they belong to, and to no other."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import boto3
 import pytest
+from aws_lambda_powertools.utilities.data_masking.provider.kms.aws_encryption_sdk import AWSEncryptionSDKProvider
 from moto import mock_aws
 
 from instagram_connect.errors import TokenEncryptionError
@@ -66,3 +67,12 @@ def test_a_key_that_is_gone_is_reported_without_the_token() -> None:
         with pytest.raises(TokenEncryptionError) as caught:
             vault.encrypt("EAAtoken", BINDING)
     assert "EAAtoken" not in f"{caught.value} {caught.value.log_context}"
+
+
+def test_a_token_that_was_sealed_with_a_signature_opens_as_ever(vault: TokenVault) -> None:
+    provider = vault._masking.provider
+    assert isinstance(provider, AWSEncryptionSDKProvider)
+    signed = provider.encrypt("EAAtoken", **asdict(BINDING))
+
+    assert len(signed) > len(vault.encrypt("EAAtoken", BINDING))
+    assert vault.decrypt(signed, BINDING) == "EAAtoken"
