@@ -5,25 +5,34 @@ import json
 import os
 import platform
 import sys
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import refreshing, webhooks
+from bench import connecting, refreshing, webhooks
 from bench.figures import Figure
 from bench.system import measured_system
 from local.progress import say
 
+PARTS: Mapping[str, Callable[[dict[str, str]], list[Figure]]] = {
+    "connecting": connecting.measure,
+    "refreshing": refreshing.measure,
+    "webhooks": webhooks.measure,
+}
 RESULTS = Path(__file__).parent / "results.json"
 
 
 def main() -> int:
-    """Run all benchmarks and return the exit code."""
+    """Run the parts that are asked for, all if none is, and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--accounts", type=int, nargs="+", default=[200, 1000], help="of the benchmark of refreshing")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), metavar="NAME", help=", ".join(PARTS))
     arguments = parser.parse_args()
     with measured_system() as stack:
-        figures = [*webhooks.measure(stack), *refreshing.measure(stack, arguments.accounts)]
+        figures = [figure for name in arguments.only for figure in PARTS[name](stack)]
     _show(figures)
+    if len(arguments.only) < len(PARTS):
+        say("\nNot written: only the whole is.")
+        return 0
     RESULTS.write_text(
         json.dumps({"machine": _machine(), "figures": [vars(figure) for figure in figures]}, indent=2) + "\n"
     )

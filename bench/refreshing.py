@@ -56,7 +56,7 @@ class Bench:
     database_calls: Counter[str]
 
 
-def measure(stack: dict[str, str], sizes: Sequence[int]) -> list[Figure]:
+def measure(stack: dict[str, str], sizes: Sequence[int] = (200, 1000)) -> list[Figure]:
     """Figures for each number of due accounts."""
     logger.setLevel("CRITICAL")
     with _bench(stack) as bench:

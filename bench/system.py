@@ -1,22 +1,32 @@
 """The running system that is measured: real PostgREST and Postgres, the local AWS, the Meta simulator."""
 
+import json
 import os
 import shutil
+import sys
+import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib import import_module
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
+
+import boto3
 
 from instagram_connect.data_api import DataApi
 from instagram_connect.deadline import Deadline
+from instagram_connect.observability import logger
 from instagram_connect.rpcs import Rpcs
 from local import ports
-from local.settings import ROOT
-from local.stack import running
+from local.settings import ROOT, Keys
+from local.stack import running, up
 
 HOME = ROOT / ".local" / "bench"
 SERVICES = ("postgres", "supabase", "postgrest", "aws", "meta")
 REDIRECT_URI = "http://127.0.0.1/callback"
+FUNCTIONS = ("exchange_token", "refresh_worker", "webhook", "webhook_worker")
 
 
 class CountingRpcs(Rpcs):
@@ -52,3 +62,122 @@ def measured_system() -> Iterator[dict[str, str]]:
             "AWS_DEFAULT_REGION": stack["aws_region"],
         }
         yield stack
+
+
+@contextmanager
+def on_supabase_lite(stack: Mapping[str, str]) -> Iterator[None]:
+    """The same system and database, with the other engine behind the Data API."""
+    base = int(stack["supabase_url"].rsplit(":", 1)[1]) - 1
+    environment = {**os.environ, "LOCAL_PORT_BASE": str(base), "OAUTH_REDIRECT_URIS": REDIRECT_URI}
+
+    def switch(data_api: str) -> None:
+        up(HOME, {**environment, "DATA_API": data_api}, only=SERVICES, deploy=False)
+
+    switch("lite")
+    try:
+        yield
+    finally:
+        switch("postgrest")
+
+
+def context() -> Any:
+    """Lambda's, as far as the functions read it."""
+    return SimpleNamespace(
+        function_name="f",
+        memory_limit_in_mb=1024,
+        invoked_function_arn="arn",
+        aws_request_id="r",
+        get_remaining_time_in_millis=lambda: 26_000,
+    )
+
+
+@contextmanager
+def deployed(stack: Mapping[str, str], keys: Keys) -> Iterator[dict[str, str]]:
+    """The functions in this process, as a sandbox starts them; their environment."""
+    environment = _deployment(stack, keys)
+    with patch.dict(os.environ, environment):
+        _forget_former_sandboxes()
+        level = logger.log_level
+        logger.setLevel("CRITICAL")
+        try:
+            yield environment
+        finally:
+            logger.setLevel(level)
+            _forget_former_sandboxes()
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    """Handlers print their metrics, as they do for CloudWatch: the time for it counts, the text is not for people."""
+    kept = sys.stdout
+    with open(os.devnull, "w") as nowhere:  # noqa: PTH123 - a device, not a file
+        sys.stdout = nowhere
+        try:
+            yield
+        finally:
+            sys.stdout = kept
+
+
+def _forget_former_sandboxes() -> None:
+    for function in FUNCTIONS:
+        module = import_module(f"functions.{function}.app")
+        for kept in (module.dependencies, getattr(module, "_api", None)):
+            if kept is not None:
+                kept.cache_clear()
+
+
+def _deployment(stack: Mapping[str, str], keys: Keys) -> dict[str, str]:
+    """As template.yaml has it, with REQUIRE_STATE as the page of this repository fulfils it.
+
+    What it names is made in the local AWS.
+    """
+    table = {
+        "BillingMode": "PAY_PER_REQUEST",
+        "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+        "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
+    }
+    name = f"bench-{uuid.uuid4().hex[:8]}"
+    boto3.client("dynamodb").create_table(TableName=name, **table)
+    boto3.client("events").create_event_bus(Name=name)
+    secret = {
+        "supabase_secret_key": stack["supabase_secret_key"],
+        "supabase_jwt_secret": keys.supabase_jwt_secret,
+        "facebook_app_secret": stack["facebook_app_secret"],
+        "instagram_app_secret": stack["instagram_app_secret"],
+        "state_signing_key": keys.state_signing_key,
+    }
+    boto3.client("secretsmanager").create_secret(Name=name, SecretString=json.dumps(secret))
+
+    def queue(purpose: str) -> str:
+        return str(boto3.client("sqs").create_queue(QueueName=f"{name}-{purpose}")["QueueUrl"])
+
+    meta = stack["meta_url"]
+    return {
+        "SECRET_NAME": name,
+        "SUPABASE_URL": stack["supabase_url"],
+        "ALLOWED_ORIGINS": "http://127.0.0.1",
+        "OAUTH_REDIRECT_URIS": REDIRECT_URI,
+        "REQUIRE_STATE": "true",
+        "LOGIN_RECORDS_TABLE": name,
+        "PARKED_CONNECTIONS_TABLE": name,
+        "PARKING_QUEUE_URL": queue("parking"),
+        "REFRESH_QUEUE_URL": queue("refresh"),
+        "REFRESH_DEAD_LETTER_QUEUE_URL": queue("refresh-dead"),
+        "REFRESH_LEAD_DAYS": "10",
+        "WEBHOOK_QUEUE_URL": queue("webhooks"),
+        "WEBHOOK_DEAD_LETTER_QUEUE_URL": queue("webhooks-dead"),
+        "EVENT_BUS_NAME": name,
+        "TOKEN_KEY_ARN": boto3.client("kms").create_key()["KeyMetadata"]["Arn"],
+        "POWERTOOLS_SERVICE_NAME": "bench",
+        "POWERTOOLS_TRACE_DISABLED": "1",
+        "GRAPH_VERSION": "v25.0",
+        "FACEBOOK_APP_ID": stack["facebook_app_id"],
+        "FACEBOOK_SCOPES": "instagram_basic,pages_show_list,pages_read_engagement,pages_manage_metadata",
+        "FACEBOOK_GRAPH_URL": f"{meta}/graph.facebook.com",
+        "FACEBOOK_DIALOG_URL": f"{meta}/www.facebook.com",
+        "INSTAGRAM_APP_ID": stack["instagram_app_id"],
+        "INSTAGRAM_SCOPES": "instagram_business_basic",
+        "INSTAGRAM_GRAPH_URL": f"{meta}/graph.instagram.com",
+        "INSTAGRAM_API_URL": f"{meta}/api.instagram.com",
+        "INSTAGRAM_DIALOG_URL": f"{meta}/www.instagram.com",
+    }

@@ -1,0 +1,77 @@
+"""Every call that leaves this process, with when it began and ended: to Meta, to the Data API, to AWS.
+
+What benchmarks report and what tests hold against budgets is counted here.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from unittest.mock import patch
+
+import httpx
+from botocore.client import BaseClient
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call. `service` is "meta", "data_api", or AWS' name of one of its own; times in seconds."""
+
+    service: str
+    operation: str
+    started: float
+    ended: float
+
+
+@contextmanager
+def recorded(stack: Mapping[str, str], *, least_s: float = 0.0) -> Iterator[list[Call]]:
+    """The calls made within a with block, in the order in which they ended.
+
+    With `least_s` none is done sooner: calls that do not wait for each other then overlap, however busy the machine is.
+    """
+    hosts = {"meta": stack["meta_url"], "data_api": stack["supabase_url"]}
+    calls: list[Call] = []
+    send, make_api_call = httpx.Client.send, BaseClient._make_api_call  # type: ignore[attr-defined]
+
+    def note(service: str, operation: str, started: float) -> None:
+        time.sleep(max(0.0, started + least_s - time.perf_counter()))
+        calls.append(Call(service, operation, started, time.perf_counter()))
+
+    def recording_send(client: httpx.Client, request: httpx.Request, **options: Any) -> httpx.Response:
+        url = str(request.url)
+        service = next((name for name, address in hosts.items() if url.startswith(f"{address}/")), request.url.host)
+        started = time.perf_counter()
+        try:
+            return send(client, request, **options)
+        finally:
+            note(service, f"{request.method} {request.url.path.rsplit('/', 1)[-1]}", started)
+
+    def recording_make_api_call(client: Any, operation: str, parameters: Any) -> Any:
+        started = time.perf_counter()
+        try:
+            return make_api_call(client, operation, parameters)
+        finally:
+            note(client.meta.service_model.service_name, operation, started)
+
+    with (
+        patch.object(httpx.Client, "send", recording_send),
+        patch.object(BaseClient, "_make_api_call", recording_make_api_call),
+    ):
+        yield calls
+
+
+def by_service(calls: Iterable[Call]) -> Counter[str]:
+    """How many calls each service got."""
+    return Counter(call.service for call in calls)
+
+
+def in_a_row(calls: Iterable[Call]) -> list[Call]:
+    """The longest chain of calls of which each began after the one before it had ended."""
+    chain: list[Call] = []
+    # The one that ends first leaves the most room for others: the greedy choice is the longest chain.
+    for call in sorted(calls, key=lambda call: call.ended):
+        if not chain or call.started >= chain[-1].ended:
+            chain.append(call)
+    return chain
