@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import connecting, refreshing, webhooks
+from bench import connecting, healing, refreshing, webhooks
 from bench.figures import Figure
 from bench.system import measured_system
 from local.progress import say
@@ -18,6 +18,7 @@ PARTS: Mapping[str, Callable[[dict[str, str]], list[Figure]]] = {
     "connecting": connecting.measure,
     "refreshing": refreshing.measure,
     "webhooks": webhooks.measure,
+    "healing": healing.measure,
 }
 RESULTS = Path(__file__).parent / "results.json"
 

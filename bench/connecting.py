@@ -69,6 +69,7 @@ def _walls(frontend: Frontend) -> Iterator[Figure]:
     cells = [(latency_ms, pages) for latency_ms in LATENCIES_MS for pages in PAGES]
     walls: dict[tuple[int, int], list[float]] = {cell: [] for cell in cells}
     paths: dict[tuple[int, int], list[float]] = {cell: [] for cell in cells}
+    computing: dict[int, list[float]] = {pages: [] for pages in PAGES}
     people = {pages: frontend.add_person(Provider.FACEBOOK, pages) for pages in PAGES}
     with step(f"Connecting 1 to {max(PAGES)} Pages at {', '.join(map(str, LATENCIES_MS))} ms, by turns"):
         for number in range(max(ROUNDS.values())):
@@ -79,9 +80,10 @@ def _walls(frontend: Frontend) -> Iterator[Figure]:
                 code = frontend.log_in(Provider.FACEBOOK, people[pages])
                 event = frontend.request(frontend.sign_up(), Provider.FACEBOOK, code)
                 with recorded(frontend.stack) as calls:
-                    began = time.perf_counter()
+                    began, computed = time.perf_counter(), time.process_time()
                     frontend.connect(event, pages)
                     walls[latency_ms, pages].append((time.perf_counter() - began) * 1000)
+                    computing[pages].append((time.process_time() - computed) * 1000)
                 paths[latency_ms, pages].append(critical_path_s(calls) * 1000)
     for latency_ms, pages in cells:
         wall, path = walls[latency_ms, pages], paths[latency_ms, pages]
@@ -93,6 +95,9 @@ def _walls(frontend: Frontend) -> Iterator[Figure]:
             runs=wall,
             baseline_runs=path,
         )
+    for pages, times in computing.items():
+        median = round(statistics.median(times), 1)
+        yield Figure(f"connection: computing, {_pages(pages)}", median, "ms, this process", runs=tuple(times))
 
 
 def _counts(frontend: Frontend) -> Iterator[Figure]:

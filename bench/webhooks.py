@@ -16,7 +16,6 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
-from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -24,7 +23,7 @@ import psycopg
 from postgrest import SyncPostgrestClient
 
 from bench.figures import Figure
-from bench.system import CountingRpcs
+from bench.system import CountingRpcs, context, silent
 from instagram_connect.clock import utc_now
 from instagram_connect.data_api import DataApi
 from instagram_connect.deadline import Deadline
@@ -95,31 +94,36 @@ def _entry(number: int) -> dict[str, Any]:
 
 
 def _acknowledging(stack: dict[str, str]) -> Iterator[Figure]:
-    context = SimpleNamespace(
-        function_name="f",
-        memory_limit_in_mb=1024,
-        invoked_function_arn="arn",
-        aws_request_id="r",
-        get_remaining_time_in_millis=lambda: 10_000,
-    )
     times: dict[str, list[float]] = {name: [] for name in HANDLERS}
-    with step(f"Acknowledging {ACKNOWLEDGED} webhooks, by turns"), _silent():
+    with step(f"Acknowledging {ACKNOWLEDGED} webhooks, by turns"), silent():
         for number in range(ACKNOWLEDGED):
             for name, module in HANDLERS.items():
                 event = _event(stack, number)
                 began = time.perf_counter()
-                answer = import_module(module).lambda_handler(event, context)
+                answer = import_module(module).lambda_handler(event, context())
                 times[name].append((time.perf_counter() - began) * 1000)
                 if answer["statusCode"] != 200:
                     raise SystemExit(f"{module} answered {answer}: nothing was measured.")
-    for title, of in (("median", statistics.median), ("95th percentile", _percentile_95)):
+    ours, bare = times["ours"], times["bare"]
+    for percent in (50, 95, 99):
         yield Figure.against(
-            f"webhook: time to acknowledge, {title}", of(times["ours"]), of(times["bare"]), "ms, with SQS, warm"
+            f"webhook: time to acknowledge, percentile {percent}",
+            _percentile(ours, percent),
+            _percentile(bare, percent),
+            "ms, with SQS, warm",
+            runs=ours if percent == 50 else (),
+            baseline_runs=bare if percent == 50 else (),
         )
+    yield Figure.against(
+        "webhook: acknowledged",
+        1000 * len(ours) / sum(ours),
+        1000 * len(bare) / sum(bare),
+        "webhooks/s, one after the other",
+    )
 
 
-def _percentile_95(times: list[float]) -> float:
-    return statistics.quantiles(times, n=20)[-1]
+def _percentile(times: list[float], percent: int) -> float:
+    return statistics.quantiles(times, n=100)[percent - 1]
 
 
 def _starting(stack: dict[str, str]) -> Iterator[Figure]:
@@ -223,15 +227,3 @@ def _deployed(stack: dict[str, str]) -> Iterator[None]:
         "POWERTOOLS_SERVICE_NAME": "webhook",
     }
     yield
-
-
-@contextmanager
-def _silent() -> Iterator[None]:
-    """The handler prints its metrics, as it does for CloudWatch: the time for it counts, the text is not for people."""
-    kept = sys.stdout
-    with open(os.devnull, "w") as nowhere:  # noqa: PTH123 - a device, not a file
-        sys.stdout = nowhere
-        try:
-            yield
-        finally:
-            sys.stdout = kept
