@@ -91,10 +91,10 @@ class RefreshFlow:
         with usage.observed() as seen:
             try:
                 product = self.products[task.provider]
-                account, user_token = self._opened(task)
+                account = self._opened(task)
                 try:
                     if renew:
-                        renewed = product.renew(account, user_token, task.expires_at, within)
+                        renewed = product.renew(account, self._user_token(task), task.expires_at, within)
                         renewal = self._encrypted(task, renewed)
                         account = task.account(renewed.access_token or account.access_token)
                     if check_subscription:
@@ -112,7 +112,7 @@ class RefreshFlow:
     def is_alive(self, task: RefreshTask, deadline: Deadline) -> InstagramConnectError | None:
         """None when an account's token works, else why it seems not to. Never raises."""
         try:
-            account, _ = self._opened(task)
+            account = self._opened(task)
             self.products[task.provider].check_access(account, deadline)
         except InstagramConnectError as error:
             return error
@@ -120,11 +120,12 @@ class RefreshFlow:
             return _unforeseen(defect)
         return None
 
-    def _opened(self, task: RefreshTask) -> tuple[DiscoveredAccount, str | None]:
-        binding = _binding(task)
-        access_token = self.vault.decrypt(task.access_token_ciphertext, binding)
-        user_token = self.vault.decrypt(task.user_token_ciphertext, binding) if task.user_token_ciphertext else None
-        return task.account(access_token), user_token
+    def _opened(self, task: RefreshTask) -> DiscoveredAccount:
+        return task.account(self.vault.decrypt(task.access_token_ciphertext, _binding(task)))
+
+    def _user_token(self, task: RefreshTask) -> str | None:
+        # Only to renew: each opening is a call of KMS, and every account is looked after daily.
+        return self.vault.decrypt(task.user_token_ciphertext, _binding(task)) if task.user_token_ciphertext else None
 
     def _encrypted(self, task: RefreshTask, renewed: Renewal) -> EncryptedRenewal:
         binding = _binding(task)

@@ -286,6 +286,17 @@ def test_webhooks_that_come_are_left_alone(make_flow: MakeFlow, make_task: MakeT
     assert done.subscription == SubscriptionCheck()
 
 
+def test_a_person_s_token_stays_closed_while_only_webhooks_are_looked_after(
+    make_flow: MakeFlow, make_task: MakeTask
+) -> None:
+    """Each opening is a call of KMS, and webhooks are looked after daily."""
+    task = make_task(user_token_ciphertext="cannot be opened")
+
+    done = make_flow(FakeProduct()).attempt(task, Deadline(20), renew=False, check_subscription=True)
+
+    assert (done.error, done.subscription) == (None, SubscriptionCheck())
+
+
 def test_webhooks_that_meta_has_forgotten_begin_again(
     make_flow: MakeFlow, make_task: MakeTask, meta: MetaClient, instagram: InstagramClient
 ) -> None:

@@ -24,8 +24,8 @@ CONNECT_TIMEOUT_S = 3.0
 CALL_TIMEOUT_S = 8.0
 # A page with 120 subscriptions in parallel must not open connections without end.
 MAX_CONNECTIONS = 100
-# Enough for calls after one another. With each request httpcore compares every idle connection with all others: a hundred
-# of them took two thirds of the processor time of a hundred subscriptions.
+# Enough for calls after one another. With each request httpcore compares every idle connection with all others: a
+# hundred of them took two thirds of the processor time of a hundred subscriptions.
 MAX_IDLE_CONNECTIONS = 10
 
 # The request never left: certain to be repeatable, even for a code.
