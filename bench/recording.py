@@ -25,14 +25,21 @@ class Call:
     ended: float
 
 
+class Recording(list[Call]):
+    """Calls in the order in which they ended; after the block, its time and what this process computed, in seconds."""
+
+    wall_s = 0.0
+    computing_s = 0.0
+
+
 @contextmanager
-def recorded(stack: Mapping[str, str], *, least_s: float = 0.0) -> Iterator[list[Call]]:
-    """The calls made within a with block, in the order in which they ended.
+def recorded(stack: Mapping[str, str], *, least_s: float = 0.0) -> Iterator[Recording]:
+    """The calls made within a with block.
 
     With `least_s` none is done sooner: calls that do not wait for each other then overlap, however busy the machine is.
     """
     hosts = {"meta": stack["meta_url"], "data_api": stack["supabase_url"]}
-    calls: list[Call] = []
+    calls = Recording()
     send, make_api_call = httpx.Client.send, BaseClient._make_api_call  # type: ignore[attr-defined]
 
     def note(service: str, operation: str, started: float) -> None:
@@ -59,7 +66,12 @@ def recorded(stack: Mapping[str, str], *, least_s: float = 0.0) -> Iterator[list
         patch.object(httpx.Client, "send", recording_send),
         patch.object(BaseClient, "_make_api_call", recording_make_api_call),
     ):
-        yield calls
+        began, computed = time.perf_counter(), time.process_time()
+        try:
+            yield calls
+        finally:
+            calls.wall_s = time.perf_counter() - began
+            calls.computing_s = time.process_time() - computed
 
 
 def by_service(calls: Iterable[Call]) -> Counter[str]:

@@ -23,7 +23,7 @@ import psycopg
 from botocore.client import BaseClient
 
 from bench.figures import Figure
-from bench.system import REDIRECT_URI, CountingRpcs
+from bench.system import CountingRpcs, redirect_uri
 from instagram_connect.batched import batched
 from instagram_connect.clock import utc_now
 from instagram_connect.data_api import DataApi
@@ -39,6 +39,8 @@ from instagram_connect.settings import Secrets
 from instagram_connect.token_vault import TokenBinding, TokenVault
 from local.progress import step
 
+SIZES = (200, 1000)
+FULL_SIZES = (1000, 10_000)
 META_LATENCY_S = 0.1
 # A token that ends in five days.
 AGE = timedelta(days=55)
@@ -56,20 +58,20 @@ class Bench:
     database_calls: Counter[str]
 
 
-def measure(stack: dict[str, str], sizes: Sequence[int] = (200, 1000)) -> list[Figure]:
+def measure(stack: dict[str, str], sizes: Sequence[int] = SIZES) -> list[Figure]:
     """Figures for each number of due accounts."""
     logger.setLevel("CRITICAL")
     with _bench(stack) as bench:
         figures = [figure for size in sizes for figure in _measure(bench, size)]
     first, last = sizes[0], sizes[-1]
-    speed = {figure.name: figure.measured for figure in figures}
+    measured = {figure.name: figure.measured for figure in figures}
     if first != last:
-        name = "refresh: speed at {} due accounts".format
-        figures.append(
-            Figure.against(
-                f"refresh: speed at {last} over {first} accounts", speed[name(last)], speed[name(first)], "1 = linear"
-            )
-        )
+        for name, unit in (
+            ("refresh: speed at {} due accounts", "accounts/s; 1 = linear"),
+            ("refresh: computing, {} accounts", "ms per account; 1 = linear"),
+        ):
+            growth = f"{name.split(' at ')[0].split(',')[0]}, {last} over {first} accounts"
+            figures.append(Figure.against(growth, measured[name.format(last)], measured[name.format(first)], unit))
     return figures
 
 
@@ -124,13 +126,13 @@ def _populate(bench: Bench, size: int) -> None:
         account_id, username = f"178490{number:011d}", f"bench.{number}"
         new = {"instagram": {"username": username, "id": account_id}}
         meta.post("/_simulator/people", json=new).raise_for_status()
-        login = {"product": "instagram", "person": username, "redirect_uri": REDIRECT_URI}
+        login = {"product": "instagram", "person": username, "redirect_uri": redirect_uri(bench.stack)}
         code = meta.post("/_simulator/authorize", json=login).raise_for_status().json()["code"]
         form = {
             "client_id": bench.stack["instagram_app_id"],
             "client_secret": bench.stack["instagram_app_secret"],
             "grant_type": "authorization_code",
-            "redirect_uri": REDIRECT_URI,
+            "redirect_uri": redirect_uri(bench.stack),
             "code": code,
         }
         short = meta.post("/api.instagram.com/oauth/access_token", data=form).raise_for_status().json()["access_token"]

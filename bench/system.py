@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 import uuid
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -25,7 +26,6 @@ from local.stack import running, up
 
 HOME = ROOT / ".local" / "bench"
 SERVICES = ("postgres", "supabase", "postgrest", "aws", "meta")
-REDIRECT_URI = "http://127.0.0.1/callback"
 FUNCTIONS = ("exchange_token", "refresh_worker", "webhook", "webhook_worker")
 
 
@@ -49,26 +49,31 @@ def measured_system() -> Iterator[dict[str, str]]:
         **os.environ,
         "DATA_API": "postgrest",
         "LOCAL_PORT_BASE": str(ports.free_base()),
-        "OAUTH_REDIRECT_URIS": REDIRECT_URI,
+        "OAUTH_REDIRECT_URIS": "",
     }
     # An empty database each time: what an earlier run left would be measured too.
     shutil.rmtree(HOME / "postgres", ignore_errors=True)
     (HOME / "migrations.json").unlink(missing_ok=True)
     with running(HOME, environment, only=SERVICES, deploy=False) as stack:
-        os.environ |= {
-            "AWS_ENDPOINT_URL": stack["aws_endpoint_url"],
-            "AWS_ACCESS_KEY_ID": "local",
-            "AWS_SECRET_ACCESS_KEY": "local",
-            "AWS_DEFAULT_REGION": stack["aws_region"],
-        }
+        os.environ |= aws_environment(stack)
         yield stack
+
+
+def aws_environment(stack: Mapping[str, str]) -> dict[str, str]:
+    """With which AWS clients find the local one."""
+    return {
+        "AWS_ENDPOINT_URL": stack["aws_endpoint_url"],
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_DEFAULT_REGION": stack["aws_region"],
+    }
 
 
 @contextmanager
 def on_supabase_lite(stack: Mapping[str, str]) -> Iterator[None]:
     """The same system and database, with the other engine behind the Data API."""
     base = int(stack["supabase_url"].rsplit(":", 1)[1]) - 1
-    environment = {**os.environ, "LOCAL_PORT_BASE": str(base), "OAUTH_REDIRECT_URIS": REDIRECT_URI}
+    environment = {**os.environ, "LOCAL_PORT_BASE": str(base), "OAUTH_REDIRECT_URIS": ""}
 
     def switch(data_api: str) -> None:
         up(HOME, {**environment, "DATA_API": data_api}, only=SERVICES, deploy=False)
@@ -78,6 +83,11 @@ def on_supabase_lite(stack: Mapping[str, str]) -> Iterator[None]:
         yield
     finally:
         switch("postgrest")
+
+
+def redirect_uri(stack: Mapping[str, str]) -> str:
+    """Where the dialog leads back to, of what both Meta and the deployment accept."""
+    return f"{stack['web_url']}/callback"
 
 
 def context() -> Any:
@@ -110,7 +120,8 @@ def deployed(stack: Mapping[str, str], keys: Keys) -> Iterator[dict[str, str]]:
 def silent() -> Iterator[None]:
     """Handlers print their metrics, as they do for CloudWatch: the time for it counts, the text is not for people."""
     kept = sys.stdout
-    with open(os.devnull, "w") as nowhere:  # noqa: PTH123 - a device, not a file
+    with open(os.devnull, "w") as nowhere, warnings.catch_warnings():  # noqa: PTH123 - a device, not a file
+        warnings.filterwarnings("ignore", "No application metrics")
         sys.stdout = nowhere
         try:
             yield
@@ -156,7 +167,7 @@ def _deployment(stack: Mapping[str, str], keys: Keys) -> dict[str, str]:
         "SECRET_NAME": name,
         "SUPABASE_URL": stack["supabase_url"],
         "ALLOWED_ORIGINS": "http://127.0.0.1",
-        "OAUTH_REDIRECT_URIS": REDIRECT_URI,
+        "OAUTH_REDIRECT_URIS": redirect_uri(stack),
         "REQUIRE_STATE": "true",
         "LOGIN_RECORDS_TABLE": name,
         "PARKED_CONNECTIONS_TABLE": name,

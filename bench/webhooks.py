@@ -14,24 +14,21 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
-import boto3
 import psycopg
 from postgrest import SyncPostgrestClient
 
 from bench.figures import Figure
-from bench.system import CountingRpcs, context, silent
+from bench.system import HOME, CountingRpcs, context, deployed, silent
 from instagram_connect.clock import utc_now
 from instagram_connect.data_api import DataApi
 from instagram_connect.deadline import Deadline
-from instagram_connect.observability import logger
 from instagram_connect.webhooks.parser import parse
 from instagram_connect.webhooks.repository import WebhookRepository
 from local.progress import step
-from local.settings import ROOT
+from local.settings import ROOT, Keys
 
 ACKNOWLEDGED = 300
 STARTED = 9
@@ -63,8 +60,7 @@ print("seconds", seconds)
 
 def measure(stack: dict[str, str]) -> list[Figure]:
     """All figures of webhooks."""
-    logger.setLevel("CRITICAL")
-    with _deployed(stack):
+    with deployed(stack, Keys.of_home(HOME)):
         return [*_acknowledging(stack), *_starting(stack), *_storing(stack)]
 
 
@@ -213,17 +209,3 @@ def _connect(database: psycopg.Connection[Any]) -> str:
     ).fetchone()
     assert row is not None
     return str(row[0])
-
-
-@contextmanager
-def _deployed(stack: dict[str, str]) -> Iterator[None]:
-    """What the functions' environment has in a deployment: a secret and a queue."""
-    boto3.client("secretsmanager").create_secret(
-        Name="bench", SecretString=json.dumps({"instagram_app_secret": stack["instagram_app_secret"]})
-    )
-    os.environ |= {
-        "SECRET_NAME": "bench",
-        "WEBHOOK_QUEUE_URL": boto3.client("sqs").create_queue(QueueName="bench-webhooks")["QueueUrl"],
-        "POWERTOOLS_SERVICE_NAME": "webhook",
-    }
-    yield

@@ -1,0 +1,178 @@
+"""The calls of one refresh and of one batch of webhooks, counted in this process; `connecting` has a connection's.
+
+The benchmarks report them, the costs are computed from them, and tests/integration/test_budgets.py holds them down.
+"""
+
+import hmac
+import json
+import uuid
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+
+from bench.frontend import Frontend
+from bench.recording import Recording, recorded
+from bench.system import context, silent
+from instagram_connect.clock import utc_now
+from instagram_connect.data_api import DataApi
+from instagram_connect.deadline import Deadline
+from instagram_connect.models import Provider
+from instagram_connect.refresh_models import Claim
+from instagram_connect.refresh_queue import ClaimedBatch
+from instagram_connect.refresh_repository import RefreshRepository
+from instagram_connect.rpcs import Rpcs
+
+# A token that ends in five days, like everything else of its account.
+AGE = timedelta(days=55)
+
+
+def age(frontend: Frontend, user_ids: Sequence[str]) -> None:
+    """Lets time pass at Meta, and for what is stored of these users."""
+    frontend.meta("POST", "/clock", {"advance_seconds": AGE.total_seconds()})
+    with psycopg.connect(frontend.stack["database_url"], autocommit=True) as database:
+        database.execute(
+            "update instagram_credentials set issued_at = issued_at - %(age)s, expires_at = expires_at - %(age)s, "
+            "data_access_expires_at = data_access_expires_at - %(age)s where business_account_id in "
+            "(select id from instagram_business_accounts where user_id = any(%(users)s::uuid[]))",
+            {"age": AGE, "users": list(user_ids)},
+        )
+        database.execute(
+            "update instagram_business_accounts set connected_at = connected_at - %(age)s "
+            "where user_id = any(%(users)s::uuid[])",
+            {"age": AGE, "users": list(user_ids)},
+        )
+
+
+def refresh(
+    frontend: Frontend, provider: Provider, user_ids: Sequence[str], *, renew: bool, check_subscription: bool
+) -> Recording:
+    """The calls of a worker that gets the accounts of these users in one message.
+
+    Their leases are taken first, which is the sweep's work and not counted. Raises RuntimeError unless all are done.
+    """
+    from functions.refresh_worker import app  # reads the environment when it is imported
+
+    owner = str(uuid.uuid4())
+    claims = []
+    with closing(DataApi(frontend.stack["supabase_url"], frontend.stack["supabase_secret_key"])) as data_api:
+        repository = RefreshRepository(Rpcs(data_api), utc_now)
+        for user_id, account_id, _ in _accounts(frontend, user_ids):
+            claimed = repository.claim_one(account_id, user_id=user_id, owner=owner, lease_s=600, deadline=Deadline(30))
+            if claimed is None or claimed.state != "claimed":
+                raise RuntimeError(f"An account cannot be refreshed: {claimed and claimed.state}")
+            claims.append(
+                Claim(account_id=account_id, provider=provider, renew=renew, check_subscription=check_subscription)
+            )
+    event = _sqs_event([ClaimedBatch(owner=owner, claims=tuple(claims)).model_dump_json()])
+    app.dependencies()
+    with recorded(frontend.stack) as calls, silent():
+        answer = app.lambda_handler(event, context())
+    if answer["batchItemFailures"] or _count_refreshed(frontend, user_ids, renew=renew) != len(claims):
+        raise RuntimeError("Not all accounts were refreshed.")
+    return calls
+
+
+def acknowledge(frontend: Frontend, body: str) -> Recording:
+    """The calls of the function that Meta waits for. Raises RuntimeError unless it answers 200."""
+    from functions.webhook import app
+
+    digest = hmac.digest(frontend.stack["instagram_app_secret"].encode(), body.encode(), "sha256").hex()
+    event = {
+        "httpMethod": "POST",
+        "path": "/api/instagram/webhook",
+        "headers": {"X-Hub-Signature-256": f"sha256={digest}", "Host": "example.com"},
+        "queryStringParameters": None,
+        "requestContext": {"requestId": str(uuid.uuid4()), "path": "/live/api/instagram/webhook"},
+        "body": body,
+        "isBase64Encoded": False,
+    }
+    app.dependencies().secrets.get()
+    with recorded(frontend.stack) as calls, silent():
+        answer = app.lambda_handler(event, context())
+    if answer["statusCode"] != 200:
+        raise RuntimeError(f"A webhook was refused: {answer['statusCode']}")
+    return calls
+
+
+def ingest(frontend: Frontend, bodies: Sequence[str]) -> Recording:
+    """The calls of a worker that gets these webhooks in one batch. Raises RuntimeError if one has to come again."""
+    from functions.webhook_worker import app
+
+    app.dependencies()
+    with recorded(frontend.stack) as calls, silent():
+        answer = app.lambda_handler(_sqs_event(bodies), context())
+    if answer["batchItemFailures"]:
+        raise RuntimeError("Not all webhooks were stored.")
+    return calls
+
+
+def messages(frontend: Frontend, user_id: str, number: int) -> str:
+    """A webhook with so many direct messages to the first account of a user, none of them known."""
+    _, _, instagram_id = _accounts(frontend, [user_id])[0]
+    now_ms = int(utc_now().timestamp() * 1000)
+    talks = [
+        {
+            "sender": {"id": f"9001{index % 100:02}"},
+            "recipient": {"id": instagram_id},
+            "timestamp": now_ms + index,
+            "message": {"mid": f"bench-{uuid.uuid4().hex}", "text": "Are you open today?"},
+        }
+        for index in range(number)
+    ]
+    return json.dumps({"object": "instagram", "entry": [{"id": instagram_id, "time": now_ms, "messaging": talks}]})
+
+
+def count_events(frontend: Frontend, user_id: str) -> int:
+    """How many webhook events are stored of a user's accounts."""
+    with psycopg.connect(frontend.stack["database_url"]) as database:
+        row = database.execute(
+            "select count(*) from webhook_events where business_account_id in "
+            "(select id from instagram_business_accounts where user_id = %s)",
+            [user_id],
+        ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _accounts(frontend: Frontend, user_ids: Sequence[str]) -> list[tuple[str, str, str]]:
+    """User id, row id, Instagram's id."""
+    with psycopg.connect(frontend.stack["database_url"]) as database:
+        return database.execute(
+            "select user_id::text, id::text, instagram_business_id from instagram_business_accounts "
+            "where user_id = any(%s::uuid[])",
+            [list(user_ids)],
+        ).fetchall()
+
+
+def _count_refreshed(frontend: Frontend, user_ids: Sequence[str], *, renew: bool) -> int:
+    done = "last_refreshed_at > now() - interval '1 minute'" if renew else "true"
+    with psycopg.connect(frontend.stack["database_url"]) as database:
+        row = database.execute(
+            "select count(*) from instagram_credentials as credentials join instagram_business_accounts as account "
+            "on account.id = credentials.business_account_id where account.user_id = any(%s::uuid[]) "
+            f"and lease_owner is null and {done}",
+            [list(user_ids)],
+        ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _sqs_event(bodies: Sequence[str]) -> dict[str, Any]:
+    return {
+        "Records": [
+            {
+                "messageId": str(uuid.uuid4()),
+                "receiptHandle": "r",
+                "body": body,
+                "attributes": {"ApproximateReceiveCount": "1"},
+                "messageAttributes": {},
+                "eventSource": "aws:sqs",
+                "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:q",
+                "awsRegion": "us-east-1",
+            }
+            for body in bodies
+        ]
+    }
