@@ -52,7 +52,7 @@ test: install ## Run all tests
 year: install ## Live through a year of refreshing with 10,000 accounts, outages and crashes; minutes
 	@REFRESH_YEAR_ACCOUNTS=10000 $(BIN)/python -m pytest tests/integration/test_refresh_year.py -k year
 
-bench: install ## Measure, print a table, and write bench/results.json; ARGS="--accounts 1000 10000"; docs/benchmarks.md
+bench: install ## Measure, print a table, and write bench/results.json; ARGS="--only healing" or --full; docs/benchmarks.md
 	@PYTHONPATH=layers/shared $(BIN)/python -m bench $(ARGS)
 
 check: install validate ## Check format, style, types and the template; changes nothing
