@@ -23,7 +23,7 @@ import psycopg
 from botocore.client import BaseClient
 
 from bench.figures import Figure
-from bench.system import CountingRpcs, redirect_uri
+from bench.system import CountingRpcs, redirect_uri, silent
 from instagram_connect.batched import batched
 from instagram_connect.clock import utc_now
 from instagram_connect.data_api import DataApi
@@ -87,7 +87,7 @@ def _measure(bench: Bench, size: int) -> Iterator[Figure]:
 
     bench.database_calls.clear()
     bench.meta.delete("/_simulator/calls")
-    with patch.object(BaseClient, "_make_api_call", counting), step(f"Refreshing {size} accounts"):
+    with patch.object(BaseClient, "_make_api_call", counting), step(f"Refreshing {size} accounts"), silent():
         began, computing = time.perf_counter(), time.process_time()
         owner = "bench"
         claims = bench.batch.repository.claim(owner, size, Deadline(60))
