@@ -5,7 +5,7 @@ COMPILE := .venv-uv/bin/uv pip compile --quiet --universal --python-version 3.11
 	--no-emit-index-url --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help install run up down demo doctor reload-schema tokens webhooks redrive replay delete-people test year bench check format build validate openapi lock clean
+.PHONY: help install run up down demo doctor reload-schema tokens webhooks redrive replay delete-people test year faults bench check format build validate openapi lock clean
 
 help: ## Print these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ test: install ## Run all tests
 
 year: install ## Live through a year of refreshing with 10,000 accounts, outages and crashes; minutes
 	@REFRESH_YEAR_ACCOUNTS=10000 $(BIN)/python -m pytest tests/integration/test_refresh_year.py -k year
+
+faults: install ## Fail every kind of call in every flow and count what is lost, doubled, wrong; ARGS="--seed 1 --each 10"; docs/faults.md
+	@PYTHONPATH=layers/shared $(BIN)/python -m tests.faults $(ARGS)
 
 bench: install ## Measure, print a table, and write bench/results.json; ARGS="--only healing" or --full; docs/benchmarks.md
 	@PYTHONPATH=layers/shared $(BIN)/python -m bench $(ARGS)

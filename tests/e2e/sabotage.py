@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -115,8 +116,8 @@ def kill_function(stack: dict[str, str], service: str) -> int:
     return killed
 
 
-def kill_service(service: str) -> None:
-    """End a service of the test's stack with SIGKILL."""
-    record = Processes(TEST_HOME).running(service)
+def kill_service(service: str, home: Path = TEST_HOME) -> None:
+    """End a service of a home folder's stack with SIGKILL."""
+    record = Processes(home).running(service)
     assert record is not None
     os.kill(record.pid, signal.SIGKILL)

@@ -1,0 +1,84 @@
+"""A small draw of the matrix of faults and flows, in a minute; `make faults` runs the whole one. And: it notices."""
+
+import random
+from collections.abc import Iterator
+
+import pytest
+
+from tests.conftest import TEST_HOME
+from tests.faults.__main__ import drawn
+from tests.faults.flows import Connect, Disconnect, RefreshOnDemand, Verdict, Webhook
+from tests.faults.gateway import DEADLY, Failure, Plan, Step
+from tests.faults.matrix import Matrix
+from tests.faults.world import World, world_of
+
+SEED = 1
+# Each of these takes as long as a function's time-out, or longer.
+LONG = DEADLY | {Failure.HALF_OPEN}
+SWALLOW = """
+create function {name}() returns trigger language plpgsql as 'begin {body} end';
+create trigger {name} before {event} on {table} for each row execute function {name}();
+"""
+
+
+@pytest.fixture(scope="module")
+def world(stack: dict[str, str]) -> Iterator[World]:
+    with world_of(stack, TEST_HOME) as world:
+        yield world
+
+
+def report_of(matrix: Matrix) -> list[str]:
+    return [note for cell in matrix.cells.values() for note in cell.notes]
+
+
+def test_nothing_is_lost_doubled_or_answered_wrongly_whatever_call_fails(world: World) -> None:
+    flows = [Connect(world, "instagram"), RefreshOnDemand(world), Webhook(world), Disconnect(world)]
+    matrix = Matrix(world, flows, print)
+
+    trials = matrix.learn(is_cold=False)
+    short = [trial for trial in trials if trial.failure not in LONG]
+    chosen = drawn(short, each=1, chance=random.Random(SEED))
+    matrix.run(chosen)
+    matrix.settle()
+
+    assert report_of(matrix) == []
+    assert sum(cell.runs for cell in matrix.cells.values() if cell.fault != "nothing") == len(chosen)
+
+
+def test_what_a_database_swallows_is_reported_lost(world: World) -> None:
+    matrix = Matrix(world, [Webhook(world)], print)
+    world.rows(SWALLOW.format(name="swallow", body="return null;", event="insert", table="webhook_events"))
+    try:
+        matrix.run_repeated(1)
+        matrix.settle(seconds=8)
+    finally:
+        world.rows("drop function swallow cascade")
+
+    assert [note.split(":")[0] for note in report_of(matrix)] == [Verdict.LOST]
+
+
+def test_an_answer_that_is_not_true_is_reported(world: World) -> None:
+    matrix = Matrix(world, [RefreshOnDemand(world)], print)
+    body = "new.access_token_ciphertext := old.access_token_ciphertext; new.expires_at := old.expires_at; return new;"
+    world.rows(SWALLOW.format(name="swallow", body=body, event="update", table="instagram_credentials"))
+    try:
+        matrix.run_repeated(1)
+        matrix.settle(seconds=1)
+    finally:
+        world.rows("drop function swallow cascade")
+
+    assert [note.split(":")[0] for note in report_of(matrix)] == [Verdict.WRONG]
+
+
+def test_a_refresh_for_which_there_was_no_reason_is_reported_doubled(world: World) -> None:
+    flow = RefreshOnDemand(world)
+    world.fill(1)
+    run = flow.begin()
+    doubled = Plan(Step("refresh_token", "meta", "GET refresh_access_token"), Failure.DOUBLED)
+
+    with world.gateway.failing(doubled):
+        flow.act(run)
+    # As if the gateway had not done it.
+    run.what.failures_before += doubled.happened
+
+    assert flow.judge(run) is Verdict.DOUBLED
