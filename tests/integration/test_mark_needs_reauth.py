@@ -68,6 +68,16 @@ def statuses(database: Database, user_id: str) -> dict[str, tuple[str, str]]:
     }
 
 
+def test_the_same_login_stored_once_more_does_not_revive_a_token_that_is_dead(database: Database, user_id: str) -> None:
+    connect_accounts(database, user_id, "1")
+    mark(database, user_id, "1")
+    before = rows(database, user_id)
+
+    connect_accounts(database, user_id, "1")
+
+    assert rows(database, user_id) == before
+
+
 def test_account_and_token_are_marked_with_what_meta_said(database: Database, user_id: str) -> None:
     connect_accounts(database, user_id, "1")
 

@@ -178,10 +178,10 @@ def test_a_person_may_be_named_by_the_professional_account_with_instagram_login_
 def test_the_same_login_stored_once_more_does_not_bring_a_revoked_token_back(
     database: Database, account: Connected
 ) -> None:
-    """A parked connection that comes late: its token is dead, and found to be when it is used."""
+    """The message of a parked connection comes twice, before and after its person removed the app."""
     revoke(database)
 
-    connect(database, account.user_id, entry_id=account.entry_id, person=PERSON, at=NOW - 2 * DAY)
+    connect(database, account.user_id, entry_id=account.entry_id, person=PERSON)
 
     assert account_row(database, account)["credentials_status"] == "revoked"
 

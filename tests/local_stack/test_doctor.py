@@ -141,7 +141,9 @@ RENAMED_TABLE = ("alter table daily_analytics rename to gone", "alter table gone
 RENAMED_FUNCTION = ("alter function list_accounts(jsonb) rename to gone", "alter function gone rename to list_accounts")
 END_POSTGREST_SESSIONS = "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'authenticator'"
 
-NEWEST = max(MIGRATIONS)
+NEWEST = max(version for version, made in MIGRATIONS.items() if made)
+# What was built upon it has to be away as well; these only replace functions.
+NEWER = tuple(unrecorded(version) for version in MIGRATIONS if version > NEWEST)
 _KINDS = dict.fromkeys(RELATIONS, "table")
 
 CASES = {
@@ -191,8 +193,14 @@ CASES = {
     ),
     "the newest migration, which made nothing": Case(
         "MIGRATION_WITHOUT_OBJECTS",
-        tuple(f"alter {_KINDS.get(name, 'function')} {name} rename to gone_{name}" for name in MIGRATIONS[NEWEST]),
-        tuple(f"alter {_KINDS.get(name, 'function')} gone_{name} rename to {name}" for name in MIGRATIONS[NEWEST]),
+        (
+            *(f"alter {_KINDS.get(name, 'function')} {name} rename to gone_{name}" for name in MIGRATIONS[NEWEST]),
+            *(away for away, _ in NEWER),
+        ),
+        (
+            *(f"alter {_KINDS.get(name, 'function')} gone_{name} rename to {name}" for name in MIGRATIONS[NEWEST]),
+            *(back for _, back in NEWER),
+        ),
         "instagram_dm_messages",
         f"supabase migration repair --status reverted {NEWEST} && supabase db push",
         "TABLE_MISSING",

@@ -252,4 +252,5 @@ MIGRATIONS: Mapping[str, tuple[str, ...]] = {
         "purge_webhook_events",
         "webhook_report",
     ),
+    "20261128140000": (),
 }
