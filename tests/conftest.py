@@ -15,8 +15,11 @@ from botocore.config import Config
 from local.lock import locked
 from local.ports import free_base
 from local.stack import running
+from tests import budget
 
 EVENTS = Path(__file__).parent.parent / "events"
+
+budget.load_profile()
 
 
 @dataclass

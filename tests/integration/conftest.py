@@ -8,14 +8,17 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg import sql
-from psycopg.rows import dict_row
+from psycopg.rows import dict_row, tuple_row
 from psycopg.types.json import Jsonb
 
 from instagram_connect.data_api import DataApi
 from instagram_connect.deadline import Deadline
 from instagram_connect.repository import ConnectionRepository
+from local.settings import ROOT
 
 Database = psycopg.Connection[dict[str, Any]]
+MIGRATIONS = sorted((ROOT / "supabase" / "migrations").glob("*.sql"))
+PLATFORM = ROOT / "local" / "supabase" / "platform.sql"
 
 
 class Postgres:
@@ -77,3 +80,39 @@ def stored_user(stack: dict[str, str]) -> Iterator[tuple[Database, str]]:
             yield database, user_id
         finally:
             database.execute("delete from auth.users where id = %s", [user_id])
+
+
+@contextmanager
+def own_database(stack: dict[str, str], name: str) -> Iterator[psycopg.Connection[Any]]:
+    """A database of its own with the migrations, each of whose statements is a transaction, for tests that commit."""
+    with psycopg.connect(stack["database_url"], autocommit=True) as server:
+        server.execute(f"drop database if exists {name} with (force)".encode())
+        server.execute(f"create database {name}".encode())
+        url = stack["database_url"].rsplit("/", 1)[0] + f"/{name}"
+        with psycopg.connect(url, autocommit=True) as database:
+            database.execute("create schema auth")
+            database.execute("create table auth.users (id uuid primary key, email text)")
+            for path in [PLATFORM, *MIGRATIONS]:
+                database.execute(path.read_bytes())
+            yield database
+        server.execute(f"drop database {name} with (force)".encode())
+
+
+@contextmanager
+def functions_restored(database: psycopg.Connection[Any]) -> Iterator[None]:
+    """Functions may be changed; afterwards they are as they were."""
+    with psycopg.Cursor(database, row_factory=tuple_row) as cursor:
+        query = "select pg_get_functiondef(oid) from pg_proc where pronamespace = 'public'::regnamespace"
+        definitions = cursor.execute(query).fetchall()
+        yield
+        for (definition,) in definitions:
+            cursor.execute(definition.encode())
+
+
+def redefine(database: psycopg.Connection[Any], function: str, old: str, new: str) -> None:
+    """Replaces a part of a function, which has to be there."""
+    with psycopg.Cursor(database, row_factory=tuple_row) as cursor:
+        row = cursor.execute("select pg_get_functiondef(%s::regproc)", [f"public.{function}"]).fetchone()
+        assert row is not None
+        assert old in row[0]
+        cursor.execute(row[0].replace(old, new).encode())

@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from instagram_connect.webhooks import parser
 from instagram_connect.webhooks.events import WebhookEvent
+from tests.budget import examples
 from tests.integration.conftest import Database
 from tests.integration.webhook_world import (
     ANNA,
@@ -116,7 +117,7 @@ def deliveries(draw: st.DrawFn, what: st.SearchStrategy[Row], people: Sequence[s
     return [batch for batch in batches if batch]
 
 
-DELIVERED = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+DELIVERED = settings(max_examples=examples(120))
 
 
 def in_time_order(batches: Sequence[Sequence[WebhookEvent]]) -> list[list[WebhookEvent]]:

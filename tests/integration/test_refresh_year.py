@@ -12,16 +12,15 @@ from typing import Any
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from instagram_connect.observability import logger
 from instagram_connect.refresh_repository import DAY_S, RefreshRules
-from local.settings import ROOT
+from tests.budget import examples
+from tests.integration.conftest import functions_restored, own_database, redefine
 from tests.integration.refreshing_world import RULES, World, outages
 
-MIGRATIONS = sorted((ROOT / "supabase" / "migrations").glob("*.sql"))
-PLATFORM = ROOT / "local" / "supabase" / "platform.sql"
 LEAD_H = RULES.lead_s / 3600
 # The last sweeps before an end: one to notice that it is over, one more where a probe had to lift a suspension.
 LONGEST_H = LEAD_H - 4
@@ -44,22 +43,13 @@ def quiet() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def year_database(stack: dict[str, str]) -> Iterator[psycopg.Connection[Any]]:
-    """A database of its own with the migrations: a year leaves too much behind for the others."""
-    with psycopg.connect(stack["database_url"], autocommit=True) as server:
-        server.execute("drop database if exists refresh_year")
-        server.execute("create database refresh_year")
-        url = stack["database_url"].rsplit("/", 1)[0] + "/refresh_year"
-        with psycopg.connect(url, autocommit=True) as database:
-            database.execute("create schema auth")
-            database.execute("create table auth.users (id uuid primary key, email text)")
-            for path in [PLATFORM, *MIGRATIONS]:
-                database.execute(path.read_bytes())
-            database.execute("set synchronous_commit = off")
-            # The planner's guess of how many are due costs ten times what a sweep does, and there are thousands.
-            for costly in ("hashjoin", "mergejoin", "seqscan"):
-                database.execute(f"set enable_{costly} = off".encode())
-            yield database
-        server.execute("drop database refresh_year with (force)")
+    """A year leaves too much behind for the others."""
+    with own_database(stack, "refresh_year") as database:
+        database.execute("set synchronous_commit = off")
+        # The planner's guess of how many are due costs ten times what a sweep does, and there are thousands.
+        for costly in ("hashjoin", "mergejoin", "seqscan"):
+            database.execute(f"set enable_{costly} = off".encode())
+        yield database
 
 
 def test_accounts_live_through_a_year_of_outages_and_crashes(
@@ -89,7 +79,7 @@ def test_accounts_live_through_a_year_of_outages_and_crashes(
     assert refreshes > 5 * ACCOUNTS
 
 
-@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(4))
 @given(spans=spans, seed=st.integers(0, 2**32), changes_token=st.booleans(), killing=st.sampled_from([0, 0.02, 0.1]))
 def test_any_outages_shorter_than_the_lead_cost_no_token(
     year_database: psycopg.Connection[Any],
@@ -118,19 +108,8 @@ def disturbed(database: psycopg.Connection[Any], rules: RefreshRules = RULES) ->
 @pytest.fixture
 def changed(year_database: psycopg.Connection[Any]) -> Iterator[psycopg.Connection[Any]]:
     """The database, to change functions in; as it was afterwards."""
-    definitions = year_database.execute(
-        "select pg_get_functiondef(oid) from pg_proc where pronamespace = 'public'::regnamespace"
-    ).fetchall()
-    yield year_database
-    for (definition,) in definitions:
-        year_database.execute(definition.encode())
-
-
-def redefine(database: psycopg.Connection[Any], function: str, old: str, new: str) -> None:
-    row = database.execute("select pg_get_functiondef(%s::regproc)", [f"public.{function}"]).fetchone()
-    assert row is not None
-    assert old in row[0]
-    database.execute(row[0].replace(old, new).encode())
+    with functions_restored(year_database):
+        yield year_database
 
 
 def test_a_lead_shorter_than_the_outage_is_noticed(year_database: psycopg.Connection[Any]) -> None:

@@ -9,6 +9,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from functions.exchange_token.app import LEAST_TIME_BETWEEN_ATTEMPTS_S, Dependencies, build_api
 from instagram_connect.account_list import AccountsOfUser
@@ -33,6 +35,7 @@ from instagram_connect.parking import ParkedRecord
 from tests.conftest import FakeLambdaContext
 from tests.unit.fakes import NOW, USER_ID, identity_verifier
 from tests.unit.functions.routes import ACCOUNT, ORIGIN, ORIGINS, STATE_KEY, LoadEvent, Send, header, sender
+from tests.unit.shared.webhooks.arbitrary import any_text, json_values
 
 CALLBACK = f"{ORIGIN}/callback"
 
@@ -756,3 +759,51 @@ def test_the_end_of_another_login_does_not_end_this_one(
     account_list.logins = (UNFINISHED, UNFINISHED.model_copy(update=ended))
 
     assert post()["statusCode"] == 202
+
+
+# Whatever is sent
+
+SECRET = "what-nobody-else-may-read"
+secrets = any_text.map(lambda text: f"{SECRET}{text}")
+values = st.none() | secrets | json_values
+sent_bodies = st.fixed_dictionaries(
+    {},
+    optional={
+        "code": values,
+        "accessToken": values,
+        "redirectUri": st.sampled_from([CALLBACK, f"{CALLBACK}/", f"{CALLBACK}#", CALLBACK.upper()]) | values,
+        "provider": st.sampled_from(Provider) | values,
+        "state": st.just(STATES.issue(USER_ID, Provider.FACEBOOK, CALLBACK)[0]) | values,
+    },
+)
+
+
+@given(
+    raw=(sent_bodies | json_values).map(json.dumps) | st.text(),
+    is_encoded=st.booleans(),
+)
+@example(raw="[" * 60_000, is_encoded=False)
+@example(raw=body(code="\ud800"), is_encoded=False)
+def test_whatever_is_sent_is_a_login_or_refused_in_words_that_repeat_nothing_of_it(
+    post: Send, flow: FakeFlow, raw: str, is_encoded: bool
+) -> None:
+    flow.asked.clear()
+
+    answer = post(body=base64.b64encode(raw.encode()).decode() if is_encoded else raw, isBase64Encoded=is_encoded)
+
+    assert answer["statusCode"] in (200, 400)
+    assert SECRET not in answer["body"]
+    for product, credential, *redirect_uri in flow.asked:
+        assert product in Provider
+        assert 0 < len(credential) <= 4096
+        assert redirect_uri in ([], [CALLBACK])
+    assert answer["statusCode"] == 200 or not flow.asked
+
+
+@given(raw=st.binary())
+def test_whatever_bytes_are_sent_nothing_is_asked_of_meta_unless_they_are_a_login(
+    post: Send, flow: FakeFlow, raw: bytes
+) -> None:
+    answer = post(body=base64.b64encode(raw).decode(), isBase64Encoded=True)
+
+    assert (answer["statusCode"], answer["json"]["code"], flow.asked) == (400, "INVALID_REQUEST", [])

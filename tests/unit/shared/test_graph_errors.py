@@ -1,20 +1,39 @@
 """What each of Meta's answers becomes. Codes from Meta's error reference and from answers seen in the field."""
 
+import json
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from instagram_connect.errors import InstagramConnectError, MetaRateLimitedError, ReconnectRequiredError
+from instagram_connect.deadline import Deadline
+from instagram_connect.errors import (
+    InstagramConnectError,
+    LoginError,
+    MetaError,
+    MetaRateLimitedError,
+    ReconnectRequiredError,
+)
+from instagram_connect.meta.graph import GraphClient
 from instagram_connect.meta.graph_errors import (
+    APP_FAULT_TEXTS,
+    APP_FAULTS,
     APP_LIMIT_CODES,
     BUSINESS_USE_CASE_CODES,
+    DEAD_TOKEN_SUBCODES,
+    LOGIN_CODE_SUBCODES,
+    LOGIN_CODE_TEXTS,
     RATE_LIMIT_CODES,
+    RECONNECT_CODES,
     error_for,
     error_for_code_exchange,
     names_its_cause,
     read_failure,
 )
+from tests.unit.shared.webhooks.arbitrary import json_values
 
 
 def graph_error(code: Any, subcode: Any = None, message: str = "x", status: int = 400, **more: Any) -> httpx.Response:
@@ -216,3 +235,71 @@ def test_the_flat_errors_of_api_instagram_com_are_told_apart_by_text(
     assert (error.code, error.reason) == (code, reason)
     assert "meta_code" in error.log_context
     assert error.log_context["meta_code"] is None  # the HTTP status, which Meta puts there, is not a Graph code
+
+
+# Whatever comes as an answer
+
+QUOTED = "what Meta quotes"
+DECIDING = [*APP_FAULTS, *RATE_LIMIT_CODES, *BUSINESS_USE_CASE_CODES, *RECONNECT_CODES, 10, 200, 299, 368]
+codes = st.sampled_from([*DECIDING, 1, 2, 33, 100, 999]) | st.integers(-1, 100_000)
+subcodes = st.sampled_from([*DEAD_TOKEN_SUBCODES, *LOGIN_CODE_SUBCODES, 33]) | st.integers(-1, 3_000_000)
+texts = st.sampled_from(
+    [*APP_FAULT_TEXTS, *LOGIN_CODE_TEXTS, "redirect_uri", "appsecret_proof", "Unsupported request", "RateLimit", ""]
+)
+messages = texts.map(lambda text: f"{text} {QUOTED}") | json_values
+graph_bodies = st.fixed_dictionaries(
+    {},
+    optional={
+        "code": codes | codes.map(str) | json_values,
+        "error_subcode": subcodes | subcodes.map(str) | json_values,
+        "message": messages,
+        "is_transient": st.booleans() | json_values,
+        "fbtrace_id": json_values,
+    },
+).map(lambda error: {"error": error})
+flat_bodies = st.fixed_dictionaries(
+    {"error_type": st.sampled_from(["OAuthException", "OAuthRateLimitException"]) | json_values},
+    optional={"code": codes | json_values, "error_message": messages},
+)
+contents = (
+    (graph_bodies | flat_bodies | st.fixed_dictionaries({"error": json_values}) | json_values).map(json.dumps)
+    | st.sampled_from(["", "NaN", "{", "[" * 100_000, '{"error": {"code": 1e999}}', "<html>Bad gateway</html>"])
+).map(str.encode) | st.binary(max_size=20)
+statuses = st.sampled_from([400, 401, 403, 404, 429, 500, 502, 503])
+answers = st.builds(httpx.Response, st.just(200) | st.sampled_from([204, 302]) | statuses, content=contents)
+
+
+@pytest.mark.parametrize("call", [GraphClient.exchange_code, lambda graph, *a, **k: graph.call("o", *a, **k)])
+@given(answer=answers)
+def test_whatever_comes_it_is_an_object_or_one_error_of_ours_that_quotes_nothing(
+    call: Callable[..., object], answer: httpx.Response
+) -> None:
+    transport = httpx.MockTransport(lambda _: httpx.Response(answer.status_code, content=answer.content))
+    found: object
+    graph = GraphClient(httpx.Client(transport=transport), max_attempts=1)
+    try:
+        found = call(graph, "GET", "https://graph.example.com", params={}, deadline=Deadline(60))
+    except (LoginError, MetaError) as error:
+        found = error
+
+    if isinstance(found, InstagramConnectError):
+        said = (found.message, found.details, found.reason, found.hint, found.log_context)
+        assert QUOTED not in json.dumps(said)
+        assert "code" in vars(type(found))
+    else:
+        assert answer.is_success
+        assert isinstance(found, dict)
+        assert not found.keys() & {"error", "error_type"}
+
+
+@pytest.mark.parametrize("classify", [error_for, error_for_code_exchange])
+@given(code=st.sampled_from(DECIDING), subcode=st.none() | subcodes, message=messages, data=st.data())
+def test_a_code_that_decides_means_the_same_with_every_status_and_as_text(
+    classify: Callable[..., InstagramConnectError], code: int, subcode: int | None, message: Any, data: st.DataObject
+) -> None:
+    def judged(status: int, code: int | str) -> tuple[str, str | None]:
+        answer = graph_error(code, subcode, message, status)
+        error = classify(read_failure(answer, answer.json()))
+        return error.code, error.reason
+
+    assert judged(data.draw(statuses), code) == judged(data.draw(statuses), str(code))

@@ -56,7 +56,7 @@ class GraphClient:
 
         A code is single use. When the answer is lost, Meta may have spent it, and a second exchange could only tell
         the user "already used"; so only a connection that was never made is tried again.
-        Raises LoginError, MetaAppMisconfiguredError, MetaRateLimitedError.
+        Raises LoginError; MetaError.
         """
 
         def attempt() -> dict[str, Any]:

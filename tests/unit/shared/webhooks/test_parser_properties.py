@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from instagram_connect.webhooks.parser import parse
+from tests.budget import examples
 from tests.unit.shared.webhooks.arbitrary import batches, bodies, changes, items, json_values, mutated, raw
 from tests.unit.shared.webhooks.deliveries import (
     ACCOUNT,
@@ -20,7 +21,7 @@ from tests.unit.shared.webhooks.deliveries import (
 )
 
 # How long an example takes says nothing.
-untimed = settings(deadline=None, max_examples=60)
+untimed = settings(max_examples=examples(60))
 
 
 @untimed

@@ -26,6 +26,7 @@ from instagram_connect.webhooks.queue import (
     WebhookQueueError,
     body_of,
 )
+from tests.budget import examples
 from tests.unit.shared.webhooks.arbitrary import bodies, mutated, raw
 from tests.unit.shared.webhooks.deliveries import (
     ACCOUNT,
@@ -383,7 +384,7 @@ def filled(entry: Json, fills: list[str]) -> Json:
     return {**entry, **lists}
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=examples(25))
 @given(large_bodies())
 def test_however_large_a_body_is_its_parts_are_bodies_with_the_same_events_in_the_same_order(large: bytes) -> None:
     sent = keep(large)
@@ -393,7 +394,7 @@ def test_however_large_a_body_is_its_parts_are_bodies_with_the_same_events_in_th
     assert events_of(sent) == parse(large)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=examples(30))
 @given(mutated())
 def test_a_large_body_that_is_almost_right_goes_with_the_same_events_or_as_it_is(value: Any) -> None:
     large = raw(value) + b" " * MAX_MESSAGE_BYTES
@@ -403,7 +404,6 @@ def test_a_large_body_that_is_almost_right_goes_with_the_same_events_or_as_it_is
     assert joined(sent) == large or events_of(sent) == parse(large)
 
 
-@settings(deadline=None)
 @given(st.binary() | st.text().map(str.encode))
 def test_a_small_body_comes_back_byte_for_byte(small: bytes) -> None:
     sent = keep(small)
