@@ -5,7 +5,7 @@ COMPILE := .venv-uv/bin/uv pip compile --quiet --universal --python-version 3.11
 	--no-emit-index-url --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help install run up down demo doctor reload-schema tokens webhooks redrive replay delete-people test year faults bench check format build validate openapi lock clean
+.PHONY: help install run up down demo doctor reload-schema tokens webhooks redrive replay delete-people test fuzz year faults bench check format build validate openapi lock clean
 
 help: ## Print these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,12 @@ delete-people: install ## Delete the data of the people in a list that Meta has 
 
 test: install ## Run all tests
 	@$(BIN)/python -m local.browser && $(BIN)/python -m pytest
+
+FUZZ ?= 20
+SEED := $(or $(SEED),$(shell $(PYTHON) -c 'import random; print(random.randrange(10**9))'))
+fuzz: install ## Try FUZZ=20 times as much in the property tests as `make test` does; SEED=<its seed> for the same once more
+	@echo "make fuzz FUZZ=$(FUZZ) SEED=$(SEED)"
+	@FUZZ=$(FUZZ) FUZZ_SEED=$(SEED) $(BIN)/python -m pytest -m hypothesis --hypothesis-seed=$(SEED)
 
 year: install ## Live through a year of refreshing with 10,000 accounts, outages and crashes; minutes
 	@REFRESH_YEAR_ACCOUNTS=10000 $(BIN)/python -m pytest tests/integration/test_refresh_year.py -k year

@@ -90,7 +90,8 @@ OPERATIONS = (
         "disconnectAccount",
         "Disconnect an account: its tokens are erased, whatever Meta answers. Safe to repeat.",
         contract.Disconnection,
-        (errors.AccountNotFoundError, errors.StorageError),
+        # The router takes no address with a control character or a quotation mark in it for this route's.
+        (errors.AccountNotFoundError, errors.RouteNotFoundError, errors.StorageError),
     ),
     Operation(
         "/api/instagram/refresh-token",

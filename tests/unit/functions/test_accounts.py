@@ -13,6 +13,7 @@ from instagram_connect.disconnection_flow import Disconnected
 from instagram_connect.errors import AccountNotFoundError, ConfigurationError, StorageError
 from instagram_connect.models import Provider
 from instagram_connect.parking import ParkedRecord
+from local import openapi
 from tests.conftest import FakeLambdaContext
 from tests.unit.fakes import NOW, USER_ID, identity_verifier
 from tests.unit.functions.routes import ACCOUNT, ORIGIN, ORIGINS, LoadEvent, Send, header, sender
@@ -206,6 +207,15 @@ def test_an_id_that_is_none_is_an_account_that_nobody_has(send: Send, storage: F
 def test_a_path_without_one_id_disconnects_nothing(send: Send, storage: FakeAccounts, rest: str) -> None:
     assert send(DISCONNECT, **path_of(rest))["statusCode"] == 404
     assert storage.disconnected == []
+
+
+@pytest.mark.parametrize("account_id", ['"', "\\", "\x18"])
+def test_the_code_of_an_address_that_the_router_does_not_take_is_documented(send: Send, account_id: str) -> None:
+    documented = json.loads(openapi.PATH.read_text())["paths"]["/api/instagram/accounts/{id}"]["delete"]["responses"]
+
+    answer = send(DISCONNECT, **path_of(account_id))
+
+    assert f"`{answer['json']['code']}`" in documented[str(answer["statusCode"])]["description"]
 
 
 def test_an_account_that_the_user_does_not_have_is_not_found(send: Send, storage: FakeAccounts) -> None:

@@ -716,7 +716,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `ACCOUNT_NOT_FOUND` */
+            /** @description `ACCOUNT_NOT_FOUND`, `NOT_FOUND` */
             404: {
                 headers: {
                     [name: string]: unknown;

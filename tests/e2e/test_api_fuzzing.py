@@ -1,0 +1,285 @@
+"""Whatever is sent to the deployed API: it answers as docs/openapi.json says, and tells nothing of what is behind it.
+
+schemathesis makes requests of the document: what it allows, and in each place what it does not. They are sent signed in
+and not, and as Meta, whose bodies have to be signed for anything to be read.
+"""
+
+import base64
+import hmac
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
+
+import pytest
+import requests
+import schemathesis
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from requests import PreparedRequest
+from schemathesis import Case, CheckContext, Response
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+from local import openapi
+from tests import budget
+from tests.budget import examples
+from tests.e2e.conftest import App, User
+from tests.unit.shared.webhooks.arbitrary import json_values
+
+Send = Callable[..., Response]
+Test = TypeVar("Test", bound=Callable[..., None])
+
+# How API Gateway, and what stands for it here, marks what it answers itself: no function was asked.
+GATEWAYS_OWN = "x-amzn-errortype"
+NO_SUCH_ROUTE = "MissingAuthenticationTokenException"
+# What PostgREST, Postgres, Meta, AWS and Python write, and no person should read.
+RAW = re.compile(
+    r"PGRST|SQLSTATE|schema cache|violates|relation \"|instagram_business_accounts|instagram_credentials"
+    r"|fbtrace_id|OAuthException|IGApi|Error validating"
+    r"|botocore|ClientError|Traceback|File \"|line \d+, in |[a-z]Error\b|Exception\b|\bNone\b|0x[0-9a-f]{6}"
+)
+LONG_ENOUGH_TO_KNOW_AGAIN = 12
+
+
+def described(*, coverage: bool = True, **generation: Any) -> Any:
+    """The document, and how much of it is tried."""
+    return schemathesis.openapi.from_path(
+        openapi.PATH,
+        config=schemathesis.Config.from_dict(
+            {
+                "generation": {"max-examples": examples(6), "database": "none", **generation},
+                "phases": {"coverage": {"enabled": coverage}},
+                # API Gateway answers 403 to a method that a path does not have, and not 405.
+                "checks": {"unsupported_method": {"enabled": False}},
+                **({} if budget.SEED is None else {"seed": budget.SEED}),
+            }
+        ),
+    )
+
+
+def each_case_of(document: Any) -> Callable[[Test], Test]:
+    decorate: Callable[[Test], Test] = document.parametrize()
+    return decorate
+
+
+api = described()
+# Everything that is not signed in is refused alike: the place that is wrong makes no difference.
+few = described(coverage=budget.FACTOR > 1)
+
+
+def is_answered_by_the_gateway(response: Response, case: Case[Any]) -> bool:
+    """Whether no function was asked, because there is no such route: the only thing that is not ours to answer.
+
+    An answer to a fault of a function, a 502, has such a mark too, and is a finding.
+    """
+    if response.headers.get(GATEWAYS_OWN) != [NO_SUCH_ROUTE]:
+        return False
+    known = list(case.operation.schema[case.operation.path])
+    is_elsewhere = "{" in case.operation.path and case.formatted_path.count("/") != case.operation.path.count("/")
+    is_empty = case.formatted_path.endswith("/")
+    return case.method.lower() not in known or is_elsewhere or is_empty
+
+
+@schemathesis.check
+def names_a_documented_code(ctx: CheckContext, response: Response, case: Case[Any]) -> None:
+    """Which codes go with a status is part of the contract."""
+    definition = case.operation.definition.raw["responses"].get(str(response.status_code), {})
+    if response.status_code >= 400 and "application/json" in definition.get("content", {}):
+        code = response.json()["code"]
+        assert f"`{code}`" in definition["description"], f"{code} is not documented for {response.status_code}"
+
+
+@schemathesis.check
+def tells_nothing_of_what_is_behind(ctx: CheckContext, response: Response, case: Case[Any]) -> None:
+    """Neither raw texts nor, in a refusal, what the caller had sent."""
+    text = response.content.decode()
+    leaked = RAW.search(text)
+    assert leaked is None, f"it tells {leaked[0] if leaked else ''!r}"
+    if response.status_code >= 400:
+        sent = [value for value in body_of(case).values() if isinstance(value, str)]
+        repeated = [value for value in sent if len(value) >= LONG_ENOUGH_TO_KNOW_AGAIN and value in text]
+        assert not repeated, f"it repeats {repeated[0]!r}"
+
+
+@schemathesis.check
+def is_kept_by_nobody(ctx: CheckContext, response: Response, case: Case[Any]) -> None:
+    """No cache between may keep an answer."""
+    assert response.headers.get("cache-control") == ["no-store"] or case.method == "OPTIONS"
+
+
+@pytest.fixture
+def send(app: App, record_property: Callable[[str, object], None]) -> Iterator[Send]:
+    """Sends a case, and checks the answer if it is ours."""
+    sent = 0
+    with requests.Session() as session:
+        session.trust_env = False
+
+        def send(case: Case[Any], headers: Mapping[str, str] | None = None, **kwargs: Any) -> Response:
+            nonlocal sent
+            sent += 1
+            told = {"base_url": app.stack["api_url"], "session": session, "headers": dict(headers or {}), **kwargs}
+            response = case.call(**told)
+            # A code that nobody gave out is well-formed, and refused with 400 all the same.
+            is_login = case.operation.definition.raw["operationId"] == "exchangeToken"
+            unchecked: list[Any] = [positive_data_acceptance] if is_login else []
+            if not is_answered_by_the_gateway(response, case):
+                case.validate_response(
+                    response, headers=told["headers"], transport_kwargs=told, excluded_checks=unchecked
+                )
+            return response
+
+        yield send
+    record_property("requests", sent)
+
+
+# As a frontend
+
+
+@each_case_of(few)
+def test_whoever_is_not_signed_in_is_refused_in_our_words(case: Case[Any], send: Send) -> None:
+    response = send(case)
+
+    is_public = case.operation.definition.raw.get("security") == []
+    assert is_public or response.status_code in (401, 403, 404) or case.method == "OPTIONS"
+
+
+@each_case_of(api)
+def test_whatever_a_user_sends_is_answered_as_documented(case: Case[Any], send: Send, app: App, user: User) -> None:
+    if case.operation.definition.raw["operationId"] in ("authorize", "exchangeToken"):
+        redirect_uri(case, app.redirect_uri)
+
+    send(case, {"Authorization": f"Bearer {user.token}"})
+
+
+def redirect_uri(case: Case[Any], known: str) -> None:
+    """The deployment's own, where there is a possible one: else no request gets further than that."""
+    body = body_of(case)
+    sent = body.get("redirectUri")
+    if isinstance(sent, str) and 0 < len(sent) <= 2048:
+        body["redirectUri"] = known
+
+
+def body_of(case: Case[Any]) -> dict[str, Any]:
+    return case.body if isinstance(case.body, dict) else {}
+
+
+# What the document cannot say is put in by a hook: ids and codes that exist.
+
+of_accounts = described(coverage=False, mode="positive").include(operation_id=["disconnectAccount", "refreshToken"])
+of_logins = described(coverage=False, mode="positive").include(operation_id="exchangeToken")
+
+
+@each_case_of(of_accounts)
+def test_what_a_user_does_to_an_account_of_theirs_is_answered_as_documented(
+    case: Case[Any], send: Send, account: tuple[User, str]
+) -> None:
+    user, account_id = account
+    if "id" in case.path_parameters:
+        case.path_parameters["id"] = account_id
+    else:
+        body_of(case)["businessAccountId"] = account_id
+
+    assert send(case, {"Authorization": f"Bearer {user.token}"}).status_code in (200, 409)
+
+
+@pytest.fixture
+def account(app: App, user: User) -> tuple[User, str]:
+    return user, str(app.connect(user)[0]["id"])
+
+
+@each_case_of(of_logins)
+def test_a_login_with_whatever_else_beside_its_code_is_made(case: Case[Any], send: Send, app: App, user: User) -> None:
+    body = body_of(case)
+    if "accessToken" in body:
+        body.pop("accessToken")
+        body.pop("provider", None)
+    code = app.log_in_to_instagram() if body.get("provider") == "instagram" else app.log_in()
+    body.update(code=code, redirectUri=app.redirect_uri, state=None)
+
+    assert send(case, {"Authorization": f"Bearer {user.token}"}).status_code == 200
+
+
+# As Meta
+
+WEBHOOK, DEAUTHORIZE, DELETION = (f"/api/instagram/{name}" for name in ("webhook", "deauthorize", "data-deletion"))
+as_meta = described(mode="positive")
+# Text, because API Gateway hands bodies on as that.
+payloads = st.text(max_size=200).map(str.encode) | json_values.map(lambda value: json.dumps(value).encode())
+signing = settings(max_examples=examples(30))
+
+
+def signed_body(secret: str) -> Callable[[PreparedRequest], PreparedRequest]:
+    """Signs the bytes that are sent, whatever made them."""
+
+    def sign(request: PreparedRequest) -> PreparedRequest:
+        body = request.body.encode() if isinstance(request.body, str) else request.body or b""
+        assert isinstance(body, bytes)
+        request.headers["X-Hub-Signature-256"] = f"sha256={hmac.digest(secret.encode(), body, 'sha256').hex()}"
+        return request
+
+    return sign
+
+
+def signed_request(secret: str, payload: bytes) -> str:
+    def encoded(raw: bytes) -> str:
+        return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+    signed = encoded(payload)
+    return f"{encoded(hmac.digest(secret.encode(), signed.encode(), 'sha256'))}.{signed}"
+
+
+@signing
+@given(body=payloads, product=st.sampled_from(["facebook", "instagram"]))
+def test_whatever_meta_signs_is_kept(send: Send, app: App, body: bytes, product: str) -> None:
+    case = as_meta[WEBHOOK]["POST"].Case(body=body, media_type="application/json")
+
+    response = send(case, auth=signed_body(app.stack[f"{product}_app_secret"]))
+
+    assert response.status_code == 200
+
+
+@signing
+@given(body=payloads)
+def test_whatever_somebody_else_signs_is_refused(send: Send, body: bytes) -> None:
+    case = as_meta[WEBHOOK]["POST"].Case(body=body, media_type="application/json")
+
+    assert send(case, auth=signed_body("a secret of somebody else")).json()["code"] == "SIGNATURE_INVALID"
+
+
+said = st.fixed_dictionaries(
+    {"algorithm": st.sampled_from(["HMAC-SHA256", "HMAC-SHA256", "HMAC-SHA256", "none", None])},
+    optional={"user_id": st.from_regex(r"[0-9]{1,20}", fullmatch=True) | json_values, "issued_at": json_values},
+)
+
+
+@pytest.mark.parametrize("path", [DEAUTHORIZE, DELETION])
+@signing
+@given(payload=payloads | said.map(lambda value: json.dumps(value).encode()))
+def test_whatever_meta_signs_of_a_person_is_done_or_refused(send: Send, app: App, path: str, payload: bytes) -> None:
+    text = signed_request(app.stack["instagram_app_secret"], payload)
+
+    response = send(as_meta[path]["POST"].Case(body={"signed_request": text}, media_type=FORM))
+
+    assert response.status_code in (200, 400, 403)
+    if path == DELETION and response.status_code == 200:
+        code = response.json()["confirmation_code"]
+        assert send(as_meta[DELETION]["GET"].Case(query={"code": code})).status_code == 200
+
+
+@signing
+@given(challenge=st.text(max_size=300) | st.from_regex(r"[A-Za-z0-9_-]{1,256}", fullmatch=True))
+def test_the_handshake_gives_back_the_challenge_or_refuses_it(send: Send, app: App, challenge: str) -> None:
+    asked = {
+        "hub.mode": "subscribe",
+        "hub.verify_token": app.stack["webhook_verify_token"],
+        "hub.challenge": challenge,
+    }
+
+    response = send(as_meta[WEBHOOK]["GET"].Case(query=asked))
+
+    is_possible = re.fullmatch(r"[A-Za-z0-9_-]{1,256}", challenge) is not None
+    assert response.status_code == (200 if is_possible else 400)
+    assert not is_possible or response.content.decode() == challenge
+
+
+FORM = "application/x-www-form-urlencoded"
