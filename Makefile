@@ -50,10 +50,9 @@ test: install ## Run all tests
 	@$(BIN)/python -m local.browser && $(BIN)/python -m pytest
 
 FUZZ ?= 20
-SEED := $(or $(SEED),$(shell $(PYTHON) -c 'import random; print(random.randrange(10**9))'))
-fuzz: install ## Try FUZZ=20 times as much in the property tests as `make test` does; SEED=<its seed> for the same once more
-	@echo "make fuzz FUZZ=$(FUZZ) SEED=$(SEED)"
-	@FUZZ=$(FUZZ) FUZZ_SEED=$(SEED) $(BIN)/python -m pytest -m hypothesis --hypothesis-seed=$(SEED)
+fuzz: install ## Try FUZZ=20 times as much in property tests as `make test` does; SEED=<the one it printed> does the same again
+	@seed=$(or $(SEED),$$(date +%s)); echo "make fuzz FUZZ=$(FUZZ) SEED=$$seed"; \
+	FUZZ=$(FUZZ) FUZZ_SEED=$$seed $(BIN)/python -m pytest -m hypothesis --hypothesis-seed=$$seed
 
 year: install ## Live through a year of refreshing with 10,000 accounts, outages and crashes; minutes
 	@REFRESH_YEAR_ACCOUNTS=10000 $(BIN)/python -m pytest tests/integration/test_refresh_year.py -k year
