@@ -36,7 +36,7 @@ NO_SUCH_ROUTE = "MissingAuthenticationTokenException"
 RAW = re.compile(
     r"PGRST|SQLSTATE|schema cache|violates|relation \"|instagram_business_accounts|instagram_credentials"
     r"|fbtrace_id|OAuthException|IGApi|Error validating"
-    r"|botocore|ClientError|Traceback|File \"|line \d+, in |[a-z]Error\b|Exception\b|\bNone\b|0x[0-9a-f]{6}"
+    r"|botocore|ClientError|Traceback|File \"|line \d+, in |[a-z]Error\b|Exception\b|\bNone\b| at 0x[0-9a-f]{6}"
 )
 LONG_ENOUGH_TO_KNOW_AGAIN = 12
 
