@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 COMPILE := .venv-uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --no-annotate
+# boto3 with all that it needs: Lambda's Python runtimes have them, so the layer has none of them.
+IN_THE_RUNTIME := boto3 botocore jmespath python-dateutil s3transfer six urllib3
 
 .DEFAULT_GOAL := help
 .PHONY: help install run up down demo doctor reload-schema tokens webhooks redrive replay delete-people test fuzz year faults bench check format build validate openapi lock clean
@@ -81,7 +83,8 @@ openapi: install ## Write docs/openapi.json and the page's types from the code, 
 
 lock: install ## Pin all packages with their hashes, after a change to an .in file
 	@cd requirements && for name in uv dev ministack node; do ../$(COMPILE) $$name.in -o $$name.txt || exit 1; done
-	@$(COMPILE) layers/shared/requirements.in -c requirements/dev.txt -o layers/shared/requirements.txt
+	@$(COMPILE) layers/shared/requirements.in -c requirements/dev.txt -o layers/shared/requirements.txt \
+		$(addprefix --no-emit-package=,$(IN_THE_RUNTIME))
 
 clean: install ## Stop the system and delete its database, keys and builds
 	@$(BIN)/python -m local.stack down --wipe && rm -rf .aws-sam

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
-import boto3
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from instagram_connect import settings
+from instagram_connect import aws, settings
 from instagram_connect.doctor import examination
 from instagram_connect.doctor.project import Project
 from instagram_connect.doctor.report import Report
@@ -70,5 +69,5 @@ def lambda_handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, 
 def _publish(topic_arn: str, subject: str, text: str) -> None:
     # SNS refuses a subject with anything but printable ASCII.
     printable = subject.encode("ascii", "replace").decode()[:MAX_SUBJECT_CHARACTERS]
-    sns = boto3.client("sns", config=settings.AWS_CLIENT_CONFIG)
+    sns = aws.client("sns")
     sns.publish(TopicArn=topic_arn, Subject=printable, Message=text)

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
-import boto3
 import httpx
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import BotoCoreError, ClientError
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
-from instagram_connect import settings
+from instagram_connect import aws, settings
 from instagram_connect.deadline import Deadline
 from instagram_connect.doctor import deploy_gate
 from instagram_connect.doctor.project import Project
@@ -132,7 +131,7 @@ class _RefusedAnswerError(Exception):
 
 def is_rolling_back(stack_id: str) -> bool:
     """Whether CloudFormation is taking this stack back to what it was; False when it does not say."""
-    client = boto3.client("cloudformation", config=settings.AWS_CLIENT_CONFIG)
+    client = aws.client("cloudformation")
     try:
         stacks = client.describe_stacks(StackName=stack_id)["Stacks"]
     except (BotoCoreError, ClientError) as error:

@@ -16,6 +16,8 @@ from typing import Any
 import httpx
 from postgrest import APIError, ReturnMethod, SyncPostgrestClient
 
+from . import tls
+
 # With connecting and sending, 7 s at worst for one attempt.
 TIMEOUT = httpx.Timeout(connect=1.5, write=1.5, read=4.0, pool=0.5)
 ATTEMPT_S = 7.0
@@ -67,6 +69,7 @@ class DataApi:
             headers["Authorization"] = f"Bearer {secret_key}"
         self._last = threading.local()
         self._http = httpx.Client(
+            verify=tls.context(),
             timeout=TIMEOUT,
             limits=httpx.Limits(keepalive_expiry=KEEPALIVE_EXPIRY_S),
             transport=transport,

@@ -12,13 +12,12 @@ from functools import cached_property
 from threading import Event
 from typing import Any
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from . import aws
 from .deadline import Deadline
 from .event_repository import EventRepository
 from .observability import logger
-from .settings import AWS_CLIENT_CONFIG
 
 SOURCE = "instagram-connect"
 MOST_AT_ONCE = 10  # entries of one PutEvents call
@@ -94,7 +93,7 @@ class EventBus:
     # Made when there is something to tell.
     @cached_property
     def _client(self) -> Any:
-        return boto3.client("events", config=AWS_CLIENT_CONFIG)
+        return aws.client("events")
 
 
 def _groups(events: Sequence[Mapping[str, Any]]) -> Iterator[list[tuple[str, dict[str, str]]]]:

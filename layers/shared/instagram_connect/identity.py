@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import jwt
 
+from . import tls
 from .errors import IdentityUnavailableError, UnauthenticatedError
 from .observability import logger
 
@@ -89,7 +90,9 @@ class IdentityVerifier:
     @classmethod
     def of_project(cls, supabase_url: str, jwt_secret: str | None) -> "IdentityVerifier":
         """The verifier for a Supabase project. Does no I/O."""
-        keys = SigningKeys(f"{supabase_url.rstrip('/')}/auth/v1/.well-known/jwks.json", httpx.Client())
+        keys = SigningKeys(
+            f"{supabase_url.rstrip('/')}/auth/v1/.well-known/jwks.json", httpx.Client(verify=tls.context())
+        )
         return cls(keys, jwt_secret)
 
     def identify(self, authorization: str | None) -> Caller:

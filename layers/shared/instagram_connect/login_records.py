@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-import boto3
 from aws_lambda_powertools.utilities.idempotency import (
     DynamoDBPersistenceLayer,
     IdempotencyConfig,
@@ -27,6 +26,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import BotoCoreError, ClientError
 from tenacity import RetryError, Retrying, retry_if_exception_type, wait_random
 
+from . import aws
 from .deadline import Deadline
 from .errors import (
     LateStartError,
@@ -37,7 +37,6 @@ from .errors import (
 )
 from .models import Provider, UserToken
 from .observability import logger
-from .settings import AWS_CLIENT_CONFIG
 from .token_vault import LoginBinding, TokenVault
 
 # As long as Meta's longest-lived code.
@@ -73,7 +72,7 @@ class LoginRecords:
         self._table_name = table_name
         self._vault = vault
         self._now = now
-        self._client = boto3.client("dynamodb", config=AWS_CLIENT_CONFIG)
+        self._client = aws.client("dynamodb")
         self._outcomes = DynamoDBPersistenceLayer(table_name, key_attr="id", boto3_client=self._client)
 
     def outcome_of(

@@ -13,15 +13,14 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-import boto3
 from boto3.dynamodb.types import TypeDeserializer
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from . import aws
 from .models import Account, ConnectionToStore, Provider
 from .observability import logger
 from .repository import payload_of
-from .settings import AWS_CLIENT_CONFIG
 
 # A quarter below the 256 KiB that a message could always have. A login with more accounts becomes several messages.
 MAX_MESSAGE_BYTES = 196_608
@@ -195,11 +194,11 @@ class Parking:
     # Made when something has to be parked, which is seldom: a client takes its time to load.
     @cached_property
     def _sqs(self) -> Any:
-        return boto3.client("sqs", config=AWS_CLIENT_CONFIG)
+        return aws.client("sqs")
 
     @cached_property
     def _dynamodb(self) -> Any:
-        return boto3.client("dynamodb", config=AWS_CLIENT_CONFIG)
+        return aws.client("dynamodb")
 
 
 def read_message(body: str) -> Parked:

@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from . import aws
 from .batched import batched
 from .observability import logger
 from .refresh_models import Claim
-from .settings import AWS_CLIENT_CONFIG
 
 ACCOUNTS_IN_A_MESSAGE = 100
 MESSAGES_AT_ONCE = 10
@@ -104,7 +103,7 @@ class RefreshQueue:
 
     @cached_property
     def _sqs(self) -> Any:
-        return boto3.client("sqs", config=AWS_CLIENT_CONFIG)
+        return aws.client("sqs")
 
 
 def read_message(body: str) -> Message:

@@ -3,30 +3,18 @@
 Nothing here runs at import. Each function declares the settings it needs in its own `app.py`.
 """
 
+import json
 import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aws_lambda_powertools.utilities.parameters import (
-    GetParameterError,
-    SecretsProvider,
-    TransformParameterError,
-)
-from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
+from . import aws
 from .errors import ConfigurationError
 from .observability import logger
-
-# AWS answers within milliseconds or not at all; two short attempts (4 s at worst) fit any function's time.
-AWS_CLIENT_CONFIG = Config(
-    connect_timeout=1,
-    read_timeout=1,
-    retries={"total_max_attempts": 2, "mode": "standard"},
-    max_pool_connections=16,
-)
-
 
 # Whoever sends wrong signatures must not make us ask for the secrets each time.
 SECRETS_AGE_S = 60.0
@@ -103,10 +91,12 @@ def load_secrets() -> Secrets:
     """Fetches the secret. Raises ConfigurationError when it cannot be read or is not a JSON object."""
     name = required("SECRET_NAME")
     try:
-        values = SecretsProvider(boto_config=AWS_CLIENT_CONFIG).get(name, transform="json")
-    except GetParameterError as error:
+        answer = aws.client("secretsmanager").get_secret_value(SecretId=name)
+    except (BotoCoreError, ClientError) as error:
         raise ConfigurationError(log_context={"secret": name, "cause": "not readable"}) from error
-    except TransformParameterError:
+    try:
+        values = json.loads(answer.get("SecretString", ""))
+    except ValueError:
         # Its text and cause quote the secret.
         raise ConfigurationError(log_context={"secret": name, "cause": "not JSON"}) from None
     if not isinstance(values, dict):

@@ -8,7 +8,6 @@ for another product, does not decrypt: KMS refuses the context, and so does the 
 import json
 from dataclasses import asdict, dataclass
 
-import botocore.session
 from aws_encryption_sdk import (
     Algorithm,
     CachingCryptoMaterialsManager,
@@ -31,9 +30,9 @@ from aws_lambda_powertools.utilities.data_masking.provider.kms.aws_encryption_sd
 from botocore.exceptions import BotoCoreError, ClientError
 from cryptography.exceptions import InvalidSignature, InvalidTag
 
+from . import aws
 from .errors import TokenEncryptionError
 from .models import Provider
-from .settings import AWS_CLIENT_CONFIG
 
 # Without the signature of the library's default, which keeps those who may only decrypt from encrypting with a data key
 # that they were given: here all of them are functions of one deployment, and the binding is authenticated all the same.
@@ -104,14 +103,12 @@ class _KeyProvider(KMSKeyProvider):
     """Powertools' provider with time limits: its own waits a minute for KMS, longer than the function lives."""
 
     def __init__(self, key_arn: str) -> None:
-        session = botocore.session.get_session()
-        session.set_default_client_config(AWS_CLIENT_CONFIG)
         self.json_serializer = json.dumps
         self.json_deserializer = json.loads
         self.client = EncryptionSDKClient()
         self.keys = [key_arn]
         self.cache = LocalCryptoMaterialsCache(CACHED_KEYS)
-        self.key_provider = StrictAwsKmsMasterKeyProvider(key_ids=self.keys, botocore_session=session)
+        self.key_provider = StrictAwsKmsMasterKeyProvider(key_ids=self.keys, botocore_session=aws.session())
         self.cache_cmm = CachingCryptoMaterialsManager(
             master_key_provider=self.key_provider, cache=self.cache, max_age=CACHED_KEY_MAX_AGE_S
         )

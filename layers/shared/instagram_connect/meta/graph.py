@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
+from .. import tls
 from ..deadline import Deadline
 from ..errors import InstagramConnectError, LoginOutcomeUnknownError, MetaUnavailableError
 from ..observability import logger
@@ -35,7 +36,7 @@ NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 def http_client() -> httpx.Client:
     """The client for calls to Meta. Redirects are not followed: they would carry secrets to another address."""
     limits = httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_IDLE_CONNECTIONS)
-    return httpx.Client(limits=limits, follow_redirects=False)
+    return httpx.Client(verify=tls.context(), limits=limits, follow_redirects=False)
 
 
 class GraphClient:

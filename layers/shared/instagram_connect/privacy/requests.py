@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError, model_validator
 
+from .. import aws
 from ..deadline import Deadline
 from ..errors import InstagramConnectError, InternalError
 from ..observability import logger, stack_of
-from ..settings import AWS_CLIENT_CONFIG
 from .repository import PrivacyRepository
 
 # Another step is only begun while there is time for it.
@@ -62,7 +61,7 @@ class PrivacyQueue:
 
     @cached_property
     def _sqs(self) -> Any:
-        return boto3.client("sqs", config=AWS_CLIENT_CONFIG)
+        return aws.client("sqs")
 
 
 def read_message(body: str) -> PrivacyRequest:

@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from .. import aws
 from ..deadline import Deadline
-from ..settings import AWS_CLIENT_CONFIG
 from . import entries
 
 # A quarter below the 256 KiB that a message could always have, for its attributes.
@@ -27,7 +26,7 @@ MAX_MESSAGE_BYTES = 196_608
 # Three bytes are four characters of base64.
 BYTES_IN_A_MESSAGE = MAX_MESSAGE_BYTES // 4 * 3
 # Meta waits, and sends again what failed: sooner than a second attempt would be over.
-CLIENT_CONFIG = AWS_CLIENT_CONFIG.merge(Config(retries={"total_max_attempts": 1}))
+CLIENT_CONFIG = aws.CLIENT_CONFIG.merge(Config(retries={"total_max_attempts": 1}))
 BASE64 = "base64"
 ENCODING, REASON, PART = "encoding", "reason", "part"
 _NOT_FOR_SQS = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -70,7 +69,7 @@ class WebhookQueue:
 
     @cached_property
     def _sqs(self) -> Any:
-        return boto3.client("sqs", config=CLIENT_CONFIG)
+        return aws.client("sqs", CLIENT_CONFIG)
 
 
 def body_of(message: str, encoding: str | None) -> bytes:
