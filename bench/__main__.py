@@ -14,13 +14,14 @@ from pathlib import Path
 import psutil
 import psycopg
 
-from bench import connecting, costs, healing, refreshing, webhooks
+from bench import connecting, costs, healing, refreshing, starting, webhooks
 from bench.figures import Figure
 from bench.system import measured_system
 from local.progress import say
 from local.settings import ROOT
 
 PARTS: Mapping[str, Callable[[dict[str, str]], list[Figure]]] = {
+    "starting": starting.measure,
     "connecting": connecting.measure,
     "refreshing": refreshing.measure,
     "webhooks": webhooks.measure,

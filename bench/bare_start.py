@@ -1,5 +1,8 @@
 """The baseline of a function's start: its clients with boto3 and httpx, its secret, and nothing else.
 
+No validation, no encryption, no answer: it says what a function must cost that calls the same services, not what one
+costs that does the same.
+
 BARE_CLIENTS names the AWS services; BARE_HTTP is set where the function also calls somebody else.
 """
 

@@ -66,9 +66,10 @@ import time
 began, computing = time.perf_counter(), time.process_time()
 {code}
 seconds, computing = time.perf_counter() - began, time.process_time() - computing
-import sys
+import json, sys
+modules = list(sys.modules)
 print()
-print(seconds, computing, len(sys.modules))
+print(json.dumps([seconds * 1000, computing * 1000, modules]))
 """
 
 
@@ -109,11 +110,11 @@ FUNCTIONS = (
 
 @dataclass(frozen=True)
 class Start:
-    """One start: until it was ready, the processor's part of that, and how many modules were loaded by then."""
+    """One start: until it was ready, the processor's part of that, and the modules that were loaded by then."""
 
     ms: float
     computing_ms: float
-    modules: int
+    modules: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -174,8 +175,8 @@ class Artifact:
         )
         if done.returncode:
             raise SystemExit(f"{function.name} does not start, so nothing was measured:\n{done.stderr}")
-        seconds, computing, modules = done.stdout.split()[-3:]
-        return Start(float(seconds) * 1000, float(computing) * 1000, int(modules))
+        ms, computing_ms, modules = json.loads(done.stdout.splitlines()[-1])
+        return Start(ms, computing_ms, frozenset(modules))
 
 
 def by_turns(
@@ -231,9 +232,8 @@ def figures_of(artifact: Artifact) -> Iterator[Figure]:
                     statistics.median(start.computing_ms for start in bare),
                     "ms of the processor",
                 )
-                yield Figure.against(
-                    f"start: {function.name}, modules loaded", ours[0].modules, bare[0].modules, "modules"
-                )
+                loaded = (len(ours[0].modules), len(bare[0].modules))
+                yield Figure.against(f"start: {function.name}, modules loaded", *loaded, "modules")
 
 
 def sizes(artifact: Artifact) -> Iterator[Figure]:

@@ -29,7 +29,8 @@ BYTES_IN_A_MESSAGE = MAX_MESSAGE_BYTES // 4 * 3
 CLIENT_CONFIG = aws.CLIENT_CONFIG.merge(Config(retries={"total_max_attempts": 1}))
 BASE64 = "base64"
 ENCODING, REASON, PART = "encoding", "reason", "part"
-_NOT_FOR_SQS = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# Named are the characters that it refuses: an expression of all others takes 10 ms to compile, at every start.
+_NOT_FOR_SQS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 class WebhookQueueError(Exception):
