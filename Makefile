@@ -73,7 +73,7 @@ format: install ## Format the code and repair what can be repaired by machine
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
 build: install ## Build the functions and the layer for AWS
-	@PATH="$(CURDIR)/$(BIN):$$PATH" sam build --cached --parallel
+	@PATH="$(CURDIR)/$(BIN):$$PATH" sam build --cached --parallel $(ARGS)
 
 validate: install ## Check the template as CloudFormation and SAM would
 	@SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(BIN)/sam validate --lint --template-file template.yaml
