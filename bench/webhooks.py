@@ -1,4 +1,4 @@
-"""How fast webhooks are acknowledged, how fast that function starts, and how fast events are stored.
+"""How fast webhooks are acknowledged, and how fast events are stored.
 
 Each against its baseline, in turns: a bare handler that does the same with boto3 and hmac; and row-by-row inserts with
 the library that a Supabase project would use.
@@ -6,10 +6,7 @@ the library that a Supabase project would use.
 
 import hmac
 import json
-import os
 import statistics
-import subprocess
-import sys
 import time
 import uuid
 from collections import Counter
@@ -28,10 +25,9 @@ from instagram_connect.deadline import Deadline
 from instagram_connect.webhooks.parser import parse
 from instagram_connect.webhooks.repository import WebhookRepository
 from local.progress import step
-from local.settings import ROOT, Keys
+from local.settings import Keys
 
 ACKNOWLEDGED = 300
-STARTED = 9
 STORED = 10_000
 STORED_AT_ONCE = 1000
 # Row by row takes its time; speed does not depend on the number.
@@ -39,29 +35,11 @@ INSERTED = 1000
 ACCOUNT = "17841400000000001"
 HANDLERS = {"ours": "functions.webhook.app", "bare": "bench.bare_webhook"}
 
-# In a process of its own: from the first import to the first answer.
-_START = """
-import time
-began = time.perf_counter()
-import json, os, sys
-from importlib import import_module
-from types import SimpleNamespace
-event = json.loads(sys.stdin.read())
-context = SimpleNamespace(
-    function_name="f", memory_limit_in_mb=1024, invoked_function_arn="arn", aws_request_id="r",
-    get_remaining_time_in_millis=lambda: 10000,
-)
-answer = import_module(sys.argv[1]).lambda_handler(event, context)
-seconds = time.perf_counter() - began
-assert answer["statusCode"] == 200, answer
-print("seconds", seconds)
-"""
-
 
 def measure(stack: dict[str, str]) -> list[Figure]:
     """All figures of webhooks."""
     with deployed(stack, Keys.of_home(HOME)):
-        return [*_acknowledging(stack), *_starting(stack), *_storing(stack)]
+        return [*_acknowledging(stack), *_storing(stack)]
 
 
 def _event(stack: dict[str, str], number: int) -> dict[str, Any]:
@@ -120,34 +98,6 @@ def _acknowledging(stack: dict[str, str]) -> Iterator[Figure]:
 
 def _percentile(times: list[float], percent: int) -> float:
     return statistics.quantiles(times, n=100)[percent - 1]
-
-
-def _starting(stack: dict[str, str]) -> Iterator[Figure]:
-    times: dict[str, list[float]] = {name: [] for name in HANDLERS}
-    event = json.dumps(_event(stack, 0))
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "layers" / "shared")]),
-        "POWERTOOLS_TRACE_DISABLED": "1",
-    }
-    with step(f"Starting each {STARTED} times, by turns"):
-        for _ in range(STARTED):
-            for name, module in HANDLERS.items():
-                done = subprocess.run(
-                    [sys.executable, "-c", _START, module],
-                    input=event,
-                    env=environment,
-                    capture_output=True,
-                    text=True,
-                    check=True,
-                )
-                times[name].append(float(done.stdout.rsplit("seconds", 1)[1]) * 1000)
-    yield Figure.against(
-        "webhook: start to first answer, median",
-        statistics.median(times["ours"]),
-        statistics.median(times["bare"]),
-        "ms, the same two clients",
-    )
 
 
 def _storing(stack: dict[str, str]) -> Iterator[Figure]:

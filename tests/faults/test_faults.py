@@ -13,8 +13,9 @@ from tests.faults.matrix import Matrix
 from tests.faults.world import World, world_of
 
 SEED = 1
-# Each of these takes as long as a function's time-out, or longer.
+# These take as long as a function's time-out, or, at these steps, as a lease that nobody knows of.
 LONG = DEADLY | {Failure.HALF_OPEN}
+LEASING = ("claim_refresh", "PutItem")
 SWALLOW = """
 create function {name}() returns trigger language plpgsql as 'begin {body} end';
 create trigger {name} before {event} on {table} for each row execute function {name}();
@@ -36,7 +37,7 @@ def test_nothing_is_lost_doubled_or_answered_wrongly_whatever_call_fails(world: 
     matrix = Matrix(world, flows, print)
 
     trials = matrix.learn(is_cold=False)
-    short = [trial for trial in trials if trial.failure not in LONG]
+    short = [trial for trial in trials if trial.failure not in LONG and trial.step.operation not in LEASING]
     chosen = drawn(short, each=1, chance=random.Random(SEED))
     matrix.run(chosen)
     matrix.settle()
@@ -59,7 +60,12 @@ def test_what_a_database_swallows_is_reported_lost(world: World) -> None:
 
 def test_an_answer_that_is_not_true_is_reported(world: World) -> None:
     matrix = Matrix(world, [RefreshOnDemand(world)], print)
-    body = "new.access_token_ciphertext := old.access_token_ciphertext; new.expires_at := old.expires_at; return new;"
+    body = """
+        if new.last_refreshed_at > now() - interval ''1 hour'' then
+            new.expires_at := old.expires_at;
+        end if;
+        return new;
+    """
     world.rows(SWALLOW.format(name="swallow", body=body, event="update", table="instagram_credentials"))
     try:
         matrix.run_repeated(1)

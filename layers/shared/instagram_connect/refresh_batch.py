@@ -32,7 +32,7 @@ from .models import Account, Provider
 from .observability import logger, metrics, stack_of
 from .refresh_flow import Attempt, RefreshFlow
 from .refresh_judgement import RefreshJudgement
-from .refresh_models import Claim, RefreshTask
+from .refresh_models import ON_DEMAND, Claim, RefreshTask
 from .refresh_pace import Pace
 from .refresh_queue import RefreshQueue, RefreshQueueError
 from .refresh_repository import RefreshRepository
@@ -204,9 +204,8 @@ class RefreshBatch:
     ) -> None:
         accounts = [self.repository.released(task.account_id) for task in left]
         for done in failed:
-            accounts.append(
-                self.repository.released(done.task.account_id, not_before=self._not_before(done), usage=done.usage)
-            )
+            not_before = self._not_before(owner, done)
+            accounts.append(self.repository.released(done.task.account_id, not_before=not_before, usage=done.usage))
             error = done.error
             if error is None:
                 continue
@@ -230,13 +229,14 @@ class RefreshBatch:
         except RefreshQueueError as refused:
             logger.error("Could not report an account", account_id=task.account_id, cause=str(refused))
 
-    def _not_before(self, done: Attempt) -> datetime | None:
+    def _not_before(self, owner: str, done: Attempt) -> datetime | None:
         now, error = self.now(), done.error
         if isinstance(error, MetaRateLimitedError):
             return now + timedelta(seconds=error.retry_after_s or 0)
         if isinstance(error, MetaActionBlockedError):
             return now + BLOCKED_PAUSE
-        if isinstance(error, LASTING_ERRORS):
+        # A user who asked is told the error, and may ask again.
+        if isinstance(error, LASTING_ERRORS) and not owner.startswith(ON_DEMAND):
             remaining = (done.task.expires_at - now) / 4 if done.task.expires_at else LASTING_PAUSE
             return now + max(min(LASTING_PAUSE, remaining), timedelta(0))
         return None

@@ -7,6 +7,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from .models import Account, DiscoveredAccount, Provider
 
+# How the owners of leases for a user's own refresh are told from those of sweeps.
+ON_DEMAND = "on demand "
+
 
 class Claim(BaseModel):
     """An account whose lease somebody took, and what is due: its token, its webhook subscription, or both.

@@ -23,7 +23,7 @@ from .errors import (
     TokenTooYoungError,
 )
 from .models import Account
-from .refresh_models import Claim, ClaimedRefresh, RefreshTask
+from .refresh_models import ON_DEMAND, Claim, ClaimedRefresh, RefreshTask
 from .refresh_repository import RefreshRepository
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 LEASE_S = 60.0
 LOOK_AGAIN_S = 0.3
 LEAST_TIME_S = 1.0
-ON_DEMAND = "on demand "  # how the owners of these leases are told from those of sweeps
 SAME_MOMENT = timedelta(minutes=1)
 
 

@@ -17,11 +17,13 @@ from instagram_connect.errors import (
     ReconnectRequiredError,
     RefreshInProgressError,
     StorageError,
+    TokenEncryptionError,
     TokenTooYoungError,
 )
 from instagram_connect.models import Account
 from instagram_connect.refresh_batch import RefreshBatch
-from instagram_connect.refresh_on_demand import LEASE_S, LOOK_AGAIN_S, ON_DEMAND, RefreshOnDemand
+from instagram_connect.refresh_models import ON_DEMAND
+from instagram_connect.refresh_on_demand import LEASE_S, LOOK_AGAIN_S, RefreshOnDemand
 from instagram_connect.refresh_repository import RefreshRepository
 from tests.unit.fakes import NOW, USER_ID
 from tests.unit.shared.refreshing import NEW_END, STORAGE_DOWN, Refreshing, account_row, password_changed, task
@@ -115,6 +117,15 @@ def test_each_request_claims_under_a_name_of_its_own(desk: Desk) -> None:
     desk.refresh()
 
     assert len({asked["owner"] for asked in desk.world.storage.asked("claim_refresh")}) == 2
+
+
+def test_a_key_that_failed_keeps_the_user_from_nothing(desk: Desk) -> None:
+    """A sweep leaves such an account alone for a day; told that it waits for Meta, its user would be told wrongly."""
+    desk.found = [found("claimed")]
+    desk.world.vault.failures["a"] = TokenEncryptionError()
+
+    assert isinstance(desk.refusal(), TokenEncryptionError)
+    assert desk.world.storage.released == {"a": None}
 
 
 STATES: list[tuple[dict[str, Any] | None, type[InstagramConnectError], str | None, int | None]] = [
