@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from tests.e2e.sabotage import kill_function
 from tests.faults.flows import Connect, Flow, Run, Sweep, Verdict
 from tests.faults.gateway import DEADLY, Failure, Plan, Step
 from tests.faults.outages import Outage
@@ -19,7 +18,7 @@ ONCE = DEADLY | {Failure.DOUBLED}
 MET_WITHIN_S = 25
 SETTLED_WITHIN_S = 240
 TICK_S = 5
-AT_ONCE = 3
+AT_ONCE = 5
 POISON = ("no JSON", "{}", '{"kind": "batch"}', "[1, 2", '"text"')
 
 
@@ -168,7 +167,7 @@ class Matrix:
             flow = self.flows[trial.flow]
             run = flow.begin()
             if trial.is_cold:
-                kill_function(self.world.app.stack, trial.step.function)
+                self.world.restart(trial.step.function)
             run.plan = plan = Plan(trial.step, trial.failure, trial.calls)
             with self.world.gateway.failing(plan):
                 flow.act(run)
@@ -201,8 +200,7 @@ class Matrix:
     def _steps(self, flow: Flow, *, is_cold: bool) -> list[Step]:
         run = flow.begin()
         if is_cold:
-            for function in flow.functions:
-                kill_function(self.world.app.stack, function)
+            self.world.restart(*flow.functions)
         with self.world.gateway.watching(flow.functions) as steps:
             flow.act(run)
             until = time.monotonic() + MET_WITHIN_S

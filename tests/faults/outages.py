@@ -94,11 +94,11 @@ def _skewed(world: World, seconds: int) -> Iterator[None]:
         "TIME_MACHINE_FOLDER": str(Path(time_machine.__file__).parent.parent),
         "CLOCK_SKEW_S": str(seconds),
     }
-    world.reconfigure(variables)
+    world.restart(*world.function_names, **variables)
     try:
         yield
     finally:
-        world.reconfigure(dict.fromkeys(variables, ""))
+        world.restart(*world.function_names, **dict.fromkeys(variables, ""))
 
 
 def _database(world: World) -> psycopg.Connection[tuple[object, ...]]:

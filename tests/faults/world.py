@@ -149,12 +149,14 @@ class World:
                 sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
         return self.published
 
-    def reconfigure(self, variables: Mapping[str, str]) -> None:
-        """Starts all functions afresh, with these variables added to their environment; "" takes one away."""
-        for service in FUNCTIONS.values():
-            name = self.function_names[service]
+    def restart(self, *functions: str, **variables: str) -> None:
+        """Has functions start afresh, with these variables added to their environment; "" takes one away."""
+        for function in functions:
+            name = self.function_names[function]
             now = self.aws["lambda"].get_function_configuration(FunctionName=name)["Environment"]["Variables"]
-            wanted = {key: value for key, value in {**now, **variables}.items() if value}
+            # It is another environment that makes Lambda start it again.
+            changed = {**now, **variables, "STARTED_AS": uuid.uuid4().hex}
+            wanted = {key: value for key, value in changed.items() if value}
             self.aws["lambda"].update_function_configuration(FunctionName=name, Environment={"Variables": wanted})
 
     def _url(self, queue: str) -> str:
