@@ -23,7 +23,7 @@ from tests.faults.world import World, world_of
 
 HOME = ROOT / ".local" / "faults"
 RESULTS = Path(__file__).parent / "results.json"
-EACH = 3
+EACH = 2
 AT_ONCE = 3
 LEASES = 5
 

@@ -13,7 +13,6 @@ import socket
 import struct
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -103,6 +102,15 @@ class Plan:
         return self._met.wait(seconds)
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What the other side said."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
 class Gateway:
     """The ways of all functions to all that they call."""
 
@@ -115,7 +123,6 @@ class Gateway:
         self._lock = threading.Lock()
         self._plans: list[Plan] = []
         self._calls: list[Step] = []
-        self._failures: Counter[str] = Counter()
         self._ways: dict[tuple[str, str], _Way] = {}
 
     def environment(self, function: str) -> dict[str, str]:
@@ -152,11 +159,6 @@ class Gateway:
             seen[call] = seen.get(call, 0) + 1
             steps.append(Step(call.function, call.target, call.operation, seen[call]))
 
-    def failures(self, functions: tuple[str, ...]) -> int:
-        """How many calls of these functions have been failed so far."""
-        with self._lock:
-            return sum(self._failures[function] for function in functions)
-
     def close(self) -> None:
         """Closes every way."""
         for way in self._ways.values():
@@ -166,9 +168,7 @@ class Gateway:
         """Counts a call; the plan that meets it, if any."""
         with self._lock:
             self._calls.append(Step(function, target, operation))
-            plan = next((plan for plan in self._plans if plan.takes(function, target, operation)), None)
-            self._failures[function] += plan is not None
-            return plan
+            return next((plan for plan in self._plans if plan.takes(function, target, operation)), None)
 
     def _way(self, function: str, target: str) -> "_Way":
         key = (function, target)
@@ -194,7 +194,7 @@ class _Way:
                 operation = _operation(self.command, self.path, self.headers.get("X-Amz-Target"))
                 plan = gateway.plan_for(function, target, operation)
                 if plan is None:
-                    self.answer(*self.ask(body))
+                    self.answer(self.ask(body))
                     return
                 if plan.when_met:
                     plan.when_met()
@@ -211,22 +211,22 @@ class _Way:
                     case Failure.HALF_OPEN:
                         self.hang_until_given_up()
                     case Failure.FAILING:
-                        self.answer(*_refusal(target, 500))
+                        self.answer(_refusal(target, 500))
                     case Failure.THROTTLED:
-                        self.answer(*_refusal(target, 429))
+                        self.answer(_refusal(target, 429))
                     case Failure.SLOW:
                         answer = self.ask(body)
                         time.sleep(LATE_S)
-                        self.answer(*answer)
+                        self.answer(answer)
                     case Failure.LOST:
                         self.ask(body)
                         self.reset()
                     case Failure.CUT:
-                        self.cut(*self.ask(body))
+                        self.cut(self.ask(body))
                     case Failure.DOUBLED:
                         answer = self.ask(body)
                         self.ask(body)
-                        self.answer(*answer)
+                        self.answer(answer)
                     case Failure.KILLED_BEFORE:
                         self.signal_caller(signal.SIGKILL)
                         self.reset()
@@ -236,34 +236,36 @@ class _Way:
                         self.reset()
                     case Failure.FROZEN:
                         self.signal_caller(signal.SIGSTOP)  # until Lambda ends it
-                        self.answer(*self.ask(body))
+                        self.answer(self.ask(body))
 
-            def ask(self, body: bytes) -> tuple[int, str, bytes]:
+            def ask(self, body: bytes) -> Answer:
                 connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=UPSTREAM_TIMEOUT_S)
                 headers = {name: value for name, value in self.headers.items() if name.lower() != "connection"}
                 try:
                     connection.request(self.command, self.path, body, headers)
                     response = connection.getresponse()
-                    return response.status, response.headers.get_all("Content-Type", [""])[0], response.read()
+                    return Answer(response.status, response.getheaders(), response.read())
                 except OSError:  # the other side is away itself
-                    return 502, "text/html", b""
+                    return Answer(502, [], b"")
                 finally:
                     connection.close()
 
-            def answer(self, status: int, content_type: str, body: bytes) -> None:
-                self.send_response(status)
-                self.send_header("Content-Type", content_type)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+            def answer(self, answer: Answer) -> None:
+                self.begin(answer)
+                self.wfile.write(answer.body)
 
-            def cut(self, status: int, content_type: str, body: bytes) -> None:
-                self.send_response(status)
-                self.send_header("Content-Type", content_type)
-                self.send_header("Content-Length", str(len(body) or 1))
-                self.end_headers()
-                self.wfile.write(body[: len(body) // 2])
+            def cut(self, answer: Answer) -> None:
+                self.begin(Answer(answer.status, answer.headers, answer.body or b"?"))
+                self.wfile.write(answer.body[: len(answer.body) // 2])
                 self.close_connection = True
+
+            def begin(self, answer: Answer) -> None:
+                self.send_response_only(answer.status)
+                for name, value in answer.headers:
+                    if name.lower() not in ("connection", "content-length", "transfer-encoding"):
+                        self.send_header(name, value)
+                self.send_header("Content-Length", str(len(answer.body)))
+                self.end_headers()
 
             def reset(self) -> None:
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -279,7 +281,7 @@ class _Way:
                 for process in psutil.process_iter():
                     with contextlib.suppress(psutil.Error):
                         for link in process.net_connections("tcp4"):
-                            if link.laddr and link.laddr.port == self.client_address[1] and link.raddr:
+                            if link.raddr and (link.laddr.port, link.raddr.port) == (self.client_address[1], way.port):
                                 process.send_signal(number)
                                 return
 
@@ -297,10 +299,10 @@ class _Way:
 
         self._make = make
         self._server = self._make(0)
-        self._port = self._server.server_port
+        self.port = self._server.server_port
         self._lock = threading.Lock()
         self._is_open = True
-        self.url = f"http://127.0.0.1:{self._port}"
+        self.url = f"http://127.0.0.1:{self.port}"
         self._serve()
 
     def refuse(self) -> None:
@@ -319,7 +321,7 @@ class _Way:
     def _reopen_later(self) -> None:
         self.close()
         time.sleep(REFUSED_S)
-        self._server = self._make(self._port)
+        self._server = self._make(self.port)
         self._serve()
         with self._lock:
             self._is_open = True
@@ -341,14 +343,15 @@ def _operation(method: str, path: str, aws_target: str | None) -> str:
     return f"{method} {'/'.join(named)}"
 
 
-def _refusal(target: str, status: int) -> tuple[int, str, bytes]:
+def _refusal(target: str, status: int) -> Answer:
     """How each of them says no."""
+    json_body = [("Content-Type", "application/json")]
     if target == "meta":
         code = 4 if status == 429 else 2
         error = {"message": f"(#{code}) refused by a test", "type": "OAuthException", "code": code}
-        return (400 if status == 429 else 500), "application/json", json.dumps({"error": error}).encode()
+        return Answer(400 if status == 429 else 500, json_body, json.dumps({"error": error}).encode())
     if target == "supabase":  # the gateway in front of PostgREST
-        return (429 if status == 429 else 503), "text/html", b"<html><body>no</body></html>"
+        return Answer(429 if status == 429 else 503, [("Content-Type", "text/html")], b"<html><body>no</body></html>")
     kind = "ThrottlingException" if status == 429 else "InternalFailure"
     body = json.dumps({"__type": kind, "message": "refused by a test"}).encode()
-    return (400 if status == 429 else 500), "application/x-amz-json-1.1", body
+    return Answer(400 if status == 429 else 500, [("Content-Type", "application/x-amz-json-1.1")], body)

@@ -16,8 +16,11 @@ from tests.faults.world import World
 CALLS_IN_A_ROW = 2
 ONCE = DEADLY | {Failure.DOUBLED}
 MET_WITHIN_S = 25
+# Of one run, which may have to wait until its function is ended and its message comes again.
+RIGHT_WITHIN_S = 120
 SETTLED_WITHIN_S = 240
 TICK_S = 5
+LOOK_AGAIN_S = 0.3
 AT_ONCE = 5
 POISON = ("no JSON", "{}", '{"kind": "batch"}', "[1, 2", '"text"')
 
@@ -69,11 +72,18 @@ class _Pending:
 class Matrix:
     """Runs trials and counts. `say` gets a line for each run that did not go right."""
 
-    def __init__(self, world: World, flows: Sequence[Flow], say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        world: World,
+        flows: Sequence[Flow],
+        say: Callable[[str], None],
+        settled_within_s: float = SETTLED_WITHIN_S,
+    ) -> None:
         self.world = world
         self.flows = {flow.name: flow for flow in flows}
         self.cells: dict[tuple[str, str], Cell] = {}
         self._say = say
+        self._settled_within_s = settled_within_s
         self._pending: list[_Pending] = []
         self._lock = threading.Lock()
 
@@ -104,6 +114,8 @@ class Matrix:
         """Runs every flow, all at once, in an outage; a lasting one ends when all that can go right did."""
         self._fill(Counter(list(self.flows)))
         runs = [(flow, flow.begin()) for flow in self.flows.values()]
+        for _, run in runs:
+            run.is_in_an_outage = True
         with ThreadPoolExecutor(len(runs)) as threads:
             with outage():
                 acting = [threads.submit(flow.act, run) for flow, run in runs]
@@ -140,20 +152,26 @@ class Matrix:
                 for _ in range(times):
                     self._run_without_lease(flow)
 
-    def settle(self, seconds: float = SETTLED_WITHIN_S) -> None:
+    def settle(self) -> None:
         """Waits until every run went right, or until the time is up; counts what became of them."""
-        until = time.monotonic() + seconds
-        waiting = list(self._pending)
-        while waiting := [pending for pending in waiting if pending.flow.judge(pending.run) is Verdict.LOST]:
-            if time.monotonic() > until:
-                break
-            for name in sorted({pending.flow.name for pending in waiting}):
-                self.flows[name].tick()
-            time.sleep(TICK_S)
+        self._wait([(pending.flow, pending.run) for pending in self._pending], self._settled_within_s)
         # All of them once more: what was right may have been done again since.
         for pending in self._pending:
             self._count(pending, pending.flow.judge(pending.run))
         self._pending = []
+
+    def _wait(self, runs: Sequence[tuple[Flow, Run]], seconds: float) -> None:
+        """Until all went right; meanwhile what comes back by itself comes back."""
+        until = time.monotonic() + seconds
+        ticked = time.monotonic()
+        while waiting := [(flow, run) for flow, run in runs if flow.judge(run) is Verdict.LOST]:
+            if time.monotonic() > until:
+                return
+            if time.monotonic() > ticked + TICK_S:
+                for name in sorted({flow.name for flow, _ in waiting}):
+                    self.flows[name].tick()
+                ticked = time.monotonic()
+            time.sleep(LOOK_AGAIN_S)
 
     def _finish(self, acting: Sequence[Future[None]], runs: Sequence[tuple[Flow, Run]], fault: str) -> None:
         for done in acting:
@@ -172,11 +190,13 @@ class Matrix:
             with self.world.gateway.failing(plan):
                 flow.act(run)
                 plan.wait_until_met(MET_WITHIN_S)
+                # Before the next one in this lane: its failure would meet this run too.
+                self._wait([(flow, run)], RIGHT_WITHIN_S)
             self._await(flow, run, trial.failure, str(trial))
 
     def _run_without_lease(self, flow: Sweep) -> None:
         run = flow.begin()
-        account = run.what.account.account_id
+        account = run.what.account_id
         step = Step("refresh_worker", "meta", "GET refresh_access_token")
 
         def end_lease() -> None:

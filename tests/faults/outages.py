@@ -42,9 +42,11 @@ def lasting(world: World) -> dict[str, Outage]:
 @contextmanager
 def _killed(world: World, environment: Mapping[str, str], service: str) -> Iterator[None]:
     kill_service(service, world.home)
-    yield
-    time.sleep(LASTING_S)
-    up(world.home, environment, only=(service,))
+    try:
+        yield
+        time.sleep(LASTING_S)
+    finally:
+        up(world.home, environment, only=(service,))
 
 
 @contextmanager
@@ -66,10 +68,12 @@ def _revoked(world: World) -> Iterator[None]:
     with _database(world) as database:
         for name in FUNCTIONS:
             database.execute(f'revoke execute on function "{name}" from service_role'.encode())
-        yield
-        time.sleep(LASTING_S)
-        for name in FUNCTIONS:
-            database.execute(f'grant execute on function "{name}" to service_role'.encode())
+        try:
+            yield
+            time.sleep(LASTING_S)
+        finally:
+            for name in FUNCTIONS:
+                database.execute(f'grant execute on function "{name}" to service_role'.encode())
 
 
 @contextmanager
@@ -79,11 +83,13 @@ def _read_only(world: World) -> Iterator[None]:
         ended = "select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid()"
         database.execute("alter database postgres set default_transaction_read_only = on")
         database.execute(ended)
-        yield
-        time.sleep(LASTING_S)
-        database.execute("set default_transaction_read_only = off")
-        database.execute("alter database postgres reset default_transaction_read_only")
-        database.execute(ended)
+        try:
+            yield
+            time.sleep(LASTING_S)
+        finally:
+            database.execute("set default_transaction_read_only = off")
+            database.execute("alter database postgres reset default_transaction_read_only")
+            database.execute(ended)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import secrets
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -64,7 +65,7 @@ class World:
     home: Path
     function_names: Mapping[str, str]
     events_url: str
-    published: set[str] = field(default_factory=set)
+    published: Counter[str] = field(default_factory=Counter)
     _tokens: dict[str, str] = field(default_factory=dict)
     _pool: list[Connected] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -109,7 +110,7 @@ class World:
             return self._pool.pop()
 
     def refreshes_of(self, account: Connected) -> int:
-        """How often Meta has refreshed the token that the account's login gave."""
+        """How often Meta has refreshed the token that the login gave. The new one it refuses to refresh: too young."""
         token = self._tokens[account.instagram_id]
         calls = self.app.calls("refresh_instagram_token")
         return sum(call["status"] == 200 and call["fingerprints"]["access_token"] == token for call in calls)
@@ -122,11 +123,11 @@ class World:
         )
 
     def let_an_hour_pass(self) -> None:
-        """What Meta's limits and failing accounts made wait is due again; what nobody works at any more is free."""
-        self.rows("delete from refresh_brakes")
-        self.rows("update instagram_credentials set refresh_not_before = null where refresh_not_before is not null")
+        """For what Meta's limits and failing accounts made wait; and for leases that nobody works at any more."""
+        self.rows("update refresh_brakes set paused_until = paused_until - interval '1 hour'")
+        self.rows("update instagram_credentials set refresh_not_before = refresh_not_before - interval '1 hour'")
         if self._is_empty("RefreshQueue"):
-            self.rows("update instagram_credentials set lease_expires_at = now() where lease_expires_at > now()")
+            self.rows("update instagram_credentials set lease_expires_at = lease_expires_at - interval '1 hour'")
 
     def invoke(self, function: str, event: object) -> bool:
         """Invokes a function; whether it came to its end."""
@@ -140,12 +141,12 @@ class World:
         for body in bodies:
             self.aws["sqs"].send_message(QueueUrl=self._url(queue), MessageBody=body)
 
-    def read_published(self) -> set[str]:
-        """Keys of the webhook events that consumers on the event bus have got by now."""
+    def read_published(self) -> Counter[str]:
+        """How often consumers on the event bus have got each webhook event by now, by its key."""
         sqs, url = self.aws["sqs"], self.events_url
         while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
             for message in messages:
-                self.published.add(str(json.loads(message["Body"])["detail"].get("eventKey")))
+                self.published[str(json.loads(message["Body"])["detail"].get("eventKey"))] += 1
                 sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
         return self.published
 

@@ -5,6 +5,7 @@ nearly as long to import as all else that the webhook function needs.
 """
 
 from functools import cache
+from threading import Lock
 from typing import Any
 
 import botocore.session
@@ -17,6 +18,8 @@ CLIENT_CONFIG = Config(
     retries={"total_max_attempts": 2, "mode": "standard"},
     max_pool_connections=16,
 )
+# botocore's session makes clients for one thread at a time.
+_making = Lock()
 
 
 @cache
@@ -29,4 +32,5 @@ def session() -> botocore.session.Session:
 
 def client(service: str, config: Config | None = None) -> Any:
     """A client, with CLIENT_CONFIG where it gets no other. Does no I/O until it is called."""
-    return session().create_client(service, config=config)
+    with _making:
+        return session().create_client(service, config=config)

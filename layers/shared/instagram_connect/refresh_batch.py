@@ -213,7 +213,7 @@ class RefreshBatch:
                 "Could not refresh an account",
                 extra={"account_id": done.task.account_id, **_told_of(error)},
             )
-            if isinstance(error, LASTING_ERRORS):
+            if isinstance(error, LASTING_ERRORS) and not owner.startswith(ON_DEMAND):
                 self._bury(done.task, error)
         if not accounts:
             return
@@ -235,7 +235,7 @@ class RefreshBatch:
             return now + timedelta(seconds=error.retry_after_s or 0)
         if isinstance(error, MetaActionBlockedError):
             return now + BLOCKED_PAUSE
-        # A user who asked is told the error, and may ask again.
+        # A user who asked is told the error, and may ask again; it is for a sweep to report it.
         if isinstance(error, LASTING_ERRORS) and not owner.startswith(ON_DEMAND):
             remaining = (done.task.expires_at - now) / 4 if done.task.expires_at else LASTING_PAUSE
             return now + max(min(LASTING_PAUSE, remaining), timedelta(0))

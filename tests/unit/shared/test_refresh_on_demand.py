@@ -126,6 +126,7 @@ def test_a_key_that_failed_keeps_the_user_from_nothing(desk: Desk) -> None:
 
     assert isinstance(desk.refusal(), TokenEncryptionError)
     assert desk.world.storage.released == {"a": None}
+    assert desk.world.queue.buried == []
 
 
 STATES: list[tuple[dict[str, Any] | None, type[InstagramConnectError], str | None, int | None]] = [
