@@ -28,6 +28,7 @@ LONGEST_PAUSE_S = 5.0
 # Told to wait for longer than this, nobody waits: they come back.
 LATER_S = 60
 TIMES_COME_BACK = 3
+LOGINS = 3
 ANA = ("17841400000000001", "17841400000000002")
 LUZ = ("17841400000000005",)
 NOBODYS_ACCOUNT = "17841499999999999"
@@ -159,12 +160,16 @@ class Connect(Flow):
 
     def act(self, run: Run) -> None:
         self._exchange(run)
-        answer = run.answers[-1] if run.answers else None
-        if answer is not None and answer.json().get("code") in ("OAUTH_OUTCOME_UNKNOWN", "OAUTH_CODE_USED"):
+        for _ in range(LOGINS - 1):
+            if not run.answers or run.answers[-1].json().get("code") not in (
+                "OAUTH_OUTCOME_UNKNOWN",
+                "OAUTH_CODE_USED",
+            ):
+                break
             run.what.was_told = True
             run.what.code = self._log_in(run.what.user).code
             self._exchange(run)
-        if answer is not None and answer.status_code == 200 and not self._is_stored(run.what):
+        if run.answers and run.answers[-1].status_code == 200 and not self._is_stored(run.what):
             run.wrong = "answered 200, and not everything was stored"
 
     def judge(self, run: Run) -> Verdict:

@@ -21,7 +21,7 @@ from instagram_connect.doctor import catalog
 from instagram_connect.doctor.contract_check import refusals
 from instagram_connect.doctor.examination import examine
 from instagram_connect.doctor.project import Project
-from instagram_connect.doctor.report import Report
+from instagram_connect.doctor.report import HEALTHY, Report
 from instagram_connect.schema_contract import FUNCTIONS, MIGRATIONS, RELATIONS
 from instagram_connect.storage_health import CACHE_EMPTY, STALE, Diagnosis
 from tests.local_stack.conftest import LocalSystem
@@ -296,8 +296,11 @@ def test_a_cause_is_told_with_its_name_and_command(patient: Patient, case: Case)
         pytest.skip("this engine has no such setting")
 
     with patient.broken(case.inject, case.undo):
-        # What is not a catalog's matter takes PostgREST a moment.
+        # What is not a catalog's matter takes Postgres' and PostgREST's processes a moment.
         assert LITE in case.engines or eventually(lambda: bool(patient.refused()))
+        assert not case.is_sure_with_key_only or eventually(lambda: examined(patient.with_key_only).cause != HEALTHY)
+        # Until it has read the schema again, it hands on what the database then refuses: another guess.
+        assert case.with_key_only != STALE.reason or eventually(lambda: bool(patient.refused(STALE)))
         sure, guess = both(patient)
 
     assert (sure.cause, sure.is_certain, sure.actor) == (case.cause, True, "operator")
