@@ -85,6 +85,7 @@ class Matrix:
         self.flows = {flow.name: flow for flow in flows}
         self.cells: dict[tuple[str, str], Cell] = {}
         self._say = say
+        self._is_over = False
         self._settled_within_s = settled_within_s
         self._pending: list[_Pending] = []
         self._lock = threading.Lock()
@@ -109,8 +110,12 @@ class Matrix:
         for trial in trials:
             lanes.setdefault(self.flows[trial.flow].lane, []).append(trial)
         with ThreadPoolExecutor(AT_ONCE) as threads:
-            for done in [threads.submit(self._run_lane, lane) for lane in lanes.values()]:
-                done.result()
+            try:
+                for done in [threads.submit(self._run_lane, lane) for lane in lanes.values()]:
+                    done.result()
+            except BaseException:
+                self._is_over = True  # Ctrl-C, or one lane's failure: the others end with their present trial
+                raise
 
     def run_under(self, fault: str, outage: Outage, *, is_lasting: bool) -> None:
         """Runs every flow, all at once, in an outage; a lasting one ends when all that can go right did."""
@@ -184,6 +189,8 @@ class Matrix:
 
     def _run_lane(self, trials: Sequence[Trial]) -> None:
         for trial in trials:
+            if self._is_over:
+                return
             flow = self.flows[trial.flow]
             run = flow.begin()
             if trial.is_cold:
