@@ -60,8 +60,10 @@ class Run:
     is_in_an_outage: bool = False
 
     def repetitions(self, operations: frozenset[str]) -> int:
-        """How often something may have been repeated because one of these calls failed, and nobody knew it done."""
-        return self.plan.happened if self.plan and self.plan.step.operation in operations else 0
+        """How often something may have been done again, because one of these calls failed or its process died."""
+        if self.plan is None or not (self.plan.step.operation in operations or self.plan.failure in DEADLY):
+            return 0
+        return self.plan.happened
 
     @property
     def is_done(self) -> bool:
