@@ -280,6 +280,8 @@ class _Way:
             def signal_caller(self, number: int) -> None:
                 for process in psutil.process_iter():
                     with contextlib.suppress(psutil.Error):
+                        if process.environ().get("POWERTOOLS_SERVICE_NAME") != function:
+                            continue
                         for link in process.net_connections("tcp4"):
                             if link.raddr and (link.laddr.port, link.raddr.port) == (self.client_address[1], way.port):
                                 process.send_signal(number)

@@ -121,8 +121,6 @@ class Matrix:
         """Runs every flow, all at once, in an outage; a lasting one ends when all that can go right did."""
         self._fill(Counter(list(self.flows)))
         runs = [(flow, flow.begin()) for flow in self.flows.values()]
-        for _, run in runs:
-            run.is_in_an_outage = True
         with ThreadPoolExecutor(len(runs)) as threads:
             with outage():
                 acting = [threads.submit(flow.act, run) for flow, run in runs]

@@ -5,7 +5,7 @@ import secrets
 import threading
 import time
 import uuid
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -65,7 +65,7 @@ class World:
     home: Path
     function_names: Mapping[str, str]
     events_url: str
-    published: Counter[str] = field(default_factory=Counter)
+    published: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     _tokens: dict[str, str] = field(default_factory=dict)
     _pool: list[Connected] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -141,12 +141,13 @@ class World:
         for body in bodies:
             self.aws["sqs"].send_message(QueueUrl=self._url(queue), MessageBody=body)
 
-    def read_published(self) -> Counter[str]:
-        """How often consumers on the event bus have got each webhook event by now, by its key."""
+    def read_published(self) -> dict[str, set[str]]:
+        """Under which ids consumers on the event bus have got each webhook event by now, by its key."""
         sqs, url = self.aws["sqs"], self.events_url
         while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
             for message in messages:
-                self.published[str(json.loads(message["Body"])["detail"].get("eventKey"))] += 1
+                detail = json.loads(message["Body"])["detail"]
+                self.published[str(detail.get("eventKey"))].add(str(detail["id"]))
                 sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
         return self.published
 
