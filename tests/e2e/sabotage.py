@@ -81,10 +81,10 @@ def queue_gateway(aws: dict[str, Any], stack: dict[str, str], function_name: str
         gateway.close()
 
 
-def forget_parked(aws: dict[str, Any]) -> None:
-    """What earlier tests left parked, and would be connected in the middle of this one."""
+def forget_messages(aws: dict[str, Any], queue: str) -> None:
+    """What earlier tests left in a queue, by its logical id, and would be done in the middle of this one."""
     sqs = aws["client"]("sqs")
-    (url,) = [url for url in sqs.list_queues()["QueueUrls"] if "-ParkingQueue-" in url]
+    (url,) = [url for url in sqs.list_queues()["QueueUrls"] if f"-{queue}-" in url]
     sqs.purge_queue(QueueUrl=url)
 
 

@@ -12,7 +12,7 @@ from instagram_connect.schema_contract import RELATIONS
 from local.stack import up
 from tests.conftest import TEST_HOME
 from tests.e2e.conftest import App, User
-from tests.e2e.sabotage import forget_parked, impatient_queue, kill_service
+from tests.e2e.sabotage import forget_messages, impatient_queue, kill_service
 from tests.local_stack.polling import eventually
 
 DONE_WITHIN_S = 60
@@ -39,7 +39,7 @@ def ask(app: App) -> Ask:
 
 @pytest.fixture
 def rows(stack: dict[str, str], aws: dict[str, Any]) -> Iterator[Rows]:
-    forget_parked(aws)
+    forget_messages(aws, "ParkingQueue")
     with psycopg.connect(stack["database_url"], autocommit=True, row_factory=dict_row) as database:
         database.execute("delete from instagram_business_accounts")
         database.execute("truncate webhook_events, webhook_counts, data_deletion_requests")

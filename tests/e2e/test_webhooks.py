@@ -17,7 +17,7 @@ from psycopg.rows import dict_row
 from local import webhooks as operator
 from tests.conftest import TEST_HOME
 from tests.e2e.conftest import App, User
-from tests.e2e.sabotage import forget_parked
+from tests.e2e.sabotage import forget_messages
 from tests.e2e.test_secrets import function_logs
 from tests.local_stack.polling import eventually
 
@@ -72,7 +72,7 @@ def webhooks(app: App, stack: dict[str, str]) -> Webhooks:
 
 @pytest.fixture
 def database(stack: dict[str, str], aws: dict[str, Any]) -> Iterator[psycopg.Connection[dict[str, Any]]]:
-    forget_parked(aws)
+    forget_messages(aws, "ParkingQueue")
     with psycopg.connect(stack["database_url"], autocommit=True, row_factory=dict_row) as database:
         database.execute("delete from instagram_business_accounts")
         database.execute("truncate webhook_events, webhook_counts, outgoing_events")
