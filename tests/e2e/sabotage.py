@@ -14,6 +14,7 @@ import psutil
 
 from local.processes import Processes
 from tests.conftest import TEST_HOME
+from tests.e2e.deployed import queue_url
 
 
 class QueueGateway:
@@ -84,15 +85,13 @@ def queue_gateway(aws: dict[str, Any], stack: dict[str, str], function_name: str
 def forget_messages(aws: dict[str, Any], queue: str) -> None:
     """What earlier tests left in a queue, by its logical id, and would be done in the middle of this one."""
     sqs = aws["client"]("sqs")
-    (url,) = [url for url in sqs.list_queues()["QueueUrls"] if f"-{queue}-" in url]
-    sqs.purge_queue(QueueUrl=url)
+    sqs.purge_queue(QueueUrl=queue_url(sqs, queue))
 
 
 @contextmanager
-def impatient_queue(aws: dict[str, Any], name: str, visibility_s: int) -> Iterator[None]:
+def impatient_queue(sqs: Any, name: str, visibility_s: int) -> Iterator[None]:
     """A queue by its logical id, in which what was not done comes again sooner than deployed."""
-    sqs = aws["client"]("sqs")
-    (url,) = [url for url in sqs.list_queues()["QueueUrls"] if f"-{name}-" in url]
+    url = queue_url(sqs, name)
     before = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["VisibilityTimeout"])["Attributes"]
     sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": str(visibility_s)})
     try:

@@ -144,7 +144,10 @@ def test_a_hundred_thousand_events_survive_whatever_fails(
     saboteur = Saboteur(app, queue, stack_environment, dice)
     deliveries = list(_deliveries(dice))
     injected: Counter[str] = Counter()
-    with impatient_queue(aws, "WebhookQueue", VISIBILITY_S), httpx.Client(timeout=20, trust_env=False) as http:
+    with (
+        impatient_queue(aws["client"]("sqs"), "WebhookQueue", VISIBILITY_S),
+        httpx.Client(timeout=20, trust_env=False) as http,
+    ):
         meta = Meta(f"{app.stack['api_url']}/api/instagram/webhook", app.stack["instagram_app_secret"], http)
         try:
             with ThreadPoolExecutor(AT_ONCE) as threads:

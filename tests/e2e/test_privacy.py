@@ -177,7 +177,7 @@ def test_what_was_asked_while_storage_is_down_is_done_when_it_is_back(
     app: App, user: User, ask: Ask, rows: Rows, stack_environment: dict[str, str], aws: dict[str, Any]
 ) -> None:
     connect_instagram(app, user)
-    with impatient_queue(aws, "PrivacyQueue", 5):
+    with impatient_queue(aws["client"]("sqs"), "PrivacyQueue", 5):
         kill_service("supabase")
         try:
             deauthorized = ask("deauthorize", product="instagram", person="cafe.azul")

@@ -13,7 +13,8 @@ import pytest
 from psycopg.rows import dict_row
 
 from tests.e2e.conftest import App, Fault, User
-from tests.e2e.sabotage import forget_messages, kill_function
+from tests.e2e.deployed import EVERYTHING, consumer, schedule_of
+from tests.e2e.sabotage import forget_messages, impatient_queue, kill_function
 from tests.e2e.test_secrets import function_logs
 from tests.local_stack.polling import eventually
 
@@ -103,10 +104,7 @@ def keeper(app: App, aws: dict[str, Any], stack: dict[str, str]) -> Iterator[Kee
     """A system without any connection: the sweep asks for all of them, and those of other tests know other tokens."""
     # Connections that are made older here were made before somebody removed the app a minute ago.
     forget_messages(aws, "PrivacyQueue")
-    scheduler = aws["client"]("scheduler")
-    names = [entry["Name"] for entry in scheduler.list_schedules()["Schedules"]]
-    schedules = [scheduler.get_schedule(Name=name) for name in names]
-    (schedule,) = [entry for entry in schedules if "RefreshTokenFunction" in entry["Target"]["Arn"]]
+    schedule = schedule_of(aws["client"]("scheduler"), "RefreshTokenFunction")
     with psycopg.connect(stack["database_url"], autocommit=True, row_factory=dict_row) as database:
         database.execute("delete from instagram_business_accounts")
         database.execute("delete from refresh_brakes")
@@ -116,24 +114,8 @@ def keeper(app: App, aws: dict[str, Any], stack: dict[str, str]) -> Iterator[Kee
 @pytest.fixture
 def published(aws: dict[str, Any]) -> Iterator[Callable[[], list[dict[str, Any]]]]:
     """Reads what the event bus delivered to a queue of this test."""
-    events, sqs = aws["client"]("events"), aws["client"]("sqs")
-    (bus,) = [entry["Name"] for entry in events.list_event_buses()["EventBuses"] if entry["Name"] != "default"]
-    url = sqs.create_queue(QueueName="refresh-test-events")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    events.put_rule(Name="all", EventBusName=bus, EventPattern=json.dumps({"source": ["instagram-connect"]}))
-    events.put_targets(Rule="all", EventBusName=bus, Targets=[{"Id": "queue", "Arn": arn}])
-    found: list[dict[str, Any]] = []
-
-    def read() -> list[dict[str, Any]]:
-        for message in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
-            found.append(json.loads(message["Body"]))
-            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-        return found
-
-    yield read
-    events.remove_targets(Rule="all", EventBusName=bus, Ids=["queue"])
-    events.delete_rule(Name="all", EventBusName=bus)
-    sqs.delete_queue(QueueUrl=url)
+    with consumer(aws["client"]("events"), aws["client"]("sqs"), EVERYTHING) as found:
+        yield found.read
 
 
 def test_the_schedule_sweeps_every_hour(keeper: Keeper) -> None:
@@ -273,29 +255,19 @@ def test_two_sweeps_at_once_refresh_each_account_exactly_once(keeper: Keeper, us
     assert min(keeper.days_left(account) for account in accounts.values()) > 59
 
 
-@pytest.fixture
-def impatient_queue(aws: dict[str, Any]) -> Iterator[None]:
-    """A message whose worker died comes again after seconds instead of a minute."""
-    sqs = aws["client"]("sqs")
-    (url,) = [url for url in sqs.list_queues()["QueueUrls"] if "RefreshQueue" in url]
-    before = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["VisibilityTimeout"])["Attributes"]
-    sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "10"})
-    yield
-    sqs.set_queue_attributes(QueueUrl=url, Attributes=before)
-
-
 def test_a_worker_killed_in_the_middle_leaves_each_account_refreshed_exactly_once(
-    keeper: Keeper, user: User, fault: Fault, impatient_queue: None
+    keeper: Keeper, user: User, fault: Fault, aws: dict[str, Any]
 ) -> None:
     accounts = keeper.newcomers(user, 6)
     keeper.age(55)
     # The last one is held up while the others are done.
     fault(operation="refresh_instagram_token", account="newcomer.5", hang_seconds=60, times=1)
-    keeper.sweep()
-    assert eventually(lambda: keeper.leases() == 1, DONE_WITHIN_S)
-    assert kill_function(keeper.app.stack, "refresh_worker")
+    with impatient_queue(aws["client"]("sqs"), "RefreshQueue", 10):
+        keeper.sweep()
+        assert eventually(lambda: keeper.leases() == 1, DONE_WITHIN_S)
+        assert kill_function(keeper.app.stack, "refresh_worker")
 
-    assert eventually(lambda: not keeper.leases(), DONE_WITHIN_S)
+        assert eventually(lambda: not keeper.leases(), DONE_WITHIN_S)
 
     assert min(keeper.days_left(account) for account in accounts.values()) > 59
     answered = [call for call in keeper.app.calls("refresh_instagram_token") if call["status"] == 200]

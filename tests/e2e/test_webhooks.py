@@ -17,6 +17,7 @@ from psycopg.rows import dict_row
 from local import webhooks as operator
 from tests.conftest import TEST_HOME
 from tests.e2e.conftest import App, User
+from tests.e2e.deployed import WEBHOOK_EVENTS, consumer, queue_url, schedule_of
 from tests.e2e.sabotage import forget_messages
 from tests.e2e.test_secrets import function_logs
 from tests.local_stack.polling import eventually
@@ -268,35 +269,16 @@ def test_conversations_follow_what_happened_and_not_what_arrived(webhooks: Webho
 def test_consumers_get_each_event_of_a_connected_account_once_with_its_key(
     webhooks: Webhooks, account: str, user: User, rows: Rows, aws: dict[str, Any]
 ) -> None:
-    events, sqs = aws["client"]("events"), aws["client"]("sqs")
-    (bus,) = [entry["Name"] for entry in events.list_event_buses()["EventBuses"] if entry["Name"] != "default"]
-    url = sqs.create_queue(QueueName="webhook-test-events")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    pattern = {"source": ["instagram-connect"], "detail-type": [{"prefix": "instagram.webhook."}]}
-    events.put_rule(Name="webhooks", EventBusName=bus, EventPattern=json.dumps(pattern))
-    events.put_targets(Rule="webhooks", EventBusName=bus, Targets=[{"Id": "queue", "Arn": arn}])
-    got: list[dict[str, Any]] = []
-
-    def read() -> int:
-        for message in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
-            got.append(json.loads(message["Body"]))
-            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-        return len(got)
-
     comment = {"id": "C1", "text": "love it", "from": {"id": "900101", "username": "anna"}, "media": {"id": "M1"}}
     changes = {"id": ACCOUNT, "time": 1_769_000_000, "changes": [{"field": "comments", "value": comment}]}
-    try:
+    with consumer(aws["client"]("events"), aws["client"]("sqs"), WEBHOOK_EVENTS) as published:
         webhooks.post(body(event(1)))
         webhooks.post({"object": "instagram", "entry": [changes]})
         webhooks.post(body(event(1), event(2)))
         webhooks.post(body(event(3, account="1784199"), account="1784199"))
-        assert eventually(lambda: read() >= 3, STORED_WITHIN_S)
+        assert eventually(lambda: len(published.read()) >= 3, STORED_WITHIN_S)
         assert eventually(lambda: count(rows) == 4, STORED_WITHIN_S)
-        read()
-    finally:
-        events.remove_targets(Rule="webhooks", EventBusName=bus, Ids=["queue"])
-        events.delete_rule(Name="webhooks", EventBusName=bus)
-        sqs.delete_queue(QueueUrl=url)
+        got = published.read()
 
     details = {message["detail"]["eventKey"]: message["detail"] for message in got}
     assert len(got) == len(details) == 3
@@ -317,9 +299,7 @@ def test_events_that_come_before_their_account_is_stored_are_given_to_it(
     assert eventually(lambda: count(rows, "business_account_id is null") == 1, STORED_WITHIN_S)
     connected = app.exchange(user, code, provider="instagram").raise_for_status().json()["data"]["businessAccountId"]
     rows("update instagram_business_accounts set connected_at = connected_at - interval '5 minutes'")
-    scheduler = aws["client"]("scheduler")
-    schedules = [scheduler.get_schedule(Name=entry["Name"]) for entry in scheduler.list_schedules()["Schedules"]]
-    (tidying,) = [entry["Target"] for entry in schedules if "WebhookWorker" in entry["Target"]["Arn"]]
+    tidying = schedule_of(aws["client"]("scheduler"), "WebhookWorkerFunction")["Target"]
 
     answer = aws["client"]("lambda").invoke(FunctionName=tidying["Arn"], Payload=tidying["Input"].encode())
 
@@ -344,7 +324,7 @@ def test_a_poison_event_ends_in_the_dead_letter_queue_with_its_reason_and_holds_
         "when (new.text = 'poison') execute function refuse_poison()"
     )
     sqs = aws["client"]("sqs")
-    (url,) = [url for url in sqs.list_queues()["QueueUrls"] if "WebhookDeadLetterQueue" in url]
+    url = queue_url(sqs, "WebhookDeadLetterQueue")
     events = [event(number) for number in range(20)]
     events[7] = event(7, message={"mid": "poison", "text": "poison"})
     try:

@@ -20,6 +20,7 @@ import httpx
 
 from tests.e2e import contract
 from tests.e2e.conftest import User
+from tests.e2e.deployed import schedule_of
 from tests.faults.gateway import DEADLY, Failure, Plan, Step
 from tests.faults.world import Connected, World
 
@@ -58,14 +59,6 @@ class Run:
     wrong: str = ""
 
     @property
-    def refreshes_allowed(self) -> int:
-        """One, and another for each failure that may have hidden that it was done."""
-        plan = self.plan
-        if plan and (plan.step.operation in AFTER_A_REFRESH or plan.failure in DEADLY):
-            return 1 + plan.happened
-        return 1
-
-    @property
     def is_done(self) -> bool:
         """Whether the last answer says that it worked."""
         return bool(self.answers) and self.answers[-1].is_success
@@ -85,9 +78,9 @@ class Flow(ABC):
     def __init__(self, world: World) -> None:
         self.world = world
 
-    @abstractmethod
     def begin(self) -> Run:
         """Everything that comes before: nothing of it is disturbed."""
+        return Run(self.world.take())
 
     @abstractmethod
     def act(self, run: Run) -> None:
@@ -248,30 +241,18 @@ class StoreLate(Connect):
         """Nobody has to do anything."""
 
 
-class Sweep(Flow):
-    """A token is refreshed before it ends: the schedule, refresh_token and refresh_worker."""
+class Refresh(Flow):
+    """A token is refreshed once, and its account stays as it is."""
 
-    name = "refresh (scheduled)"
-    functions: tuple[str, ...] = ("refresh_token", "refresh_worker")
     lane = "refresh"
-    queue: str | None = "RefreshQueue"
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
-        scheduler = world.aws["scheduler"]
-        names = [entry["Name"] for entry in scheduler.list_schedules()["Schedules"]]
-        targets = [scheduler.get_schedule(Name=name)["Target"] for name in names]
-        (target,) = [target for target in targets if "RefreshTokenFunction" in target["Arn"]]
-        self._event = json.loads(target["Input"])
+        self._event = json.loads(schedule_of(world.aws["scheduler"], "RefreshTokenFunction")["Target"]["Input"])
 
     def begin(self) -> Run:
         self.world.let_an_hour_pass()
-        account = self.world.take()
-        self.world.make_due(account)
-        return Run(account)
-
-    def act(self, run: Run) -> None:
-        self.world.invoke("refresh_token", self._event)
+        return super().begin()
 
     def judge(self, run: Run) -> Verdict:
         account: Connected = run.what
@@ -280,25 +261,39 @@ class Sweep(Flow):
             return Verdict.WRONG
         if not found["is_refreshed"]:
             return Verdict.LOST
-        if self.world.refreshes_of(account) > run.refreshes_allowed:
+        if self.world.refreshes_of(account) > _refreshes_allowed(run.plan):
             return Verdict.DOUBLED
         return Verdict.RIGHT
 
     def tick(self) -> None:
         self.world.let_an_hour_pass()
+        self._sweep()
+
+    def _sweep(self) -> None:
         self.world.invoke("refresh_token", self._event)
 
 
-class RefreshOnDemand(Sweep):
-    """A user has their token refreshed."""
+class Sweep(Refresh):
+    """It is, before it ends: the schedule, refresh_token and refresh_worker."""
+
+    name = "refresh (scheduled)"
+    functions = ("refresh_token", "refresh_worker")
+    queue = "RefreshQueue"
+
+    def begin(self) -> Run:
+        run = super().begin()
+        self.world.make_due(run.what)
+        return run
+
+    def act(self, run: Run) -> None:
+        self._sweep()
+
+
+class RefreshOnDemand(Refresh):
+    """It is, because its user wants it."""
 
     name = "refresh (on demand)"
     functions = ("refresh_token",)
-    queue = None
-
-    def begin(self) -> Run:
-        self.world.let_an_hour_pass()
-        return Run(self.world.take())
 
     def act(self, run: Run) -> None:
         account: Connected = run.what
@@ -316,6 +311,13 @@ class RefreshOnDemand(Sweep):
         # Just refreshed, and asked again because its answer was lost: too young is what it then is.
         is_told = run.is_done or (bool(run.answers) and run.answers[-1].json()["code"] == "TOKEN_TOO_YOUNG")
         return verdict if is_told or verdict is not Verdict.RIGHT else Verdict.WRONG
+
+
+def _refreshes_allowed(plan: Plan | None) -> int:
+    """One, and another for each failure that may have hidden that it was done."""
+    if plan and (plan.step.operation in AFTER_A_REFRESH or plan.failure in DEADLY):
+        return 1 + plan.happened
+    return 1
 
 
 @dataclass
@@ -387,9 +389,6 @@ class Disconnect(Flow):
     functions = ("accounts",)
     lane = "accounts"
 
-    def begin(self) -> Run:
-        return Run(self.world.take())
-
     def act(self, run: Run) -> None:
         account: Connected = run.what
         self._ask(run, lambda: self._call(account.user, "DELETE", f"/accounts/{account.account_id}"))
@@ -410,9 +409,6 @@ class Deauthorize(Flow):
     lane = "privacy"
     queue = "PrivacyQueue"
     callback, path = "deauthorize", "deauthorize"
-
-    def begin(self) -> Run:
-        return Run(self.world.take())
 
     def act(self, run: Run) -> None:
         app, account = self.world.app, run.what

@@ -152,7 +152,7 @@ class Matrix:
     def run_without_leases(self, times: int) -> None:
         """Has leases end while a worker waits for Meta, and another worker start on the same accounts."""
         for flow in self.flows.values():
-            if isinstance(flow, Sweep) and "refresh_worker" in flow.functions:
+            if isinstance(flow, Sweep):
                 self._fill(Counter({flow.name: times}))
                 for _ in range(times):
                     self._run_without_lease(flow)

@@ -21,6 +21,7 @@ from botocore.config import Config
 from psycopg.rows import dict_row
 
 from tests.e2e.conftest import App, User
+from tests.e2e.deployed import WEBHOOK_EVENTS, Consumer, consumer, queue_url
 from tests.e2e.sabotage import impatient_queue
 from tests.faults.gateway import Gateway
 
@@ -64,8 +65,7 @@ class World:
     aws: Mapping[str, Any]
     home: Path
     function_names: Mapping[str, str]
-    events_url: str
-    published: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    published: Consumer
     _tokens: dict[str, str] = field(default_factory=dict)
     _pool: list[Connected] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -139,17 +139,14 @@ class World:
     def send(self, queue: str, *bodies: str) -> None:
         """Puts messages into a queue, by its logical id."""
         for body in bodies:
-            self.aws["sqs"].send_message(QueueUrl=self._url(queue), MessageBody=body)
+            self.aws["sqs"].send_message(QueueUrl=queue_url(self.aws["sqs"], queue), MessageBody=body)
 
     def read_published(self) -> dict[str, set[str]]:
         """Under which ids consumers on the event bus have got each webhook event by now, by its key."""
-        sqs, url = self.aws["sqs"], self.events_url
-        while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
-            for message in messages:
-                detail = json.loads(message["Body"])["detail"]
-                self.published[str(detail.get("eventKey"))].add(str(detail["id"]))
-                sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-        return self.published
+        found: dict[str, set[str]] = defaultdict(set)
+        for event in self.published.read():
+            found[event["detail"]["eventKey"]].add(event["detail"]["id"])
+        return found
 
     def restart(self, *functions: str, **variables: str) -> None:
         """Has functions start afresh, with these variables added to their environment; "" takes one away."""
@@ -161,13 +158,9 @@ class World:
             wanted = {key: value for key, value in changed.items() if value}
             self.aws["lambda"].update_function_configuration(FunctionName=name, Environment={"Variables": wanted})
 
-    def _url(self, queue: str) -> str:
-        (url,) = [url for url in self.aws["sqs"].list_queues()["QueueUrls"] if f"-{queue}-" in url]
-        return str(url)
-
     def _is_empty(self, queue: str) -> bool:
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        found = self.aws["sqs"].get_queue_attributes(QueueUrl=self._url(queue), AttributeNames=names)
+        found = self.aws["sqs"].get_queue_attributes(QueueUrl=queue_url(self.aws["sqs"], queue), AttributeNames=names)
         return not any(int(number) for number in found["Attributes"].values())
 
     def _connect(self) -> Connected:
@@ -204,12 +197,12 @@ def world_of(stack: Mapping[str, str], home: Path) -> Iterator[World]:
                     names[service] = entry["FunctionName"]
                     cleanup.enter_context(_routed(aws["lambda"], entry, gateway.environment(service)))
         for queue in QUEUES:
-            cleanup.enter_context(impatient_queue({"client": aws.__getitem__}, queue, VISIBILITY_S))
-        events_url = cleanup.enter_context(_consumer(aws))
+            cleanup.enter_context(impatient_queue(aws["sqs"], queue, VISIBILITY_S))
+        published = cleanup.enter_context(consumer(aws["events"], aws["sqs"], WEBHOOK_EVENTS))
         http = cleanup.enter_context(httpx.Client(timeout=60, trust_env=False))
         app = App(dict(stack), http)
         app.meta("POST", "/reset")
-        world = World(app, gateway, aws, home, names, events_url)
+        world = World(app, gateway, aws, home, names, published)
         world.rows("delete from instagram_business_accounts")
         world.rows("truncate webhook_events, webhook_counts, outgoing_events, refresh_brakes, data_deletion_requests")
         yield world
@@ -239,20 +232,3 @@ def _routed(functions: Any, entry: Mapping[str, Any], environment: Mapping[str, 
             Timeout=before["Timeout"],
             Environment={"Variables": before["Environment"]["Variables"]},
         )
-
-
-@contextmanager
-def _consumer(aws: Mapping[str, Any]) -> Iterator[str]:
-    """The URL of a queue that gets what is published on the event bus."""
-    (bus,) = [name for entry in aws["events"].list_event_buses()["EventBuses"] if (name := entry["Name"]) != "default"]
-    url = aws["sqs"].create_queue(QueueName="faults-events")["QueueUrl"]
-    arn = aws["sqs"].get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    pattern = {"source": ["instagram-connect"], "detail-type": [{"prefix": "instagram.webhook."}]}
-    aws["events"].put_rule(Name="faults", EventBusName=bus, EventPattern=json.dumps(pattern))
-    aws["events"].put_targets(Rule="faults", EventBusName=bus, Targets=[{"Id": "queue", "Arn": arn}])
-    try:
-        yield url
-    finally:
-        aws["events"].remove_targets(Rule="faults", EventBusName=bus, Ids=["queue"])
-        aws["events"].delete_rule(Name="faults", EventBusName=bus)
-        aws["sqs"].delete_queue(QueueUrl=url)
