@@ -15,11 +15,12 @@ from bench import counting
 from bench.connecting import COUNTING_S, PAGES, connect_user, connection
 from bench.frontend import Frontend
 from bench.recording import Call, by_service, in_a_row
-from bench.system import aws_environment, deployed
+from bench.system import deployed
 from instagram_connect.models import Provider
 from local.demo import read_stack
 from local.progress import say
 from local.settings import Keys
+from local.stack import aws_environment
 
 # Webhooks in a batch, and events in each.
 BATCHES = ((1, 1), (10, 10), (10, 100))

@@ -6,7 +6,7 @@ The benchmarks report them, the costs are computed from them, and tests/integrat
 import hmac
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import timedelta
 from typing import Any
@@ -75,12 +75,10 @@ def refresh(
     return calls
 
 
-def acknowledge(frontend: Frontend, body: str) -> Recording:
-    """The calls of the function that Meta waits for. Raises RuntimeError unless it answers 200."""
-    from functions.webhook import app
-
-    digest = hmac.digest(frontend.stack["instagram_app_secret"].encode(), body.encode(), "sha256").hex()
-    event = {
+def webhook(stack: Mapping[str, str], body: str) -> dict[str, Any]:
+    """The event in which Meta sends a body, as API Gateway hands it on."""
+    digest = hmac.digest(stack["instagram_app_secret"].encode(), body.encode(), "sha256").hex()
+    return {
         "httpMethod": "POST",
         "path": "/api/instagram/webhook",
         "headers": {"X-Hub-Signature-256": f"sha256={digest}", "Host": "example.com"},
@@ -89,6 +87,13 @@ def acknowledge(frontend: Frontend, body: str) -> Recording:
         "body": body,
         "isBase64Encoded": False,
     }
+
+
+def acknowledge(frontend: Frontend, body: str) -> Recording:
+    """The calls of the function that Meta waits for. Raises RuntimeError unless it answers 200."""
+    from functions.webhook import app
+
+    event = webhook(frontend.stack, body)
     app.dependencies().secrets.get()
     with recorded(frontend.stack) as calls, silent():
         answer = app.lambda_handler(event, context())

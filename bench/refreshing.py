@@ -6,24 +6,21 @@ worker's: so the time that this process computes is told too.
 """
 
 import os
-import time
 import uuid
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
-from unittest.mock import patch
 
 import boto3
 import httpx
 import psycopg
-from botocore.client import BaseClient
 
 from bench.figures import Figure
-from bench.system import CountingRpcs, redirect_uri, silent
+from bench.recording import by_service, recorded
+from bench.system import redirect_uri, silent
 from instagram_connect.batched import batched
 from instagram_connect.clock import utc_now
 from instagram_connect.data_api import DataApi
@@ -35,6 +32,7 @@ from instagram_connect.observability import logger
 from instagram_connect.refresh_batch import CONCURRENCY, RefreshBatch
 from instagram_connect.refresh_queue import ACCOUNTS_IN_A_MESSAGE, RefreshQueue
 from instagram_connect.refresh_repository import RefreshRepository
+from instagram_connect.rpcs import Rpcs
 from instagram_connect.settings import Secrets
 from instagram_connect.token_vault import TokenBinding, TokenVault
 from local.progress import step
@@ -55,7 +53,6 @@ class Bench:
     database: psycopg.Connection[Any]
     vault: TokenVault
     batch: RefreshBatch
-    database_calls: Counter[str]
 
 
 def measure(stack: dict[str, str], sizes: Sequence[int] = SIZES) -> list[Figure]:
@@ -78,39 +75,33 @@ def measure(stack: dict[str, str], sizes: Sequence[int] = SIZES) -> list[Figure]
 def _measure(bench: Bench, size: int) -> Iterator[Figure]:
     with step(f"Connecting {size} accounts"):
         _populate(bench, size)
-    kms_calls: Counter[str] = Counter()
-    original = BaseClient._make_api_call  # type: ignore[attr-defined]
-
-    def counting(client: Any, operation: str, parameters: Any) -> Any:
-        kms_calls[operation] += 1
-        return original(client, operation, parameters)
-
-    bench.database_calls.clear()
-    bench.meta.delete("/_simulator/calls")
-    with patch.object(BaseClient, "_make_api_call", counting), step(f"Refreshing {size} accounts"), silent():
-        began, computing = time.perf_counter(), time.process_time()
+    with step(f"Refreshing {size} accounts"), recorded(bench.stack) as calls, silent():
         owner = "bench"
         claims = bench.batch.repository.claim(owner, size, Deadline(60))
         for part in batched(claims, ACCOUNTS_IN_A_MESSAGE):
             bench.batch.work(owner, part, Deadline(60))
-        seconds, computing = time.perf_counter() - began, time.process_time() - computing
     row = bench.database.execute(
         "select count(*) from instagram_credentials where expires_at > now() + interval '59 days'"
     ).fetchone()
     if len(claims) != size or row != (size,):
         raise SystemExit(f"Only {row} of {size} accounts were refreshed: nothing was measured.")
-    meta_calls = len(bench.meta.get("/_simulator/calls").json())
+    counts = by_service(calls)
     yield Figure.against(
-        f"refresh: speed at {size} due accounts", size / seconds, CONCURRENCY / META_LATENCY_S, "accounts/s, 1 worker"
+        f"refresh: speed at {size} due accounts",
+        size / calls.wall_s,
+        CONCURRENCY / META_LATENCY_S,
+        "accounts/s, 1 worker",
     )
     yield Figure(
-        f"refresh: computing, {size} accounts", round(computing / size * 1000, 2), "ms per account, this process"
+        f"refresh: computing, {size} accounts",
+        round(calls.computing_s / size * 1000, 2),
+        "ms per account, this process",
     )
-    yield Figure(f"refresh: calls to Meta, {size} accounts", round(meta_calls / size, 3), "per account")
-    yield Figure(f"refresh: calls to KMS, {size} accounts", round(sum(kms_calls.values()) / size, 3), "per account")
+    yield Figure(f"refresh: calls to Meta, {size} accounts", round(counts["meta"] / size, 3), "per account")
+    yield Figure(f"refresh: calls to KMS, {size} accounts", round(counts["kms"] / size, 3), "per account")
     yield Figure(
         f"refresh: calls to the database, {size} accounts",
-        round(sum(bench.database_calls.values()) / size, 3),
+        round(counts["data_api"] / size, 3),
         "per account",
     )
 
@@ -181,10 +172,7 @@ def _bench(stack: dict[str, str]) -> Iterator[Bench]:
         "INSTAGRAM_DIALOG_URL": f"{stack['meta_url']}/www.instagram.com",
     }
     os.environ["TOKEN_KEY_ARN"] = boto3.client("kms").create_key()["KeyMetadata"]["Arn"]
-    calls: Counter[str] = Counter()
-    repository = RefreshRepository(
-        CountingRpcs(DataApi(stack["supabase_url"], stack["supabase_secret_key"]), calls), utc_now
-    )
+    repository = RefreshRepository(Rpcs(DataApi(stack["supabase_url"], stack["supabase_secret_key"])), utc_now)
     secrets = Secrets({"instagram_app_secret": stack["instagram_app_secret"]})
     batch = RefreshBatch.of_deployment(
         secrets,
@@ -196,4 +184,4 @@ def _bench(stack: dict[str, str]) -> Iterator[Bench]:
         httpx.Client(base_url=stack["meta_url"], timeout=60, trust_env=False) as meta,
         psycopg.connect(stack["database_url"], autocommit=True) as database,
     ):
-        yield Bench(stack, meta, database, TokenVault(os.environ["TOKEN_KEY_ARN"]), batch, calls)
+        yield Bench(stack, meta, database, TokenVault(os.environ["TOKEN_KEY_ARN"]), batch)

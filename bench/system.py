@@ -2,11 +2,9 @@
 
 import json
 import os
-import shutil
 import sys
 import uuid
 import warnings
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
@@ -16,30 +14,14 @@ from unittest.mock import patch
 
 import boto3
 
-from instagram_connect.data_api import DataApi
-from instagram_connect.deadline import Deadline
 from instagram_connect.observability import logger
-from instagram_connect.rpcs import Rpcs
 from local import ports
 from local.settings import ROOT, Keys
-from local.stack import running, up
+from local.stack import aws_environment, forget_database, running, up
 
 HOME = ROOT / ".local" / "bench"
 SERVICES = ("postgres", "supabase", "postgrest", "aws", "meta")
 FUNCTIONS = ("exchange_token", "refresh_worker", "webhook", "webhook_worker")
-
-
-class CountingRpcs(Rpcs):
-    """Counts calls to the database by function."""
-
-    def __init__(self, data_api: DataApi, calls: Counter[str]) -> None:
-        super().__init__(data_api)
-        self._counts = calls
-
-    def call(self, function: str, payload: Any, deadline: Deadline, **details: Any) -> Any:
-        """As `Rpcs.call`."""
-        self._counts[function] += 1
-        return super().call(function, payload, deadline, **details)
 
 
 @contextmanager
@@ -52,21 +34,10 @@ def measured_system() -> Iterator[dict[str, str]]:
         "OAUTH_REDIRECT_URIS": "",
     }
     # An empty database each time: what an earlier run left would be measured too.
-    shutil.rmtree(HOME / "postgres", ignore_errors=True)
-    (HOME / "migrations.json").unlink(missing_ok=True)
+    forget_database(HOME)
     with running(HOME, environment, only=SERVICES, deploy=False) as stack:
         os.environ |= aws_environment(stack)
         yield stack
-
-
-def aws_environment(stack: Mapping[str, str]) -> dict[str, str]:
-    """With which AWS clients find the local one."""
-    return {
-        "AWS_ENDPOINT_URL": stack["aws_endpoint_url"],
-        "AWS_ACCESS_KEY_ID": "local",
-        "AWS_SECRET_ACCESS_KEY": "local",
-        "AWS_DEFAULT_REGION": stack["aws_region"],
-    }
 
 
 @contextmanager

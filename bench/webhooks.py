@@ -4,7 +4,6 @@ Each against its baseline, in turns: a bare handler that does the same with boto
 the library that a Supabase project would use.
 """
 
-import hmac
 import json
 import statistics
 import time
@@ -17,11 +16,14 @@ from typing import Any
 import psycopg
 from postgrest import SyncPostgrestClient
 
+from bench import counting
 from bench.figures import Figure
-from bench.system import HOME, CountingRpcs, context, deployed, silent
+from bench.recording import recorded
+from bench.system import HOME, context, deployed, silent
 from instagram_connect.clock import utc_now
 from instagram_connect.data_api import DataApi
 from instagram_connect.deadline import Deadline
+from instagram_connect.rpcs import Rpcs
 from instagram_connect.webhooks.parser import parse
 from instagram_connect.webhooks.repository import WebhookRepository
 from local.progress import step
@@ -42,20 +44,6 @@ def measure(stack: dict[str, str]) -> list[Figure]:
         return [*_acknowledging(stack), *_storing(stack)]
 
 
-def _event(stack: dict[str, str], number: int) -> dict[str, Any]:
-    body = json.dumps({"object": "instagram", "entry": [_entry(number)]})
-    digest = hmac.digest(stack["instagram_app_secret"].encode(), body.encode(), "sha256").hex()
-    return {
-        "httpMethod": "POST",
-        "path": "/api/instagram/webhook",
-        "headers": {"X-Hub-Signature-256": f"sha256={digest}", "Host": "example.com"},
-        "queryStringParameters": None,
-        "requestContext": {"requestId": str(uuid.uuid4()), "path": "/live/api/instagram/webhook"},
-        "body": body,
-        "isBase64Encoded": False,
-    }
-
-
 def _entry(number: int) -> dict[str, Any]:
     message = {"mid": f"bench-{number}", "text": "Are you open today? " + "\u2615" * 20}
     talk = {
@@ -72,7 +60,7 @@ def _acknowledging(stack: dict[str, str]) -> Iterator[Figure]:
     with step(f"Acknowledging {ACKNOWLEDGED} webhooks, by turns"), silent():
         for number in range(ACKNOWLEDGED):
             for name, module in HANDLERS.items():
-                event = _event(stack, number)
+                event = counting.webhook(stack, json.dumps({"object": "instagram", "entry": [_entry(number)]}))
                 began = time.perf_counter()
                 answer = import_module(module).lambda_handler(event, context())
                 times[name].append((time.perf_counter() - began) * 1000)
@@ -101,12 +89,12 @@ def _percentile(times: list[float], percent: int) -> float:
 
 
 def _storing(stack: dict[str, str]) -> Iterator[Figure]:
-    calls: Counter[str] = Counter()
     data_api = DataApi(stack["supabase_url"], stack["supabase_secret_key"])
-    repository = WebhookRepository(CountingRpcs(data_api, calls), utc_now)
+    repository = WebhookRepository(Rpcs(data_api), utc_now)
     rows = SyncPostgrestClient(f"{stack['supabase_url']}/rest/v1", headers={"apikey": stack["supabase_secret_key"]})
     seconds: dict[str, float] = defaultdict(float)
     stored: Counter[str] = Counter()
+    statements: Counter[str] = Counter()
     with psycopg.connect(stack["database_url"], autocommit=True) as database:
         account_id = _connect(database)
 
@@ -130,9 +118,10 @@ def _storing(stack: dict[str, str]) -> Iterator[Figure]:
             for _ in range(TURNS):
                 for way, count in ways:
                     numbers = range(stored.total(), stored.total() + count)
-                    began = time.perf_counter()
-                    way(numbers)
-                    seconds[way.__name__] += time.perf_counter() - began
+                    with recorded(stack) as calls:
+                        way(numbers)
+                    seconds[way.__name__] += calls.wall_s
+                    statements[way.__name__] += len(calls)
                     stored[way.__name__] += count
         counted = database.execute("select count(*) from webhook_events").fetchone()
     data_api.close()
@@ -143,8 +132,8 @@ def _storing(stack: dict[str, str]) -> Iterator[Figure]:
     yield Figure.against("webhook: events stored", ours, at_once, "events/s; baseline: only inserts, all at once")
     yield Figure.against(
         f"webhook: statements for {STORED_AT_ONCE:,} events",
-        calls["store_webhook_events"] / TURNS,
-        STORED_AT_ONCE,
+        statements["store"] / TURNS,
+        STORED_AT_ONCE * statements["insert_row_by_row"] / stored["insert_row_by_row"],
         "calls to the Data API; baseline: row by row",
     )
 

@@ -70,6 +70,22 @@ def down(home: Path, *, wipe: bool = False) -> None:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
+def forget_database(home: Path) -> None:
+    """Have the next `up` begin with an empty database, of a system that is down."""
+    shutil.rmtree(home / "postgres", ignore_errors=True)
+    (home / "migrations.json").unlink(missing_ok=True)
+
+
+def aws_environment(stack: Mapping[str, str]) -> dict[str, str]:
+    """With which AWS clients find the local one."""
+    return {
+        "AWS_ENDPOINT_URL": stack["aws_endpoint_url"],
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_DEFAULT_REGION": stack["aws_region"],
+    }
+
+
 @contextmanager
 def guarded(home: Path) -> Iterator[None]:
     """Whatever is up in a home folder at the end of a with block, or of this process, is taken down.

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from botocore.config import Config
 
 from local.lock import locked
 from local.ports import free_base
-from local.stack import running
+from local.stack import aws_environment, forget_database, running
 from tests import budget
 
 EVENTS = Path(__file__).parent.parent / "events"
@@ -67,8 +66,7 @@ def stack(stack_environment: dict[str, str]) -> Iterator[dict[str, str]]:
     """The whole system, deployed, with an empty database; gone when the tests are, whatever happens to them."""
     # Two test runs of one folder would take each other's system away; the second one waits.
     with locked(TEST_HOME.with_name("test-run")):
-        shutil.rmtree(TEST_HOME / "postgres", ignore_errors=True)
-        (TEST_HOME / "migrations.json").unlink(missing_ok=True)
+        forget_database(TEST_HOME)
         with running(TEST_HOME, stack_environment) as stack:
             yield stack
 
@@ -76,12 +74,6 @@ def stack(stack_environment: dict[str, str]) -> Iterator[dict[str, str]]:
 @pytest.fixture(scope="session")
 def aws(stack: dict[str, str]) -> dict[str, Any]:
     """Clients of the local AWS, and the environment that other code needs to reach it."""
-    environment = {
-        "AWS_ENDPOINT_URL": stack["aws_endpoint_url"],
-        "AWS_ACCESS_KEY_ID": "local",
-        "AWS_SECRET_ACCESS_KEY": "local",
-        "AWS_DEFAULT_REGION": stack["aws_region"],
-    }
     session = boto3.Session("local", "local", region_name=stack["aws_region"])
     # An invocation may take as long as the function's own time-out, and must not be repeated.
     config = Config(read_timeout=120, retries={"total_max_attempts": 1})
@@ -89,4 +81,4 @@ def aws(stack: dict[str, str]) -> dict[str, Any]:
     def client(service: Any) -> Any:
         return session.client(service, endpoint_url=stack["aws_endpoint_url"], config=config)
 
-    return {"client": client, "environment": environment}
+    return {"client": client, "environment": aws_environment(stack)}
