@@ -28,25 +28,25 @@ demo: install ## Make one connection step by step on the running system
 	@$(BIN)/python -m local.stack demo
 
 doctor: install ## Tell why the Data API does not work, who must act and how; ARGS=--json; docs/operations.md
-	@PYTHONPATH=layers/shared $(BIN)/python -m local.doctor examine $(ARGS)
+	@PYTHONPATH=layers/shared $(BIN)/python -m operations.doctor examine $(ARGS)
 
 reload-schema: install ## Reload the Data API's schema cache until it knows the whole contract, or fail with the cause
-	@PYTHONPATH=layers/shared $(BIN)/python -m local.doctor reload $(ARGS)
+	@PYTHONPATH=layers/shared $(BIN)/python -m operations.doctor reload $(ARGS)
 
 tokens: install ## Tell which tokens are due when, what is overdue and who must reconnect; ARGS=--json; .local/tokens.svg
-	@PYTHONPATH=layers/shared $(BIN)/python -m local.tokens $(ARGS)
+	@PYTHONPATH=layers/shared $(BIN)/python -m operations.tokens $(ARGS)
 
 webhooks: install ## Tell what became of Meta's webhooks, and where an event is; ARGS="--id <message id>"; docs/webhooks.md
-	@PYTHONPATH=layers/shared $(BIN)/python -m local.webhooks report $(ARGS)
+	@PYTHONPATH=layers/shared $(BIN)/python -m operations.webhooks report $(ARGS)
 
 redrive: install ## Move webhook events from the dead-letter queue back into the queue
-	@PYTHONPATH=layers/shared $(BIN)/python -m local.webhooks redrive
+	@PYTHONPATH=layers/shared $(BIN)/python -m operations.webhooks redrive
 
 replay: install ## Parse stored webhook events again; ARGS="--kind unparsed"
-	@PYTHONPATH=layers/shared $(BIN)/python -m local.webhooks replay $(ARGS)
+	@PYTHONPATH=layers/shared $(BIN)/python -m operations.webhooks replay $(ARGS)
 
 delete-people: install ## Delete the data of the people in a list that Meta has mailed; ARGS=<file>
-	@PYTHONPATH=layers/shared $(BIN)/python -m local.deletions $(ARGS)
+	@PYTHONPATH=layers/shared $(BIN)/python -m operations.deletions $(ARGS)
 
 test: install ## Run all tests
 	@$(BIN)/python -m local.browser && $(BIN)/python -m pytest
@@ -57,7 +57,7 @@ fuzz: install ## Try FUZZ=20 times as much in property tests as `make test` does
 	FUZZ=$(FUZZ) FUZZ_SEED=$$seed $(BIN)/python -m pytest -m hypothesis --hypothesis-seed=$$seed
 
 year: install ## Live through a year of refreshing with 10,000 accounts, outages and crashes; minutes
-	@REFRESH_YEAR_ACCOUNTS=10000 $(BIN)/python -m pytest tests/integration/test_refresh_year.py -k year
+	@REFRESH_YEAR_ACCOUNTS=10000 $(BIN)/python -m pytest tests/integration/refresh/test_refresh_year.py -k year
 
 faults: install ## Fail every kind of call in every flow and count what is lost, doubled, wrong; ARGS="--seed 1 --each 10"; docs/faults.md
 	@PYTHONPATH=layers/shared $(BIN)/python -m tests.faults $(ARGS)
@@ -79,7 +79,7 @@ validate: install ## Check the template as CloudFormation and SAM would
 	@SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(BIN)/sam validate --lint --template-file template.yaml
 
 openapi: install ## Write docs/openapi.json and the page's types from the code, after a change to the HTTP contract
-	@PYTHONPATH=layers/shared $(BIN)/python -m local.openapi && $(BIN)/python -m local.web types
+	@PYTHONPATH=layers/shared $(BIN)/python -m tools.openapi && $(BIN)/python -m local.web types
 
 lock: install ## Pin all packages with their hashes, after a change to an .in file
 	@cd requirements && for name in uv dev ministack node; do ../$(COMPILE) $$name.in -o $$name.txt || exit 1; done

@@ -20,8 +20,8 @@ from bench.frontend import Frontend
 from bench.recording import Call, Recording
 from bench.system import HOME, deployed
 from instagram_connect.models import Provider
-from instagram_connect.refresh_queue import ACCOUNTS_IN_A_MESSAGE
-from instagram_connect.refresh_repository import DAY_S, RefreshRules
+from instagram_connect.refresh.queue import ACCOUNTS_IN_A_MESSAGE
+from instagram_connect.refresh.repository import DAY_S, RefreshRules
 from local.progress import step
 from local.settings import Keys
 from local.template import section

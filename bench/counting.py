@@ -16,14 +16,14 @@ import psycopg
 from bench.frontend import Frontend
 from bench.recording import Recording, recorded
 from bench.system import context, silent
-from instagram_connect.clock import utc_now
-from instagram_connect.data_api import DataApi
-from instagram_connect.deadline import Deadline
 from instagram_connect.models import Provider
-from instagram_connect.refresh_models import Claim
-from instagram_connect.refresh_queue import ClaimedBatch
-from instagram_connect.refresh_repository import RefreshRepository
-from instagram_connect.rpcs import Rpcs
+from instagram_connect.refresh.models import Claim
+from instagram_connect.refresh.queue import ClaimedBatch
+from instagram_connect.refresh.repository import RefreshRepository
+from instagram_connect.runtime.clock import utc_now
+from instagram_connect.runtime.deadline import Deadline
+from instagram_connect.storage.data_api import DataApi
+from instagram_connect.storage.rpc import Rpcs
 
 # A token that ends in five days, like everything else of its account.
 AGE = timedelta(days=55)

@@ -11,9 +11,9 @@ import jwt
 import psycopg
 
 from bench.system import context, redirect_uri, silent
-from instagram_connect.clock import utc_now
-from instagram_connect.login_state import StateSigner
 from instagram_connect.models import Provider
+from instagram_connect.runtime.clock import utc_now
+from instagram_connect.security.oauth_state import StateSigner
 from local.settings import Keys
 
 

@@ -21,20 +21,20 @@ import psycopg
 from bench.figures import Figure
 from bench.recording import by_service, recorded
 from bench.system import redirect_uri, silent
-from instagram_connect.batched import batched
-from instagram_connect.clock import utc_now
-from instagram_connect.data_api import DataApi
-from instagram_connect.deadline import Deadline
-from instagram_connect.event_bus import EventBus
-from instagram_connect.event_repository import EventRepository
 from instagram_connect.models import Provider
-from instagram_connect.observability import logger
-from instagram_connect.refresh_batch import CONCURRENCY, RefreshBatch
-from instagram_connect.refresh_queue import ACCOUNTS_IN_A_MESSAGE, RefreshQueue
-from instagram_connect.refresh_repository import RefreshRepository
-from instagram_connect.rpcs import Rpcs
-from instagram_connect.settings import Secrets
-from instagram_connect.token_vault import TokenBinding, TokenVault
+from instagram_connect.outbox.publisher import EventBus
+from instagram_connect.outbox.repository import EventRepository
+from instagram_connect.refresh.batch import CONCURRENCY, RefreshBatch
+from instagram_connect.refresh.queue import ACCOUNTS_IN_A_MESSAGE, RefreshQueue
+from instagram_connect.refresh.repository import RefreshRepository
+from instagram_connect.runtime.batched import batched
+from instagram_connect.runtime.clock import utc_now
+from instagram_connect.runtime.deadline import Deadline
+from instagram_connect.runtime.observability import logger
+from instagram_connect.runtime.settings import Secrets
+from instagram_connect.security.token_vault import TokenBinding, TokenVault
+from instagram_connect.storage.data_api import DataApi
+from instagram_connect.storage.rpc import Rpcs
 from local.progress import step
 
 SIZES = (200, 1000)

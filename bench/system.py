@@ -14,7 +14,7 @@ from unittest.mock import patch
 
 import boto3
 
-from instagram_connect.observability import logger
+from instagram_connect.runtime.observability import logger
 from local import ports
 from local.settings import ROOT, Keys
 from local.stack import aws_environment, forget_database, running, up

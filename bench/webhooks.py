@@ -20,10 +20,10 @@ from bench import counting
 from bench.figures import Figure
 from bench.recording import recorded
 from bench.system import HOME, context, deployed, silent
-from instagram_connect.clock import utc_now
-from instagram_connect.data_api import DataApi
-from instagram_connect.deadline import Deadline
-from instagram_connect.rpcs import Rpcs
+from instagram_connect.runtime.clock import utc_now
+from instagram_connect.runtime.deadline import Deadline
+from instagram_connect.storage.data_api import DataApi
+from instagram_connect.storage.rpc import Rpcs
 from instagram_connect.webhooks.parser import parse
 from instagram_connect.webhooks.repository import WebhookRepository
 from local.progress import step

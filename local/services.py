@@ -140,8 +140,8 @@ def _meta(settings: Settings) -> Service:
         "WEBHOOK_VERIFY_TOKEN": settings.webhook_verify_token,
     }
     port = settings.ports.meta
-    command = [sys.executable, "-m", "local.meta_simulator", "--port", str(port)]
-    files = (ROOT / "local" / "meta_simulator").rglob("*")
+    command = [sys.executable, "-m", "meta_simulator", "--port", str(port)]
+    files = (ROOT / "meta_simulator").rglob("*")
     sources = [path for path in files if path.suffix in (".py", ".html", ".css")]
     return Service(
         title="Meta simulator",

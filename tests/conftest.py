@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,25 +13,13 @@ from botocore.config import Config
 from local.lock import locked
 from local.ports import free_base
 from local.stack import aws_environment, forget_database, running
-from tests import budget
+from tests.support import budget
+from tests.support.home import TEST_HOME
+from tests.support.lambda_context import FakeLambdaContext
 
 EVENTS = Path(__file__).parent.parent / "events"
 
 budget.load_profile()
-
-
-@dataclass
-class FakeLambdaContext:
-    """As much of Lambda's context as the handlers and Powertools read."""
-
-    function_name: str = "test"
-    memory_limit_in_mb: int = 512
-    invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:test"
-    aws_request_id: str = "6f1c2e0a-0000-4000-8000-0000000000ff"
-    remaining_s: float = 28.0
-
-    def get_remaining_time_in_millis(self) -> int:
-        return int(self.remaining_s * 1000)
 
 
 @pytest.fixture
@@ -47,9 +34,6 @@ def load_event() -> Callable[[str], dict[str, Any]]:
         return event
 
     return load
-
-
-TEST_HOME = Path(__file__).parent.parent / ".local" / "test"
 
 
 @pytest.fixture(scope="session")

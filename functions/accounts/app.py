@@ -11,18 +11,19 @@ from typing import Any
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from instagram_connect import api_gateway, contract, settings
-from instagram_connect.account_list import AccountList
-from instagram_connect.clock import utc_now
-from instagram_connect.data_api import DataApi
-from instagram_connect.disconnection_flow import DisconnectionFlow
-from instagram_connect.identity import IdentityVerifier
+from instagram_connect.api import routing, schemas
+from instagram_connect.connections.account_list import AccountList
+from instagram_connect.connections.disconnect import DisconnectionFlow
+from instagram_connect.connections.parking import Parking
+from instagram_connect.connections.repository import ConnectionRepository
 from instagram_connect.meta import graph
 from instagram_connect.meta.products import LoginProducts
-from instagram_connect.observability import logger, metrics, sends_error_reports
-from instagram_connect.parking import Parking
-from instagram_connect.repository import ConnectionRepository
-from instagram_connect.token_vault import TokenVault
+from instagram_connect.runtime import settings
+from instagram_connect.runtime.clock import utc_now
+from instagram_connect.runtime.observability import logger, metrics, sends_error_reports
+from instagram_connect.security.identity import IdentityVerifier
+from instagram_connect.security.token_vault import TokenVault
+from instagram_connect.storage.data_api import DataApi
 
 
 @dataclass(frozen=True)
@@ -55,16 +56,16 @@ def dependencies() -> Dependencies:
 
 def build_api(allowed_origins: tuple[str, ...], dependencies: Callable[[], Dependencies]) -> APIGatewayRestResolver:
     """The routes, with everything they need passed in."""
-    api = api_gateway.create_api(allowed_origins)
+    api = routing.create_api(allowed_origins)
 
     @api.get("/api/instagram/accounts")
     def list_accounts() -> Response[dict[str, Any]]:
         event = api.current_event
         deps = dependencies()
         caller = deps.identity.identify(event.headers.get("Authorization"))
-        found = deps.account_list.of(caller.user_id, api_gateway.deadline(api))
+        found = deps.account_list.of(caller.user_id, routing.deadline(api))
         unfinished = tuple(
-            contract.UnfinishedLogin(
+            schemas.UnfinishedLogin(
                 provider=login.provider,
                 started_at=login.issued_at,
                 status="needs_reauth" if login.code else "pending",
@@ -72,8 +73,8 @@ def build_api(allowed_origins: tuple[str, ...], dependencies: Callable[[], Depen
             )
             for login in found.logins
         )
-        answer = contract.Accounts(accounts=found.accounts, unfinished_logins=unfinished, complete=found.is_complete)
-        return api_gateway.success(event, answer)
+        answer = schemas.Accounts(accounts=found.accounts, unfinished_logins=unfinished, complete=found.is_complete)
+        return routing.success(event, answer)
 
     @api.delete("/api/instagram/accounts/<account_id>")
     def disconnect(account_id: str) -> Response[dict[str, Any]]:
@@ -81,12 +82,12 @@ def build_api(allowed_origins: tuple[str, ...], dependencies: Callable[[], Depen
         deps = dependencies()
         caller = deps.identity.identify(event.headers.get("Authorization"))
         done = deps.disconnection.disconnect(
-            api_gateway.row_id(account_id),
+            routing.row_id(account_id),
             user_id=caller.user_id,
-            request_id=api_gateway.request_id(event),
-            deadline=api_gateway.deadline(api),
+            request_id=routing.request_id(event),
+            deadline=routing.deadline(api),
         )
-        return api_gateway.success(event, contract.Disconnection(**vars(done)))
+        return routing.success(event, schemas.Disconnection(**vars(done)))
 
     return api
 

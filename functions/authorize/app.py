@@ -12,15 +12,16 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import TypeAdapter
 
-from instagram_connect import api_gateway, settings
-from instagram_connect.clock import utc_now
-from instagram_connect.contract import Authorization, AuthorizeRequest
+from instagram_connect.api import routing
+from instagram_connect.api.schemas import Authorization, AuthorizeRequest
 from instagram_connect.errors import RedirectUriNotAllowedError
-from instagram_connect.identity import IdentityVerifier
-from instagram_connect.login_state import StateSigner
 from instagram_connect.meta import graph
 from instagram_connect.meta.products import LoginProducts
-from instagram_connect.observability import logger, metrics, sends_error_reports
+from instagram_connect.runtime import settings
+from instagram_connect.runtime.clock import utc_now
+from instagram_connect.runtime.observability import logger, metrics, sends_error_reports
+from instagram_connect.security.identity import IdentityVerifier
+from instagram_connect.security.oauth_state import StateSigner
 
 REQUEST = TypeAdapter(AuthorizeRequest)
 
@@ -51,19 +52,19 @@ def dependencies() -> Dependencies:
 
 def build_api(allowed_origins: tuple[str, ...], dependencies: Callable[[], Dependencies]) -> APIGatewayRestResolver:
     """The route, with everything it needs passed in."""
-    api = api_gateway.create_api(allowed_origins)
+    api = routing.create_api(allowed_origins)
 
     @api.post("/api/instagram/authorize")
     def authorize() -> Response[dict[str, Any]]:
         event = api.current_event
         deps = dependencies()
         caller = deps.identity.identify(event.headers.get("Authorization"))
-        body = api_gateway.parse_body(event, REQUEST)
+        body = routing.parse_body(event, REQUEST)
         if body.redirect_uri not in deps.redirect_uris:
             raise RedirectUriNotAllowedError
         text, state = deps.states.issue(caller.user_id, body.provider, body.redirect_uri)
         address = deps.products[body.provider].login_url(body.redirect_uri, text, rerequest=body.rerequest)
-        return api_gateway.success(event, Authorization(authorize_url=address, state=text, expires_at=state.expires_at))
+        return routing.success(event, Authorization(authorize_url=address, state=text, expires_at=state.expires_at))
 
     return api
 

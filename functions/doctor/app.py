@@ -13,11 +13,11 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from instagram_connect import aws, settings
 from instagram_connect.doctor import examination
 from instagram_connect.doctor.project import Project
 from instagram_connect.doctor.report import Report
-from instagram_connect.observability import logger, sends_error_reports
+from instagram_connect.runtime import aws, settings
+from instagram_connect.runtime.observability import logger, sends_error_reports
 
 # SNS takes a subject of a hundred characters; a text has to fit a screen, not SNS's 256 KB.
 MAX_SUBJECT_CHARACTERS = 100

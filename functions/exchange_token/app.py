@@ -14,12 +14,13 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from instagram_connect import api_gateway, settings
-from instagram_connect.account_list import AccountList
-from instagram_connect.clock import utc_now
-from instagram_connect.connection_flow import ConnectionFlow, PendingConnection, Request
-from instagram_connect.contract import CodeLogin, Connection, DeferredConnection, ExchangeTokenRequest, TokenLogin
-from instagram_connect.data_api import DataApi
+from instagram_connect.api import routing
+from instagram_connect.api.schemas import CodeLogin, Connection, DeferredConnection, ExchangeTokenRequest, TokenLogin
+from instagram_connect.connections.account_list import AccountList
+from instagram_connect.connections.connect import ConnectionFlow, PendingConnection, Request
+from instagram_connect.connections.login_records import LoginKey, LoginRecords, Outcome
+from instagram_connect.connections.parking import Parking
+from instagram_connect.connections.repository import ConnectionRepository
 from instagram_connect.errors import (
     AccountDisconnectedError,
     AccountNotFoundError,
@@ -29,16 +30,16 @@ from instagram_connect.errors import (
     RedirectUriNotAllowedError,
     error_of,
 )
-from instagram_connect.identity import IdentityVerifier
-from instagram_connect.login_records import LoginKey, LoginRecords, Outcome
-from instagram_connect.login_state import StateSigner
 from instagram_connect.meta import graph
 from instagram_connect.meta.products import LoginProducts
 from instagram_connect.models import Account, Provider
-from instagram_connect.observability import logger, metrics, sends_error_reports
-from instagram_connect.parking import Parking
-from instagram_connect.repository import ConnectionRepository
-from instagram_connect.token_vault import TokenVault
+from instagram_connect.runtime import settings
+from instagram_connect.runtime.clock import utc_now
+from instagram_connect.runtime.observability import logger, metrics, sends_error_reports
+from instagram_connect.security.identity import IdentityVerifier
+from instagram_connect.security.oauth_state import StateSigner
+from instagram_connect.security.token_vault import TokenVault
+from instagram_connect.storage.data_api import DataApi
 
 LEAST_TIME_BETWEEN_ATTEMPTS_S = 3.0
 
@@ -83,15 +84,15 @@ def dependencies() -> Dependencies:
 
 def build_api(allowed_origins: tuple[str, ...], dependencies: Callable[[], Dependencies]) -> APIGatewayRestResolver:
     """The route, with everything it needs passed in."""
-    api = api_gateway.create_api(allowed_origins)
+    api = routing.create_api(allowed_origins)
 
     @api.post("/api/instagram/exchange-token")
     def exchange_token() -> Response[dict[str, Any]]:
         event = api.current_event
         deps = dependencies()
         caller = deps.identity.identify(event.headers.get("Authorization"))
-        body = api_gateway.parse_body(event, ExchangeTokenRequest)
-        request = Request(caller.user_id, api_gateway.request_id(event), api_gateway.deadline(api))
+        body = routing.parse_body(event, ExchangeTokenRequest)
+        request = Request(caller.user_id, routing.request_id(event), routing.deadline(api))
         if isinstance(body, TokenLogin):
             connected = deps.flow.use_token(deps.products[body.provider], body.access_token, request)
             return _answer(event, connected)
@@ -119,7 +120,7 @@ def _connect_once(
                 deps.states.check_age(state)
         result = deps.flow.spend_code(deps.products[provider], body.code, body.redirect_uri, request, deps.records)
         if isinstance(result, InstagramConnectError):
-            return {**api_gateway.failure_outcome(result), **_counting_time(result)}
+            return {**routing.failure_outcome(result), **_counting_time(result)}
         made.append(result)
         if isinstance(result, PendingConnection):
             accounts = [account.instagram_business_id for account in result.accounts]
@@ -129,7 +130,7 @@ def _connect_once(
 
     outcome = deps.records.outcome_of(login, attempt, api.lambda_context, request.deadline)
     if "problem" in outcome:
-        return api_gateway.repeated_failure(api.current_event, outcome)
+        return routing.repeated_failure(api.current_event, outcome)
     if made:
         return _answer(api.current_event, made[0])
     if "pending" in outcome:
@@ -179,11 +180,11 @@ def _look_again(
 
 def _answer(event: APIGatewayProxyEvent, connected: Sequence[Account] | PendingConnection) -> Response[dict[str, Any]]:
     if isinstance(connected, PendingConnection):
-        return api_gateway.deferred(event, DeferredConnection(accounts=connected.accounts))
+        return routing.deferred(event, DeferredConnection(accounts=connected.accounts))
     first = next((account for account in connected if account.status != "disconnected"), None)
     if first is None:
         raise AccountDisconnectedError
-    return api_gateway.success(event, Connection(business_account_id=str(first.id), accounts=tuple(connected)))
+    return routing.success(event, Connection(business_account_id=str(first.id), accounts=tuple(connected)))
 
 
 @cache

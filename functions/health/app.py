@@ -11,13 +11,14 @@ from typing import Any
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from instagram_connect import api_gateway, settings
-from instagram_connect.contract import Health
-from instagram_connect.data_api import DataApi
-from instagram_connect.deadline import Deadline
+from instagram_connect.api import routing
+from instagram_connect.api.schemas import Health
+from instagram_connect.connections.repository import ConnectionRepository
 from instagram_connect.errors import StorageError
-from instagram_connect.observability import logger, metrics, sends_error_reports
-from instagram_connect.repository import ConnectionRepository
+from instagram_connect.runtime import settings
+from instagram_connect.runtime.deadline import Deadline
+from instagram_connect.runtime.observability import logger, metrics, sends_error_reports
+from instagram_connect.storage.data_api import DataApi
 
 ANSWER_MAX_AGE_S = 5.0
 CHECK_S = 8.0
@@ -60,12 +61,12 @@ def repository() -> ConnectionRepository:
 
 def build_api(allowed_origins: tuple[str, ...], storage: StorageCheck) -> APIGatewayRestResolver:
     """The route, with everything it needs passed in."""
-    api = api_gateway.create_api(allowed_origins)
+    api = routing.create_api(allowed_origins)
 
     @api.get("/api/health")
     def health() -> Response[dict[str, Any]]:
         storage.raise_if_failing()
-        return api_gateway.success(api.current_event, Health())
+        return routing.success(api.current_event, Health())
 
     return api
 

@@ -16,19 +16,19 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from instagram_connect import settings
-from instagram_connect.clock import utc_now
-from instagram_connect.connection_flow import ConnectionFlow
-from instagram_connect.data_api import DataApi
-from instagram_connect.deadline import Deadline
+from instagram_connect.connections.complete_parked import LateConnectionFlow
+from instagram_connect.connections.connect import ConnectionFlow
+from instagram_connect.connections.parking import Parking, read_message
+from instagram_connect.connections.repository import ConnectionRepository
 from instagram_connect.errors import InstagramConnectError, MetaActionBlockedError, MetaRateLimitedError
-from instagram_connect.late_connection_flow import LateConnectionFlow
 from instagram_connect.meta import graph
 from instagram_connect.meta.products import LoginProducts
-from instagram_connect.observability import logger, metrics, sends_error_reports, stack_of
-from instagram_connect.parking import Parking, read_message
-from instagram_connect.repository import ConnectionRepository
-from instagram_connect.token_vault import TokenVault
+from instagram_connect.runtime import settings
+from instagram_connect.runtime.clock import utc_now
+from instagram_connect.runtime.deadline import Deadline
+from instagram_connect.runtime.observability import logger, metrics, sends_error_reports, stack_of
+from instagram_connect.security.token_vault import TokenVault
+from instagram_connect.storage.data_api import DataApi
 
 RESERVED_FOR_ANSWERING_S = 6.0  # choosing when the message comes again takes 4 s at worst
 # A quarter of the outage so far, so that the wait after it is no longer than that; within what its user would wait.

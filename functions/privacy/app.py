@@ -17,10 +17,8 @@ from typing import Any
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from instagram_connect import proxy_event, settings, signatures
-from instagram_connect.clock import utc_now
-from instagram_connect.data_api import DataApi
-from instagram_connect.deadline import Deadline
+from instagram_connect.api import raw_request
+from instagram_connect.api.raw_request import ProxyRequest
 from instagram_connect.errors import (
     CallbackNotKeptError,
     InstagramConnectError,
@@ -28,12 +26,16 @@ from instagram_connect.errors import (
     RequestError,
     StorageError,
 )
-from instagram_connect.observability import logger, metrics, sends_error_reports, stack_of
 from instagram_connect.privacy import callbacks, requests, status_page
 from instagram_connect.privacy.repository import PrivacyRepository
 from instagram_connect.privacy.requests import PrivacyQueue, PrivacyQueueError, PrivacyRequest
-from instagram_connect.proxy_event import ProxyRequest
-from instagram_connect.rpcs import Rpcs
+from instagram_connect.runtime import settings
+from instagram_connect.runtime.clock import utc_now
+from instagram_connect.runtime.deadline import Deadline
+from instagram_connect.runtime.observability import logger, metrics, sends_error_reports, stack_of
+from instagram_connect.security.meta_signatures import by_current
+from instagram_connect.storage.data_api import DataApi
+from instagram_connect.storage.rpc import Rpcs
 
 RESERVED_FOR_RETURNING_S = 2.0
 # A person waits for the page, and Meta for its answer.
@@ -88,7 +90,7 @@ def deauthorize(request: ProxyRequest, deps: Dependencies) -> dict[str, Any]:
     asked = PrivacyRequest(kind="deauthorize", meta_user_id=meta_user_id, asked_at=asked_at)
     if not requests.is_carried_out(asked, deps.repository, Deadline(ANSWERING_S)):
         _keep(asked, deps)
-    return proxy_event.text("OK")
+    return raw_request.text("OK")
 
 
 def begin_deletion(request: ProxyRequest, deps: Dependencies) -> dict[str, Any]:
@@ -107,7 +109,7 @@ def begin_deletion(request: ProxyRequest, deps: Dependencies) -> dict[str, Any]:
             raise
     page = f"{deps.public_url.rstrip('/')}{request.path}" if deps.public_url else request.url
     answer = {"url": f"{page}?code={code}", "confirmation_code": code}
-    return proxy_event.text(json.dumps(answer), content_type="application/json")
+    return raw_request.text(json.dumps(answer), content_type="application/json")
 
 
 def show_deletion(request: ProxyRequest, deps: Dependencies) -> dict[str, Any]:
@@ -119,14 +121,14 @@ def show_deletion(request: ProxyRequest, deps: Dependencies) -> dict[str, Any]:
         status = deps.repository.status(code, Deadline(ANSWERING_S))
     except StorageError as error:
         logger.warning("Could not look at a deletion", extra={"reason": error.reason, **error.log_context})
-        return proxy_event.text(status_page.unavailable(), status=HTTPStatus.SERVICE_UNAVAILABLE, content_type=HTML)
+        return raw_request.text(status_page.unavailable(), status=HTTPStatus.SERVICE_UNAVAILABLE, content_type=HTML)
     if status is None and not callbacks.is_own_code(code, deps.code_key):
         return _unknown_code()
-    return proxy_event.text(status_page.of(code, status), content_type=HTML)
+    return raw_request.text(status_page.of(code, status), content_type=HTML)
 
 
 def _unknown_code() -> dict[str, Any]:
-    return proxy_event.text(status_page.unknown(), status=HTTPStatus.NOT_FOUND, content_type=HTML)
+    return raw_request.text(status_page.unknown(), status=HTTPStatus.NOT_FOUND, content_type=HTML)
 
 
 def work(event: dict[str, Any], deadline: Deadline, deps: Callable[[], Dependencies]) -> dict[str, Any]:
@@ -147,7 +149,7 @@ def work(event: dict[str, Any], deadline: Deadline, deps: Callable[[], Dependenc
 
 
 def _read(request: ProxyRequest, deps: Dependencies) -> tuple[str, datetime]:
-    return signatures.by_current(deps.secrets, lambda known: callbacks.read_callback(request.body, known, deps.now()))
+    return by_current(deps.secrets, lambda known: callbacks.read_callback(request.body, known, deps.now()))
 
 
 def _keep(asked: PrivacyRequest, deps: Dependencies) -> None:
@@ -162,7 +164,7 @@ def _failure(error: InstagramConnectError, event: dict[str, Any]) -> dict[str, A
     log = logger.warning if isinstance(error, RequestError) else logger.error
     log("Refused a privacy callback", extra={"code": error.code, "reason": error.reason, **error.log_context})
     metrics.add_metric("PrivacyCallbacksRefused", MetricUnit.Count, 1)
-    return proxy_event.failure(error, proxy_event.request_id(event))
+    return raw_request.failure(error, raw_request.request_id(event))
 
 
 # API Gateway lets nothing else through.

@@ -13,23 +13,24 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import TypeAdapter
 
-from instagram_connect import api_gateway, settings
-from instagram_connect.clock import utc_now
-from instagram_connect.contract import RefreshedAccount, RefreshTokenRequest
-from instagram_connect.data_api import DataApi
-from instagram_connect.deadline import Deadline
-from instagram_connect.event_bus import EventBus
-from instagram_connect.event_repository import EventRepository
-from instagram_connect.identity import IdentityVerifier
-from instagram_connect.observability import logger, metrics, sends_error_reports
-from instagram_connect.refresh_on_demand import RefreshOnDemand
-from instagram_connect.refresh_queue import RefreshQueue
-from instagram_connect.refresh_repository import RefreshRepository, RefreshRules
-from instagram_connect.refresh_sweep import RefreshSweep
-from instagram_connect.rpcs import Rpcs
+from instagram_connect.api import routing
+from instagram_connect.api.schemas import RefreshedAccount, RefreshTokenRequest
+from instagram_connect.outbox.publisher import EventBus
+from instagram_connect.outbox.repository import EventRepository
+from instagram_connect.refresh.on_demand import RefreshOnDemand
+from instagram_connect.refresh.queue import RefreshQueue
+from instagram_connect.refresh.repository import RefreshRepository, RefreshRules
+from instagram_connect.refresh.sweep import RefreshSweep
+from instagram_connect.runtime import settings
+from instagram_connect.runtime.clock import utc_now
+from instagram_connect.runtime.deadline import Deadline
+from instagram_connect.runtime.observability import logger, metrics, sends_error_reports
+from instagram_connect.security.identity import IdentityVerifier
+from instagram_connect.storage.data_api import DataApi
+from instagram_connect.storage.rpc import Rpcs
 
 if TYPE_CHECKING:
-    from instagram_connect.refresh_batch import RefreshBatch
+    from instagram_connect.refresh.batch import RefreshBatch
 
 REQUEST = TypeAdapter(RefreshTokenRequest)
 RESERVED_FOR_RETURNING_S = 1.0
@@ -60,7 +61,7 @@ def dependencies() -> Dependencies:
     @cache
     def batch() -> "RefreshBatch":
         # A sweep asks Meta nothing and opens no token: what that takes is slow to load.
-        from instagram_connect.refresh_batch import RefreshBatch
+        from instagram_connect.refresh.batch import RefreshBatch
 
         return RefreshBatch.of_deployment(secrets, repository, queue, events)
 
@@ -73,21 +74,21 @@ def dependencies() -> Dependencies:
 
 def build_api(allowed_origins: tuple[str, ...], dependencies: Callable[[], Dependencies]) -> APIGatewayRestResolver:
     """The route, with everything it needs passed in."""
-    api = api_gateway.create_api(allowed_origins)
+    api = routing.create_api(allowed_origins)
 
     @api.post("/api/instagram/refresh-token")
     def refresh_token() -> Response[dict[str, Any]]:
         event = api.current_event
-        deadline = api_gateway.deadline(api).within(ANSWERING_S)
+        deadline = routing.deadline(api).within(ANSWERING_S)
         deps = dependencies()
         caller = deps.identity.identify(event.headers.get("Authorization"))
-        body = api_gateway.parse_body(event, REQUEST)
+        body = routing.parse_body(event, REQUEST)
         account = deps.on_demand.refresh(
-            api_gateway.row_id(body.business_account_id),
+            routing.row_id(body.business_account_id),
             user_id=caller.user_id,
             deadline=deadline,
         )
-        return api_gateway.success(event, RefreshedAccount(account=account))
+        return routing.success(event, RefreshedAccount(account=account))
 
     return api
 
@@ -108,6 +109,6 @@ def _api() -> APIGatewayRestResolver:
 @metrics.log_metrics(raise_on_empty_metrics=False)
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Entry point of the Lambda: an API Gateway proxy event and its answer, or a sweep and its count."""
-    if api_gateway.is_request(event):
+    if routing.is_request(event):
         return _api().resolve(event, context)
     return sweep(dependencies(), context)

@@ -13,18 +13,18 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from instagram_connect import settings
-from instagram_connect.clock import utc_now
-from instagram_connect.data_api import DataApi
-from instagram_connect.deadline import Deadline
 from instagram_connect.errors import InstagramConnectError
-from instagram_connect.event_bus import EventBus
-from instagram_connect.event_repository import EventRepository
-from instagram_connect.observability import logger, metrics, sends_error_reports, stack_of
-from instagram_connect.refresh_batch import RefreshBatch
-from instagram_connect.refresh_queue import ClaimedBatch, RefreshQueue, UnstoredRefresh, read_message
-from instagram_connect.refresh_repository import RefreshRepository, RefreshRules
-from instagram_connect.rpcs import Rpcs
+from instagram_connect.outbox.publisher import EventBus
+from instagram_connect.outbox.repository import EventRepository
+from instagram_connect.refresh.batch import RefreshBatch
+from instagram_connect.refresh.queue import ClaimedBatch, RefreshQueue, UnstoredRefresh, read_message
+from instagram_connect.refresh.repository import RefreshRepository, RefreshRules
+from instagram_connect.runtime import settings
+from instagram_connect.runtime.clock import utc_now
+from instagram_connect.runtime.deadline import Deadline
+from instagram_connect.runtime.observability import logger, metrics, sends_error_reports, stack_of
+from instagram_connect.storage.data_api import DataApi
+from instagram_connect.storage.rpc import Rpcs
 
 RESERVED_FOR_RETURNING_S = 2.0
 

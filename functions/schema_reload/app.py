@@ -16,13 +16,13 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import BotoCoreError, ClientError
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
-from instagram_connect import aws, settings
-from instagram_connect.deadline import Deadline
 from instagram_connect.doctor import deploy_gate
 from instagram_connect.doctor.project import Project
 from instagram_connect.doctor.report import Report
 from instagram_connect.errors import InstagramConnectError
-from instagram_connect.observability import logger, sends_error_reports, stack_of
+from instagram_connect.runtime import aws, settings
+from instagram_connect.runtime.deadline import Deadline
+from instagram_connect.runtime.observability import logger, sends_error_reports, stack_of
 
 # One constant per stack: a changed id would make CloudFormation send a Delete for the former one.
 PHYSICAL_RESOURCE_ID = "schema-contract"

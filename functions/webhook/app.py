@@ -14,8 +14,8 @@ from typing import Any
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from instagram_connect import proxy_event, settings, signatures
-from instagram_connect.deadline import Deadline
+from instagram_connect.api import raw_request
+from instagram_connect.api.raw_request import ProxyRequest
 from instagram_connect.errors import (
     CallbackNotKeptError,
     InstagramConnectError,
@@ -23,8 +23,10 @@ from instagram_connect.errors import (
     RequestError,
     VerifyTokenInvalidError,
 )
-from instagram_connect.observability import logger, metrics, sends_error_reports
-from instagram_connect.proxy_event import ProxyRequest
+from instagram_connect.runtime import settings
+from instagram_connect.runtime.deadline import Deadline
+from instagram_connect.runtime.observability import logger, metrics, sends_error_reports
+from instagram_connect.security.meta_signatures import by_current, check_webhook
 from instagram_connect.webhooks.queue import WebhookQueue, WebhookQueueError
 
 # Of Meta's five seconds: the last call to SQS may take two.
@@ -54,15 +56,15 @@ def handle(event: dict[str, Any], deps: Callable[[], Dependencies]) -> dict[str,
     try:
         request = ProxyRequest.of(event)
         if request.method == "GET":
-            return proxy_event.text(shake_hands(request, deps().secrets))
+            return raw_request.text(shake_hands(request, deps().secrets))
         receive(request, deps())
-        return proxy_event.text("EVENT_RECEIVED")
+        return raw_request.text("EVENT_RECEIVED")
     except InstagramConnectError as error:
         # Anybody can send something wrong.
         log = logger.warning if isinstance(error, RequestError) else logger.error
         log("Refused a webhook", extra={"code": error.code, "reason": error.reason, **error.log_context})
         metrics.add_metric("WebhooksRefused", MetricUnit.Count, 1)
-        return proxy_event.failure(error, proxy_event.request_id(event))
+        return raw_request.failure(error, raw_request.request_id(event))
 
 
 def shake_hands(request: ProxyRequest, secrets: settings.CurrentSecrets) -> str:
@@ -94,7 +96,7 @@ def handshake(request: ProxyRequest, secrets: settings.Secrets) -> str:
 def receive(request: ProxyRequest, deps: Dependencies) -> None:
     """Keeps a signed body. Raises SignatureInvalidError, ConfigurationError, CallbackNotKeptError."""
     header = request.headers.get("x-hub-signature-256")
-    signer = signatures.by_current(deps.secrets, lambda known: signatures.check_webhook(header, request.body, known))
+    signer = by_current(deps.secrets, lambda known: check_webhook(header, request.body, known))
     try:
         messages = deps.queue.keep(request.body, Deadline(KEEPING_S))
     except WebhookQueueError as error:

@@ -9,14 +9,14 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from instagram_connect import settings
-from instagram_connect.clock import utc_now
-from instagram_connect.data_api import DataApi
-from instagram_connect.deadline import Deadline
-from instagram_connect.event_bus import EventBus
-from instagram_connect.event_repository import EventRepository
-from instagram_connect.observability import logger, metrics, sends_error_reports
-from instagram_connect.rpcs import Rpcs
+from instagram_connect.outbox.publisher import EventBus
+from instagram_connect.outbox.repository import EventRepository
+from instagram_connect.runtime import settings
+from instagram_connect.runtime.clock import utc_now
+from instagram_connect.runtime.deadline import Deadline
+from instagram_connect.runtime.observability import logger, metrics, sends_error_reports
+from instagram_connect.storage.data_api import DataApi
+from instagram_connect.storage.rpc import Rpcs
 from instagram_connect.webhooks import queue
 from instagram_connect.webhooks.ingestion import Ingestion, QueuedWebhook
 from instagram_connect.webhooks.queue import WebhookQueue

@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.e2e.conftest import App, Fault, User
+from tests.support.app import App, Fault, User
 
 
 @pytest.fixture(autouse=True)

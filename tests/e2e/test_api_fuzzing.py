@@ -20,11 +20,11 @@ from requests import PreparedRequest
 from schemathesis import Case, CheckContext, Response
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from local import openapi
-from tests import budget
-from tests.budget import examples
-from tests.e2e.conftest import App, User
-from tests.unit.shared.webhooks.arbitrary import json_values
+from tests.support import budget
+from tests.support.app import App, User
+from tests.support.arbitrary import json_values
+from tests.support.budget import examples
+from tools import openapi
 
 Send = Callable[..., Response]
 Test = TypeVar("Test", bound=Callable[..., None])

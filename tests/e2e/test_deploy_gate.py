@@ -1,6 +1,5 @@
 """The custom resource, as CloudFormation meets it: by hand, and in a deploy that it has to stop."""
 
-import json
 from typing import Any
 
 import psycopg
@@ -8,27 +7,15 @@ import pytest
 
 from local.errors import LocalSystemError
 from local.stack import up
-from tests.conftest import TEST_HOME
-from tests.e2e.conftest import App, User
+from tests.support.app import App, User
+from tests.support.deployed import invoke, invoke_gate
+from tests.support.home import TEST_HOME
 
 
 @pytest.fixture
 def database(stack: dict[str, str]) -> Any:
     with psycopg.connect(stack["database_url"], autocommit=True) as connection:
         yield connection
-
-
-def invoke(aws: dict[str, Any], function: str, event: dict[str, Any]) -> dict[str, Any]:
-    functions = aws["client"]("lambda").list_functions()["Functions"]
-    (name,) = [f["FunctionName"] for f in functions if function in f["FunctionName"]]
-    answer = aws["client"]("lambda").invoke(FunctionName=name, Payload=json.dumps(event))
-    payload: dict[str, Any] = json.loads(answer["Payload"].read())
-    return payload
-
-
-def invoke_gate(aws: dict[str, Any], request_type: str) -> dict[str, Any]:
-    event = {"RequestType": request_type, "RequestId": "r", "StackId": "none", "LogicalResourceId": "SchemaReload"}
-    return invoke(aws, "SchemaReloadFunction", event)
 
 
 def test_a_dropped_function_is_named_and_the_gate_opens_when_it_is_back(

@@ -10,9 +10,9 @@ import pytest
 
 from instagram_connect.errors import TokenEncryptionError
 from instagram_connect.models import Provider
-from instagram_connect.token_vault import TokenBinding, TokenVault
+from instagram_connect.security.token_vault import TokenBinding, TokenVault
 from supabase import ClientOptions, create_client
-from tests.e2e.conftest import App, Fault, User
+from tests.support.app import App, Fault, User
 
 
 def test_two_accounts_on_two_result_pages_are_stored_with_ids_and_names_intact(app: App, user: User) -> None:

@@ -21,9 +21,9 @@ import psycopg
 import pytest
 
 from local.stack import up
-from tests.conftest import TEST_HOME
-from tests.e2e.conftest import App, User
-from tests.e2e.sabotage import QueueGateway, impatient_queue, kill_function, kill_service, queue_gateway
+from tests.support.app import App, User
+from tests.support.home import TEST_HOME
+from tests.support.sabotage import QueueGateway, impatient_queue, kill_function, kill_service, queue_gateway
 
 EVENTS = int(os.environ.get("WEBHOOK_STORM_EVENTS", "100000"))
 # Of one POST, as Meta batches them: many small ones, a few as large as they get.

@@ -22,9 +22,9 @@ import pytest
 
 from functions.exchange_token.app import LEAST_TIME_BETWEEN_ATTEMPTS_S
 from local.stack import up
-from tests.conftest import TEST_HOME
-from tests.e2e.conftest import App, User
-from tests.e2e.sabotage import QueueGateway, kill_service, queue_gateway
+from tests.support.app import App, User
+from tests.support.home import TEST_HOME
+from tests.support.sabotage import QueueGateway, kill_service, queue_gateway
 
 CONNECTIONS = 200
 AT_ONCE = 6

@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from functions.exchange_token.app import LEAST_TIME_BETWEEN_ATTEMPTS_S
-from tests.e2e.conftest import SCOPES, App, Fault, User
-from tests.e2e.sabotage import kill_function
+from tests.support.app import SCOPES, App, Fault, User
+from tests.support.sabotage import kill_function
 
 
 def test_a_repeated_code_gives_the_first_answer_under_a_request_id_of_its_own(app: App, user: User) -> None:

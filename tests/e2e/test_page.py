@@ -13,8 +13,8 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, Request,
 
 from local import browser as installed_browser
 from local import install, web
-from tests.e2e import contract
-from tests.e2e.conftest import App, Fault, User
+from tests.support import contract
+from tests.support.app import App, Fault, User
 
 ARGUMENTS = [
     "--no-sandbox",

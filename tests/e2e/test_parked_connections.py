@@ -12,8 +12,8 @@ import httpx
 import psycopg
 import pytest
 
-from tests.e2e.conftest import App, User
-from tests.local_stack.polling import eventually
+from tests.support.app import App, User
+from tests.support.polling import eventually
 
 GRANT = "execute on function store_connection(jsonb)"
 # Three minutes are promised; a short outage needs half a minute.

@@ -7,10 +7,10 @@ import psycopg
 import pytest
 
 from local.stack import up
-from tests.conftest import TEST_HOME
-from tests.e2e.conftest import App
-from tests.e2e.test_deploy_gate import invoke_gate
-from tests.e2e.test_stale_cache import unknown_to_the_cache
+from tests.support.app import App
+from tests.support.deployed import invoke_gate
+from tests.support.home import TEST_HOME
+from tests.support.stale_cache import unknown_to_the_cache
 
 
 @pytest.fixture(scope="module")

@@ -8,12 +8,12 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from instagram_connect.schema_contract import RELATIONS
+from instagram_connect.storage.schema_contract import RELATIONS
 from local.stack import up
-from tests.conftest import TEST_HOME
-from tests.e2e.conftest import App, User
-from tests.e2e.sabotage import forget_messages, impatient_queue, kill_service
-from tests.local_stack.polling import eventually
+from tests.support.app import App, User
+from tests.support.home import TEST_HOME
+from tests.support.polling import eventually
+from tests.support.sabotage import forget_messages, impatient_queue, kill_service
 
 DONE_WITHIN_S = 60
 # A parked connection is tried again after a quarter of a minute at first.

@@ -12,11 +12,10 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from tests.e2e.conftest import App, Fault, User
-from tests.e2e.deployed import EVERYTHING, consumer, schedule_of
-from tests.e2e.sabotage import forget_messages, impatient_queue, kill_function
-from tests.e2e.test_secrets import function_logs
-from tests.local_stack.polling import eventually
+from tests.support.app import App, Fault, User
+from tests.support.deployed import EVERYTHING, consumer, function_logs, schedule_of
+from tests.support.polling import eventually
+from tests.support.sabotage import forget_messages, impatient_queue, kill_function
 
 DONE_WITHIN_S = 40
 

@@ -4,8 +4,9 @@ import json
 import re
 from typing import Any
 
-from tests.conftest import TEST_HOME
-from tests.e2e.conftest import SCOPES, App, Fault, User
+from tests.support.app import SCOPES, App, Fault, User
+from tests.support.deployed import function_logs
+from tests.support.home import TEST_HOME
 
 
 def test_no_log_holds_a_token_a_code_or_a_secret(app: App, user: User, fault: Fault, aws: dict[str, Any]) -> None:
@@ -67,13 +68,3 @@ def test_one_correlation_id_leads_from_the_request_to_the_stored_row(app: App, u
 def _generated_secrets() -> list[str]:
     values = json.loads((TEST_HOME / "keys.json").read_text()).values()
     return [value for value in values if not value.startswith("sb_publishable_")]
-
-
-def function_logs(aws: dict[str, Any]) -> list[str]:
-    logs = aws["client"]("logs")
-    groups = [group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]]
-    lines: list[str] = []
-    for group in groups:
-        for page in logs.get_paginator("filter_log_events").paginate(logGroupName=group):
-            lines += [event["message"] for event in page["events"]]
-    return lines

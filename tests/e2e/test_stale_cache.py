@@ -1,44 +1,9 @@
 """The incident that this product exists to end: the Data API does not know what a migration made."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-import httpx
-import psycopg
 import pytest
 
-from tests.e2e.conftest import App, User
-
-UNKNOWN = {"PGRST202", None}  # None: PostgREST 12 may answer without a code
-
-
-@contextmanager
-def unknown_to_the_cache(app: App, function: str) -> Iterator[None]:
-    """The function exists, and the schema cache was last read while it did not."""
-    with psycopg.connect(app.stack["database_url"], autocommit=True) as database:
-        database.execute(f"alter function {function}(jsonb) rename to away")
-        database.execute("notify pgrst, 'reload schema'")
-        _wait_until_unknown(app, function)
-        # As a restore would: without the event triggers that reload the cache after a change.
-        database.execute("set session_replication_role = replica")
-        database.execute(f"alter function away(jsonb) rename to {function}")
-        try:
-            yield
-        finally:
-            database.execute("notify pgrst, 'reload schema'")
-
-
-def _wait_until_unknown(app: App, function: str) -> None:
-    for _ in range(100):
-        answer = ask(app, function)
-        if answer.status_code == 404 and answer.json().get("code") in UNKNOWN:
-            return
-    raise AssertionError("the cache still knows the function")
-
-
-def ask(app: App, function: str) -> httpx.Response:
-    headers = {"apikey": app.stack["supabase_secret_key"]}
-    return app.http.post(f"{app.stack['supabase_url']}/rest/v1/rpc/{function}", headers=headers, json={"payload": None})
+from tests.support.app import App, User
+from tests.support.stale_cache import ask, unknown_to_the_cache
 
 
 def test_a_stale_cache_costs_no_connection(app: App, user: User) -> None:

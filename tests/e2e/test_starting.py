@@ -10,7 +10,7 @@ import pytest
 
 from bench import starting
 from local.settings import SECRET_NAME
-from tests.conftest import TEST_HOME
+from tests.support.home import TEST_HOME
 
 STARTS = 5
 LARGEST_LAYER_BYTES = 20_000_000
@@ -35,7 +35,7 @@ def test_a_function_starts_nearly_as_fast_as_a_bare_one(artifact: starting.Artif
 
 def test_the_webhook_function_loads_nothing_that_it_does_not_need(artifact: starting.Artifact) -> None:
     loaded = artifact.start(FUNCTIONS["webhook"]).modules
-    assert "instagram_connect.signatures" in loaded
+    assert "instagram_connect.security.meta_signatures" in loaded
     assert not NOT_FOR_WEBHOOKS & loaded
 
 

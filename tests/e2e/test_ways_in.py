@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 import psycopg
 import pytest
 
-from tests.e2e.conftest import SCOPES, App, User
+from tests.support.app import SCOPES, App, User
 
 
 def facebook_token(app: App, **wanted: Any) -> str:

@@ -14,13 +14,12 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from local import webhooks as operator
-from tests.conftest import TEST_HOME
-from tests.e2e.conftest import App, User
-from tests.e2e.deployed import WEBHOOK_EVENTS, consumer, queue_url, schedule_of
-from tests.e2e.sabotage import forget_messages
-from tests.e2e.test_secrets import function_logs
-from tests.local_stack.polling import eventually
+from operations import webhooks as operator
+from tests.support.app import App, User
+from tests.support.deployed import WEBHOOK_EVENTS, consumer, function_logs, queue_url, schedule_of
+from tests.support.home import TEST_HOME
+from tests.support.polling import eventually
+from tests.support.sabotage import forget_messages
 
 ACCOUNT = "17841400000000001"
 CUSTOMER = "900100"

@@ -18,11 +18,11 @@ from typing import Any
 
 import httpx
 
-from tests.e2e import contract
-from tests.e2e.conftest import User
-from tests.e2e.deployed import schedule_of
 from tests.faults.gateway import DEADLY, Failure, Plan, Step
 from tests.faults.world import Connected, World
+from tests.support import contract
+from tests.support.app import User
+from tests.support.deployed import schedule_of
 
 ATTEMPTS = 10
 LONGEST_PAUSE_S = 5.0

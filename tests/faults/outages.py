@@ -9,10 +9,10 @@ from pathlib import Path
 import psycopg
 import time_machine
 
-from instagram_connect.schema_contract import FUNCTIONS
+from instagram_connect.storage.schema_contract import FUNCTIONS
 from local.stack import up
-from tests.e2e.sabotage import kill_service
 from tests.faults.world import World
+from tests.support.sabotage import kill_service
 
 LASTING_S = 2.0
 SKEW_S = 300

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conftest import TEST_HOME
 from tests.faults.__main__ import drawn
 from tests.faults.flows import Connect, Disconnect, RefreshOnDemand, Verdict, Webhook
 from tests.faults.gateway import DEADLY, Failure, Plan, Step
 from tests.faults.matrix import ANSWERING, Matrix
 from tests.faults.world import World, world_of
+from tests.support.home import TEST_HOME
 
 SEED = 1
 # These take as long as a function's time-out; at these steps as a lease that nobody knows of; and in a worker until a

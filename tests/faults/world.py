@@ -20,10 +20,10 @@ import psycopg
 from botocore.config import Config
 from psycopg.rows import dict_row
 
-from tests.e2e.conftest import App, User
-from tests.e2e.deployed import WEBHOOK_EVENTS, Consumer, consumer, queue_url
-from tests.e2e.sabotage import impatient_queue
 from tests.faults.gateway import Gateway
+from tests.support.app import App, User
+from tests.support.deployed import WEBHOOK_EVENTS, Consumer, consumer, queue_url
+from tests.support.sabotage import impatient_queue
 
 # The functions through which the flows run: POWERTOOLS_SERVICE_NAME by logical id.
 FUNCTIONS = {

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from local.settings import ROOT
-from tests.conftest import TEST_HOME
+from tests.support.home import TEST_HOME
 
 IN_A_ROW = {"in a row": 10, "in a row to Meta": 4}
 BUDGETS = {

@@ -3,9 +3,9 @@
 import psycopg
 import pytest
 
-from instagram_connect.schema_contract import FUNCTIONS, INTERNAL_FUNCTIONS, MIGRATIONS, RELATIONS
+from instagram_connect.storage.schema_contract import FUNCTIONS, INTERNAL_FUNCTIONS, MIGRATIONS, RELATIONS
 from local.settings import ROOT
-from tests.integration.conftest import Database
+from tests.support.database import Database
 
 READABLE_BY_OWNERS = set(RELATIONS) - {
     "instagram_credentials",

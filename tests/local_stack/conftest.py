@@ -1,41 +1,8 @@
-import os
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
-from local import stack
-from local.ports import free_base
-from local.processes import Processes
-
-
-class LocalSystem:
-    """A system of its own, for tests: started with chosen values, asked who runs, and taken down at the end."""
-
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        self.port_base = free_base()
-        self.processes = Processes(home)
-
-    def environment(self, overrides: Mapping[str, str]) -> dict[str, str]:
-        return {**os.environ, "LOCAL_PORT_BASE": str(self.port_base), **overrides}
-
-    def up(self, only: tuple[str, ...] | None = None, **overrides: str) -> dict[str, str]:
-        return stack.up(self.home, self.environment(overrides), only=only, deploy=False)
-
-    def pids(self) -> dict[str, int]:
-        return {name: record.pid for name, record in self.processes.records().items()}
-
-
-@contextmanager
-def temporary_system() -> Iterator[LocalSystem]:
-    # Not pytest's own folder: it is closed to the user that Postgres runs as.
-    with tempfile.TemporaryDirectory(prefix="instagram-connect-") as folder:
-        system = LocalSystem(Path(folder).resolve())
-        with stack.guarded(system.home):
-            yield system
+from tests.support.local_system import LocalSystem, temporary_system
 
 
 @pytest.fixture(scope="module")

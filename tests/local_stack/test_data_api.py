@@ -11,8 +11,8 @@ import psycopg
 import pytest
 
 from local.processes import Processes
-from tests.local_stack.conftest import LocalSystem
-from tests.local_stack.polling import eventually
+from tests.support.local_system import LocalSystem
+from tests.support.polling import eventually
 
 SERVICES = ("postgres", "supabase", "postgrest")
 UNKNOWN = ("PGRST205", "")  # PostgREST 12 says it without a code

@@ -22,10 +22,10 @@ from instagram_connect.doctor.contract_check import refusals
 from instagram_connect.doctor.examination import examine
 from instagram_connect.doctor.project import Project
 from instagram_connect.doctor.report import HEALTHY, Report
-from instagram_connect.schema_contract import FUNCTIONS, MIGRATIONS, RELATIONS
-from instagram_connect.storage_health import CACHE_EMPTY, STALE, Diagnosis
-from tests.local_stack.conftest import LocalSystem
-from tests.local_stack.polling import eventually
+from instagram_connect.storage.diagnosis import CACHE_EMPTY, STALE, Diagnosis
+from instagram_connect.storage.schema_contract import FUNCTIONS, MIGRATIONS, RELATIONS
+from tests.support.local_system import LocalSystem
+from tests.support.polling import eventually
 
 SERVICES = ("postgres", "supabase", "postgrest")
 LITE, POSTGREST = "lite", "postgrest"

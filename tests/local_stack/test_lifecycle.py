@@ -15,8 +15,8 @@ from local import stack
 from local.errors import LocalSystemError
 from local.ports import free_base, is_free
 from local.settings import HOST, ROOT
-from tests.local_stack.conftest import LocalSystem
-from tests.local_stack.polling import eventually
+from tests.support.local_system import LocalSystem
+from tests.support.polling import eventually
 
 SERVICES = ("postgres", "aws", "meta", "web", "supabase")
 # Quick to start, and enough where it does not matter which service it is.

@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 
 from functions.accounts.app import Dependencies, build_api
-from instagram_connect.account_list import AccountsOfUser
-from instagram_connect.deadline import Deadline
-from instagram_connect.disconnection_flow import Disconnected
+from instagram_connect.connections.account_list import AccountsOfUser
+from instagram_connect.connections.disconnect import Disconnected
+from instagram_connect.connections.parking import ParkedRecord
 from instagram_connect.errors import AccountNotFoundError, ConfigurationError, StorageError
 from instagram_connect.models import Provider
-from instagram_connect.parking import ParkedRecord
-from local import openapi
-from tests.conftest import FakeLambdaContext
-from tests.unit.fakes import NOW, USER_ID, identity_verifier
-from tests.unit.functions.routes import ACCOUNT, ORIGIN, ORIGINS, LoadEvent, Send, header, sender
+from instagram_connect.runtime.deadline import Deadline
+from tests.support.fakes import NOW, USER_ID, identity_verifier
+from tests.support.lambda_context import FakeLambdaContext
+from tests.support.routes import ACCOUNT, ORIGIN, ORIGINS, LoadEvent, Send, header, sender
+from tools import openapi
 
 LIST, DISCONNECT = "accounts_list", "accounts_disconnect"
 DISCONNECTED = ACCOUNT.model_copy(update={"status": "disconnected", "token_expires_at": None})

@@ -9,14 +9,14 @@ import pytest
 
 from functions.authorize.app import Dependencies, build_api
 from instagram_connect.errors import ConfigurationError
-from instagram_connect.login_state import StateSigner
 from instagram_connect.meta.graph import GraphClient
 from instagram_connect.meta.products import LoginProducts
 from instagram_connect.models import Provider
-from instagram_connect.settings import Secrets
-from tests.conftest import FakeLambdaContext
-from tests.unit.fakes import NOW, USER_ID, identity_verifier
-from tests.unit.functions.routes import ORIGIN, ORIGINS, STATE_KEY, Answer, LoadEvent, Send, header, sender
+from instagram_connect.runtime.settings import Secrets
+from instagram_connect.security.oauth_state import StateSigner
+from tests.support.fakes import NOW, USER_ID, identity_verifier
+from tests.support.lambda_context import FakeLambdaContext
+from tests.support.routes import ORIGIN, ORIGINS, STATE_KEY, Answer, LoadEvent, Send, header, sender
 
 REDIRECT_URI = f"{ORIGIN}/callback"
 STATES = StateSigner(STATE_KEY, lambda: NOW)

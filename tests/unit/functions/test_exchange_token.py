@@ -13,9 +13,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from functions.exchange_token.app import LEAST_TIME_BETWEEN_ATTEMPTS_S, Dependencies, build_api
-from instagram_connect.account_list import AccountsOfUser
-from instagram_connect.connection_flow import PendingConnection, Request
-from instagram_connect.deadline import Deadline
+from instagram_connect.connections.account_list import AccountsOfUser
+from instagram_connect.connections.connect import PendingConnection, Request
+from instagram_connect.connections.login_records import LoginKey, Outcome
+from instagram_connect.connections.parking import ParkedRecord
 from instagram_connect.errors import (
     AccountDisconnectedError,
     ConfigurationError,
@@ -28,14 +29,13 @@ from instagram_connect.errors import (
     ScopesDeclinedError,
     StorageError,
 )
-from instagram_connect.login_records import LoginKey, Outcome
-from instagram_connect.login_state import LIFETIME, StateSigner
 from instagram_connect.models import Account, Provider
-from instagram_connect.parking import ParkedRecord
-from tests.conftest import FakeLambdaContext
-from tests.unit.fakes import NOW, USER_ID, identity_verifier
-from tests.unit.functions.routes import ACCOUNT, ORIGIN, ORIGINS, STATE_KEY, LoadEvent, Send, header, sender
-from tests.unit.shared.webhooks.arbitrary import any_text, json_values
+from instagram_connect.runtime.deadline import Deadline
+from instagram_connect.security.oauth_state import LIFETIME, StateSigner
+from tests.support.arbitrary import any_text, json_values
+from tests.support.fakes import NOW, USER_ID, identity_verifier
+from tests.support.lambda_context import FakeLambdaContext
+from tests.support.routes import ACCOUNT, ORIGIN, ORIGINS, STATE_KEY, LoadEvent, Send, header, sender
 
 CALLBACK = f"{ORIGIN}/callback"
 

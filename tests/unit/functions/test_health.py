@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from functions.health.app import ANSWER_MAX_AGE_S, StorageCheck, build_api
-from instagram_connect.deadline import Deadline
 from instagram_connect.errors import StorageError
-from tests.conftest import FakeLambdaContext
+from instagram_connect.runtime.deadline import Deadline
+from tests.support.lambda_context import FakeLambdaContext
 
 
 class FakeRepository:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from functions.parked_connections.app import LEAST_WAIT_S, MOST_WAIT_S, RESERVED_FOR_ANSWERING_S, Dependencies, handle
-from instagram_connect.deadline import Deadline
+from instagram_connect.connections.parking import Parked, ParkedLogin
 from instagram_connect.errors import (
     ConfigurationError,
     InstagramConnectError,
@@ -18,11 +18,11 @@ from instagram_connect.errors import (
     StorageError,
     TokenEncryptionError,
 )
-from instagram_connect.parking import Parked, ParkedLogin
-from tests.conftest import FakeLambdaContext
-from tests.unit.counting import counts
-from tests.unit.fakes import NOW, USER_ID
-from tests.unit.functions.routes import LoadEvent
+from instagram_connect.runtime.deadline import Deadline
+from tests.support.counting import counts
+from tests.support.fakes import NOW, USER_ID
+from tests.support.lambda_context import FakeLambdaContext
+from tests.support.routes import LoadEvent
 
 RECEIPT = "AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy0a"
 MESSAGE_ID = "059f36b4-87a3-44ab-83d2-661975830a7d"

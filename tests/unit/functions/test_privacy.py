@@ -14,18 +14,13 @@ from moto import mock_aws
 
 from functions.privacy import app
 from functions.privacy.app import Dependencies, handle, lambda_handler, work
-from instagram_connect.deadline import Deadline
 from instagram_connect.errors import ConfigurationError, InternalError, StorageError
 from instagram_connect.privacy.callbacks import MAX_BODY_BYTES, is_own_code, new_confirmation_code
 from instagram_connect.privacy.repository import PrivacyRepository
 from instagram_connect.privacy.requests import PrivacyRequest
-from instagram_connect.settings import SECRETS_AGE_S, CurrentSecrets, Secrets
-from tests.conftest import FakeLambdaContext
-from tests.unit.counting import counts
-from tests.unit.fakes import NOW
-from tests.unit.functions.deployments import deploy
-from tests.unit.functions.routes import LoadEvent
-from tests.unit.shared.privacy.asking import (
+from instagram_connect.runtime.deadline import Deadline
+from instagram_connect.runtime.settings import SECRETS_AGE_S, CurrentSecrets, Secrets
+from tests.support.asking import (
     APP_SECRETS,
     CODE,
     CODE_KEY,
@@ -40,7 +35,12 @@ from tests.unit.shared.privacy.asking import (
     said,
     signed,
 )
-from tests.unit.shared.refreshing import STORAGE_DOWN
+from tests.support.counting import counts
+from tests.support.deployments import deploy
+from tests.support.fakes import NOW
+from tests.support.lambda_context import FakeLambdaContext
+from tests.support.refreshing import STORAGE_DOWN
+from tests.support.routes import LoadEvent
 
 MESSAGE_ID = "7c2f4b1e-3d0c-4a36-8f59-1b7a5c9e2d01"
 COMES_AGAIN = {"batchItemFailures": [{"itemIdentifier": MESSAGE_ID}]}

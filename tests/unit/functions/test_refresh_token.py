@@ -8,8 +8,7 @@ import pytest
 
 from functions.refresh_token import app
 from functions.refresh_token.app import ANSWERING_S, RESERVED_FOR_RETURNING_S, Dependencies, build_api, sweep
-from instagram_connect import api_gateway
-from instagram_connect.deadline import Deadline
+from instagram_connect.api import routing
 from instagram_connect.errors import (
     AccountDisconnectedError,
     AccountNotFoundError,
@@ -23,9 +22,10 @@ from instagram_connect.errors import (
     TokenTooYoungError,
 )
 from instagram_connect.models import Account
-from tests.conftest import FakeLambdaContext
-from tests.unit.fakes import USER_ID, identity_verifier
-from tests.unit.functions.routes import ACCOUNT, ORIGIN, ORIGINS, LoadEvent, Send, header, sender
+from instagram_connect.runtime.deadline import Deadline
+from tests.support.fakes import USER_ID, identity_verifier
+from tests.support.lambda_context import FakeLambdaContext
+from tests.support.routes import ACCOUNT, ORIGIN, ORIGINS, LoadEvent, Send, header, sender
 
 REQUEST_ID = "6f1c2e0a-0000-4000-8000-000000000009"
 
@@ -112,7 +112,7 @@ def test_after_a_slow_start_a_refresh_gets_what_is_left_of_the_functions_time(
 
     send()
 
-    left_s = lambda_context.remaining_s - api_gateway.RESERVED_FOR_ANSWERING_S
+    left_s = lambda_context.remaining_s - routing.RESERVED_FOR_ANSWERING_S
     assert left_s - 1 < on_demand.asked[0]["deadline"].remaining_s() <= left_s
 
 
@@ -252,8 +252,8 @@ def test_a_sweep_that_fails_shows(deps: Dependencies, sweeping: FakeSweep, lambd
 
 
 def test_the_schedulers_event_is_told_from_a_request(load_event: LoadEvent) -> None:
-    assert not api_gateway.is_request(load_event("refresh_sweep"))
-    assert api_gateway.is_request(load_event("refresh_token"))
+    assert not routing.is_request(load_event("refresh_sweep"))
+    assert routing.is_request(load_event("refresh_token"))
 
 
 @pytest.mark.filterwarnings("ignore:No application metrics")

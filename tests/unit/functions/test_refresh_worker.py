@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 
 from functions.refresh_worker.app import RESERVED_FOR_RETURNING_S, handle
-from instagram_connect.deadline import Deadline
 from instagram_connect.errors import ConfigurationError
 from instagram_connect.models import Provider
-from instagram_connect.refresh_batch import RefreshBatch
-from instagram_connect.refresh_models import Claim
-from instagram_connect.refresh_queue import FailedAccount, UnstoredRefresh
-from tests.conftest import FakeLambdaContext
-from tests.unit.fakes import NOW
-from tests.unit.functions.routes import LoadEvent
-from tests.unit.shared.refreshing import OWNER, STORAGE_DOWN, Refreshing, task
+from instagram_connect.refresh.batch import RefreshBatch
+from instagram_connect.refresh.models import Claim
+from instagram_connect.refresh.queue import FailedAccount, UnstoredRefresh
+from instagram_connect.runtime.deadline import Deadline
+from tests.support.fakes import NOW
+from tests.support.lambda_context import FakeLambdaContext
+from tests.support.refreshing import OWNER, STORAGE_DOWN, Refreshing, task
+from tests.support.routes import LoadEvent
 
 MESSAGE_ID = "2e1424d4-f796-459a-8184-9c92662be6da"
 FIRST, SECOND = "9a000000-0000-4000-8000-000000000001", "9a000000-0000-4000-8000-000000000002"

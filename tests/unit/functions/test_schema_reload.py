@@ -11,10 +11,10 @@ import pytest
 
 from functions.schema_reload import app
 from functions.schema_reload.app import Dependencies, lambda_handler
-from instagram_connect.deadline import Deadline
 from instagram_connect.doctor.report import Caution, Report
 from instagram_connect.errors import Actor, ConfigurationError
-from tests.conftest import FakeLambdaContext
+from instagram_connect.runtime.deadline import Deadline
+from tests.support.lambda_context import FakeLambdaContext
 
 HEALTHY = Report("HEALTHY", "The Data API does all that the code needs.", Actor.NOBODY)
 MENDED = Report("SCHEMA_CACHE_STALE", "The Data API had a stale schema cache.", Actor.NOBODY, is_mended=True)

@@ -18,16 +18,16 @@ from moto import mock_aws
 
 from functions.webhook import app
 from functions.webhook.app import KEEPING_S, Dependencies, handle, lambda_handler
-from instagram_connect.contract import Problem
+from instagram_connect.api.schemas import Problem
 from instagram_connect.errors import ConfigurationError
-from instagram_connect.settings import SECRETS_AGE_S, CurrentSecrets, Secrets
+from instagram_connect.runtime.settings import SECRETS_AGE_S, CurrentSecrets, Secrets
 from instagram_connect.webhooks.queue import CLIENT_CONFIG, body_of
-from tests.conftest import FakeLambdaContext
-from tests.unit.counting import counts
-from tests.unit.functions.deployments import deploy
-from tests.unit.functions.routes import Answer, LoadEvent
-from tests.unit.shared.webhooks.deliveries import body, message, talk
-from tests.unit.shared.webhooks.fake_sqs import FakeSqs, refusal
+from tests.support.counting import counts
+from tests.support.deliveries import body, message, talk
+from tests.support.deployments import deploy
+from tests.support.fake_sqs import FakeSqs, refusal
+from tests.support.lambda_context import FakeLambdaContext
+from tests.support.routes import Answer, LoadEvent
 
 # Those with which events/webhook.json is signed and events/webhook_handshake.json made.
 INSTAGRAM, FACEBOOK, VERIFY_TOKEN = "the-instagram-app-secret", "the-facebook-app-secret", "the-verify-token"

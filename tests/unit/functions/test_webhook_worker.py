@@ -9,15 +9,15 @@ from moto import mock_aws
 
 from functions.webhook_worker import app
 from functions.webhook_worker.app import RESERVED_FOR_RETURNING_S, handle, lambda_handler
-from instagram_connect.deadline import Deadline
 from instagram_connect.errors import ConfigurationError, StorageError
+from instagram_connect.runtime.deadline import Deadline
 from instagram_connect.webhooks.ingestion import LEAST_ROUND_S
-from tests.conftest import FakeLambdaContext
-from tests.unit.counting import counts
-from tests.unit.functions.deployments import deploy
-from tests.unit.functions.routes import LoadEvent
-from tests.unit.shared.refreshing import STORAGE_DOWN
-from tests.unit.shared.webhooks.ingesting import REFUSED, Ingesting, stored
+from tests.support.counting import counts
+from tests.support.deployments import deploy
+from tests.support.ingesting import REFUSED, Ingesting, stored
+from tests.support.lambda_context import FakeLambdaContext
+from tests.support.refreshing import STORAGE_DOWN
+from tests.support.routes import LoadEvent
 
 FIRST, SECOND = "5f1d8a3e-0f8a-4b7f-9a54-0c6f6f0f1a01", "5f1d8a3e-0f8a-4b7f-9a54-0c6f6f0f1a02"
 KEYS = ["msg:aWdfZAG1A1", "msg:aWdfZAG1A2", "cmt:17990000000000001"]

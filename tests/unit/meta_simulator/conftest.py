@@ -1,19 +1,15 @@
 """A simulator with a standing clock, a client for it, and the app that it calls."""
 
-from datetime import UTC, datetime
-
 import pytest
 
-from local.meta_simulator.app import create_app
-from local.meta_simulator.clock import Clock
-from local.meta_simulator.meta_apps import MetaApp
-from local.meta_simulator.simulator import Simulator
-from tests.unit.meta_simulator.app_endpoint import AppEndpoint
-from tests.unit.meta_simulator.instagram_client import InstagramClient
-from tests.unit.meta_simulator.meta_client import REDIRECT_URI, MetaClient
-from tests.unit.meta_simulator.webhook_sender import WebhookSender
-
-NOON = datetime(2026, 11, 22, 12, 15, tzinfo=UTC)
+from meta_simulator.app import create_app
+from meta_simulator.clock import Clock
+from meta_simulator.meta_apps import MetaApp
+from meta_simulator.simulator import Simulator
+from tests.support.app_endpoint import AppEndpoint
+from tests.support.instagram_client import InstagramClient
+from tests.support.meta_client import NOON, REDIRECT_URI, MetaClient
+from tests.support.webhook_sender import WebhookSender
 
 
 @pytest.fixture

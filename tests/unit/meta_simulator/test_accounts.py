@@ -1,7 +1,7 @@
 import pytest
 
-from local.meta_simulator.seed import ANA_CAFE, ANA_STUDIO, BEN_BAKERY, EMEKA_STORE
-from tests.unit.meta_simulator.meta_client import ALL_SCOPES, GRAPH, MetaClient, error_of
+from meta_simulator.seed import ANA_CAFE, ANA_STUDIO, BEN_BAKERY, EMEKA_STORE
+from tests.support.meta_client import ALL_SCOPES, GRAPH, MetaClient, error_of
 
 EXPANDED = (
     "id,name,access_token,tasks,instagram_business_account{id,username,name,profile_picture_url,"

@@ -3,8 +3,8 @@ import hmac
 
 import pytest
 
-from local.meta_simulator.seed import ANA_CAFE
-from tests.unit.meta_simulator.meta_client import MetaClient, error_of
+from meta_simulator.seed import ANA_CAFE
+from tests.support.meta_client import MetaClient, error_of
 
 
 def _proof(secret: str, token: str) -> str:

@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
-from local.meta_simulator.connection import ConnectionDroppedError
-from tests.unit.meta_simulator.instagram_client import EXCHANGE, InstagramClient
-from tests.unit.meta_simulator.meta_client import GRAPH, VERSION, MetaClient
+from meta_simulator.connection import ConnectionDroppedError
+from tests.support.instagram_client import EXCHANGE, InstagramClient
+from tests.support.meta_client import GRAPH, VERSION, MetaClient
 
 
 def _calls(meta: MetaClient, query: str = "") -> list[dict[str, Any]]:

@@ -4,14 +4,14 @@ import pytest
 from pydantic import ValidationError
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from local.meta_simulator.app import create_app
-from local.meta_simulator.callbacks import callbacks_from_environment
-from local.meta_simulator.meta_apps import MetaApp
-from local.meta_simulator.outgoing import MAX_ANSWER_BYTES, require_loopback
-from local.meta_simulator.simulator import Simulator
-from tests.unit.meta_simulator.app_endpoint import URL, AppEndpoint, Received, refuse
-from tests.unit.meta_simulator.meta_client import MetaClient
-from tests.unit.meta_simulator.webhook_sender import WebhookSender
+from meta_simulator.app import create_app
+from meta_simulator.callbacks import callbacks_from_environment
+from meta_simulator.meta_apps import MetaApp
+from meta_simulator.outgoing import MAX_ANSWER_BYTES, require_loopback
+from meta_simulator.simulator import Simulator
+from tests.support.app_endpoint import URL, AppEndpoint, Received, refuse
+from tests.support.meta_client import MetaClient
+from tests.support.webhook_sender import WebhookSender
 
 ENVIRONMENT = {
     "WEBHOOK_URL": "http://localhost:1/webhook",

@@ -3,7 +3,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.unit.meta_simulator.meta_client import GRAPH, REDIRECT_URI, VERSION, MetaClient, error_of
+from tests.support.meta_client import GRAPH, REDIRECT_URI, VERSION, MetaClient, error_of
 
 
 def test_a_code_is_exchanged_for_a_user_token_of_one_to_two_hours(meta: MetaClient) -> None:

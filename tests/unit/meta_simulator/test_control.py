@@ -2,16 +2,16 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from local.meta_simulator.meta_apps import (
+from meta_simulator.meta_apps import (
     DEFAULT_APP_ID,
     DEFAULT_INSTAGRAM_APP_ID,
     DEFAULT_REDIRECT_URI,
     app_from_environment,
     instagram_app_from_environment,
 )
-from local.meta_simulator.seed import ANA_CAFE
-from tests.unit.meta_simulator.instagram_client import InstagramClient
-from tests.unit.meta_simulator.meta_client import REDIRECT_URI, MetaClient, error_of
+from meta_simulator.seed import ANA_CAFE
+from tests.support.instagram_client import InstagramClient
+from tests.support.meta_client import REDIRECT_URI, MetaClient, error_of
 
 
 def test_health_names_the_app_and_the_base_urls(meta: MetaClient) -> None:

@@ -2,9 +2,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from local.meta_simulator.seed import ANA_CAFE, ANA_STUDIO
-from tests.unit.meta_simulator.conftest import NOON
-from tests.unit.meta_simulator.meta_client import REDIRECT_URI, MetaClient, error_of
+from meta_simulator.seed import ANA_CAFE, ANA_STUDIO
+from tests.support.meta_client import NOON, REDIRECT_URI, MetaClient, error_of
 
 DAY = 24 * 60 * 60
 

@@ -3,9 +3,9 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from local.meta_simulator.seed import ANA_CAFE, ANA_STUDIO
-from tests.unit.meta_simulator.dialog_forms import LastForm
-from tests.unit.meta_simulator.meta_client import REDIRECT_URI, MetaClient
+from meta_simulator.seed import ANA_CAFE, ANA_STUDIO
+from tests.support.dialog_forms import LastForm
+from tests.support.meta_client import REDIRECT_URI, MetaClient
 
 DIALOG = "/www.facebook.com/v25.0/dialog/oauth"
 SCOPE = "instagram_basic,pages_show_list"

@@ -2,9 +2,9 @@
 
 import pytest
 
-from local.meta_simulator.seed import ANA_CAFE, ANA_STUDIO
-from tests.unit.meta_simulator.instagram_client import CAFE, InstagramClient
-from tests.unit.meta_simulator.meta_client import MetaClient, error_of
+from meta_simulator.seed import ANA_CAFE, ANA_STUDIO
+from tests.support.instagram_client import CAFE, InstagramClient
+from tests.support.meta_client import MetaClient, error_of
 
 ANA = "10220000000000001"
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from local.meta_simulator import named_errors
-from local.meta_simulator.connection import CLOSE_TRANSPORT, ConnectionDroppedError, DroppedConnection
-from tests.unit.meta_simulator.meta_client import GRAPH, VERSION, MetaClient, error_of
+from meta_simulator import named_errors
+from meta_simulator.connection import CLOSE_TRANSPORT, ConnectionDroppedError, DroppedConnection
+from tests.support.meta_client import GRAPH, VERSION, MetaClient, error_of
 
 README = Path(named_errors.__file__).with_name("README.md")
 

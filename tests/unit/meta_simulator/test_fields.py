@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.meta_simulator.errors import GraphError
-from local.meta_simulator.graph.fields import FieldRequest, parse_fields
+from meta_simulator.errors import GraphError
+from meta_simulator.graph.fields import FieldRequest, parse_fields
 
 
 def test_nested_braces_are_read_into_nested_requests() -> None:

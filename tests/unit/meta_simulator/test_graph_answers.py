@@ -1,6 +1,6 @@
 import pytest
 
-from tests.unit.meta_simulator.meta_client import GRAPH, MetaClient, error_of
+from tests.support.meta_client import GRAPH, MetaClient, error_of
 
 
 def test_an_error_has_the_shape_of_metas(meta: MetaClient) -> None:

@@ -4,10 +4,10 @@ from collections import Counter
 import httpx
 import pytest
 
-from local.meta_simulator.connection import ConnectionDroppedError
-from local.meta_simulator.instagram.app_scoped_ids import app_scoped_id
-from tests.unit.meta_simulator.instagram_client import ALL_SCOPES, CAFE, EXCHANGE, InstagramClient, flat_error_of
-from tests.unit.meta_simulator.meta_client import ORIGIN, REDIRECT_URI, MetaClient
+from meta_simulator.connection import ConnectionDroppedError
+from meta_simulator.instagram.app_scoped_ids import app_scoped_id
+from tests.support.instagram_client import ALL_SCOPES, CAFE, EXCHANGE, InstagramClient, flat_error_of
+from tests.support.meta_client import ORIGIN, REDIRECT_URI, MetaClient
 
 NOT_FOUND = "Matching code was not found or was already used"
 

@@ -3,10 +3,10 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from local.meta_simulator.seed import LUZ_CREATOR, PIA_PERSONAL
-from tests.unit.meta_simulator.dialog_forms import LastForm
-from tests.unit.meta_simulator.instagram_client import CAFE, InstagramClient
-from tests.unit.meta_simulator.meta_client import REDIRECT_URI, MetaClient
+from meta_simulator.seed import LUZ_CREATOR, PIA_PERSONAL
+from tests.support.dialog_forms import LastForm
+from tests.support.instagram_client import CAFE, InstagramClient
+from tests.support.meta_client import REDIRECT_URI, MetaClient
 
 DIALOG = "/www.instagram.com/oauth/authorize"
 SCOPES = ["instagram_business_basic", "instagram_business_manage_comments"]

@@ -1,9 +1,9 @@
 import pytest
 
-from local.meta_simulator.instagram.app_scoped_ids import app_scoped_id
-from local.meta_simulator.seed import LUZ_CREATOR
-from tests.unit.meta_simulator.instagram_client import CAFE, InstagramClient
-from tests.unit.meta_simulator.meta_client import REDIRECT_URI, MetaClient, error_of
+from meta_simulator.instagram.app_scoped_ids import app_scoped_id
+from meta_simulator.seed import LUZ_CREATOR
+from tests.support.instagram_client import CAFE, InstagramClient
+from tests.support.meta_client import REDIRECT_URI, MetaClient, error_of
 
 FIELDS = "id,user_id,username,name,account_type,profile_picture_url,followers_count,follows_count,media_count"
 

@@ -1,7 +1,7 @@
 import pytest
 
-from tests.unit.meta_simulator.instagram_client import InstagramClient
-from tests.unit.meta_simulator.meta_client import MetaClient, error_of
+from tests.support.instagram_client import InstagramClient
+from tests.support.meta_client import MetaClient, error_of
 
 SUBCODES = {"app_removed": 458, "checkpoint": 459, "password_changed": 460, "expired": 463, "logged_out": 467}
 

@@ -1,7 +1,7 @@
 import pytest
 
-from tests.unit.meta_simulator.instagram_client import CAFE, InstagramClient
-from tests.unit.meta_simulator.meta_client import MetaClient, error_of
+from tests.support.instagram_client import CAFE, InstagramClient
+from tests.support.meta_client import MetaClient, error_of
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 import httpx
 import pytest
 
-from tests.unit.meta_simulator.instagram_client import GRAPH, InstagramClient
-from tests.unit.meta_simulator.meta_client import MetaClient, error_of
+from tests.support.instagram_client import GRAPH, InstagramClient
+from tests.support.meta_client import MetaClient, error_of
 
 HOUR = 60 * 60
 DAY = 24 * HOUR

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.unit.meta_simulator.meta_client import REDIRECT_URI, MetaClient, error_of
+from tests.support.meta_client import REDIRECT_URI, MetaClient, error_of
 
 DAY = 24 * 60 * 60
 

@@ -1,7 +1,7 @@
 import pytest
 
-from local.meta_simulator.seed import ANA_CAFE, ANA_STUDIO, BEN_BAKERY
-from tests.unit.meta_simulator.meta_client import MetaClient, error_of
+from meta_simulator.seed import ANA_CAFE, ANA_STUDIO, BEN_BAKERY
+from tests.support.meta_client import MetaClient, error_of
 
 
 def test_a_page_gives_its_own_token_to_a_user_of_it(meta: MetaClient) -> None:

@@ -2,7 +2,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.unit.meta_simulator.meta_client import MetaClient, error_of
+from tests.support.meta_client import MetaClient, error_of
 
 AGENCY_PAGES = 120
 

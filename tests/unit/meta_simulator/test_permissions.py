@@ -1,7 +1,7 @@
 import pytest
 
-from local.meta_simulator.seed import ANA_CAFE
-from tests.unit.meta_simulator.meta_client import MetaClient, error_of
+from meta_simulator.seed import ANA_CAFE
+from tests.support.meta_client import MetaClient, error_of
 
 
 def _statuses(meta: MetaClient, token: str) -> dict[str, str]:

@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 from starlette.responses import JSONResponse, Response
 
-from local.meta_simulator.instagram.app_scoped_ids import app_scoped_id
-from tests.unit.meta_simulator.app_endpoint import AppEndpoint, refuse
-from tests.unit.meta_simulator.conftest import NOON
-from tests.unit.meta_simulator.instagram_client import CAFE, InstagramClient
-from tests.unit.meta_simulator.meta_client import REDIRECT_URI, MetaClient, error_of
+from meta_simulator.instagram.app_scoped_ids import app_scoped_id
+from tests.support.app_endpoint import AppEndpoint, refuse
+from tests.support.instagram_client import CAFE, InstagramClient
+from tests.support.meta_client import NOON, REDIRECT_URI, MetaClient, error_of
 
 DEAUTHORIZE = "http://127.0.0.1:8080/deauthorize"
 DELETION = "http://127.0.0.1:8080/deletion"

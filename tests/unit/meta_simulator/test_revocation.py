@@ -1,7 +1,7 @@
 import pytest
 
-from local.meta_simulator.seed import ANA_CAFE, ANA_STUDIO
-from tests.unit.meta_simulator.meta_client import MetaClient, error_of
+from meta_simulator.seed import ANA_CAFE, ANA_STUDIO
+from tests.support.meta_client import MetaClient, error_of
 
 SUBCODES = {
     "app_removed": 458,

@@ -2,9 +2,9 @@
 
 import pytest
 
-from local.meta_simulator.seed import ANA_CAFE, ANA_STUDIO
-from tests.unit.meta_simulator.instagram_client import CAFE, InstagramClient
-from tests.unit.meta_simulator.meta_client import MetaClient
+from meta_simulator.seed import ANA_CAFE, ANA_STUDIO
+from tests.support.instagram_client import CAFE, InstagramClient
+from tests.support.meta_client import MetaClient
 
 CAFE_PAGE = {"product": "facebook", "account": ANA_CAFE.id, "app_id": "1111", "fields": ["messages", "feed"]}
 STUDIO_PAGE = {"product": "facebook", "account": ANA_STUDIO.id, "app_id": "1111", "fields": ["messages", "feed"]}

@@ -7,11 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
-from local.meta_simulator.recent_calls import MAX_COUNTED_CALLS, RecentCalls
-from local.meta_simulator.seed import ANA_CAFE, BEN_BAKERY
-from tests.unit.meta_simulator.conftest import NOON
-from tests.unit.meta_simulator.instagram_client import CAFE, InstagramClient
-from tests.unit.meta_simulator.meta_client import REDIRECT_URI, MetaClient, error_of
+from meta_simulator.recent_calls import MAX_COUNTED_CALLS, RecentCalls
+from meta_simulator.seed import ANA_CAFE, BEN_BAKERY
+from tests.support.instagram_client import CAFE, InstagramClient
+from tests.support.meta_client import NOON, REDIRECT_URI, MetaClient, error_of
 
 MINUTE = 60
 HOUR = 60 * MINUTE

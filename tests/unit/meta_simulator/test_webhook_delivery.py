@@ -5,12 +5,12 @@ from collections import Counter
 
 import pytest
 
-from local.meta_simulator.seed import ANA_CAFE, ANA_STUDIO
-from local.meta_simulator.simulator import Simulator
-from tests.unit.meta_simulator.app_endpoint import URL, AppEndpoint
-from tests.unit.meta_simulator.instagram_client import CAFE, InstagramClient
-from tests.unit.meta_simulator.meta_client import MetaClient
-from tests.unit.meta_simulator.webhook_sender import WebhookSender, message
+from meta_simulator.seed import ANA_CAFE, ANA_STUDIO
+from meta_simulator.simulator import Simulator
+from tests.support.app_endpoint import URL, AppEndpoint
+from tests.support.instagram_client import CAFE, InstagramClient
+from tests.support.meta_client import MetaClient
+from tests.support.webhook_sender import WebhookSender, message
 
 STUDIO = "17841400000000002"
 

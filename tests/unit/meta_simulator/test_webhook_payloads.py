@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from local.meta_simulator.meta_apps import MetaApp
-from local.meta_simulator.seed import ANA_CAFE
-from local.meta_simulator.webhooks.batches import BatchWriter, updates_of
-from local.meta_simulator.webhooks.events import EventType, WebhookEvent
-from tests.unit.meta_simulator.app_endpoint import AppEndpoint
-from tests.unit.meta_simulator.conftest import NOON
-from tests.unit.meta_simulator.instagram_client import CAFE
-from tests.unit.meta_simulator.webhook_sender import WebhookSender, message
+from meta_simulator.meta_apps import MetaApp
+from meta_simulator.seed import ANA_CAFE
+from meta_simulator.webhooks.batches import BatchWriter, updates_of
+from meta_simulator.webhooks.events import EventType, WebhookEvent
+from tests.support.app_endpoint import AppEndpoint
+from tests.support.instagram_client import CAFE
+from tests.support.meta_client import NOON
+from tests.support.webhook_sender import WebhookSender, message
 
 NOW_S = int(NOON.timestamp())
 NOW_MS = NOW_S * 1000

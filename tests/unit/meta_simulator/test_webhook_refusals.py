@@ -2,10 +2,10 @@
 
 import pytest
 
-from tests.unit.meta_simulator.app_endpoint import AppEndpoint
-from tests.unit.meta_simulator.instagram_client import CAFE
-from tests.unit.meta_simulator.meta_client import MetaClient
-from tests.unit.meta_simulator.webhook_sender import WebhookSender, message
+from tests.support.app_endpoint import AppEndpoint
+from tests.support.instagram_client import CAFE
+from tests.support.meta_client import MetaClient
+from tests.support.webhook_sender import WebhookSender, message
 
 TOO_MUCH = [
     ({"events": [message(count=100_001)]}, "100000"),

@@ -7,14 +7,13 @@ from datetime import timedelta
 import pytest
 from starlette.responses import Response
 
-from local.meta_simulator.simulator import Simulator
-from local.meta_simulator.webhooks.delivery import keep_retrying, send_due
-from local.meta_simulator.webhooks.outbox import Delivery, Outbox
-from tests.unit.meta_simulator.app_endpoint import URL, AppEndpoint, Received, never, refuse
-from tests.unit.meta_simulator.conftest import NOON
-from tests.unit.meta_simulator.instagram_client import CAFE
-from tests.unit.meta_simulator.meta_client import MetaClient
-from tests.unit.meta_simulator.webhook_sender import WebhookSender, message
+from meta_simulator.simulator import Simulator
+from meta_simulator.webhooks.delivery import keep_retrying, send_due
+from meta_simulator.webhooks.outbox import Delivery, Outbox
+from tests.support.app_endpoint import URL, AppEndpoint, Received, never, refuse
+from tests.support.instagram_client import CAFE
+from tests.support.meta_client import NOON, MetaClient
+from tests.support.webhook_sender import WebhookSender, message
 
 MINUTE = 60
 HOUR = 3600

@@ -6,9 +6,9 @@ import hmac
 
 import pytest
 
-from tests.unit.meta_simulator.app_endpoint import AppEndpoint, Received
-from tests.unit.meta_simulator.meta_client import MetaClient
-from tests.unit.meta_simulator.webhook_sender import WebhookSender, message
+from tests.support.app_endpoint import AppEndpoint, Received
+from tests.support.meta_client import MetaClient
+from tests.support.webhook_sender import WebhookSender, message
 
 SECRETS = {"instagram": "the-instagram-secret", "facebook": "the-app-secret"}
 WRONG = ["absent", "sha1_only", "wrong_secret", "malformed", "short", "non_ascii"]

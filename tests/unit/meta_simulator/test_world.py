@@ -1,5 +1,5 @@
-from local.meta_simulator.seed import AGENCY_PAGE_COUNT, seeded_world
-from local.meta_simulator.world import Page, World
+from meta_simulator.seed import AGENCY_PAGE_COUNT, seeded_world
+from meta_simulator.world import Page, World
 
 
 def _pages_of(world: World, name: str) -> list[Page]:

@@ -7,13 +7,13 @@ Postgres about itself, the Data API about itself.
 import shlex
 from collections.abc import Callable
 
-from .. import storage_health
-from ..errors import Actor
-from ..storage_health import RELOAD_COMMAND
-from .cache_verdicts import SETTINGS_SQL
-from .findings import Findings
-from .project import BACKEND_ROLE, Project
-from .report import NEEDS_DATABASE_URL, PROJECT_MISMATCH, PUBLISHABLE_KEY, Report, listed
+from instagram_connect.doctor.cache_verdicts import SETTINGS_SQL
+from instagram_connect.doctor.findings import Findings
+from instagram_connect.doctor.project import BACKEND_ROLE, Project
+from instagram_connect.doctor.report import NEEDS_DATABASE_URL, PROJECT_MISMATCH, PUBLISHABLE_KEY, Report, listed
+from instagram_connect.errors import Actor
+from instagram_connect.storage import diagnosis
+from instagram_connect.storage.diagnosis import RELOAD_COMMAND
 
 _ROLES_OWN_SETTINGS = ("user", "database user")
 # ALTER is refused in a read-only session otherwise.
@@ -32,7 +32,7 @@ def of_configuration(project: Project) -> Report | None:
     """What shows in address, key and database URL without asking anybody; None when they may belong together."""
     if not project.is_addressable:
         return Report(
-            storage_health.UNREACHABLE.reason,
+            diagnosis.UNREACHABLE.reason,
             "The Data API cannot be reached: SUPABASE_URL is not the address of a project. It looks "
             "like https://<project>.supabase.co, without what comes after.",
             Actor.OPERATOR,
@@ -63,7 +63,7 @@ def of_access(found: Findings) -> Report | None:
 
 
 def _unreachable(found: Findings) -> Report | None:
-    refused = found.refused_for(storage_health.UNREACHABLE)
+    refused = found.refused_for(diagnosis.UNREACHABLE)
     if found.told or not refused or len(refused) < len(found.refusals):
         return None
     error = refused[0].error
@@ -75,7 +75,7 @@ def _unreachable(found: Findings) -> Report | None:
         evidence = (*evidence, "the database itself answers at the database URL")
     address = f"{found.project.supabase_url.rstrip('/')}/rest/v1/"
     return Report(
-        storage_health.UNREACHABLE.reason,
+        diagnosis.UNREACHABLE.reason,
         f"The Data API cannot be reached: {why}.",
         Actor.OPERATOR,
         f"curl -sS -o /dev/null -w '%{{http_code}}\\n' {shlex.quote(address)}",
@@ -85,11 +85,11 @@ def _unreachable(found: Findings) -> Report | None:
 
 
 def _key_rejected(found: Findings) -> Report | None:
-    refused = found.refused_for(storage_health.KEY_REJECTED)
+    refused = found.refused_for(diagnosis.KEY_REJECTED)
     if not refused:
         return None
     return Report(
-        storage_health.KEY_REJECTED.reason,
+        diagnosis.KEY_REJECTED.reason,
         "The Data API refuses the key: it is mistyped, was revoked, has expired, or belongs to another project than "
         "SUPABASE_URL.",
         Actor.OPERATOR,
@@ -100,7 +100,7 @@ def _key_rejected(found: Findings) -> Report | None:
 
 def _taken_for_anon(found: Findings) -> Report | None:
     # PostgREST answers a missing privilege with 401 to whoever has not signed in, and with 403 to all others.
-    refused = [r for r in found.refused_for(storage_health.PERMISSION_DENIED) if r.error.status == 401]
+    refused = [r for r in found.refused_for(diagnosis.PERMISSION_DENIED) if r.error.status == 401]
     if not refused:
         return None
     return Report(
@@ -116,8 +116,8 @@ def _taken_for_anon(found: Findings) -> Report | None:
 def _database_down(found: Findings) -> Report | None:
     is_url_dead = found.database_error == "unreachable" or (found.database_error or "").startswith("57P")
     # PostgREST 12 forgets its cache with its connection, and then says only that.
-    is_cache_lost = bool(found.refused_for(storage_health.CACHE_EMPTY)) and is_url_dead
-    if not found.refused_for(storage_health.DATABASE_DOWN) and not is_cache_lost:
+    is_cache_lost = bool(found.refused_for(diagnosis.CACHE_EMPTY)) and is_url_dead
+    if not found.refused_for(diagnosis.DATABASE_DOWN) and not is_cache_lost:
         return None
     if found.seen:
         sentence = "The Data API cannot reach its database, although that answers at the database URL."
@@ -130,7 +130,7 @@ def _database_down(found: Findings) -> Report | None:
     if found.database_error:
         evidence = (*evidence, f"database URL: {found.database_error}")
     return Report(
-        storage_health.DATABASE_DOWN.reason,
+        diagnosis.DATABASE_DOWN.reason,
         f"{sentence} Look at the project's status in the dashboard.",
         Actor.OPERATOR,
         'psql "$DATABASE_URL" -c "select now();"',
@@ -142,7 +142,7 @@ def _database_down(found: Findings) -> Report | None:
 
 
 def _read_only(found: Findings) -> Report | None:
-    refused = found.refused_for(storage_health.READ_ONLY)
+    refused = found.refused_for(diagnosis.READ_ONLY)
     facts = found.told if found.told and (found.told.is_read_only or found.told.is_in_recovery) else None
     # A role may be read-only for its own reasons, and the URL may be a replica's: that is not the Data API's doing.
     seen = found.seen
@@ -170,16 +170,16 @@ def _read_only(found: Findings) -> Report | None:
         )
         command = f"-- one by one: {_WRITABLE_SESSION} {reset}"
         evidence = (*evidence, f"default_transaction_read_only is on ({facts.read_only_source})")
-    return Report(storage_health.READ_ONLY.reason, sentence, Actor.OPERATOR, command, evidence, waiting_helps=True)
+    return Report(diagnosis.READ_ONLY.reason, sentence, Actor.OPERATOR, command, evidence, waiting_helps=True)
 
 
 def _not_exposed(found: Findings) -> Report | None:
-    if not found.refused_for(storage_health.NOT_EXPOSED):
+    if not found.refused_for(diagnosis.NOT_EXPOSED):
         return None
     override = found.around.exposed_schemas if found.around else None
     if override is not None:
         return Report(
-            storage_health.NOT_EXPOSED.reason,
+            diagnosis.NOT_EXPOSED.reason,
             "The Data API does not expose the schema public: pgrst.db_schemas of the role authenticator leaves it out.",
             Actor.OPERATOR,
             f"alter role authenticator set pgrst.db_schemas = 'public, {override}'; notify pgrst, 'reload config'; "
@@ -187,7 +187,7 @@ def _not_exposed(found: Findings) -> Report | None:
             (*found.evidence[:2], f"pgrst.db_schemas of authenticator is '{override}'"),
         )
     return Report(
-        storage_health.NOT_EXPOSED.reason,
+        diagnosis.NOT_EXPOSED.reason,
         "The Data API does not expose the schema public: add it to the exposed schemas in its settings.",
         Actor.OPERATOR,
         SETTINGS_SQL,
@@ -197,12 +197,12 @@ def _not_exposed(found: Findings) -> Report | None:
 
 def _absent_schema(found: Findings) -> Report | None:
     absent = found.around.absent_schemas if found.around else ()
-    if not absent or not found.refused_for(storage_health.CACHE_EMPTY):
+    if not absent or not found.refused_for(diagnosis.CACHE_EMPTY):
         return None
     exposed = (found.around.exposed_schemas or "").split(",") if found.around else []
     present = [name.strip() for name in exposed if name.strip() not in absent]
     return Report(
-        storage_health.CACHE_EMPTY.reason,
+        diagnosis.CACHE_EMPTY.reason,
         f"The Data API has no schema cache: it is to expose the schema {listed(absent)}, which does not exist.",
         Actor.OPERATOR,
         f"alter role authenticator set pgrst.db_schemas = '{', '.join(present) or 'public'}'; "

@@ -3,13 +3,8 @@
 Nothing here asks anybody.
 """
 
-from .. import storage_health
-from ..database import END_LISTENERS
-from ..errors import Actor
-from ..schema_contract import FUNCTIONS, RELATIONS
-from ..storage_health import RELOAD_COMMAND
-from .findings import Findings
-from .report import (
+from instagram_connect.doctor.findings import Findings
+from instagram_connect.doctor.report import (
     DATABASE_URL_UNUSABLE,
     DDL_TRIGGERS_MISSING,
     HEALTHY,
@@ -19,6 +14,11 @@ from .report import (
     Report,
     listed,
 )
+from instagram_connect.errors import Actor
+from instagram_connect.storage import diagnosis
+from instagram_connect.storage.diagnosis import RELOAD_COMMAND
+from instagram_connect.storage.direct_connection import END_LISTENERS
+from instagram_connect.storage.schema_contract import FUNCTIONS, RELATIONS
 
 CURE = f"select pg_notification_queue_usage(); {RELOAD_COMMAND}"
 # These two only: among the others can be the secret that signs tokens.
@@ -32,10 +32,10 @@ _RESTART = "docker compose restart rest  # hosted: Restart project, in the dashb
 
 def mended(first: Findings) -> Report:
     """The Data API knows everything, since the doctor asked it to read the schema again."""
-    if first.refused_for(storage_health.CACHE_EMPTY):
-        cause, was = storage_health.CACHE_EMPTY.reason, "had no schema cache"
+    if first.refused_for(diagnosis.CACHE_EMPTY):
+        cause, was = diagnosis.CACHE_EMPTY.reason, "had no schema cache"
     else:
-        cause, was = storage_health.STALE.reason, "had a stale schema cache"
+        cause, was = diagnosis.STALE.reason, "had a stale schema cache"
     names = listed([refusal.name for refusal in first.refusals])
     return Report(
         cause,
@@ -50,10 +50,10 @@ def not_mended(found: Findings, asked: tuple[str, ...]) -> Report:
     """What the Data API still does not know although it was asked, in the ways `asked`, to read the schema again."""
     names = listed([refusal.name for refusal in found.refusals if refusal.diagnosis.reload_helps])
     evidence = (*found.evidence, *asked)
-    if found.refused_for(storage_health.CACHE_EMPTY):
+    if found.refused_for(diagnosis.CACHE_EMPTY):
         timeout = found.around.statement_timeout if found.around else None
         return Report(
-            storage_health.CACHE_EMPTY.reason,
+            diagnosis.CACHE_EMPTY.reason,
             "The Data API has no schema cache: it cannot read the schema. Its log says why: a time-out, an exposed "
             "schema that does not exist, or a database that is down or read-only.",
             Actor.OPERATOR,
@@ -65,7 +65,7 @@ def not_mended(found: Findings, asked: tuple[str, ...]) -> Report:
         )
     if not found.facts:
         return Report(
-            storage_health.STALE.reason,
+            diagnosis.STALE.reason,
             f"The Data API does not know {names}, also after a reload was asked for: a migration was not applied, or "
             "reloads are not heard, or SUPABASE_URL leads to another project than the migrations were applied to.",
             Actor.OPERATOR,

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..data_api import DataApi
-from ..database import IS_LISTENING, Database
-from ..schema_contract import DESCRIBE_FUNCTION, FUNCTIONS, INTERNAL_FUNCTIONS, RELATIONS
+from instagram_connect.storage.data_api import DataApi
+from instagram_connect.storage.direct_connection import IS_LISTENING, Database
+from instagram_connect.storage.schema_contract import DESCRIBE_FUNCTION, FUNCTIONS, INTERNAL_FUNCTIONS, RELATIONS
 
 CONTRACT: Mapping[str, Any] = {"relations": RELATIONS, "functions": {**FUNCTIONS, **INTERNAL_FUNCTIONS}}
 EVENT_TRIGGERS = ("pgrst_ddl_watch", "pgrst_drop_watch")

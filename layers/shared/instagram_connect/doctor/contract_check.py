@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
-from ..data_api import DataApi, DataApiError
-from ..schema_cache import call_with_nothing
-from ..schema_contract import FUNCTIONS, RELATIONS, RELOAD_FUNCTION
-from ..storage_health import COLUMN_MISSING, Diagnosis, diagnose
+from instagram_connect.storage.data_api import DataApi, DataApiError
+from instagram_connect.storage.diagnosis import COLUMN_MISSING, Diagnosis, diagnose
+from instagram_connect.storage.schema_cache import call_with_nothing
+from instagram_connect.storage.schema_contract import FUNCTIONS, RELATIONS, RELOAD_FUNCTION
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ that is busy or starting, for a reload that got lost, for a listener that has to
 import time
 from collections.abc import Callable
 
-from ..database import DatabaseError
-from ..deadline import Deadline
-from ..observability import logger
-from ..storage_health import STALE
-from . import examination
-from .project import Project
-from .report import RELOAD_NOT_HEARD, Report
+from instagram_connect.doctor import examination
+from instagram_connect.doctor.project import Project
+from instagram_connect.doctor.report import RELOAD_NOT_HEARD, Report
+from instagram_connect.runtime.deadline import Deadline
+from instagram_connect.runtime.observability import logger
+from instagram_connect.storage.diagnosis import STALE
+from instagram_connect.storage.direct_connection import DatabaseError
 
 LADDER_S = 60.0
 # An examination waits five seconds for its own reload. One that fails at once, as at a closed port, must not be

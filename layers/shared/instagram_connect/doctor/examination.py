@@ -9,16 +9,16 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from ..database import DatabaseError
-from ..deadline import Deadline
-from ..schema_cache import SchemaCache
-from .access_verdicts import of_access, of_configuration
-from .cache_verdicts import cautions, healthy, mended, not_mended, unexplained
-from .contract_check import refusals, refused_reload
-from .findings import Findings, look
-from .project import Project
-from .report import Report
-from .schema_verdicts import of_schema
+from instagram_connect.doctor.access_verdicts import of_access, of_configuration
+from instagram_connect.doctor.cache_verdicts import cautions, healthy, mended, not_mended, unexplained
+from instagram_connect.doctor.contract_check import refusals, refused_reload
+from instagram_connect.doctor.findings import Findings, look
+from instagram_connect.doctor.project import Project
+from instagram_connect.doctor.report import Report
+from instagram_connect.doctor.schema_verdicts import of_schema
+from instagram_connect.runtime.deadline import Deadline
+from instagram_connect.storage.direct_connection import DatabaseError
+from instagram_connect.storage.schema_cache import SchemaCache
 
 # A reload takes a tenth of a second, or seconds for a schema of thousands of tables.
 WAITING_S = 5.0

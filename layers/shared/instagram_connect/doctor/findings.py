@@ -3,12 +3,12 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from ..data_api import DataApiError
-from ..database import DatabaseError
-from ..storage_health import Diagnosis
-from .catalog import Facts, Surroundings, facts_of, facts_through
-from .contract_check import Refusal, refusals
-from .project import Project
+from instagram_connect.doctor.catalog import Facts, Surroundings, facts_of, facts_through
+from instagram_connect.doctor.contract_check import Refusal, refusals
+from instagram_connect.doctor.project import Project
+from instagram_connect.storage.data_api import DataApiError
+from instagram_connect.storage.diagnosis import Diagnosis
+from instagram_connect.storage.direct_connection import DatabaseError
 
 _MOST_EVIDENCE = 8
 # What answers at all does so in milliseconds; a schema cache that is being read makes requests wait.

@@ -14,8 +14,8 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 import httpx
 
-from ..data_api import DataApi
-from ..database import Database
+from instagram_connect.storage.data_api import DataApi
+from instagram_connect.storage.direct_connection import Database
 
 BACKEND_ROLE = "service_role"
 _ROLES_OF_PREFIXES = {"sb_publishable_": "anon", "sb_secret_": BACKEND_ROLE}

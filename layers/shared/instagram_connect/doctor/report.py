@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..errors import Actor
+from instagram_connect.errors import Actor
 
 HEALTHY = "HEALTHY"
 RELOAD_NOT_HEARD = "RELOAD_NOT_HEARD"

@@ -4,13 +4,19 @@ Nothing here asks anybody. Where Postgres's catalogs are known they decide; the 
 about what they name.
 """
 
-from .. import storage_health
-from ..errors import Actor
-from ..schema_contract import FUNCTIONS, MIGRATIONS, RELATIONS
-from ..storage_health import Diagnosis
-from .catalog import Facts, MissingFunction, signature
-from .findings import Findings
-from .report import MIGRATION_WITHOUT_OBJECTS, NEEDS_DATABASE_URL, ROW_LEVEL_SECURITY, Report, listed
+from instagram_connect.doctor.catalog import Facts, MissingFunction, signature
+from instagram_connect.doctor.findings import Findings
+from instagram_connect.doctor.report import (
+    MIGRATION_WITHOUT_OBJECTS,
+    NEEDS_DATABASE_URL,
+    ROW_LEVEL_SECURITY,
+    Report,
+    listed,
+)
+from instagram_connect.errors import Actor
+from instagram_connect.storage import diagnosis
+from instagram_connect.storage.diagnosis import Diagnosis
+from instagram_connect.storage.schema_contract import FUNCTIONS, MIGRATIONS, RELATIONS
 
 
 def of_schema(found: Findings) -> Report | None:
@@ -79,19 +85,19 @@ def _missing_objects(found: Findings) -> Report | None:
 
 def _kind_of_absence(facts: Facts) -> tuple[Diagnosis, str]:
     absent: list[str] = []
-    diagnosis = storage_health.FUNCTION_MISSING
+    kind = diagnosis.FUNCTION_MISSING
     if facts.missing_functions:
         absent.append(
             f"the function {listed([_function(function) for function in facts.missing_functions])} is missing"
         )
     if facts.missing_columns:
-        diagnosis = storage_health.COLUMN_MISSING
+        kind = diagnosis.COLUMN_MISSING
         absent.insert(0, f"the column {listed(facts.missing_columns)} is missing")
     if facts.missing_relations:
-        diagnosis = storage_health.TABLE_MISSING
+        kind = diagnosis.TABLE_MISSING
         absent.insert(0, f"the table {listed(facts.missing_relations)} is missing")
     sentence = " and ".join(absent)
-    return diagnosis, sentence[0].upper() + sentence[1:]
+    return kind, sentence[0].upper() + sentence[1:]
 
 
 def _function(function: MissingFunction) -> str:
@@ -112,14 +118,14 @@ def _absent_by_answer(found: Findings) -> Report | None:
     """Without the catalogs: Postgres's own answer to a request that the Data API passed on."""
     if found.facts:
         return None
-    for diagnosis, what in (
-        (storage_health.TABLE_MISSING, "table"),
-        (storage_health.COLUMN_MISSING, "column"),
-        (storage_health.FUNCTION_MISSING, "function"),
+    for kind, what in (
+        (diagnosis.TABLE_MISSING, "table"),
+        (diagnosis.COLUMN_MISSING, "column"),
+        (diagnosis.FUNCTION_MISSING, "function"),
     ):
-        if refused := found.refused_for(diagnosis):
+        if refused := found.refused_for(kind):
             return Report(
-                diagnosis.reason,
+                kind.reason,
                 f"The {what} {listed([refusal.name for refusal in refused])} is missing in the database: "
                 "a migration was not applied, or what it made is gone.",
                 Actor.OPERATOR,
@@ -132,12 +138,12 @@ def _absent_by_answer(found: Findings) -> Report | None:
 
 
 def _missing_grants(found: Findings) -> Report | None:
-    refused = found.refused_for(storage_health.PERMISSION_DENIED)
+    refused = found.refused_for(diagnosis.PERMISSION_DENIED)
     if found.facts and found.facts.missing_grants:
         missing = found.facts.missing_grants
         lacks = [f"{', '.join(grant.privileges)} on {grant.object}" for grant in missing]
         return Report(
-            storage_health.PERMISSION_DENIED.reason,
+            diagnosis.PERMISSION_DENIED.reason,
             f"service_role lacks {listed(lacks)}.",
             Actor.OPERATOR,
             " ".join(grant.statement for grant in missing),
@@ -147,7 +153,7 @@ def _missing_grants(found: Findings) -> Report | None:
         return None
     is_everything = len(refused) == len(RELATIONS) + len(FUNCTIONS) - 1  # reloads are not asked for to find out
     return Report(
-        storage_health.PERMISSION_DENIED.reason,
+        diagnosis.PERMISSION_DENIED.reason,
         "service_role may not use the schema public."
         if is_everything
         else f"service_role lacks a privilege on {listed([refusal.name for refusal in refused])}.",

@@ -10,14 +10,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from ..deadline import Deadline
-from ..errors import MetaAppMisconfiguredError, PermissionMissingError, ReconnectRequiredError
-from ..models import UserToken
-from ..observability import logger
-from .answers import to_object, to_objects, to_text, to_token
-from .facebook_pages import PAGE_FIELDS, next_cursor
-from .graph import GraphClient
-from .graph_errors import APP_SECRET_INVALID, names_its_cause
+from instagram_connect.errors import MetaAppMisconfiguredError, PermissionMissingError, ReconnectRequiredError
+from instagram_connect.meta.facebook_pages import PAGE_FIELDS, next_cursor
+from instagram_connect.meta.graph import GraphClient
+from instagram_connect.meta.graph_errors import APP_SECRET_INVALID, names_its_cause
+from instagram_connect.meta.json_values import to_object, to_objects, to_text, to_token
+from instagram_connect.models import UserToken
+from instagram_connect.runtime.deadline import Deadline
+from instagram_connect.runtime.observability import logger
 
 PAGE_LIMIT = 100  # the most that Meta returns at once
 MAX_RESULT_PAGES = 100  # an endless chain of cursors must end

@@ -12,8 +12,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from ..deadline import Deadline
-from ..errors import (
+from instagram_connect.errors import (
     AccessTokenForeignError,
     AccessTokenInvalidError,
     BusinessPortfolioNotGrantedError,
@@ -28,13 +27,23 @@ from ..errors import (
     ScopesDeclinedError,
     ScopesNotRequestedError,
 )
-from ..models import DiscoveredAccount, Login, Provider, Renewal, UserToken
-from ..observability import logger
-from .answers import require_success, to_count, to_id, to_moment, to_object, to_objects, to_texts, to_token
-from .facebook_calls import FacebookApp, FacebookCalls
-from .facebook_pages import accounts_of
-from .graph import GraphClient
-from .graph_errors import DEAD_TOKEN_SUBCODES, TOKEN_EXPIRED, names_its_cause
+from instagram_connect.meta.facebook_calls import FacebookApp, FacebookCalls
+from instagram_connect.meta.facebook_pages import accounts_of
+from instagram_connect.meta.graph import GraphClient
+from instagram_connect.meta.graph_errors import DEAD_TOKEN_SUBCODES, TOKEN_EXPIRED, names_its_cause
+from instagram_connect.meta.json_values import (
+    require_success,
+    to_count,
+    to_id,
+    to_moment,
+    to_object,
+    to_objects,
+    to_texts,
+    to_token,
+)
+from instagram_connect.models import DiscoveredAccount, Login, Provider, Renewal, UserToken
+from instagram_connect.runtime.deadline import Deadline
+from instagram_connect.runtime.observability import logger
 
 # Without these Meta does not show the Page's Instagram account at all.
 REQUIRED_SCOPES = ("instagram_basic", "pages_show_list", "pages_read_engagement")

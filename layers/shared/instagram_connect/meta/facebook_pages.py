@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from ..models import DiscoveredAccount, UserToken
-from .answers import to_count, to_id, to_object, to_text, to_texts
+from instagram_connect.meta.json_values import to_count, to_id, to_object, to_text, to_texts
+from instagram_connect.models import DiscoveredAccount, UserToken
 
 PROFILE_FIELDS = "id,username,name,biography,website,profile_picture_url,followers_count,follows_count,media_count"
 PAGE_FIELDS = f"id,name,access_token,tasks,instagram_business_account{{{PROFILE_FIELDS}}}"

@@ -12,12 +12,12 @@ from typing import Any
 import httpx
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from .. import tls
-from ..deadline import Deadline
-from ..errors import InstagramConnectError, LoginOutcomeUnknownError, MetaUnavailableError
-from ..observability import logger
-from . import usage
-from .graph_errors import GraphFailure, error_for, error_for_code_exchange, read_failure
+from instagram_connect.errors import InstagramConnectError, LoginOutcomeUnknownError, MetaUnavailableError
+from instagram_connect.meta import usage
+from instagram_connect.meta.graph_errors import GraphFailure, error_for, error_for_code_exchange, read_failure
+from instagram_connect.runtime import tls
+from instagram_connect.runtime.deadline import Deadline
+from instagram_connect.runtime.observability import logger
 
 # Spread over about ten seconds: Meta's hiccups last longer than a moment, and a spent code cannot wait for another day.
 MAX_ATTEMPTS = 8

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from ..errors import (
+from instagram_connect.errors import (
     InstagramConnectError,
     LoginCodeExpiredError,
     LoginCodeInvalidError,
@@ -27,7 +27,7 @@ from ..errors import (
     ReconnectRequiredError,
     RedirectUriMismatchError,
 )
-from .usage import read_usage
+from instagram_connect.meta.usage import read_usage
 
 # Platform limits count a rolling hour; used when Meta names no time itself.
 DEFAULT_THROTTLE_S = 3600

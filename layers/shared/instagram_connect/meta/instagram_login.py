@@ -11,8 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from urllib.parse import quote, urlencode
 
-from ..deadline import Deadline
-from ..errors import (
+from instagram_connect.errors import (
     AccountNotProfessionalError,
     InvalidRequestError,
     LoginOutcomeUnknownError,
@@ -20,9 +19,19 @@ from ..errors import (
     PermissionMissingError,
     ScopesDeclinedError,
 )
-from ..models import DiscoveredAccount, Login, Provider, Renewal, UserToken
-from .answers import require_success, to_count, to_id, to_objects, to_text, to_texts, to_token, unwrapped
-from .graph import GraphClient
+from instagram_connect.meta.graph import GraphClient
+from instagram_connect.meta.json_values import (
+    require_success,
+    to_count,
+    to_id,
+    to_objects,
+    to_text,
+    to_texts,
+    to_token,
+    unwrapped,
+)
+from instagram_connect.models import DiscoveredAccount, Login, Provider, Renewal, UserToken
+from instagram_connect.runtime.deadline import Deadline
 
 REQUIRED_SCOPE = "instagram_business_basic"
 PROFILE_FIELDS = "id,user_id,username,name,account_type,profile_picture_url,followers_count,follows_count,media_count"

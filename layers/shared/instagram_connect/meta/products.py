@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Protocol
 
-from ..deadline import Deadline
-from ..models import DiscoveredAccount, Login, Provider, Renewal, UserToken
-from ..settings import Secrets, required
-from .facebook_calls import FacebookApp
-from .facebook_login import FacebookLogin
-from .graph import GraphClient
-from .instagram_login import InstagramApp, InstagramLogin
+from instagram_connect.meta.facebook_calls import FacebookApp
+from instagram_connect.meta.facebook_login import FacebookLogin
+from instagram_connect.meta.graph import GraphClient
+from instagram_connect.meta.instagram_login import InstagramApp, InstagramLogin
+from instagram_connect.models import DiscoveredAccount, Login, Provider, Renewal, UserToken
+from instagram_connect.runtime.deadline import Deadline
+from instagram_connect.runtime.settings import Secrets, required
 
 
 class LoginProduct(Protocol):

@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
-from .answers import to_text
+from instagram_connect.meta.json_values import to_text
 
 APP = "app"
 _PERCENTAGES = ("call_count", "total_time", "total_cputime")

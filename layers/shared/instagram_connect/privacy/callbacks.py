@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs
 
-from ..errors import InvalidRequestError
-from ..signatures import read_signed_request
-from ..webhooks.parts import text_id
+from instagram_connect.errors import InvalidRequestError
+from instagram_connect.security.meta_signatures import read_signed_request
+from instagram_connect.webhooks.parts import text_id
 
 # Meta delivers within minutes; a time that is further away is not the time of this request.
 MOST_DELAY = timedelta(days=1)

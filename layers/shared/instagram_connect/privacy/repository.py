@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ..clock import iso
-from ..data_api import DataApiError
-from ..deadline import Deadline
-from ..errors import RECONNECT_HINTS
-from ..event_repository import Caller
-from ..storage_health import storage_error
+from instagram_connect.errors import RECONNECT_HINTS
+from instagram_connect.outbox.repository import Caller
+from instagram_connect.runtime.clock import iso
+from instagram_connect.runtime.deadline import Deadline
+from instagram_connect.storage.data_api import DataApiError
+from instagram_connect.storage.diagnosis import storage_error
 
 # How Meta says of a token that its person removed the app.
 APP_REMOVED = {"code": 190, "subcode": 458, "reason": "APP_REMOVED", "hint": RECONNECT_HINTS["APP_REMOVED"]}

@@ -11,11 +11,11 @@ from typing import Any, Literal
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError, model_validator
 
-from .. import aws
-from ..deadline import Deadline
-from ..errors import InstagramConnectError, InternalError
-from ..observability import logger, stack_of
-from .repository import PrivacyRepository
+from instagram_connect.errors import InstagramConnectError, InternalError
+from instagram_connect.privacy.repository import PrivacyRepository
+from instagram_connect.runtime import aws
+from instagram_connect.runtime.deadline import Deadline
+from instagram_connect.runtime.observability import logger, stack_of
 
 # Another step is only begun while there is time for it.
 LEAST_STEP_S = 3.0

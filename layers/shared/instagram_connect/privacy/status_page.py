@@ -6,7 +6,7 @@ Source of what it has to say: Meta, "Data Deletion Request Callback".
 from datetime import UTC, datetime
 from html import escape
 
-from .repository import DeletionStatus
+from instagram_connect.privacy.repository import DeletionStatus
 
 _PAGE = """<!doctype html>
 <html lang="en">

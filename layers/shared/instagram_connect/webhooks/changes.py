@@ -6,9 +6,9 @@ Source: Meta, "Instagram Platform Webhook Notification Examples"; comments name 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .events import Kind, WebhookEvent
-from .parts import Parts, text, text_id
-from .received_json import digest, mapping
+from instagram_connect.webhooks.events import Kind, WebhookEvent
+from instagram_connect.webhooks.parts import Parts, text, text_id
+from instagram_connect.webhooks.received_json import digest, mapping
 
 
 def other_change(parts: Parts, field: str, change: Mapping[str, Any]) -> WebhookEvent:

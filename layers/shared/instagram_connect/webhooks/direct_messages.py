@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .events import Kind, WebhookEvent
-from .parts import Parts, text, text_id, whole_number
-from .received_json import digest, items, mapping
+from instagram_connect.webhooks.events import Kind, WebhookEvent
+from instagram_connect.webhooks.parts import Parts, text, text_id, whole_number
+from instagram_connect.webhooks.received_json import digest, items, mapping
 
 # Names of the subscription fields under which `changes` carries what else is in `messaging`.
 DIRECT_MESSAGE_FIELDS = frozenset(

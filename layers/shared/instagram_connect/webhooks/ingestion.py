@@ -11,11 +11,11 @@ from http import HTTPStatus
 
 from aws_lambda_powertools.metrics import MetricUnit
 
-from ..deadline import Deadline
-from ..errors import StorageError
-from ..event_bus import EventBus
-from ..observability import logger, metrics, stack_of
-from ..storage_health import (
+from instagram_connect.errors import StorageError
+from instagram_connect.outbox.publisher import EventBus
+from instagram_connect.runtime.deadline import Deadline
+from instagram_connect.runtime.observability import logger, metrics, stack_of
+from instagram_connect.storage.diagnosis import (
     DATABASE_DEFECT,
     DATABASE_FAILED,
     REJECTED,
@@ -23,10 +23,10 @@ from ..storage_health import (
     UNEXPECTED,
     UNREACHABLE,
 )
-from . import parser, queue
-from .events import WebhookEvent
-from .queue import WebhookQueue, WebhookQueueError
-from .repository import Stored, WebhookRepository
+from instagram_connect.webhooks import parser, queue
+from instagram_connect.webhooks.events import WebhookEvent
+from instagram_connect.webhooks.queue import WebhookQueue, WebhookQueueError
+from instagram_connect.webhooks.repository import Stored, WebhookRepository
 
 # What one POST of Meta holds at most; takes a fraction of a second.
 EVENTS_AT_ONCE = 1000

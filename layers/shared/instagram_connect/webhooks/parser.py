@@ -9,12 +9,12 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from . import entries, received_json
-from .changes import CHANGES, other_change
-from .direct_messages import DIRECT_MESSAGE_FIELDS, direct_message
-from .events import Kind, WebhookEvent
-from .parts import Parts, text, text_id
-from .received_json import UnreadableJsonError, digest, mapping
+from instagram_connect.webhooks import entries, received_json
+from instagram_connect.webhooks.changes import CHANGES, other_change
+from instagram_connect.webhooks.direct_messages import DIRECT_MESSAGE_FIELDS, direct_message
+from instagram_connect.webhooks.events import Kind, WebhookEvent
+from instagram_connect.webhooks.parts import Parts, text, text_id
+from instagram_connect.webhooks.received_json import UnreadableJsonError, digest, mapping
 
 OBJECT = "instagram"
 # So much deeper is what is kept than what came: an entry in a body.

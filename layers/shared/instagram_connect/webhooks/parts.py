@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from .events import Kind, WebhookEvent
-from .received_json import digest
+from instagram_connect.webhooks.events import Kind, WebhookEvent
+from instagram_connect.webhooks.received_json import digest
 
 # Above it a time is in milliseconds: in seconds that would be the year 5138.
 MOST_SECONDS = 1e11

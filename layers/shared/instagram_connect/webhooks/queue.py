@@ -17,9 +17,9 @@ from typing import Any
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from .. import aws
-from ..deadline import Deadline
-from . import entries
+from instagram_connect.runtime import aws
+from instagram_connect.runtime.deadline import Deadline
+from instagram_connect.webhooks import entries
 
 # A quarter below the 256 KiB that a message could always have, for its attributes.
 MAX_MESSAGE_BYTES = 196_608

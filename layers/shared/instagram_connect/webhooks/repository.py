@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ..clock import iso
-from ..data_api import DataApiError
-from ..deadline import Deadline
-from ..event_bus import LEASE_S
-from ..event_repository import Caller
-from ..storage_health import storage_error
-from .events import WebhookEvent
+from instagram_connect.outbox.publisher import LEASE_S
+from instagram_connect.outbox.repository import Caller
+from instagram_connect.runtime.clock import iso
+from instagram_connect.runtime.deadline import Deadline
+from instagram_connect.storage.data_api import DataApiError
+from instagram_connect.storage.diagnosis import storage_error
+from instagram_connect.webhooks.events import WebhookEvent
 
 # Nobody may ever connect the account that an unknown event is about, and it holds what people wrote.
 UNKNOWN_DAYS = 30

@@ -1,0 +1,94 @@
+"""Requests of Meta as API Gateway hands them over, and our answers, without a router.
+
+For the functions that Meta calls: their bodies count byte by byte, and the start of a function decides whether Meta
+waits, so that nothing is imported here that is slow to load. Source: API Gateway, "Lambda proxy integrations".
+"""
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from instagram_connect.errors import InstagramConnectError, InvalidRequestError
+
+
+@dataclass(frozen=True)
+class ProxyRequest:
+    """One request. Header names are in lower case; `body` is what was sent, byte by byte."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    query: Mapping[str, str]
+    body: bytes
+    url: str
+
+    @classmethod
+    def of(cls, event: Mapping[str, Any]) -> "ProxyRequest":
+        """The request in an event. Raises InvalidRequestError for a body that claims to be base64 and is not."""
+        headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+        context = event.get("requestContext") or {}
+        return cls(
+            method=event["httpMethod"],
+            path=event["path"],
+            headers=headers,
+            query=event.get("queryStringParameters") or {},
+            body=_body(event),
+            url=_url(context, headers),
+        )
+
+
+def request_id(event: Mapping[str, Any]) -> str:
+    """API Gateway's id of the request: the correlation id of its logs."""
+    return (event.get("requestContext") or {}).get("requestId") or ""
+
+
+def text(body: str, *, status: HTTPStatus = HTTPStatus.OK, content_type: str = "text/plain") -> dict[str, Any]:
+    """An answer with exactly this text."""
+    return {
+        "statusCode": status.value,
+        "headers": {
+            "Content-Type": f"{content_type}; charset=utf-8",
+            "Cache-Control": "no-store",
+            "X-Content-Type-Options": "nosniff",
+        },
+        "body": body,
+        "isBase64Encoded": False,
+    }
+
+
+def failure(error: InstagramConnectError, request_id: str) -> dict[str, Any]:
+    """The answer to an error, in the shape that all routes give: `contract.Problem`."""
+    problem = {
+        "success": False,
+        "error": error.message,
+        "details": error.details,
+        "code": error.code,
+        "reason": error.reason,
+        "actor": error.actor,
+        "recoverable": error.recoverable,
+        "hint": error.hint,
+        "requestId": request_id,
+    }
+    body = json.dumps({name: value for name, value in problem.items() if value is not None})
+    return text(body, status=error.status, content_type="application/json")
+
+
+def _body(event: Mapping[str, Any]) -> bytes:
+    body: str = event.get("body") or ""
+    if not event.get("isBase64Encoded"):
+        # A lone surrogate cannot have been sent; whoever makes such an event gets a signature that does not match.
+        return body.encode("utf-8", "surrogatepass")
+    try:
+        return base64.b64decode(body, validate=True)
+    except ValueError:
+        raise InvalidRequestError("The body is not base64.") from None
+
+
+def _url(context: Mapping[str, Any], headers: Mapping[str, str]) -> str:
+    """The address that was called, without its query; API Gateway's path holds the stage or a domain's base path."""
+    scheme = headers.get("x-forwarded-proto", "https")
+    host = headers.get("host") or context.get("domainName", "")
+    return f"{scheme}://{host}{context.get('path', '')}"

@@ -1,0 +1,258 @@
+"""Connections that cannot be completed now, kept until a worker can: in SQS; and what their users see of them.
+
+A message holds tokens as ciphertexts only, bound as they would be in the table. It may be delivered late, in any order
+and more than once. The record beside it, in DynamoDB, holds no token: it is what a list of accounts shows meanwhile,
+and nothing depends on it. Sources of the limits: Amazon SQS, "Message quotas" and "Setting-up dead-letter queues".
+"""
+
+import json
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+from boto3.dynamodb.types import TypeDeserializer
+from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from instagram_connect.connections.repository import payload_of
+from instagram_connect.models import Account, ConnectionToStore, Provider
+from instagram_connect.runtime import aws
+from instagram_connect.runtime.observability import logger
+
+# A quarter below the 256 KiB that a message could always have. A login with more accounts becomes several messages.
+MAX_MESSAGE_BYTES = 196_608
+# What just failed does not work a moment later; and the record has to be there before a worker removes it.
+FIRST_DELAY_S = 10
+# As long as SQS keeps a message.
+KEPT = timedelta(days=14)
+
+
+class ParkingError(Exception):
+    """The queue did not take a message, so nothing was kept."""
+
+
+class UnreadableMessageError(Exception):
+    """The body is no message of this version."""
+
+
+class _Parked(BaseModel):
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    id: str = Field(default_factory=lambda: str(uuid.uuid4()))
+
+
+class ParkedConnection(_Parked):
+    """A connection that only has to be stored: what `ConnectionRepository.store_payload` takes."""
+
+    kind: Literal["connection"] = "connection"
+    payload: dict[str, Any] = Field(repr=False)
+
+    @property
+    def user_id(self) -> str:
+        """Whose connection it is."""
+        return str(self.payload["user_id"])
+
+
+class ParkedLogin(_Parked):
+    """A spent code's token, encrypted; its accounts are still to be discovered. `login` is part of its binding."""
+
+    kind: Literal["login"] = "login"
+    user_id: str
+    provider: Provider
+    login: str
+    request_id: str
+    token_ciphertext: str = Field(repr=False)
+    issued_at: AwareDatetime
+    expires_at: AwareDatetime | None
+    granted_scopes: tuple[str, ...] | None
+
+
+Parked = ParkedConnection | ParkedLogin
+_MESSAGE: TypeAdapter[Parked] = TypeAdapter(Annotated[Parked, Field(discriminator="kind")])
+
+
+class ParkedRecord(BaseModel):
+    """What a user sees of something parked. Without accounts it is a login whose accounts Meta has not named yet.
+
+    `code` is the error that ended it, when only a new login helps.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    user_id: str
+    id: str
+    provider: Provider
+    issued_at: AwareDatetime
+    accounts: tuple[Account, ...] = ()
+    code: str | None = None
+
+
+class Parking:
+    """Keeps what cannot be completed now. Shared between requests."""
+
+    def __init__(self, queue_url: str, table_name: str, now: Callable[[], datetime]) -> None:
+        self._queue_url = queue_url
+        self._table_name = table_name
+        self._now = now
+
+    def park_connection(self, connection: ConnectionToStore) -> tuple[Account, ...]:
+        """Keeps a connection to be stored later; its accounts as their owner may see them meanwhile.
+
+        Raises ParkingError, after which some of its accounts may still be stored. Takes about 8 s at worst.
+        """
+        accounts = tuple(_pending(connection))
+        by_id = {account.instagram_business_id: account for account in accounts}
+        parts = [ParkedConnection(payload=payload) for payload in _parts(payload_of(connection))]
+        records = [
+            ParkedRecord(
+                user_id=connection.user_id,
+                id=part.id,
+                provider=connection.login.provider,
+                issued_at=connection.login.token.issued_at,
+                accounts=tuple(by_id[entry["instagram_business_id"]] for entry in part.payload["accounts"]),
+            )
+            for part in parts
+        ]
+        self._park(parts, records)
+        return accounts
+
+    def park_login(self, login: ParkedLogin) -> None:
+        """Keeps a login to be finished later. Raises ParkingError. Takes about 8 s at worst."""
+        self._park([login], [_record_of(login)])
+
+    def records_of(self, user_id: str) -> tuple[ParkedRecord, ...]:
+        """What is parked of a user, as far as it is known. Never raises."""
+        question = {
+            "TableName": self._table_name,
+            "KeyConditionExpression": "user_id = :user_id",
+            "ExpressionAttributeValues": {":user_id": {"S": user_id}},
+            "ConsistentRead": True,
+        }
+        try:
+            # A page ends at 1 MB, and each attempt of a login with hundreds of accounts leaves records of its own.
+            pages = list(self._dynamodb.get_paginator("query").paginate(**question))
+        except (BotoCoreError, ClientError) as error:
+            logger.warning("Could not look for parked connections", cause=type(error).__name__)
+            return ()
+        read = TypeDeserializer().deserialize
+        records = [{name: read(value) for name, value in item.items()} for page in pages for item in page["Items"]]
+        # DynamoDB deletes what has expired within days, not at once.
+        alive = [record for record in records if record["expiration"] > self._now().timestamp()]
+        return tuple(filter(None, (_read_record(record["record"]) for record in alive)))
+
+    def remove(self, parked: Parked) -> None:
+        """Takes the record of something that is completed off its user's list. Never raises."""
+        try:
+            self._dynamodb.delete_item(
+                TableName=self._table_name, Key={"user_id": {"S": parked.user_id}, "id": {"S": parked.id}}
+            )
+        except (BotoCoreError, ClientError) as error:
+            logger.warning("Could not remove the record of a parked connection", cause=type(error).__name__)
+
+    def end(self, login: ParkedLogin, code: str) -> None:
+        """Says on its user's list that only a new login helps, and by its error code why. Never raises."""
+        self._record(_record_of(login, code))
+
+    def postpone(self, receipt_handle: str, seconds: int) -> None:
+        """Has SQS deliver a message again after this time, instead of after the queue's own. Never raises."""
+        try:
+            self._sqs.change_message_visibility(
+                QueueUrl=self._queue_url, ReceiptHandle=receipt_handle, VisibilityTimeout=seconds
+            )
+        except (BotoCoreError, ClientError) as error:
+            logger.warning("Could not choose when a message comes again", cause=type(error).__name__)
+
+    def _park(self, parked: Sequence[Parked], records: Sequence[ParkedRecord]) -> None:
+        """All messages before any record: they are what counts. Side by side, so that many take no longer than one."""
+        with ThreadPoolExecutor(len(parked)) as threads:
+            list(threads.map(self._send, parked))
+            list(threads.map(self._record, records))
+
+    def _send(self, parked: Parked) -> None:
+        try:
+            self._sqs.send_message(
+                QueueUrl=self._queue_url, MessageBody=parked.model_dump_json(), DelaySeconds=FIRST_DELAY_S
+            )
+        except (BotoCoreError, ClientError) as error:
+            raise ParkingError(type(error).__name__) from error
+
+    def _record(self, record: ParkedRecord) -> None:
+        item = {
+            "user_id": {"S": record.user_id},
+            "id": {"S": record.id},
+            "record": {"S": record.model_dump_json()},
+            "expiration": {"N": str(int((self._now() + KEPT).timestamp()))},
+        }
+        try:
+            self._dynamodb.put_item(TableName=self._table_name, Item=item)
+        except (BotoCoreError, ClientError) as error:
+            logger.warning("Could not record a parked connection for its user", cause=type(error).__name__)
+
+    # Made when something has to be parked, which is seldom: a client takes its time to load.
+    @cached_property
+    def _sqs(self) -> Any:
+        return aws.client("sqs")
+
+    @cached_property
+    def _dynamodb(self) -> Any:
+        return aws.client("dynamodb")
+
+
+def read_message(body: str) -> Parked:
+    """What a message of the queue holds. Raises UnreadableMessageError: another version may be able to read it."""
+    try:
+        return _MESSAGE.validate_json(body)
+    except ValidationError:
+        raise UnreadableMessageError from None
+
+
+def _record_of(login: ParkedLogin, code: str | None = None) -> ParkedRecord:
+    return ParkedRecord(
+        user_id=login.user_id, id=login.id, provider=login.provider, issued_at=login.issued_at, code=code
+    )
+
+
+def _read_record(text: str) -> ParkedRecord | None:
+    try:
+        return ParkedRecord.model_validate_json(text)
+    except ValidationError:
+        logger.warning("Left out the record of a parked connection: another version wrote it")
+        return None
+
+
+def _pending(connection: ConnectionToStore) -> Iterator[Account]:
+    token = connection.login.token
+    for entry in connection.accounts:
+        account = entry.account
+        yield Account(
+            id=None,
+            provider=connection.login.provider,
+            instagram_business_id=account.instagram_business_id,
+            username=account.username,
+            name=account.name,
+            page_id=account.page_id,
+            page_name=account.page_name,
+            profile_picture_url=account.profile_picture_url,
+            followers_count=account.followers_count,
+            token_expires_at=token.expires_at.isoformat() if token.expires_at else None,
+            connected_at=token.issued_at,
+            status="pending",
+        )
+
+
+def _parts(payload: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The payload in parts that fit into a message: each stores some of the accounts."""
+    part: list[Mapping[str, Any]] = []
+    size = 0
+    entries: Sequence[Mapping[str, Any]] = payload["accounts"]
+    for entry in entries:
+        entry_size = len(json.dumps(entry))
+        if part and size + entry_size > MAX_MESSAGE_BYTES:
+            yield {**payload, "accounts": part}
+            part, size = [], 0
+        part.append(entry)
+        size += entry_size
+    yield {**payload, "accounts": part}

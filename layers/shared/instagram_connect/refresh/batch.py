@@ -1,0 +1,277 @@
+"""Refreshing many accounts at once, with what only shows in many: Meta's limits, and a Meta or app that is at fault.
+
+Each account is written as soon as it is done; one that fails never holds up the others. Tokens that look dead are
+judged together at the end.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import groupby
+
+from aws_lambda_powertools.metrics import MetricUnit
+
+from instagram_connect.errors import (
+    InstagramConnectError,
+    InternalError,
+    MetaActionBlockedError,
+    MetaRateLimitedError,
+    MetaRequestRejectedError,
+    RefreshInProgressError,
+    StorageError,
+    TokenEncryptionError,
+)
+from instagram_connect.meta import graph
+from instagram_connect.meta.products import LoginProducts
+from instagram_connect.models import Account, Provider
+from instagram_connect.outbox.publisher import EventBus
+from instagram_connect.refresh.account_refresh import Attempt, RefreshFlow
+from instagram_connect.refresh.models import ON_DEMAND, Claim, RefreshTask
+from instagram_connect.refresh.outage_detection import RefreshJudgement
+from instagram_connect.refresh.queue import RefreshQueue, RefreshQueueError
+from instagram_connect.refresh.rate_limits import Pace
+from instagram_connect.refresh.repository import RefreshRepository
+from instagram_connect.runtime.clock import utc_now
+from instagram_connect.runtime.deadline import Deadline
+from instagram_connect.runtime.observability import logger, metrics, stack_of
+from instagram_connect.runtime.settings import Secrets, required
+from instagram_connect.security.token_vault import TokenVault
+
+CONCURRENCY = 20
+# Of one call; the sweep comes again in an hour, and there are days.
+ATTEMPTS = 3
+# What comes after the calls to Meta, at most and as a part of the time that there is.
+AFTERWARDS_S = 20.0
+MOST_AFTERWARDS = 0.4
+# An attempt is only begun while Meta has time for an answer.
+LEAST_ATTEMPT_S = 8.0
+BLOCKED_PAUSE = timedelta(hours=6)
+# For what an operator has to mend: at most, and sooner where the token would not live to see it.
+LASTING_PAUSE = timedelta(days=1)
+LASTING_ERRORS = (MetaRequestRejectedError, TokenEncryptionError, InternalError)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of an account: as its owner may see it when it was written, the error when there is one."""
+
+    account: Account | None
+    error: InstagramConnectError | None
+
+
+@dataclass(frozen=True)
+class RefreshBatch:
+    """Refreshes accounts whose leases the caller holds. Shared between invocations; holds nothing of any of them."""
+
+    flow: RefreshFlow
+    judgement: RefreshJudgement
+    repository: RefreshRepository
+    queue: RefreshQueue
+    events: EventBus
+    now: Callable[[], datetime]
+    concurrency: int = CONCURRENCY
+    sleep: Callable[[float], None] = time.sleep
+
+    @classmethod
+    def of_deployment(
+        cls, secrets: Secrets, repository: RefreshRepository, queue: RefreshQueue, events: EventBus
+    ) -> "RefreshBatch":
+        """With Meta and the key as the deployment names them. Raises ConfigurationError."""
+        client = graph.GraphClient(graph.http_client(), max_attempts=ATTEMPTS)
+        flow = RefreshFlow(
+            products=LoginProducts(secrets, client, utc_now),
+            vault=TokenVault(required("TOKEN_KEY_ARN")),
+            now=utc_now,
+            lead_s=repository.rules.lead_s,
+        )
+        return cls(flow, RefreshJudgement(flow, repository, utc_now), repository, queue, events, utc_now)
+
+    def work(self, owner: str, claims: Sequence[Claim], deadline: Deadline) -> dict[str, Outcome]:
+        """Does what is due of the claimed accounts, as far as their leases are still held; what came of each.
+
+        Raises StorageError when storage cannot even be asked for them: then nothing has been done.
+        """
+        due = {claim.account_id: claim for claim in claims}
+        outcomes: dict[str, Outcome] = {}
+        tasks = sorted(self.repository.leased(owner, due, deadline), key=lambda task: task.provider)
+        for provider, group in groupby(tasks, key=lambda task: task.provider):
+            outcomes |= self.refresh(owner, provider, [(task, due[task.account_id]) for task in group], deadline)
+        return outcomes
+
+    def refresh(
+        self, owner: str, provider: Provider, due: Sequence[tuple[RefreshTask, Claim]], deadline: Deadline
+    ) -> dict[str, Outcome]:
+        """The same for accounts of one login product whose tasks are at hand. Never raises."""
+        rules = self.repository.rules
+        begins_slow = any(claim.is_slow for _, claim in due)
+        pace = Pace(rules.slow_percent, rules.stop_percent, self.sleep, begins_slow=begins_slow)
+        # The rest is for storing, for asking witnesses and for giving leases back.
+        for_meta = deadline.earlier(min(AFTERWARDS_S, deadline.remaining_s() * MOST_AFTERWARDS))
+        # Of a suspended product one account tries whether it works again.
+        spared = [task for task, _ in due if task.is_suspended][1:]
+        left = list(spared)
+        outcomes: dict[str, Outcome] = {}
+
+        def is_over() -> bool:
+            return pace.is_stopped or for_meta.remaining_s() < LEAST_ATTEMPT_S
+
+        def attempt(entry: tuple[RefreshTask, Claim]) -> Attempt | None:
+            task, claim = entry
+            if not is_over():
+                pace.wait()
+            if is_over():
+                left.append(task)
+                return None
+            done = self.flow.attempt(task, for_meta, renew=claim.renew, check_subscription=claim.check_subscription)
+            pace.learn(done)
+            if done.renewal or done.error is None:
+                not_before = pace.account_paused_until(done, self.now())
+                outcomes[task.account_id] = Outcome(self._store(owner, done, not_before, deadline), done.error)
+            return done
+
+        with ThreadPoolExecutor(min(self.concurrency, len(due))) as threads:
+            trying = [entry for entry in due if entry[0] not in spared]
+            attempts = [done for done in threads.map(attempt, trying) if done]
+        # Before any account is given back: a sweep must not claim it again in between.
+        self._brake(provider, pace, deadline)
+        failed = [done for done in attempts if done.error and not done.renewal]
+        ended = self._end(owner, self.judgement.dead_among(provider, failed, attempts, deadline), deadline)
+        outcomes |= ended
+        failed = [done for done in failed if done.task.account_id not in ended]
+        outcomes |= {done.task.account_id: Outcome(None, done.error) for done in failed}
+        outcomes |= {task.account_id: Outcome(None, RefreshInProgressError(retry_after_s=60)) for task in left}
+        self._give_back(owner, failed, left, deadline)
+        _count(attempts, failed=len(failed), ended=len(ended))
+        if ended or any(done.renewal and done.renewal.reconnect for done in attempts):
+            self._publish(deadline)
+        return outcomes
+
+    def _store(self, owner: str, done: Attempt, not_before: datetime | None, deadline: Deadline) -> Account | None:
+        """Writes a success; keeps what storage does not take. None when the lease was lost, or it waits."""
+        payload = self.repository.finished(
+            owner,
+            done.task.account_id,
+            renewal=done.renewal,
+            subscription=done.subscription,
+            usage=done.usage,
+            not_before=not_before,
+        )
+        try:
+            account = self.repository.finish(payload, deadline)
+        except Exception as failure:  # noqa: BLE001 - one bad account must not stop the others
+            if done.renewal:
+                self._keep(done.task, self.repository.kept(payload, done.task), failure)
+            return None
+        if account is None:
+            logger.warning("Lost the lease of an account during its refresh", account_id=done.task.account_id)
+        return account
+
+    def _keep(self, task: RefreshTask, payload: dict[str, object], cause: Exception) -> None:
+        extra = {"account_id": task.account_id, **_told_of(cause)}
+        try:
+            self.queue.keep(payload)
+        except RefreshQueueError:
+            # The former token lives on: Meta ends none by extending it, and the next sweep asks again.
+            logger.error("A refreshed token could neither be stored nor kept", extra=extra)
+            return
+        logger.error("Kept a refreshed token that storage did not take", extra=extra)
+        metrics.add_metric("RefreshesKept", MetricUnit.Count, 1)
+
+    def _end(self, owner: str, dead: Iterable[Attempt], deadline: Deadline) -> dict[str, Outcome]:
+        """Marks accounts whose tokens are dead; those that it marked."""
+        ended: dict[str, Outcome] = {}
+        for done in dead:
+            error = done.error
+            if error is None:
+                continue
+            try:
+                account = self.repository.end(owner, done.task.account_id, error, deadline)
+            except StorageError:
+                continue  # the next sweep finds the same
+            if account is None:
+                continue  # lost the lease: to a login or another refresh, whose token is a newer one
+            logger.warning(
+                "An account needs its user",
+                extra={"account_id": done.task.account_id, "reason": error.reason or error.code, **error.log_context},
+            )
+            ended[done.task.account_id] = Outcome(account, error)
+        return ended
+
+    def _give_back(
+        self, owner: str, failed: Sequence[Attempt], left: Sequence[RefreshTask], deadline: Deadline
+    ) -> None:
+        accounts = [self.repository.released(task.account_id) for task in left]
+        for done in failed:
+            not_before = self._not_before(owner, done)
+            accounts.append(self.repository.released(done.task.account_id, not_before=not_before, usage=done.usage))
+            error = done.error
+            if error is None:
+                continue
+            logger.warning(
+                "Could not refresh an account",
+                extra={"account_id": done.task.account_id, **_told_of(error)},
+            )
+            if isinstance(error, LASTING_ERRORS) and not owner.startswith(ON_DEMAND):
+                self._bury(done.task, error)
+        if not accounts:
+            return
+        try:
+            self.repository.release(owner, accounts, deadline)
+        except StorageError as error:
+            # The leases end by themselves.
+            logger.warning("Could not give leases back", extra={"code": error.code, **error.log_context})
+
+    def _bury(self, task: RefreshTask, error: InstagramConnectError) -> None:
+        try:
+            self.queue.bury(task.account_id, error.code)
+        except RefreshQueueError as refused:
+            logger.error("Could not report an account", account_id=task.account_id, cause=str(refused))
+
+    def _not_before(self, owner: str, done: Attempt) -> datetime | None:
+        now, error = self.now(), done.error
+        if isinstance(error, MetaRateLimitedError):
+            return now + timedelta(seconds=error.retry_after_s or 0)
+        if isinstance(error, MetaActionBlockedError):
+            return now + BLOCKED_PAUSE
+        # A user who asked is told the error, and may ask again; it is for a sweep to report it.
+        if isinstance(error, LASTING_ERRORS) and not owner.startswith(ON_DEMAND):
+            remaining = (done.task.expires_at - now) / 4 if done.task.expires_at else LASTING_PAUSE
+            return now + max(min(LASTING_PAUSE, remaining), timedelta(0))
+        return None
+
+    def _brake(self, provider: Provider, pace: Pace, deadline: Deadline) -> None:
+        paused_until = pace.paused_until(self.now())
+        is_scarce = (pace.app_used_percent or 0) >= self.repository.rules.slow_percent
+        if not is_scarce and paused_until is None:
+            return
+        try:
+            self.repository.brake(provider, pace.app_used_percent, paused_until, deadline)
+        except StorageError as error:
+            logger.warning("Could not note Meta's limits", extra={"code": error.code, **error.log_context})
+
+    def _publish(self, deadline: Deadline) -> None:
+        try:
+            self.events.publish_pending(deadline)
+        except StorageError as error:
+            # They are written down; the next sweep publishes them.
+            logger.warning("Could not publish events", extra={"code": error.code, **error.log_context})
+
+
+def _told_of(failure: Exception) -> dict[str, object]:
+    if isinstance(failure, InstagramConnectError):
+        return {"code": failure.code, "reason": failure.reason, **failure.log_context}
+    return {"cause": type(failure).__name__, "stack": stack_of(failure)}
+
+
+def _count(attempts: Iterable[Attempt], *, failed: int, ended: int) -> None:
+    resubscribed = sum(1 for done in attempts if done.subscription and done.subscription.subscribed_at)
+    for name, count in {
+        "TokensRefreshed": sum(1 for done in attempts if done.renewal),
+        "RefreshesFailed": failed,
+        "AccountsNeedReauth": ended,
+        "WebhooksResubscribed": resubscribed,
+    }.items():
+        if count:
+            metrics.add_metric(name, MetricUnit.Count, count)

@@ -1,0 +1,87 @@
+"""How fast a login product may be called, by what Meta's answers say of the app's call limit, and whether it answers.
+
+Source: Meta, "Rate Limits": calling while throttled lengthens the block, so background work ends before it.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from threading import Lock
+
+from instagram_connect.errors import MetaRateLimitedError, MetaUnavailableError
+from instagram_connect.meta.graph_errors import APP_LIMIT_CODES
+from instagram_connect.meta.usage import APP
+from instagram_connect.refresh.account_refresh import Attempt
+
+SLOW_PAUSE_S = 0.5
+# A Meta that failed for so many accounts, one after the other, is down: the rest waits for the next sweep.
+FAILURES_IN_A_ROW = 10
+# Platform limits count a rolling hour, and Meta names no time for them.
+APP_PAUSE = timedelta(hours=1)
+
+
+class Pace:
+    """The pace of one batch. Safe to use from several threads."""
+
+    def __init__(
+        self, slow_percent: int, stop_percent: int, sleep: Callable[[float], None], *, begins_slow: bool = False
+    ) -> None:
+        """The pace until answers say otherwise."""
+        self._slow_percent = slow_percent
+        self._stop_percent = stop_percent
+        self._sleep = sleep
+        self._one_by_one = Lock()
+        self._regain_s = 0
+        self._failures_in_a_row = 0
+        self._is_refused = False
+        self._begins_slow = begins_slow
+        self.app_used_percent: int | None = None
+
+    def learn(self, attempt: Attempt) -> None:
+        """Takes notice of what an account's answers said."""
+        for entry in attempt.usage:
+            if entry.usage_type == APP:
+                self.app_used_percent = max(entry.used_percent, self.app_used_percent or 0)
+        error = attempt.error
+        is_down = isinstance(error, MetaUnavailableError) and not (attempt.is_refused or attempt.renewal)
+        self._failures_in_a_row = self._failures_in_a_row + 1 if is_down else 0
+        if isinstance(error, MetaRateLimitedError) and error.log_context.get("meta_code") in APP_LIMIT_CODES:
+            self._regain_s = max(self._regain_s, error.retry_after_s or 0)
+            self._is_refused = True
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether calls are scarce."""
+        if self.app_used_percent is None:
+            return self._begins_slow
+        return self.app_used_percent >= self._slow_percent
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether there is to be no further call in this batch."""
+        return self._is_limited or self._failures_in_a_row >= FAILURES_IN_A_ROW
+
+    def wait(self) -> None:
+        """Holds the caller up while calls are scarce."""
+        if self.is_slow:
+            with self._one_by_one:
+                self._sleep(SLOW_PAUSE_S)
+
+    def account_paused_until(self, attempt: Attempt, now: datetime) -> datetime | None:
+        """Until when an account is left alone because its own limits are nearly used up; None when they are not."""
+        scarce = [
+            entry for entry in attempt.usage if entry.usage_type != APP and entry.used_percent >= self._stop_percent
+        ]
+        if not scarce:
+            return None
+        regain_s = max(entry.regain_access_s for entry in scarce)
+        return now + (timedelta(seconds=regain_s) if regain_s else APP_PAUSE)
+
+    def paused_until(self, now: datetime) -> datetime | None:
+        """Until when nothing is to be called; None when that is now."""
+        if not self._is_limited:
+            return None
+        return now + (timedelta(seconds=self._regain_s) if self._regain_s else APP_PAUSE)
+
+    @property
+    def _is_limited(self) -> bool:
+        return self._is_refused or (self.app_used_percent or 0) >= self._stop_percent

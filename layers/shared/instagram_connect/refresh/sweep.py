@@ -1,0 +1,79 @@
+"""The hourly sweep: claims what is due and hands it to the workers, publishes what waits, measures how tokens stand."""
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from aws_lambda_powertools.metrics import MetricUnit
+
+from instagram_connect.errors import StorageError
+from instagram_connect.outbox.publisher import EventBus
+from instagram_connect.refresh.queue import RefreshQueue
+from instagram_connect.refresh.repository import RefreshRepository
+from instagram_connect.runtime.deadline import Deadline
+from instagram_connect.runtime.observability import logger, metrics
+
+CLAIMED_AT_ONCE = 1000
+# Another claim is only begun while its accounts could be handed on, or given back.
+LEAST_TIME_S = 15.0
+
+
+@dataclass(frozen=True)
+class RefreshSweep:
+    """Finds what is due. Shared between invocations."""
+
+    repository: RefreshRepository
+    queue: RefreshQueue
+    events: EventBus
+
+    def run(self, deadline: Deadline) -> int:
+        """How many accounts were handed to the workers. Raises StorageError when storage cannot be asked.
+
+        Two sweeps at once share the accounts. What a sweep that is killed had claimed, a later one claims.
+        """
+        handed = 0
+        while deadline.remaining_s() > LEAST_TIME_S:
+            # Each claim its own owner, so that a batch is recognised whichever sweep it came from.
+            owner = str(uuid.uuid4())
+            claims = self.repository.claim(owner, CLAIMED_AT_ONCE, deadline)
+            refused = self.queue.send_claims(owner, claims) if claims else ()
+            handed += len(claims) - len(refused)
+            if refused:
+                self.repository.release(
+                    owner, [self.repository.released(claim.account_id) for claim in refused], deadline
+                )
+            if refused or len(claims) < CLAIMED_AT_ONCE:
+                break
+        logger.info("Swept", accounts=handed)
+        metrics.add_metric("AccountsClaimed", MetricUnit.Count, handed)
+        self._look_around(deadline)
+        return handed
+
+    def _look_around(self, deadline: Deadline) -> None:
+        # What is due is on its way; both can wait for the next sweep, and alarms rise when they wait for long.
+        try:
+            self.events.publish_pending(deadline)
+        except StorageError as error:
+            logger.warning("Could not publish events", extra={"code": error.code, **error.log_context})
+        try:
+            measure(self.repository.overview(0, deadline), self.repository.now())
+        except StorageError as error:
+            logger.warning("Could not look at all tokens", extra={"code": error.code, **error.log_context})
+
+
+def measure(overview: dict[str, Any], now: datetime) -> None:
+    """Metrics of how the tokens stand, for the alarms."""
+    oldest = overview["oldest_due_at"]
+    overdue_h = (now - datetime.fromisoformat(oldest)).total_seconds() / 3600 if oldest else 0.0
+    for name, value in {
+        "TokensActive": overview["active"],
+        "TokensOverdue": overview["overdue"],
+        "TokensExpired": overview["expired"],
+        "ConnectionsNeedingReauth": overview["needs_reauth"],
+        "ReconnectsRequested": overview["reconnect_requested"],
+        "EventsWaiting": overview["events_waiting"],
+        "ProductsSuspended": sum(1 for brake in overview["brakes"] if brake["suspended_at"]),
+    }.items():
+        metrics.add_metric(name, MetricUnit.Count, value)
+    metrics.add_metric("OldestOverdueHours", MetricUnit.NoUnit, overdue_h)

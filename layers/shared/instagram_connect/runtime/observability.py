@@ -1,0 +1,72 @@
+"""Structured logs, metrics and error reports, set up once for all functions.
+
+Every line of one request carries its `correlation_id`: API Gateway's request id, which the caller gets as `requestId`
+and storage as the header X-Request-Id and in the column `last_request_id`.
+"""
+
+import logging
+import os
+import traceback
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+if TYPE_CHECKING:
+    from instagram_connect.runtime.error_reports import ErrorReports
+
+Answer = TypeVar("Answer")
+Handler = Callable[[dict[str, Any], LambdaContext], Answer]
+
+# What a function still needs of its time after its error reports.
+RESERVED_FOR_RETURNING_S = 0.2
+
+logger = Logger()
+metrics = Metrics(namespace="InstagramConnect")
+
+# httpx logs whole URLs at INFO, and Meta's URLs hold tokens, codes and the app secret. The AWS libraries log what we
+# raise as our own errors once more, as plain text without the correlation id.
+for _name, _level in {
+    "httpx": logging.WARNING,
+    "httpcore": logging.WARNING,
+    "aws_encryption_sdk": logging.CRITICAL,
+    "botocore": logging.ERROR,
+    "urllib3": logging.ERROR,
+}.items():
+    logging.getLogger(_name).setLevel(_level)
+
+
+def stack_of(error: BaseException) -> list[str]:
+    """Where an unforeseen exception came from, innermost last, without its text: that may quote a URL or a row."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
+
+
+def report_errors(environment: Mapping[str, str]) -> "ErrorReports | None":
+    """Makes the logger report errors to Sentry where SENTRY_DSN is set."""
+    dsn = environment.get("SENTRY_DSN")
+    if not dsn:
+        return None
+    from instagram_connect.runtime.error_reports import attach  # its SDK is slow to import
+
+    return attach(logger, dsn, release=environment.get("REVISION"))
+
+
+# Here and not at the first error: a function that starts has more CPU, and nobody's answer waits for it.
+_reports = report_errors(os.environ)
+
+
+def sends_error_reports(handler: Handler[Answer]) -> Handler[Answer]:
+    """Decorates a Lambda's entry point: reports leave before Lambda freezes the function, if its time allows."""
+
+    @wraps(handler)
+    def wrapped(event: dict[str, Any], context: LambdaContext) -> Answer:
+        try:
+            return handler(event, context)
+        finally:
+            if _reports is not None:
+                _reports.flush(context.get_remaining_time_in_millis() / 1000 - RESERVED_FOR_RETURNING_S)
+
+    return wrapped

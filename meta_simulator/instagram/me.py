@@ -1,0 +1,62 @@
+"""graph.instagram.com/{version}/me: the account behind a token, with its two ids.
+
+Source: Meta, "Instagram API with Instagram Login: Get Started".
+"""
+
+from meta_simulator.graph.call import GraphCall
+from meta_simulator.graph.fields import NodeType, cut_to, parse_fields
+from meta_simulator.instagram.app_scoped_ids import app_scoped_id
+from meta_simulator.instagram.authentication import require_instagram_session, require_own_account
+from meta_simulator.profile_pictures import picture_url
+from meta_simulator.simulator import Simulator
+
+LOGIN_USER = NodeType(
+    "IGUser",
+    frozenset(
+        {
+            "account_type",
+            "followers_count",
+            "follows_count",
+            "id",
+            "media_count",
+            "name",
+            "profile_picture_url",
+            "user_id",
+            "username",
+        }
+    ),
+)
+DEFAULT_FIELDS = "id"
+
+
+def read_instagram_me(simulator: Simulator, call: GraphCall) -> dict[str, object]:
+    """Answer the requested fields, flat or in `data` as the setting `instagram_answers` says.
+
+    `id` is app-scoped, `user_id` is the professional account's, which webhooks carry.
+    Raises GraphError: see `require_instagram_session`; another account 100/33; without
+    `instagram_business_basic` 10; an unknown field 100.
+    """
+    session = require_instagram_session(simulator, call)
+    require_own_account(session, call)
+    requested = parse_fields(call.params.get("fields") or DEFAULT_FIELDS)
+    LOGIN_USER.check(requested)
+    session.require_basic()
+    account = session.account
+    account_type = account.account_type.value
+    if simulator.settings.instagram_upper_case_account_types:
+        account_type = account_type.upper()
+    answer = cut_to(
+        requested,
+        {
+            "account_type": lambda _: account_type,
+            "followers_count": lambda _: account.followers_count,
+            "follows_count": lambda _: account.follows_count,
+            "id": lambda _: app_scoped_id(session.token.app_id, account.id),
+            "media_count": lambda _: account.media_count,
+            "name": lambda _: account.name,
+            "profile_picture_url": lambda _: picture_url(call.origin, account.id),
+            "user_id": lambda _: account.id,
+            "username": lambda _: account.username,
+        },
+    )
+    return {"data": [answer]} if simulator.settings.instagram_answers == "wrapped" else answer

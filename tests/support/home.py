@@ -1,0 +1,5 @@
+"""Where the stack of a test run keeps its database, keys and logs."""
+
+from pathlib import Path
+
+TEST_HOME = Path(__file__).parents[2] / ".local" / "test"

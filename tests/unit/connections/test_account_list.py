@@ -1,0 +1,208 @@
+"""What a user sees while something of theirs is parked: never less than what works, and nothing twice."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from instagram_connect.connections.account_list import AccountList, AccountsOfUser
+from instagram_connect.connections.parking import ParkedRecord
+from instagram_connect.errors import StorageError
+from instagram_connect.models import Account, Provider
+from instagram_connect.runtime.deadline import Deadline
+from tests.support.fakes import NOW, USER_ID
+
+EARLIER, LATER = NOW - timedelta(days=3), NOW + timedelta(minutes=5)
+
+
+class FakeRepository:
+    """The stored accounts; fails with `error` if there is one."""
+
+    def __init__(self) -> None:
+        self.accounts: tuple[Account, ...] = ()
+        self.error: StorageError | None = None
+
+    def list_accounts(self, user_id: str, deadline: Deadline) -> tuple[Account, ...]:
+        assert (user_id, deadline.remaining_s() > 0) == (USER_ID, True)
+        if self.error:
+            raise self.error
+        return self.accounts
+
+
+class FakeParking:
+    """The records of what is parked."""
+
+    def __init__(self) -> None:
+        self.records: tuple[ParkedRecord, ...] = ()
+
+    def records_of(self, user_id: str) -> tuple[ParkedRecord, ...]:
+        assert user_id == USER_ID
+        return self.records
+
+
+class Seen:
+    """A user's list, with what is behind it."""
+
+    def __init__(self) -> None:
+        self.repository = FakeRepository()
+        self.parking = FakeParking()
+
+    def now(self) -> AccountsOfUser:
+        accounts = AccountList(self.repository, self.parking)  # type: ignore[arg-type]
+        return accounts.of(USER_ID, Deadline(20))
+
+    def accounts(self) -> list[tuple[str, str | None, str]]:
+        """Username, id and status of each account that is shown."""
+        return [(str(account.username), account.id, account.status) for account in self.now().accounts]
+
+
+@pytest.fixture
+def seen() -> Seen:
+    return Seen()
+
+
+def stored(name: str = "cafe.azul", connected_at: datetime = NOW, **changes: Any) -> Account:
+    values = {
+        "id": f"row-of-{name}",
+        "provider": Provider.FACEBOOK,
+        "instagram_business_id": f"id-of-{name}",
+        "username": name,
+        "name": None,
+        "page_id": None,
+        "page_name": None,
+        "profile_picture_url": None,
+        "followers_count": None,
+        "token_expires_at": None,
+        "connected_at": connected_at,
+        "status": "active",
+        **changes,
+    }
+    return Account(**values)
+
+
+def pending(name: str = "cafe.azul", connected_at: datetime = NOW) -> Account:
+    return stored(name, connected_at, id=None, status="pending")
+
+
+def parked(*accounts: Account, issued_at: datetime = NOW, **changes: Any) -> ParkedRecord:
+    values = {"user_id": USER_ID, "id": "p-1", "provider": Provider.FACEBOOK, "issued_at": issued_at, **changes}
+    return ParkedRecord(accounts=accounts, **values)
+
+
+def test_a_user_with_nothing_parked_sees_what_is_stored_in_its_order(seen: Seen) -> None:
+    seen.repository.accounts = (stored("b"), stored("a", status="disconnected"))
+
+    found = seen.now()
+
+    assert found == AccountsOfUser(seen.repository.accounts, (), is_complete=True)
+
+
+def test_what_waits_is_shown_after_what_is_stored_and_without_an_id(seen: Seen) -> None:
+    seen.repository.accounts = (stored("stored"),)
+    seen.parking.records = (parked(pending("waiting"), pending("waiting_too")),)
+
+    assert seen.accounts() == [
+        ("stored", "row-of-stored", "active"),
+        ("waiting", None, "pending"),
+        ("waiting_too", None, "pending"),
+    ]
+
+
+@pytest.mark.parametrize("status", ["active", "needs_reauth", "disconnected"])
+def test_a_record_that_outlives_the_storing_of_its_connection_shows_nothing(seen: Seen, status: str) -> None:
+    seen.repository.accounts = (stored(connected_at=NOW, status=status),)
+    seen.parking.records = (parked(pending(connected_at=NOW)),)
+
+    assert seen.accounts() == [("cafe.azul", "row-of-cafe.azul", status)]
+
+
+@pytest.mark.parametrize("status", ["needs_reauth", "disconnected"])
+def test_a_login_that_brings_an_account_back_is_shown_as_pending_under_the_accounts_id(seen: Seen, status: str) -> None:
+    seen.repository.accounts = (stored(connected_at=EARLIER, status=status), stored("other"))
+    seen.parking.records = (parked(pending(connected_at=NOW)),)
+
+    assert seen.accounts() == [("cafe.azul", "row-of-cafe.azul", "pending"), ("other", "row-of-other", "active")]
+
+
+@pytest.mark.parametrize("status", ["needs_reauth", "disconnected"])
+def test_a_login_older_than_what_is_stored_shows_nothing(seen: Seen, status: str) -> None:
+    seen.repository.accounts = (stored(connected_at=LATER, status=status),)
+    seen.parking.records = (parked(pending(connected_at=NOW)),)
+
+    assert seen.accounts() == [("cafe.azul", "row-of-cafe.azul", status)]
+
+
+def test_an_account_that_works_is_shown_so_while_a_newer_login_of_it_waits(seen: Seen) -> None:
+    seen.repository.accounts = (stored(connected_at=EARLIER),)
+    seen.parking.records = (parked(pending(connected_at=NOW)),)
+
+    assert seen.now().accounts == seen.repository.accounts
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_two_waiting_logins_of_an_account_the_newer_one_is_shown(seen: Seen, order: int) -> None:
+    waiting = (parked(pending(connected_at=NOW)), parked(pending(connected_at=LATER), id="p-2", issued_at=LATER))
+    seen.repository.accounts = (stored(connected_at=EARLIER, status="needs_reauth"),)
+    seen.parking.records = waiting[::order]
+
+    (account,) = seen.now().accounts
+
+    assert (account.id, account.connected_at, account.status) == ("row-of-cafe.azul", LATER, "pending")
+
+
+def test_while_storage_is_down_what_waits_is_shown_as_far_as_it_is_known(seen: Seen) -> None:
+    seen.repository.error = StorageError(reason="DATABASE_UNAVAILABLE")
+    unfinished = parked(id="p-2")
+    seen.parking.records = (parked(pending()), unfinished)
+
+    found = seen.now()
+
+    assert found == AccountsOfUser((pending(),), (unfinished,), is_complete=False)
+
+
+def test_while_storage_is_down_and_nothing_waits_its_failure_is_told(seen: Seen) -> None:
+    seen.repository.error = StorageError(reason="DATABASE_UNAVAILABLE")
+
+    with pytest.raises(StorageError) as failed:
+        seen.now()
+
+    assert failed.value.reason == "DATABASE_UNAVAILABLE"
+
+
+def test_a_login_without_accounts_is_shown_as_unfinished_beside_older_accounts(seen: Seen) -> None:
+    login = parked(issued_at=NOW)
+    seen.repository.accounts = (stored(connected_at=EARLIER),)
+    seen.parking.records = (login, parked(pending("waiting"), id="p-2"))
+
+    found = seen.now()
+
+    assert found.logins == (login,)
+    assert seen.accounts() == [("cafe.azul", "row-of-cafe.azul", "active"), ("waiting", None, "pending")]
+
+
+@pytest.mark.parametrize("connected_at", [NOW, LATER])
+@pytest.mark.parametrize("code", [None, "RECONNECT_REQUIRED"])
+def test_an_unfinished_login_is_over_once_an_account_of_its_product_is_as_new(
+    seen: Seen, connected_at: datetime, code: str | None
+) -> None:
+    seen.repository.accounts = (stored(connected_at=connected_at),)
+    seen.parking.records = (parked(issued_at=NOW, code=code),)
+
+    assert seen.now().logins == ()
+
+
+def test_an_unfinished_login_is_not_over_because_of_the_other_product(seen: Seen) -> None:
+    login = parked(issued_at=NOW)
+    seen.repository.accounts = (stored(connected_at=LATER, provider=Provider.INSTAGRAM),)
+    seen.parking.records = (login,)
+
+    assert seen.now().logins == (login,)
+
+
+def test_a_login_that_ended_is_shown_with_its_code(seen: Seen) -> None:
+    seen.parking.records = (parked(code="NO_FACEBOOK_PAGE"),)
+
+    (login,) = seen.now().logins
+
+    assert login.code == "NO_FACEBOOK_PAGE"
+    assert seen.accounts() == []

@@ -1,0 +1,425 @@
+"""One login is attempted once, however often its code arrives, and what is remembered of it gives nothing away."""
+
+import base64
+import io
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import boto3
+import pytest
+from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer
+from botocore.exceptions import ClientError
+
+from instagram_connect.connections.login_records import LoginKey, LoginRecords, Outcome
+from instagram_connect.errors import (
+    LateStartError,
+    LoginInProgressError,
+    LoginRecordsUnavailableError,
+    MetaUnavailableError,
+    OAuthStateError,
+)
+from instagram_connect.models import Provider, UserToken
+from instagram_connect.runtime.deadline import Deadline
+from instagram_connect.security.token_vault import LoginBinding, TokenVault
+from tests.support.fakes import NOW, USER_ID
+from tests.support.lambda_context import FakeLambdaContext
+from tests.support.simulated_services import RECORDS_TABLE
+
+CODE = "AQ-the-login-code"
+LOGIN = LoginKey.of(USER_ID, Provider.FACEBOOK, CODE)
+OTHER_LOGINS = [
+    LoginKey.of("7b0f1c5e-0000-4000-8000-000000000002", Provider.FACEBOOK, CODE),
+    LoginKey.of(USER_ID, Provider.INSTAGRAM, CODE),
+    LoginKey.of(USER_ID, Provider.FACEBOOK, "AQ-another-code"),
+]
+OUTCOME: Outcome = {"accounts": ["9a000000-0000-4000-8000-000000000001", "9a000000-0000-4000-8000-000000000002"]}
+TOKEN = UserToken("EAA-the-token", NOW - timedelta(minutes=1), None, ("instagram_basic", "pages_show_list"))
+KEY_THAT_IS_GONE = "arn:aws:kms:us-east-1:123456789012:key/00000000-0000-4000-8000-000000000000"
+
+
+def outcome_of(
+    records: LoginRecords,
+    attempt: Callable[[], Outcome],
+    login: LoginKey = LOGIN,
+    *,
+    seconds: float = 10,
+    function_ends_in_s: float = 28,
+) -> tuple[Outcome, bool]:
+    """The outcome, and whether this request made the attempt."""
+    context: Any = FakeLambdaContext(remaining_s=function_ends_in_s)
+    made: list[bool] = []
+
+    def watched() -> Outcome:
+        made.append(True)
+        return attempt()
+
+    return records.outcome_of(login, watched, context, Deadline(seconds)), bool(made)
+
+
+def must_not_happen() -> Outcome:
+    raise AssertionError("attempted a login again")
+
+
+def be_killed() -> Outcome:
+    raise SystemExit
+
+
+def dynamodb_fails() -> None:
+    boto3.client("dynamodb").delete_table(TableName=RECORDS_TABLE)
+
+
+def items() -> list[dict[str, Any]]:
+    return list(boto3.client("dynamodb").scan(TableName=RECORDS_TABLE)["Items"])
+
+
+def change_only_item(attribute: str, value: dict[str, Any]) -> None:
+    (item,) = items()
+    boto3.client("dynamodb").put_item(TableName=RECORDS_TABLE, Item={**item, attribute: value})
+
+
+def records_at(now: datetime, vault: TokenVault) -> LoginRecords:
+    """The same records, looked at from another time."""
+    return LoginRecords(RECORDS_TABLE, vault, lambda: now)
+
+
+def test_the_first_request_makes_the_attempt_and_the_others_get_its_outcome(records: LoginRecords) -> None:
+    first = outcome_of(records, lambda: OUTCOME)
+    second = outcome_of(records, must_not_happen)
+    third = outcome_of(records, must_not_happen)
+
+    assert first == (OUTCOME, True)
+    assert second == third == (OUTCOME, False)
+
+
+def test_an_error_that_an_attempt_returns_is_remembered_as_it_was(records: LoginRecords) -> None:
+    failed: Outcome = {"status": 403, "problem": {"code": "SCOPES_DECLINED", "details": 'Nicht erteilt: "é" ☕'}}
+    outcome_of(records, lambda: failed)
+
+    assert outcome_of(records, must_not_happen) == (failed, False)
+
+
+def test_hundreds_of_accounts_fit_a_record(records: LoginRecords) -> None:
+    many: Outcome = {"accounts": [f"9a000000-0000-4000-8000-{number:012}" for number in range(1_500)]}
+    outcome_of(records, lambda: many)
+
+    assert outcome_of(records, must_not_happen) == (many, False)
+
+
+@pytest.mark.parametrize("other", OTHER_LOGINS, ids=["user", "provider", "code"])
+def test_another_users_login_another_product_and_another_code_are_attempted_on_their_own(
+    records: LoginRecords, other: LoginKey
+) -> None:
+    outcome_of(records, lambda: OUTCOME)
+
+    assert outcome_of(records, lambda: {"accounts": ["other"]}, other) == ({"accounts": ["other"]}, True)
+    assert outcome_of(records, must_not_happen) == (OUTCOME, False)
+
+
+def test_an_attempt_that_raises_is_made_again_by_the_next_request(records: LoginRecords) -> None:
+    def fail() -> Outcome:
+        raise MetaUnavailableError
+
+    with pytest.raises(MetaUnavailableError):
+        outcome_of(records, fail)
+
+    assert items() == []
+    assert outcome_of(records, lambda: OUTCOME) == (OUTCOME, True)
+
+
+def test_an_outcome_is_forgotten_after_an_hour(records: LoginRecords) -> None:
+    before = time.time()
+    outcome_of(records, lambda: OUTCOME)
+    (item,) = items()
+    change_only_item("expiration", {"N": str(int(time.time()) - 1)})
+
+    assert before + 3599 <= int(item["expiration"]["N"]) <= time.time() + 3600
+    assert outcome_of(records, lambda: {"accounts": ["new"]}) == ({"accounts": ["new"]}, True)
+
+
+def test_a_request_beside_another_one_waits_for_it_and_gets_its_outcome(records: LoginRecords) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    answers: dict[str, tuple[Outcome, bool]] = {}
+
+    def attempt() -> Outcome:
+        begun.set()
+        assert go_on.wait(10)
+        return OUTCOME
+
+    first = threading.Thread(target=lambda: answers.update(first=outcome_of(records, attempt)))
+    second = threading.Thread(target=lambda: answers.update(second=outcome_of(records, must_not_happen)))
+    first.start()
+    assert begun.wait(10)
+    second.start()
+    second.join(0.5)
+    is_waiting = second.is_alive()
+    go_on.set()
+    first.join()
+    second.join()
+
+    assert is_waiting
+    assert answers == {"first": (OUTCOME, True), "second": (OUTCOME, False)}
+
+
+def test_a_request_beside_one_that_fails_makes_the_attempt_itself(records: LoginRecords) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    answers: list[tuple[Outcome, bool]] = []
+
+    def fail() -> Outcome:
+        begun.set()
+        assert go_on.wait(10)
+        raise MetaUnavailableError
+
+    def fail_in_the_end() -> None:
+        with pytest.raises(MetaUnavailableError):
+            outcome_of(records, fail)
+
+    first = threading.Thread(target=fail_in_the_end)
+    second = threading.Thread(target=lambda: answers.append(outcome_of(records, lambda: OUTCOME)))
+    first.start()
+    assert begun.wait(10)
+    second.start()
+    go_on.set()
+    first.join()
+    second.join()
+
+    assert answers == [(OUTCOME, True)]
+
+
+def test_a_request_that_waits_gives_up_at_its_deadline_and_says_when_to_come_back(records: LoginRecords) -> None:
+    with pytest.raises(SystemExit):
+        outcome_of(records, be_killed)
+    started = time.monotonic()
+
+    with pytest.raises(LoginInProgressError) as caught:
+        outcome_of(records, must_not_happen, seconds=1.3)
+
+    assert time.monotonic() - started < 1.3
+    assert caught.value.retry_after_s == 5
+
+
+def test_a_login_whose_function_was_killed_is_taken_over_once_that_functions_time_has_passed(
+    records: LoginRecords,
+) -> None:
+    with pytest.raises(SystemExit):
+        outcome_of(records, be_killed, function_ends_in_s=0.5)
+
+    assert outcome_of(records, lambda: OUTCOME) == (OUTCOME, True)
+
+
+def test_without_dynamodb_a_login_is_not_attempted(records: LoginRecords) -> None:
+    dynamodb_fails()
+
+    with pytest.raises(LoginRecordsUnavailableError) as caught:
+        outcome_of(records, must_not_happen)
+    assert caught.value.recoverable
+    assert caught.value.log_context == {"cause": "ResourceNotFoundException"}
+
+
+def test_an_outcome_that_cannot_be_remembered_is_answered_all_the_same(records: LoginRecords, log: io.StringIO) -> None:
+    def attempt() -> Outcome:
+        dynamodb_fails()
+        return OUTCOME
+
+    assert outcome_of(records, attempt) == (OUTCOME, True)
+    assert "Could not remember the outcome of a login" in log.getvalue()
+
+
+def test_what_an_attempt_raises_is_not_hidden_by_a_dynamodb_that_fails_too(records: LoginRecords) -> None:
+    def fail() -> Outcome:
+        dynamodb_fails()
+        raise MetaUnavailableError
+
+    with pytest.raises(MetaUnavailableError):
+        outcome_of(records, fail)
+
+
+def test_nothing_that_is_stored_or_logged_shows_a_code_or_a_token(records: LoginRecords, log: io.StringIO) -> None:
+    outcome_of(records, lambda: OUTCOME)
+    records.use_state("a-state", LOGIN)
+    records.keep_token(LOGIN, TOKEN)
+    with pytest.raises(OAuthStateError):
+        records.use_state("a-state", OTHER_LOGINS[0])
+
+    stored = items()
+    shown = f"{stored} {log.getvalue()} {LOGIN} {LOGIN!r}"
+    assert sorted(item["id"]["S"].partition("#")[0] for item in stored) == ["outcome", "state", "token"]
+    assert CODE not in shown
+    assert TOKEN.value not in shown
+
+
+def test_every_record_has_an_end_in_seconds_so_that_dynamodb_deletes_it(records: LoginRecords) -> None:
+    outcome_of(records, lambda: OUTCOME)
+    records.use_state("a-state", LOGIN)
+    records.keep_token(LOGIN, TOKEN)
+
+    ends = {item["id"]["S"].partition("#")[0]: int(item["expiration"]["N"]) for item in items()}
+
+    assert ends.pop("outcome") == pytest.approx(time.time() + 3600, abs=60)
+    assert ends == {
+        "state": (NOW + timedelta(hours=1)).timestamp(),
+        "token": (NOW + timedelta(hours=2)).timestamp(),
+    }
+
+
+def test_a_state_may_be_used_again_by_the_login_that_used_it_and_by_no_other(records: LoginRecords) -> None:
+    first, again = records.use_state("a-state", LOGIN), records.use_state("a-state", LOGIN)
+
+    assert (first, again) == (True, False)
+    for other in OTHER_LOGINS:
+        with pytest.raises(OAuthStateError) as caught:
+            records.use_state("a-state", other)
+        assert caught.value.reason == "STATE_USED"
+    records.use_state("a-state", LOGIN)
+    records.use_state("another-state", OTHER_LOGINS[0])
+
+
+def test_a_state_cannot_be_used_without_dynamodb(records: LoginRecords) -> None:
+    dynamodb_fails()
+
+    with pytest.raises(LoginRecordsUnavailableError) as caught:
+        records.use_state("a-state", LOGIN)
+    assert caught.value.log_context == {"cause": "ResourceNotFoundException"}
+
+
+@pytest.mark.parametrize("scopes", [(), ("instagram_basic",), ("instagram_basic", "pages_show_list")])
+def test_a_kept_token_comes_back_with_its_age_and_scopes(records: LoginRecords, scopes: tuple[str, ...]) -> None:
+    records.keep_token(LOGIN, replace(TOKEN, granted_scopes=scopes))
+
+    assert records.kept_token(LOGIN) == replace(TOKEN, granted_scopes=scopes)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "is_kept"), [(OUTCOME, False), ({"problem": {}}, False), ({"problem": {}, "counts_for_s": 3.0}, True)]
+)
+def test_a_token_is_kept_until_the_outcome_is_final(records: LoginRecords, outcome: Outcome, is_kept: bool) -> None:
+    def attempt() -> Outcome:
+        records.keep_token(LOGIN, TOKEN)
+        return outcome
+
+    outcome_of(records, attempt)
+
+    assert (records.kept_token(LOGIN) is not None) == is_kept
+
+
+def test_a_token_is_kept_while_the_outcome_could_not_be_remembered(
+    records: LoginRecords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def attempt() -> Outcome:
+        records.keep_token(LOGIN, TOKEN)
+        monkeypatch.setattr(DynamoDBPersistenceLayer, "_update_record", refuse)
+        return OUTCOME
+
+    def refuse(*_: object, **__: object) -> None:
+        raise ClientError({"Error": {"Code": "InternalServerError"}}, "UpdateItem")
+
+    assert outcome_of(records, attempt) == (OUTCOME, True)
+    assert records.kept_token(LOGIN) == TOKEN
+
+
+@pytest.mark.parametrize("other", OTHER_LOGINS, ids=["user", "provider", "code"])
+def test_a_kept_token_is_found_by_its_own_login_only(records: LoginRecords, other: LoginKey) -> None:
+    records.keep_token(LOGIN, TOKEN)
+
+    assert records.kept_token(other) is None
+
+
+@pytest.mark.parametrize("other", OTHER_LOGINS, ids=["user", "provider", "code"])
+def test_a_kept_token_that_was_moved_to_another_login_does_not_decrypt(records: LoginRecords, other: LoginKey) -> None:
+    records.keep_token(LOGIN, TOKEN)
+    change_only_item("id", {"S": f"token#{other}"})
+
+    assert records.kept_token(other) is None
+    assert records.kept_token(LOGIN) == TOKEN
+
+
+def test_a_kept_token_is_bound_to_its_login(records: LoginRecords, vault: TokenVault) -> None:
+    records.keep_token(LOGIN, TOKEN)
+
+    (item,) = items()
+    binding = LoginBinding(USER_ID, Provider.FACEBOOK, LOGIN.code_digest)
+    assert vault.decrypt(item["ciphertext"]["S"], binding) == TOKEN.value
+
+
+@pytest.mark.parametrize(("later_s", "is_found"), [(7199, True), (7201, False)])
+def test_a_kept_token_ends_after_two_hours_also_while_dynamodb_still_has_it(
+    records: LoginRecords, vault: TokenVault, later_s: int, is_found: bool
+) -> None:
+    records.keep_token(LOGIN, TOKEN)
+
+    found = records_at(NOW + timedelta(seconds=later_s), vault).kept_token(LOGIN)
+
+    assert (found == TOKEN) is is_found
+    assert (found is None) is not is_found
+
+
+def test_without_dynamodb_a_token_is_neither_kept_nor_found_and_nothing_fails(
+    records: LoginRecords, log: io.StringIO
+) -> None:
+    dynamodb_fails()
+
+    records.keep_token(LOGIN, TOKEN)
+
+    assert records.kept_token(LOGIN) is None
+    assert log.getvalue().count('"cause":"ResourceNotFoundException"') == 2
+
+
+def test_without_kms_a_token_is_neither_kept_nor_found_and_nothing_fails(
+    records: LoginRecords, log: io.StringIO
+) -> None:
+    records.keep_token(LOGIN, TOKEN)
+    without_kms = records_at(NOW, TokenVault(KEY_THAT_IS_GONE))
+
+    assert without_kms.kept_token(LOGIN) is None
+    without_kms.keep_token(OTHER_LOGINS[0], TOKEN)
+
+    assert len(items()) == 1
+    assert log.getvalue().count('"cause":"TokenEncryptionError"') == 2
+
+
+@pytest.mark.parametrize("position", [0, 3, 40, -115, -1])  # the last two: in the body's tag, in the signature
+def test_a_kept_token_that_was_damaged_is_not_found_and_nothing_fails(records: LoginRecords, position: int) -> None:
+    records.keep_token(LOGIN, TOKEN)
+    (item,) = items()
+    damaged = bytearray(base64.b64decode(item["ciphertext"]["S"]))
+    damaged[position] ^= 0x41
+    change_only_item("ciphertext", {"S": base64.b64encode(damaged).decode()})
+
+    assert records.kept_token(LOGIN) is None
+
+
+def test_an_outcome_that_counts_for_a_while_only_makes_room_for_the_next_attempt(records: LoginRecords) -> None:
+    passed: Outcome = {"problem": {"code": "A"}, "counts_for_s": 0}
+    counting: Outcome = {"problem": {"code": "B"}, "counts_for_s": 60}
+
+    answers = [outcome_of(records, attempt) for attempt in (lambda: passed, lambda: counting, must_not_happen)]
+
+    assert [(outcome["problem"]["code"], is_own) for outcome, is_own in answers] == [
+        ("A", True),
+        ("B", True),
+        ("B", False),
+    ]
+    assert answers[2][0]["remembered_until"] == NOW.timestamp() + 60
+
+
+def test_whoever_waited_in_vain_is_not_told_that_the_code_is_unused(records: LoginRecords) -> None:
+    def too_late() -> Outcome:
+        raise LateStartError
+
+    started = threading.Event()
+    with ThreadPoolExecutor(1) as threads:
+
+        def slow() -> Outcome:
+            started.set()
+            time.sleep(1)
+            raise LateStartError
+
+        first = threads.submit(outcome_of, records, slow)
+        assert started.wait(5)
+        with pytest.raises(LoginInProgressError):
+            outcome_of(records, too_late)
+        assert isinstance(first.exception(), LateStartError)

@@ -1,0 +1,352 @@
+"""What is kept of a connection that has to wait: all of it, once, encrypted, and shown to its own user only."""
+
+import io
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+import pytest
+
+from instagram_connect.connections.parking import (
+    FIRST_DELAY_S,
+    KEPT,
+    ParkedConnection,
+    ParkedLogin,
+    ParkedRecord,
+    Parking,
+    ParkingError,
+    UnreadableMessageError,
+    read_message,
+)
+from instagram_connect.connections.repository import payload_of
+from instagram_connect.models import AccountToStore, ConnectionToStore, DiscoveredAccount, Login, Provider, UserToken
+from instagram_connect.security.token_vault import TokenBinding, TokenVault
+from tests.support.fakes import NOW, USER_ID
+from tests.support.simulated_services import PARKED_TABLE
+
+# What a message could always have, in bytes.
+MOST_BYTES = 256 * 1024
+OTHER_USER_ID = "7b0f1c5e-0000-4000-8000-000000000002"
+PERSONS_TOKEN = "EAApersons-token-of-the-login"
+# With microseconds: a repeated code finds its login by this moment.
+ISSUED_AT = datetime(2026, 11, 22, 11, 59, 58, 123457, tzinfo=UTC)
+
+Sent = Callable[[], list[str]]
+
+
+def connection(count: int = 2, user_id: str = USER_ID, *, ciphertext: str = "ciphertext") -> ConnectionToStore:
+    """A login with this many accounts, whose texts are long and not of ASCII."""
+    token = UserToken(PERSONS_TOKEN, ISSUED_AT, ISSUED_AT + timedelta(days=60))
+    accounts = tuple(
+        AccountToStore(
+            DiscoveredAccount(
+                instagram_business_id=f"1784{number:013}",
+                access_token=f"EAApage-token-{number}",
+                username=f"account_{number}",
+                name="☕ Ünïcode 🚀 " * 20,
+                biography="☕ Café, 🚀 açaí e pão de queijo " * 8,
+                page_tasks=("MANAGE", "MESSAGING"),
+            ),
+            access_token_ciphertext=ciphertext,
+            user_token_ciphertext=ciphertext,
+            webhook_subscribed_at=NOW,
+            webhook_subscription_error=None,
+        )
+        for number in range(count)
+    )
+    login = Login(Provider.FACEBOOK, token, "10220000000000001", ("instagram_basic",), None)
+    return ConnectionToStore(user_id, login, accounts, "r-1")
+
+
+def login(**changes: Any) -> ParkedLogin:
+    values = {
+        "user_id": USER_ID,
+        "provider": Provider.INSTAGRAM,
+        "login": "digest",
+        "request_id": "r-1",
+        "token_ciphertext": "ciphertext",
+        "issued_at": ISSUED_AT,
+        "expires_at": ISSUED_AT + timedelta(hours=1),
+        "granted_scopes": ("instagram_business_basic",),
+        **changes,
+    }
+    return ParkedLogin(**values)
+
+
+def read_connection(body: str) -> ParkedConnection:
+    parked = read_message(body)
+    assert isinstance(parked, ParkedConnection)
+    return parked
+
+
+def without_dynamodb() -> None:
+    boto3.client("dynamodb").delete_table(TableName=PARKED_TABLE)
+
+
+def without_sqs(queue_url: str) -> None:
+    boto3.client("sqs").delete_queue(QueueUrl=queue_url)
+
+
+def test_a_message_holds_no_readable_token_and_can_be_decrypted(
+    parking: Parking, sent: Sent, vault: TokenVault
+) -> None:
+    binding = TokenBinding(USER_ID, Provider.FACEBOOK, "17840000000000000")
+    plain = connection(1)
+    (entry,) = plain.accounts
+    encrypted = replace(
+        entry,
+        access_token_ciphertext=vault.encrypt(entry.account.access_token, binding),
+        user_token_ciphertext=vault.encrypt(PERSONS_TOKEN, binding),
+    )
+
+    parking.park_connection(replace(plain, accounts=(encrypted,)))
+
+    (body,) = sent()
+    (account,) = read_connection(body).payload["accounts"]
+    assert vault.decrypt(account["access_token_ciphertext"], binding) == "EAApage-token-0"
+    assert vault.decrypt(account["user_token_ciphertext"], binding) == PERSONS_TOKEN
+    assert "EAApage-token-0" not in body
+    assert PERSONS_TOKEN not in body
+
+
+def test_a_parked_connection_is_what_storage_takes(parking: Parking, sent: Sent) -> None:
+    waiting = connection()
+
+    parking.park_connection(waiting)
+
+    (body,) = sent()
+    parked = read_connection(body)
+    assert parked.user_id == USER_ID
+    assert parked.payload == json.loads(json.dumps(payload_of(waiting)))
+
+
+def test_a_message_does_not_come_before_what_failed_had_time_to_recover(parking: Parking, parking_queue: str) -> None:
+    parking.park_connection(connection())
+
+    sqs = boto3.client("sqs")
+    attributes = sqs.get_queue_attributes(QueueUrl=parking_queue, AttributeNames=["All"])["Attributes"]
+    assert FIRST_DELAY_S > 0
+    assert attributes["ApproximateNumberOfMessages"] == "0"
+    assert attributes["ApproximateNumberOfMessagesDelayed"] == "1"
+
+
+def test_the_accounts_are_shown_as_pending_and_without_their_tokens(parking: Parking) -> None:
+    shown = parking.park_connection(connection(2, ciphertext="the-ciphertext"))
+
+    (record,) = parking.records_of(USER_ID)
+    assert record.accounts == shown
+    assert [(account.id, account.username, account.status) for account in shown] == [
+        (None, "account_0", "pending"),
+        (None, "account_1", "pending"),
+    ]
+    assert {account.connected_at for account in shown} == {ISSUED_AT}
+    assert {account.token_expires_at for account in shown} == {"2027-01-21T11:59:58.123457+00:00"}
+    assert "the-ciphertext" not in str(scan())
+    assert "EAA" not in str(scan())
+
+
+def scan() -> list[dict[str, Any]]:
+    """All that the table holds."""
+    items: list[Any] = boto3.client("dynamodb").scan(TableName=PARKED_TABLE)["Items"]
+    return items
+
+
+def test_many_accounts_become_several_messages_that_together_hold_each_account_once(
+    parking: Parking, sent: Sent
+) -> None:
+    waiting = connection(600, ciphertext="c" * 900)
+
+    shown = parking.park_connection(waiting)
+
+    bodies = sent()
+    parts = [read_connection(body).payload for body in bodies]
+    held = [account["instagram_business_id"] for part in parts for account in part["accounts"]]
+    assert len(bodies) > 1
+    assert max(len(body.encode()) for body in bodies) < MOST_BYTES
+    assert sorted(held) == sorted(account.instagram_business_id for account in shown)
+    assert len(held) == 600
+    whole = payload_of(waiting)
+    for part in parts:
+        assert {**part, "accounts": None} == {**whole, "accounts": None}
+
+
+def test_every_message_has_its_own_record_of_the_accounts_in_it(parking: Parking, sent: Sent) -> None:
+    parking.park_connection(connection(600, ciphertext="c" * 900))
+
+    records = {record.id: record for record in parking.records_of(USER_ID)}
+    parts = {parked.id: parked for parked in map(read_connection, sent())}
+    assert set(records) == set(parts)
+    for part_id, part in parts.items():
+        held = [account["instagram_business_id"] for account in part.payload["accounts"]]
+        assert [account.instagram_business_id for account in records[part_id].accounts] == held
+
+
+def test_one_account_that_fills_a_message_is_still_sent_alone(parking: Parking, sent: Sent) -> None:
+    parking.park_connection(connection(3, ciphertext="c" * 60_000))
+
+    held = [len(read_connection(body).payload["accounts"]) for body in sent()]
+    assert held == [1, 1, 1]
+
+
+def test_a_parked_login_comes_back_as_it_was_and_is_shown_without_accounts(parking: Parking, sent: Sent) -> None:
+    waiting = login()
+
+    parking.park_login(waiting)
+
+    (body,) = sent()
+    assert read_message(body) == waiting
+    assert parking.records_of(USER_ID) == (
+        ParkedRecord(user_id=USER_ID, id=waiting.id, provider=Provider.INSTAGRAM, issued_at=ISSUED_AT),
+    )
+
+
+@pytest.mark.parametrize("changes", [{"expires_at": None}, {"granted_scopes": None}, {"granted_scopes": ()}])
+def test_what_meta_did_not_tell_of_a_login_stays_untold(parking: Parking, sent: Sent, changes: dict[str, Any]) -> None:
+    waiting = login(**changes)
+
+    parking.park_login(waiting)
+
+    (body,) = sent()
+    assert read_message(body) == waiting
+
+
+def test_a_login_is_shown_with_the_code_of_what_ended_it(parking: Parking) -> None:
+    waiting = login()
+    parking.park_login(waiting)
+
+    parking.end(waiting, "RECONNECT_REQUIRED")
+
+    (record,) = parking.records_of(USER_ID)
+    assert (record.id, record.code, record.issued_at) == (waiting.id, "RECONNECT_REQUIRED", ISSUED_AT)
+
+
+def test_nobody_sees_what_is_parked_of_somebody_else(parking: Parking) -> None:
+    parking.park_connection(connection(1, USER_ID))
+    parking.park_connection(connection(2, OTHER_USER_ID))
+
+    assert [len(record.accounts) for record in parking.records_of(USER_ID)] == [1]
+    assert [len(record.accounts) for record in parking.records_of(OTHER_USER_ID)] == [2]
+    assert parking.records_of("somebody-else") == ()
+
+
+def test_what_is_completed_vanishes_and_the_rest_stays(parking: Parking, sent: Sent) -> None:
+    waiting = login()
+    parking.park_login(waiting)
+    parking.park_connection(connection())
+    completed = read_connection(sent()[1])
+
+    parking.remove(completed)
+    parking.remove(completed)
+
+    assert [record.id for record in parking.records_of(USER_ID)] == [waiting.id]
+
+
+def test_a_record_vanishes_when_sqs_has_given_its_message_up(parking_queue: str, parking: Parking) -> None:
+    parking.park_login(login())
+
+    def seen_after(time: timedelta) -> int:
+        return len(Parking(parking_queue, PARKED_TABLE, lambda: NOW + time).records_of(USER_ID))
+
+    assert seen_after(KEPT - timedelta(seconds=2)) == 1
+    assert seen_after(KEPT + timedelta(seconds=2)) == 0
+
+
+def test_a_record_that_another_version_wrote_hides_no_other(parking: Parking, log: io.StringIO) -> None:
+    waiting = login()
+    parking.park_login(waiting)
+    foreign = {"user_id": {"S": USER_ID}, "id": {"S": "0"}, "record": {"S": '{"kind": "EAAtoken"}'}}
+    expiration = {"expiration": {"N": str(int((NOW + KEPT).timestamp()))}}
+    boto3.client("dynamodb").put_item(TableName=PARKED_TABLE, Item={**foreign, **expiration})
+
+    assert [record.id for record in parking.records_of(USER_ID)] == [waiting.id]
+    assert "EAAtoken" not in log.getvalue()
+
+
+def test_records_of_many_large_logins_are_all_found(parking: Parking) -> None:
+    """DynamoDB answers a megabyte at once."""
+    for _ in range(3):
+        parking.park_connection(connection(600, ciphertext="c" * 900))
+
+    shown = [account for record in parking.records_of(USER_ID) for account in record.accounts]
+    assert len(shown) == 3 * 600
+
+
+def test_without_dynamodb_a_connection_is_parked_all_the_same(parking: Parking, sent: Sent) -> None:
+    without_dynamodb()
+
+    shown = parking.park_connection(connection())
+    parking.park_login(login())
+
+    assert [account.username for account in shown] == ["account_0", "account_1"]
+    assert [read_message(body).kind for body in sent()] == ["connection", "login"]
+
+
+def test_without_dynamodb_nothing_that_only_shows_something_fails(parking: Parking) -> None:
+    waiting = login()
+    without_dynamodb()
+
+    parking.remove(waiting)
+    parking.end(waiting, "RECONNECT_REQUIRED")
+
+    assert parking.records_of(USER_ID) == ()
+
+
+def test_what_sqs_does_not_take_is_not_shown_as_parked(parking: Parking, parking_queue: str) -> None:
+    without_sqs(parking_queue)
+
+    with pytest.raises(ParkingError):
+        parking.park_connection(connection())
+    with pytest.raises(ParkingError):
+        parking.park_login(login())
+
+    assert parking.records_of(USER_ID) == ()
+
+
+def test_a_message_can_be_postponed(parking: Parking, parking_queue: str) -> None:
+    sqs = boto3.client("sqs")
+    sqs.send_message(QueueUrl=parking_queue, MessageBody="m")
+    (received,) = sqs.receive_message(QueueUrl=parking_queue, VisibilityTimeout=600)["Messages"]
+
+    parking.postpone(received["ReceiptHandle"], 0)
+
+    assert len(sqs.receive_message(QueueUrl=parking_queue)["Messages"]) == 1
+
+
+def test_a_message_that_cannot_be_postponed_comes_again_by_itself(parking: Parking, log: io.StringIO) -> None:
+    parking.postpone("no-such-receipt", 60)
+
+    assert "Could not choose when a message comes again" in log.getvalue()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "null",
+        "[]",
+        "{}",
+        "no json",
+        '{"kind": "connection"}',
+        '{"kind": "connection", "payload": "EAAtoken"}',
+        '{"kind": "another", "payload": {}}',
+        '{"kind": "login", "token_ciphertext": "EAAtoken"}',
+        login().model_dump_json().replace('"instagram"', '"threads"'),
+        login().model_dump_json().replace("+00:00", "").replace("Z", ""),
+        "\ud800",
+    ],
+)
+def test_a_body_that_this_version_cannot_read_is_refused_without_quoting_it(body: str) -> None:
+    with pytest.raises(UnreadableMessageError) as refused:
+        read_message(body)
+
+    assert refused.value.__cause__ is None
+    assert "EAAtoken" not in repr(refused.value)
+
+
+def test_no_ciphertext_is_part_of_what_a_parked_thing_prints() -> None:
+    parked = ParkedConnection(payload=payload_of(connection(1, ciphertext="the-ciphertext")))
+
+    assert "the-ciphertext" not in f"{parked!r} {login(token_ciphertext='the-ciphertext')!r}"

@@ -1,0 +1,489 @@
+"""Events reach the bus at least once: what it does not take stays where it was written down."""
+
+import io
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from botocore.stub import ANY, Stubber
+
+from instagram_connect.errors import StorageError
+from instagram_connect.outbox import publisher
+from instagram_connect.outbox.publisher import (
+    CALLS_AT_ONCE,
+    LEASE_S,
+    LEAST_S,
+    MOST_AT_ONCE,
+    MOST_BYTES,
+    MOST_TAKEN,
+    SOURCE,
+    EventBus,
+)
+from instagram_connect.outbox.repository import EventRepository
+from instagram_connect.runtime.deadline import Deadline
+from tests.support.fakes import NOW
+from tests.support.refreshing import STORAGE_DOWN, FakeStorage
+
+BUS = "instagram-connect"
+NEEDS_REAUTH = "instagram.connection.needs_reauth"
+MESSAGE = "instagram.webhook.message"
+# Of all entries of a call together, as EventBridge counts them.
+LIMIT_BYTES = 256 * 1024
+
+
+class Outbox:
+    """The events that wait in storage; what is taken is leased, what is deleted is gone."""
+
+    def __init__(self, count: int) -> None:
+        self.storage = FakeStorage(answers={"take_events": self._take, "delete_events": self._delete})
+        self.waiting = [self._event(number) for number in range(count)]
+        self.leased: set[str] = set()
+
+    def _take(self, payload: dict[str, Any]) -> list[dict[str, Any]]:
+        free = [event for event in self.waiting if event["id"] not in self.leased][: payload["limit"]]
+        self.leased |= {event["id"] for event in free}
+        return free
+
+    def _delete(self, payload: dict[str, Any]) -> int:
+        self.waiting = [event for event in self.waiting if event["id"] not in payload["ids"]]
+        return len(payload["ids"])
+
+    @staticmethod
+    def _event(number: int) -> dict[str, Any]:
+        return {"id": f"event-{number}", "type": NEEDS_REAUTH, "detail": {"businessAccountId": f"account-{number}"}}
+
+
+class Bus:
+    """EventBridge, stubbed: what it answers to one call after the other."""
+
+    def __init__(self, events: EventBus) -> None:
+        client = boto3.client("events")
+        events.__dict__["_client"] = client
+        self.stub = Stubber(client)
+
+    def takes(self, count: int, *, refusing: tuple[int, ...] = ()) -> None:
+        results = [
+            {"ErrorCode": "InternalFailure", "ErrorMessage": "m"} if place in refusing else {"EventId": f"e-{place}"}
+            for place in range(count)
+        ]
+        answer = {"FailedEntryCount": len(refusing), "Entries": results}
+        self.stub.add_response("put_events", answer, {"Entries": [ANY] * count})
+
+    def fails(self) -> None:
+        self.stub.add_client_error("put_events", "InternalException")
+
+
+class FakeEventBridge:
+    """EventBridge by what it is told of, whatever the order: calls come from several threads at once.
+
+    It refuses a call that is too large, fails one with an event of `failing`, and takes no event of `refusing`. A call
+    takes `takes_s`, and is not answered before `together` calls are under way.
+    """
+
+    def __init__(self, events: EventBus) -> None:
+        events.__dict__["_client"] = self
+        self.calls: list[list[dict[str, Any]]] = []
+        self.failing: set[str] = set()
+        self.refusing: set[str] = set()
+        self.takes_s = 0.0
+        self.now_s = 0.0
+        self.together: threading.Barrier | None = None
+        self._lock = threading.Lock()
+
+    def deadline(self, seconds: float) -> Deadline:
+        """A deadline in whose time nothing but these calls takes any."""
+        return Deadline(seconds, monotonic=lambda: self.now_s)
+
+    def put_events(self, **arguments: Any) -> dict[str, Any]:
+        entries: list[dict[str, Any]] = arguments["Entries"]
+        with self._lock:
+            self.calls.append(entries)
+            self.now_s += self.takes_s
+        if self.together:
+            self.together.wait(timeout=10)
+        size = sum(len(f"{entry['Source']}{entry['DetailType']}{entry['Detail']}".encode()) for entry in entries)
+        ids = [json.loads(entry["Detail"])["id"] for entry in entries]
+        if len(entries) > 10 or size > LIMIT_BYTES:
+            raise ClientError({"Error": {"Code": "ValidationException", "Message": "m"}}, "PutEvents")
+        if self.failing & set(ids):
+            raise ClientError({"Error": {"Code": "InternalException", "Message": "m"}}, "PutEvents")
+        results = [{"ErrorCode": "ThrottlingException"} if name in self.refusing else {"EventId": name} for name in ids]
+        return {"FailedEntryCount": len(self.refusing & set(ids)), "Entries": results}
+
+    @property
+    def told(self) -> dict[str, dict[str, Any]]:
+        """The details of all events that it was told of, each once, by their ids."""
+        details = [json.loads(entry["Detail"]) for entries in self.calls for entry in entries]
+        assert len({detail["id"] for detail in details}) == len(details)
+        return {detail["id"]: detail for detail in details}
+
+
+def webhook_event(number: int, text: str = "Olá") -> dict[str, Any]:
+    """An event as ingestion gives it to be published."""
+    detail = {"eventKey": f"msg:{number}", "businessAccountId": "account-1", "data": {"text": text}}
+    return {"id": f"event-{number}", "type": MESSAGE, "detail": detail}
+
+
+def bus_of(outbox: Outbox) -> EventBus:
+    return EventBus(BUS, EventRepository(outbox.storage, lambda: NOW))
+
+
+@pytest.fixture
+def outbox() -> Outbox:
+    return Outbox(3)
+
+
+@pytest.fixture
+def events(outbox: Outbox) -> EventBus:
+    return bus_of(outbox)
+
+
+@pytest.fixture
+def one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One call to the bus after the other."""
+    monkeypatch.setattr(publisher, "CALLS_AT_ONCE", 1)
+
+
+@pytest.fixture
+def bus(events: EventBus) -> Iterator[Bus]:
+    bus = Bus(events)
+    with bus.stub:
+        yield bus
+        bus.stub.assert_no_pending_responses()
+
+
+def test_what_waits_is_published_and_forgotten(outbox: Outbox, events: EventBus, bus: Bus) -> None:
+    bus.takes(3)
+
+    assert events.publish_pending(Deadline(20)) == 3
+
+    assert outbox.waiting == []
+    assert outbox.storage.asked("take_events")[0] == {"now": NOW.isoformat(), "limit": MOST_TAKEN, "lease_s": LEASE_S}
+
+
+def test_an_entry_names_bus_source_and_type_and_carries_its_id(events: EventBus) -> None:
+    bus = Bus(events)
+    detail = {"id": "event-0", "businessAccountId": "account-0"}
+    first = {
+        "Source": SOURCE,
+        "DetailType": NEEDS_REAUTH,
+        "Detail": json.dumps(detail),
+        "EventBusName": BUS,
+    }
+    bus.stub.add_response(
+        "put_events", {"FailedEntryCount": 0, "Entries": [{"EventId": "e"}] * 3}, {"Entries": [first, ANY, ANY]}
+    )
+
+    with bus.stub:
+        assert events.publish_pending(Deadline(20)) == 3
+
+
+def test_without_events_the_bus_is_not_called_and_no_client_made() -> None:
+    events = bus_of(Outbox(0))
+
+    assert events.publish_pending(Deadline(20)) == 0
+    assert "_client" not in events.__dict__
+
+
+def test_what_the_bus_refuses_stays_and_the_rest_is_forgotten(outbox: Outbox, events: EventBus, bus: Bus) -> None:
+    bus.takes(3, refusing=(1,))
+
+    assert events.publish_pending(Deadline(20)) == 2
+
+    assert [event["id"] for event in outbox.waiting] == ["event-1"]
+
+
+def test_a_bus_that_does_not_answer_costs_no_event(outbox: Outbox, events: EventBus, bus: Bus) -> None:
+    bus.fails()
+
+    assert events.publish_pending(Deadline(20)) == 0
+
+    assert len(outbox.waiting) == 3
+    assert outbox.storage.asked("delete_events") == []
+
+
+def test_a_call_takes_ten_and_one_that_fails_costs_none_that_is_under_way() -> None:
+    outbox = Outbox(2 * MOST_AT_ONCE + 5)
+    events = bus_of(outbox)
+    bridge = FakeEventBridge(events)
+    bridge.failing, bridge.together = {"event-14"}, threading.Barrier(3)
+
+    assert events.publish_pending(Deadline(20)) == MOST_AT_ONCE + 5
+
+    assert sorted(map(len, bridge.calls)) == [5, 10, 10]
+    assert [event["id"] for event in outbox.waiting] == [f"event-{number}" for number in range(10, 20)]
+
+
+def test_more_than_are_taken_at_once_are_published_in_one_go() -> None:
+    outbox = Outbox(MOST_TAKEN + 1)
+    events = bus_of(outbox)
+    bus = Bus(events)
+    for _ in range(MOST_TAKEN // MOST_AT_ONCE):
+        bus.takes(MOST_AT_ONCE)
+    bus.takes(1)
+
+    with bus.stub:
+        assert events.publish_pending(Deadline(20)) == MOST_TAKEN + 1
+
+    assert outbox.waiting == []
+
+
+def test_while_the_bus_refuses_no_more_are_taken() -> None:
+    outbox = Outbox(MOST_TAKEN + 1)
+    events = bus_of(outbox)
+    bridge = FakeEventBridge(events)
+    bridge.failing = {event["id"] for event in outbox.waiting}
+
+    assert events.publish_pending(Deadline(20)) == 0
+
+    assert len(outbox.storage.asked("take_events")) == 1
+
+
+def test_a_bus_that_does_not_answer_is_not_waited_for_call_by_call(outbox: Outbox, events: EventBus) -> None:
+    """A call takes seconds then; as many as are under way at once, and no more."""
+    bridge = FakeEventBridge(events)
+    batch = [webhook_event(number) for number in range(1000)]
+    bridge.failing = {event["id"] for event in batch}
+
+    assert events.publish(batch, Deadline(40)) == 0
+
+    assert 1 <= len(bridge.calls) <= CALLS_AT_ONCE
+
+
+def test_what_the_bus_took_before_it_fell_silent_is_forgotten_and_the_rest_waits(
+    outbox: Outbox, events: EventBus, one_by_one: None
+) -> None:
+    bridge = FakeEventBridge(events)
+    bridge.failing = {"event-14"}
+
+    assert events.publish([webhook_event(number) for number in range(45)], Deadline(20)) == MOST_AT_ONCE
+
+    assert [len(entries) for entries in bridge.calls] == [MOST_AT_ONCE, MOST_AT_ONCE]
+    assert forgotten(outbox) == [f"event-{number}" for number in range(MOST_AT_ONCE)]
+
+
+def test_a_bus_that_refuses_events_has_answered_and_is_told_of_the_next_ones(
+    outbox: Outbox, events: EventBus, one_by_one: None
+) -> None:
+    bridge = FakeEventBridge(events)
+    bridge.refusing = {f"event-{number}" for number in range(MOST_AT_ONCE)}
+
+    assert events.publish([webhook_event(number) for number in range(12)], Deadline(20)) == 2
+
+    assert forgotten(outbox) == ["event-10", "event-11"]
+
+
+def test_after_a_silence_the_bus_is_tried_again_the_next_time(outbox: Outbox, events: EventBus) -> None:
+    bridge = FakeEventBridge(events)
+    bridge.failing = {"event-1"}
+    assert events.publish([webhook_event(1)], Deadline(20)) == 0
+    bridge.failing = set()
+
+    assert events.publish([webhook_event(1)], Deadline(20)) == 1
+
+
+def test_no_call_is_begun_without_the_time_for_it(outbox: Outbox, events: EventBus, one_by_one: None) -> None:
+    bridge = FakeEventBridge(events)
+    bridge.takes_s = 4
+
+    taken = events.publish([webhook_event(number) for number in range(45)], bridge.deadline(LEAST_S + 5))
+
+    assert (taken, len(bridge.calls)) == (2 * MOST_AT_ONCE, 2)
+    assert forgotten(outbox) == [f"event-{number}" for number in range(2 * MOST_AT_ONCE)]
+
+
+@pytest.mark.parametrize(("left_s", "published"), [(LEAST_S - 0.5, 0), (LEAST_S, 1), (LEAST_S + 0.5, 1)])
+def test_one_event_is_published_only_in_time_too(
+    outbox: Outbox, events: EventBus, left_s: float, published: int
+) -> None:
+    bridge = FakeEventBridge(events)
+
+    assert events.publish([webhook_event(1)], bridge.deadline(left_s)) == published
+
+    assert (len(bridge.calls), len(forgotten(outbox))) == (published, published)
+
+
+def test_nothing_is_taken_that_could_not_be_published_in_time(outbox: Outbox, events: EventBus) -> None:
+    """What is taken is kept from everybody else for a minute."""
+    bridge = FakeEventBridge(events)
+
+    assert events.publish_pending(bridge.deadline(LEAST_S - 0.5)) == 0
+    assert outbox.storage.calls == []
+
+    assert events.publish_pending(bridge.deadline(LEAST_S + 0.5)) == 3
+
+
+def test_more_are_taken_only_as_long_as_there_is_time(one_by_one: None) -> None:
+    outbox = Outbox(3 * MOST_TAKEN)
+    events = bus_of(outbox)
+    bridge = FakeEventBridge(events)
+    bridge.takes_s = 1
+    calls = MOST_TAKEN // MOST_AT_ONCE
+
+    assert events.publish_pending(bridge.deadline(LEAST_S + calls)) == MOST_TAKEN
+
+    assert (len(bridge.calls), len(outbox.storage.asked("take_events"))) == (calls, 1)
+    assert outbox.leased == set(forgotten(outbox))
+
+
+def test_an_event_that_cannot_be_forgotten_is_published_again(outbox: Outbox, events: EventBus, bus: Bus) -> None:
+    bus.takes(3)
+    outbox.storage.failures["delete_events"] = STORAGE_DOWN
+    with pytest.raises(StorageError):
+        events.publish_pending(Deadline(20))
+
+    outbox.storage.failures.clear()
+    outbox.leased.clear()  # their time is over
+    bus.takes(3)
+
+    assert events.publish_pending(Deadline(20)) == 3
+    assert outbox.waiting == []
+
+
+def test_what_somebody_else_is_publishing_is_left_to_them(outbox: Outbox, events: EventBus, bus: Bus) -> None:
+    outbox.leased = {"event-0"}
+    bus.takes(2)
+
+    assert events.publish_pending(Deadline(20)) == 2
+
+    assert [event["id"] for event in outbox.waiting] == ["event-0"]
+
+
+def forgotten(outbox: Outbox) -> list[str]:
+    return [event_id for payload in outbox.storage.asked("delete_events") for event_id in payload["ids"]]
+
+
+def test_what_the_caller_has_taken_is_published_without_taking_anything(outbox: Outbox, events: EventBus) -> None:
+    bridge = FakeEventBridge(events)
+
+    assert events.publish([webhook_event(7)], Deadline(20)) == 1
+
+    ((entry,),) = bridge.calls
+    assert (entry["Source"], entry["DetailType"], entry["EventBusName"]) == (SOURCE, MESSAGE, BUS)
+    assert bridge.told == {"event-7": {"id": "event-7", **webhook_event(7)["detail"]}}
+    assert [name for name, _ in outbox.storage.calls] == ["delete_events"]
+    assert forgotten(outbox) == ["event-7"]
+
+
+def test_to_publish_nothing_asks_nobody(outbox: Outbox, events: EventBus) -> None:
+    assert events.publish([], Deadline(20)) == 0
+
+    assert outbox.storage.calls == []
+    assert "_client" not in events.__dict__
+
+
+@pytest.mark.parametrize("count", [1, 10, 11, 25, 100])
+def test_many_events_go_in_as_few_calls_as_there_can_be(outbox: Outbox, events: EventBus, count: int) -> None:
+    bridge = FakeEventBridge(events)
+    batch = [webhook_event(number) for number in range(count)]
+
+    assert events.publish(batch, Deadline(20)) == count
+
+    assert len(bridge.calls) == -(-count // MOST_AT_ONCE)
+    assert set(bridge.told) == {event["id"] for event in batch}
+    assert forgotten(outbox) == [event["id"] for event in batch]
+
+
+@pytest.mark.parametrize(
+    ("text", "together"),
+    [
+        pytest.param("x" * 60_000, 3, id="of ASCII"),
+        pytest.param("é" * 10_000, 3, id="of six bytes each"),
+        pytest.param("🚀" * 5_000, 3, id="of twelve bytes each"),
+        pytest.param('"' * 40_000, 2, id="of quotes"),
+    ],
+)
+def test_events_that_are_too_large_together_go_in_calls_of_their_own(
+    outbox: Outbox, events: EventBus, text: str, together: int
+) -> None:
+    bridge = FakeEventBridge(events)
+    batch = [webhook_event(number, text) for number in range(6)]
+
+    assert events.publish(batch, Deadline(20)) == 6
+
+    assert [len(entries) for entries in bridge.calls] == [together] * (6 // together)
+    assert {detail["data"]["text"] for detail in bridge.told.values()} == {text}
+    assert forgotten(outbox) == [event["id"] for event in batch]
+
+
+def test_an_event_that_no_call_takes_is_told_of_without_its_data(outbox: Outbox, events: EventBus) -> None:
+    """Consumers read the rest where it is stored; the others of its batch are whole."""
+    bridge = FakeEventBridge(events)
+    batch = [webhook_event(0), webhook_event(1, "x" * LIMIT_BYTES), webhook_event(2)]
+
+    assert events.publish(batch, Deadline(20)) == 3
+
+    assert bridge.told == {
+        "event-0": {"id": "event-0", **webhook_event(0)["detail"]},
+        "event-1": {
+            "id": "event-1",
+            "eventKey": "msg:1",
+            "businessAccountId": "account-1",
+            "data": {},
+            "isTruncated": True,
+        },
+        "event-2": {"id": "event-2", **webhook_event(2)["detail"]},
+    }
+    assert forgotten(outbox) == ["event-0", "event-1", "event-2"]
+
+
+@pytest.mark.parametrize(("more", "is_truncated"), [(0, False), (1, True)])
+def test_an_event_is_told_of_whole_as_long_as_a_call_takes_it(events: EventBus, more: int, is_truncated: bool) -> None:
+    bridge = FakeEventBridge(events)
+    around = len(json.dumps({"id": "event-1", **webhook_event(1, "")["detail"]}))
+    text = "x" * (MOST_BYTES - len(MESSAGE) - len(SOURCE) - around + more)
+
+    assert events.publish([webhook_event(1, text)], Deadline(20)) == 1
+
+    assert bridge.told["event-1"]["data"] == ({} if is_truncated else {"text": text})
+    assert ("isTruncated" in bridge.told["event-1"]) is is_truncated
+
+
+def test_of_several_calls_only_what_the_bus_took_is_forgotten(outbox: Outbox, events: EventBus) -> None:
+    bridge = FakeEventBridge(events)
+    bridge.refusing = {"event-0", "event-12", "event-19", "event-41"}
+    bridge.failing, bridge.together = {"event-25"}, threading.Barrier(5)
+    batch = [webhook_event(number) for number in range(42)]
+    waiting = bridge.refusing | {f"event-{number}" for number in range(20, 30)}
+
+    assert events.publish(batch, Deadline(20)) == 28
+
+    assert len(bridge.calls) == 5
+    assert forgotten(outbox) == [event["id"] for event in batch if event["id"] not in waiting]
+
+
+def test_when_the_bus_takes_nothing_nothing_is_forgotten(outbox: Outbox, events: EventBus) -> None:
+    bridge = FakeEventBridge(events)
+    bridge.refusing = {f"event-{number}" for number in range(10)}
+    bridge.failing = {"event-10"}
+
+    assert events.publish([webhook_event(number) for number in range(12)], Deadline(20)) == 0
+
+    assert outbox.storage.calls == []
+
+
+def test_events_that_cannot_be_forgotten_are_said_to_be_so_after_they_were_published(
+    outbox: Outbox, events: EventBus
+) -> None:
+    bridge = FakeEventBridge(events)
+    outbox.storage.failures["delete_events"] = STORAGE_DOWN
+
+    with pytest.raises(StorageError):
+        events.publish([webhook_event(1)], Deadline(20))
+
+    assert set(bridge.told) == {"event-1"}
+
+
+def test_no_line_holds_what_people_wrote(outbox: Outbox, events: EventBus, log: io.StringIO) -> None:
+    bridge = FakeEventBridge(events)
+    bridge.refusing, bridge.failing, bridge.together = {"event-0"}, {"event-10"}, threading.Barrier(2)
+
+    events.publish([webhook_event(number, "a secret") for number in range(11)], Deadline(20))
+
+    assert "The event bus refused events" in log.getvalue()
+    assert "Could not publish events" in log.getvalue()
+    assert "secret" not in log.getvalue()

@@ -1,0 +1,230 @@
+"""What a privacy callback says: only when Meta signed it, about one person, and from when on it counts."""
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from instagram_connect.errors import InvalidRequestError, SignatureInvalidError
+from instagram_connect.privacy.callbacks import (
+    MAX_BODY_BYTES,
+    TOLERANCE,
+    is_own_code,
+    new_confirmation_code,
+    read_callback,
+)
+from tests.support.asking import (
+    APP_SECRETS,
+    CODE_KEY,
+    FACEBOOK_SECRET,
+    INSTAGRAM_SECRET,
+    ISSUED_AT,
+    PERSON,
+    forgeries,
+    form,
+    said,
+    signed,
+)
+from tests.support.fakes import NOW
+
+NOW_S = int(NOW.timestamp())
+
+
+def read(body: str | bytes, now: datetime = NOW) -> tuple[str, datetime]:
+    return read_callback(body if isinstance(body, bytes) else body.encode(), APP_SECRETS, now)
+
+
+@pytest.mark.parametrize("secret", [FACEBOOK_SECRET, INSTAGRAM_SECRET])
+def test_a_request_that_is_signed_with_the_secret_of_either_product_tells_who_asked_and_when(secret: str) -> None:
+    asked_at = datetime.fromtimestamp(ISSUED_AT, UTC) + TOLERANCE
+
+    assert read(form(signed(said(), secret))) == (PERSON, asked_at)
+
+
+def test_a_secret_that_is_being_replaced_still_signs() -> None:
+    body = form(signed(said(), "the-former-secret")).encode()
+
+    assert read_callback(body, {**APP_SECRETS, "previous_facebook_app_secret": "the-former-secret"}, NOW)[0] == PERSON
+
+
+@pytest.mark.parametrize("name", forgeries())
+def test_what_is_not_signed_by_meta_is_refused(name: str) -> None:
+    with pytest.raises(SignatureInvalidError):
+        read(form(forgeries()[name]))
+
+
+@pytest.mark.parametrize(
+    ("signed_request", "reason"),
+    [
+        ("", "SIGNATURE_MISSING"),
+        ("no-dot", "SIGNATURE_MALFORMED"),
+        (signed(said(), "another"), "SIGNATURE_MISMATCH"),
+        (signed(said(algorithm="none")), "SIGNATURE_MALFORMED"),
+    ],
+)
+def test_a_refusal_says_what_was_wrong(signed_request: str, reason: str) -> None:
+    with pytest.raises(SignatureInvalidError) as caught:
+        read(form(signed_request))
+
+    assert caught.value.reason == reason
+
+
+def test_without_a_secret_nothing_is_signed() -> None:
+    with pytest.raises(SignatureInvalidError):
+        read_callback(form(signed(said(), "")).encode(), {}, NOW)
+
+
+def test_the_algorithm_may_be_in_lower_case() -> None:
+    assert read(form(signed(said(algorithm="hmac-sha256"))))[0] == PERSON
+
+
+def test_what_comes_beside_the_signed_request_does_not_count() -> None:
+    assert read(f"user_id=666&{form(signed(said()))}&issued_at=1")[0] == PERSON
+
+
+def test_a_field_may_be_encoded_character_by_character() -> None:
+    body = "".join(f"%{ord(character):02X}" for character in signed(said()))
+
+    assert read(f"signed_request={body}")[0] == PERSON
+
+
+@pytest.mark.parametrize("user_id", ["218471", 218471])
+def test_a_person_may_be_named_by_a_text_or_a_number(user_id: object) -> None:
+    assert read(form(signed(said(user_id=user_id))))[0] == "218471"
+
+
+def test_an_id_beyond_what_a_float_holds_stays_exact() -> None:
+    assert read(form(signed(said(user_id=17841400000000001))))[0] == "17841400000000001"
+
+
+@pytest.mark.parametrize("user_id", [None, "", True, 1.5, [], {"id": PERSON}, "7" * 501, "\ud800", "7\x00", "7 8"])
+def test_a_request_about_nobody_is_refused(user_id: object) -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        read(form(signed(said(user_id=user_id))))
+
+    assert "user_id" in caught.value.details
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "signed_request=é".encode(),
+        b"signed_request=\xff",
+        "&".join(f"field{number}=x" for number in range(21)).encode(),
+    ],
+)
+def test_a_body_that_is_no_form_is_refused(body: bytes) -> None:
+    with pytest.raises(InvalidRequestError):
+        read(body)
+
+
+@pytest.mark.parametrize("body", ["", "&&&", "=", json.dumps({"signed_request": signed(said())}), signed(said())])
+def test_a_form_without_a_signed_request_is_not_signed(body: str) -> None:
+    with pytest.raises(SignatureInvalidError) as caught:
+        read(body)
+
+    assert caught.value.reason == "SIGNATURE_MISSING"
+
+
+def test_a_body_may_be_long_and_not_too_long() -> None:
+    body = form(signed(said()))
+    longest = f"{body}&more={'x' * (MAX_BODY_BYTES - len(body) - 6)}"
+    assert len(longest) == MAX_BODY_BYTES
+
+    assert read(longest)[0] == PERSON
+    with pytest.raises(InvalidRequestError) as caught:
+        read(f"{longest}x")
+
+    assert str(MAX_BODY_BYTES) in caught.value.details
+
+
+def test_an_error_does_not_repeat_what_was_sent() -> None:
+    body = signed(said(user_id={"id": PERSON}))
+
+    with pytest.raises(InvalidRequestError) as caught:
+        read(form(body))
+
+    told = f"{caught.value} {caught.value.details} {caught.value.log_context}"
+    assert PERSON not in told
+    assert body not in told
+
+
+@pytest.mark.parametrize(
+    ("issued_at", "counts_from"),
+    [
+        pytest.param(NOW_S - 300, NOW - timedelta(seconds=300) + TOLERANCE, id="recent"),
+        pytest.param(NOW_S - 300.5, NOW - timedelta(seconds=300.5) + TOLERANCE, id="recent, with a fraction"),
+        pytest.param(NOW_S - 86_399, NOW - timedelta(seconds=86_399) + TOLERANCE, id="almost a day old"),
+        pytest.param(NOW_S - 60, NOW, id="a minute old"),
+        pytest.param(NOW_S - 30, NOW, id="within the tolerance"),
+        pytest.param(NOW_S, NOW, id="now"),
+        pytest.param(NOW_S + 90, NOW, id="of a clock that is fast"),
+        pytest.param(NOW_S + 10**8, NOW, id="of the future"),
+        pytest.param(NOW_S * 1000, NOW, id="in milliseconds"),
+        pytest.param(253_402_300_799, NOW, id="of the last second that has a date"),
+        pytest.param(10**18, NOW, id="of no date"),
+        pytest.param(-(10**18), NOW, id="of no date, in the past"),
+        pytest.param(10**400, NOW, id="of no number that fits"),
+        pytest.param(float("nan"), NOW, id="of no number"),
+        pytest.param(float("inf"), NOW, id="of no end"),
+        pytest.param(NOW_S - 86_400, NOW, id="a day old"),
+        pytest.param(NOW_S - 7 * 86_400, NOW, id="stale"),
+        pytest.param(0, NOW, id="of 1970"),
+        pytest.param(None, NOW, id="absent"),
+        pytest.param(str(NOW_S - 300), NOW, id="a text"),
+        pytest.param(True, NOW, id="true"),
+        pytest.param([NOW_S - 300], NOW, id="a list"),
+    ],
+)
+def test_a_request_counts_from_when_it_was_made_if_that_can_be(issued_at: Any, counts_from: datetime) -> None:
+    """Else from now: so that a login made after it stays, and none made before it does."""
+    _, asked_at = read(form(signed(said(issued_at=issued_at))))
+
+    assert asked_at == counts_from
+    assert asked_at.tzinfo is not None
+
+
+def test_the_zone_of_the_clock_makes_no_difference() -> None:
+    elsewhere = NOW.astimezone(timezone(timedelta(hours=9)))
+
+    assert read(form(signed(said())), elsewhere) == read(form(signed(said())))
+
+
+def test_a_confirmation_code_is_of_letters_and_digits_and_never_the_same() -> None:
+    codes = {new_confirmation_code(CODE_KEY) for _ in range(50)}
+
+    assert len(codes) == 50
+    assert all(code.isascii() and code.isalnum() and len(code) == 40 for code in codes)
+
+
+def test_a_code_is_known_again_by_whoever_has_the_key() -> None:
+    code = new_confirmation_code(CODE_KEY)
+
+    assert is_own_code(code, CODE_KEY)
+    assert not is_own_code(code, "another-key")
+
+
+@pytest.mark.parametrize("place", [0, 12, 23, 24, 31, 39])
+def test_a_code_with_one_other_character_is_nobodys(place: int) -> None:
+    code = new_confirmation_code(CODE_KEY)
+    other = "0" if code[place] != "0" else "1"
+
+    assert not is_own_code(code[:place] + other + code[place + 1 :], CODE_KEY)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda code: "",
+        lambda code: code[:-1],
+        lambda code: code[:24],
+        lambda code: code + "0",
+        lambda code: code + "\n",
+        lambda code: code[:39] + "é",
+        lambda code: "\ud800" + code[1:],
+        lambda code: "\x00" * 40,
+    ],
+)
+def test_what_is_no_code_is_nobodys(change: Any) -> None:
+    assert not is_own_code(change(new_confirmation_code(CODE_KEY)), CODE_KEY)

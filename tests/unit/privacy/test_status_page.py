@@ -1,0 +1,116 @@
+"""The page on which a person sees how far the deletion of their data is."""
+
+from datetime import datetime, timedelta, timezone
+from html.parser import HTMLParser
+
+import pytest
+
+from instagram_connect.privacy import status_page
+from instagram_connect.privacy.repository import DeletionStatus
+from tests.support.asking import CODE
+from tests.support.fakes import NOW
+
+VOID = {"meta"}
+# Half past one at night in India: another day than in UTC.
+ASKED_AT = datetime(2026, 11, 23, 1, 30, tzinfo=timezone(timedelta(hours=5, minutes=30)))
+UNDER_WAY = DeletionStatus(ASKED_AT, None, None)
+DONE = DeletionStatus(ASKED_AT, ASKED_AT + timedelta(minutes=2), None)
+HOSTILE = "<script>alert('1')</script>\"&{title}{0}"
+
+
+class Page(HTMLParser):
+    """A page as a browser reads it: what it shows, its tags and their attributes."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.text = ""
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.open: list[str] = []
+        self.feed(html)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def pages() -> dict[str, str]:
+    return {
+        "done": status_page.of(CODE, DONE),
+        "under way": status_page.of(CODE, UNDER_WAY),
+        "about to begin": status_page.of(CODE, None),
+        "unknown": status_page.unknown(),
+        "unavailable": status_page.unavailable(),
+    }
+
+
+@pytest.mark.parametrize("name", pages())
+def test_every_page_is_whole_and_asks_for_nothing_from_elsewhere(name: str) -> None:
+    page = Page(pages()[name])
+
+    assert pages()[name].startswith("<!doctype html>")
+    assert page.tags.count("h1") == 1
+    assert ("content", "noindex") in page.attributes
+    assert {attribute for attribute, _ in page.attributes} == {"lang", "charset", "name", "content"}
+    assert not {"script", "img", "link", "iframe", "form", "a"} & set(page.tags)
+
+
+def test_a_deletion_that_is_done_says_what_went_and_what_is_kept_and_why() -> None:
+    text = Page(status_page.of(CODE, DONE)).text
+
+    assert "Your data has been deleted" in text
+    assert f"Confirmation code: {CODE}" in text
+    assert "Requested: 2026-11-22 20:00 UTC" in text
+    assert "Completed: 2026-11-22 20:02 UTC" in text
+    assert "messages" in text
+    assert "prove the deletion" in text
+    assert "being deleted" not in text
+
+
+def test_what_is_kept_for_a_reason_is_told_in_its_place() -> None:
+    text = Page(status_page.of(CODE, DeletionStatus(NOW, NOW, "invoices, by law"))).text
+
+    assert "Kept: invoices, by law." in text
+    assert "fingerprint" not in text
+
+
+def test_a_deletion_under_way_says_since_when_and_promises_no_more() -> None:
+    text = Page(status_page.of(CODE, UNDER_WAY)).text
+
+    assert "Your data is being deleted" in text
+    assert "Requested: 2026-11-22 20:00 UTC" in text
+    assert "Completed" not in text
+    assert "Kept" not in text
+
+
+def test_a_deletion_that_has_not_begun_is_shown_as_under_way_without_a_date() -> None:
+    text = Page(status_page.of(CODE, None)).text
+
+    assert "Your data is being deleted" in text
+    assert CODE in text
+    assert "Requested" not in text
+
+
+def test_whatever_is_in_code_and_reason_is_shown_as_text() -> None:
+    html = status_page.of(HOSTILE, DeletionStatus(NOW, NOW, HOSTILE))
+
+    page = Page(html)
+    assert page.text.count(HOSTILE) == 2
+    assert "<script" not in html
+    assert "script" not in page.tags
+
+
+def test_pages_without_a_deletion_name_no_code() -> None:
+    assert "unknown" in Page(status_page.unknown()).text
+    assert "Your request is kept" in Page(status_page.unavailable()).text
+    assert "<code>" not in status_page.unknown() + status_page.unavailable()

@@ -1,0 +1,485 @@
+"""Refreshing many accounts: one never holds up the others, and nothing that Meta gave is lost."""
+
+import io
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from instagram_connect.errors import (
+    ConfigurationError,
+    MetaActionBlockedError,
+    MetaAppMisconfiguredError,
+    MetaRateLimitedError,
+    MetaRequestRejectedError,
+    MetaUnavailableError,
+    PermissionMissingError,
+    ReconnectRequiredError,
+    RefreshInProgressError,
+    StorageError,
+    TokenEncryptionError,
+)
+from instagram_connect.models import Provider
+from instagram_connect.refresh.rate_limits import FAILURES_IN_A_ROW, SLOW_PAUSE_S
+from instagram_connect.runtime.deadline import Deadline
+from tests.support.counting import counts
+from tests.support.fakes import NOW
+from tests.support.refreshing import EXPIRES_AT, NEW_END, OWNER, STORAGE_DOWN, Refreshing, password_changed, task
+
+APP_IS_THROTTLED = MetaRateLimitedError(retry_after_s=600, log_context={"meta_code": 4})
+NAMES = ("a", "b", "c", "d")
+
+
+@pytest.fixture
+def world() -> Refreshing:
+    return Refreshing()
+
+
+@pytest.fixture
+def one_by_one() -> Refreshing:
+    """One account after the other, in the order given."""
+    return Refreshing(concurrency=1)
+
+
+def test_an_account_is_stored_with_its_new_token_and_answered(world: Refreshing, counted: dict[str, Any]) -> None:
+    claims = world.lease(task("a"))
+
+    outcomes = world.batch.work(OWNER, claims, Deadline(60))
+
+    written = world.storage.written["a"]
+    assert written["owner"] == OWNER
+    assert written["renewal"]["access_token_ciphertext"] == "sealed:a-renewed"
+    assert written["renewal"]["expires_at"] == NEW_END.isoformat()
+    assert (outcomes["a"].error, outcomes["a"].account and outcomes["a"].account.id) == (None, "a")
+    assert (world.storage.released, world.queue.kept, world.queue.buried) == ({}, [], [])
+    assert counts(counted) == {"TokensRefreshed": 1}
+
+
+def test_each_account_is_stored_before_the_next_one_is_asked_for(one_by_one: Refreshing) -> None:
+    claims = one_by_one.lease(task("a"), task("b"))
+
+    one_by_one.batch.work(OWNER, claims, Deadline(60))
+
+    assert one_by_one.storage.happened == ["renewed a", "wrote a", "renewed b", "wrote b"]
+
+
+def test_only_what_is_due_of_an_account_is_done(world: Refreshing, counted: dict[str, Any]) -> None:
+    world.meta.unsubscribed = {"a"}
+    claims = world.lease(task("a"), task("b"), renew=False, check_subscription=True)
+
+    world.batch.work(OWNER, claims, Deadline(60))
+
+    assert world.meta.renewed == []
+    assert world.storage.written["a"]["renewal"] is None
+    assert world.storage.written["a"]["subscription"] == {"subscribed_at": NOW.isoformat(), "error": None}
+    assert world.storage.written["b"]["subscription"] == {"subscribed_at": None, "error": None}
+    assert counts(counted) == {"WebhooksResubscribed": 1}
+
+
+def test_a_renewed_token_is_stored_whatever_becomes_of_the_webhooks(world: Refreshing) -> None:
+    claims = world.lease(task("a"), check_subscription=True)
+    world.meta.webhook_failures["a-renewed"] = password_changed()
+
+    world.batch.work(OWNER, claims, Deadline(60))
+
+    assert world.storage.written["a"]["renewal"]["access_token_ciphertext"] == "sealed:a-renewed"
+    assert (world.storage.ended, world.storage.released) == ({}, {})
+
+
+def test_accounts_whose_leases_are_gone_are_left_out(world: Refreshing) -> None:
+    claims = world.lease(task("a"), task("b"))
+    del world.storage.tasks["a"]
+
+    outcomes = world.batch.work(OWNER, claims, Deadline(60))
+
+    assert (set(outcomes), world.meta.renewed) == ({"b"}, ["b"])
+
+
+def test_a_message_whose_accounts_are_all_done_asks_meta_nothing(world: Refreshing) -> None:
+    claims = world.lease(task("a"))
+    world.storage.tasks = {}
+
+    assert world.batch.work(OWNER, claims, Deadline(60)) == {}
+    assert [function for function, _ in world.storage.calls] == ["leased_refreshes"]
+
+
+def test_accounts_of_both_products_are_refreshed(world: Refreshing) -> None:
+    claims = world.lease(task("a"), task("b", provider=Provider.FACEBOOK), task("c"))
+
+    outcomes = world.batch.work(OWNER, claims, Deadline(60))
+
+    assert set(outcomes) == set(world.storage.written) == {"a", "b", "c"}
+
+
+def test_storage_that_cannot_be_asked_lets_the_message_come_again(world: Refreshing) -> None:
+    claims = world.lease(task("a"))
+    world.storage.failures["leased_refreshes"] = STORAGE_DOWN
+
+    with pytest.raises(StorageError):
+        world.batch.work(OWNER, claims, Deadline(60))
+
+    assert world.meta.renewed == []
+
+
+FAILURES = [
+    (MetaUnavailableError(), None, None),
+    (MetaRateLimitedError(retry_after_s=3600, log_context={"meta_code": 80002}), timedelta(hours=1), None),
+    (MetaActionBlockedError(), timedelta(hours=6), None),
+    (MetaRequestRejectedError(), timedelta(days=1), "META_REQUEST_REJECTED"),
+    (TokenEncryptionError(), timedelta(days=1), "TOKEN_ENCRYPTION_FAILED"),
+    (ConfigurationError(log_context={"setting": "INSTAGRAM_APP_ID"}), None, None),
+    (RuntimeError("https://graph.instagram.com/?access_token=IGAAsecret"), timedelta(days=1), "INTERNAL_ERROR"),
+]
+
+
+@pytest.mark.parametrize(("failure", "wait", "buried"), FAILURES, ids=lambda value: type(value).__name__)
+def test_one_account_that_fails_is_given_back_and_the_others_are_refreshed(
+    world: Refreshing,
+    counted: dict[str, Any],
+    log: io.StringIO,
+    failure: Exception,
+    wait: timedelta | None,
+    buried: str | None,
+) -> None:
+    claims = world.lease(*map(task, NAMES))
+    world.meta.failures["b"] = failure
+
+    outcomes = world.batch.work(OWNER, claims, Deadline(60))
+
+    error = outcomes["b"].error
+    assert error is not None
+    assert set(world.storage.written) == {"a", "c", "d"}
+    assert world.storage.released == {"b": (NOW + wait).isoformat() if wait else None}
+    assert world.queue.buried == ([("b", buried)] if buried else [])
+    assert world.storage.ended == {}
+    assert counts(counted) == {"TokensRefreshed": 3, "RefreshesFailed": 1}
+    assert f'"code":"{error.code}"' in log.getvalue()
+    assert "IGAAsecret" not in log.getvalue()
+
+
+def test_a_ciphertext_that_cannot_be_opened_concerns_its_account_alone(world: Refreshing) -> None:
+    claims = world.lease(*map(task, NAMES))
+    world.vault.failures["b"] = TokenEncryptionError()
+
+    world.batch.work(OWNER, claims, Deadline(60))
+
+    assert set(world.storage.written) == {"a", "c", "d"}
+    assert sorted(world.meta.renewed) == ["a", "c", "d"]
+    assert world.queue.buried == [("b", "TOKEN_ENCRYPTION_FAILED")]
+
+
+@pytest.mark.parametrize(
+    ("expires_at", "wait"),
+    [
+        (NOW + timedelta(days=8), timedelta(days=1)),
+        (NOW + timedelta(days=2), timedelta(hours=12)),
+        (NOW - timedelta(hours=1), timedelta(0)),
+        (None, timedelta(days=1)),
+    ],
+)
+def test_what_an_operator_has_to_mend_is_tried_again_while_the_token_lives(
+    world: Refreshing, expires_at: datetime | None, wait: timedelta
+) -> None:
+    claims = world.lease(task("a", expires_at=expires_at))
+    world.meta.failures["a"] = MetaRequestRejectedError()
+
+    world.batch.work(OWNER, claims, Deadline(60))
+
+    assert world.storage.released == {"a": (NOW + wait).isoformat()}
+
+
+@pytest.mark.parametrize("failure", [password_changed(), PermissionMissingError()])
+def test_a_dead_token_is_ended_and_told(
+    world: Refreshing, counted: dict[str, Any], failure: ReconnectRequiredError | PermissionMissingError
+) -> None:
+    claims = world.lease(*map(task, NAMES))
+    world.meta.failures["b"] = failure
+    world.meta.dead["b"] = failure
+
+    outcomes = world.batch.work(OWNER, claims, Deadline(60))
+
+    assert set(world.storage.ended) == {"b"}
+    assert world.storage.ended["b"]["reason"] == (failure.reason or failure.code)
+    assert outcomes["b"].error is failure
+    assert outcomes["b"].account is not None
+    assert set(world.storage.written) == {"a", "c", "d"}
+    assert world.storage.released == {}
+    assert world.events.published == 1
+    assert counts(counted) == {"TokensRefreshed": 3, "AccountsNeedReauth": 1}
+
+
+def test_a_token_that_works_and_is_not_extended_is_tried_again_by_the_next_sweep(world: Refreshing) -> None:
+    claims = world.lease(task("a"))
+    world.meta.failures["a"] = ReconnectRequiredError(reason="TOKEN_INVALID", log_context={"meta_code": 190})
+
+    outcomes = world.batch.work(OWNER, claims, Deadline(60))
+
+    assert world.storage.ended == {}
+    assert world.storage.released == {"a": None}
+    assert isinstance(outcomes["a"].error, MetaUnavailableError)
+    assert world.events.published == 0
+
+
+def test_many_people_whose_tokens_die_alike_at_once_are_not_told_to_reconnect(world: Refreshing) -> None:
+    claims = world.lease(*(task(str(number)) for number in range(6)))
+    world.meta.failures = {str(number): password_changed() for number in range(6)}
+
+    world.batch.work(OWNER, claims, Deadline(60))
+
+    (brake,) = world.storage.asked("brake_refreshes")
+    assert (brake["provider"], brake["suspended_reason"]) == ("instagram", "190/460 PASSWORD_CHANGED")
+    assert world.storage.ended == {}
+    assert set(world.storage.released) == {str(number) for number in range(6)}
+
+
+def test_of_a_suspended_product_one_account_tries_and_the_others_are_given_back(one_by_one: Refreshing) -> None:
+    claims = one_by_one.lease(*(task(name, is_suspended=True) for name in NAMES))
+
+    outcomes = one_by_one.batch.work(OWNER, claims, Deadline(60))
+
+    assert one_by_one.meta.renewed == ["a"]
+    assert set(one_by_one.storage.written) == {"a"}
+    assert one_by_one.storage.released == {"b": None, "c": None, "d": None}
+    assert isinstance(outcomes["b"].error, RefreshInProgressError)
+
+
+def test_an_app_that_meta_refuses_suspends_its_product_at_the_first_account(world: Refreshing) -> None:
+    claims = world.lease(task("a"))
+    world.meta.failures["a"] = MetaAppMisconfiguredError(reason="APP_SECRET_INVALID", log_context={"meta_code": 1})
+
+    world.batch.work(OWNER, claims, Deadline(60))
+
+    (brake,) = world.storage.asked("brake_refreshes")
+    assert brake["suspended_reason"] == "1/- APP_SECRET_INVALID"
+    assert (world.storage.ended, world.storage.released) == ({}, {"a": None})
+
+
+def test_a_dead_token_that_storage_does_not_mark_is_found_again(world: Refreshing) -> None:
+    claims = world.lease(task("a"))
+    world.meta.failures["a"] = password_changed()
+    world.storage.failures["finish_refresh"] = STORAGE_DOWN
+
+    outcomes = world.batch.work(OWNER, claims, Deadline(60))
+
+    assert world.storage.released == {"a": None}
+    assert isinstance(outcomes["a"].error, ReconnectRequiredError)
+
+
+def test_a_dead_token_of_an_account_whose_lease_is_lost_counts_as_none(
+    world: Refreshing, counted: dict[str, Any], log: io.StringIO
+) -> None:
+    """Its user has connected it again meanwhile."""
+    claims = world.lease(task("a"))
+    world.meta.failures["a"] = password_changed()
+    world.storage.lost = {"a"}
+
+    world.batch.work(OWNER, claims, Deadline(60))
+
+    assert "AccountsNeedReauth" not in counts(counted)
+    assert "An account needs its user" not in log.getvalue()
+    assert world.events.published == 0
+
+
+def test_a_refresh_that_storage_does_not_take_is_kept_in_the_queue(
+    world: Refreshing, counted: dict[str, Any], log: io.StringIO
+) -> None:
+    claims = world.lease(task("a"))
+    world.storage.failures["finish_refresh"] = STORAGE_DOWN
+
+    outcomes = world.batch.work(OWNER, claims, Deadline(60))
+
+    (kept,) = world.queue.kept
+    assert (kept["owner"], kept["account_id"]) == (OWNER, "a")
+    assert kept["renewal"]["access_token_ciphertext"] == "sealed:a-renewed"
+    assert (outcomes["a"].account, outcomes["a"].error) == (None, None)
+    # Whoever writes it later still needs the lease.
+    assert world.storage.released == {}
+    assert counts(counted)["RefreshesKept"] == 1
+    assert "sealed:" not in log.getvalue()
+
+
+def test_what_neither_storage_nor_the_queue_takes_holds_up_nobody(world: Refreshing, log: io.StringIO) -> None:
+    claims = world.lease(*map(task, NAMES))
+    world.storage.failures["finish_refresh"] = STORAGE_DOWN
+    world.queue.is_down = True
+
+    outcomes = world.batch.work(OWNER, claims, Deadline(60))
+
+    assert set(outcomes) == set(NAMES)
+    assert sorted(world.meta.renewed) == list(NAMES)
+    assert log.getvalue().count("could neither be stored nor kept") == 4
+
+
+def test_a_check_of_webhooks_that_storage_does_not_take_is_not_kept(world: Refreshing) -> None:
+    claims = world.lease(task("a"), renew=False, check_subscription=True)
+    world.storage.failures["finish_refresh"] = STORAGE_DOWN
+
+    world.batch.work(OWNER, claims, Deadline(60))
+
+    assert world.queue.kept == []
+
+
+def test_storage_that_answers_what_nobody_foresaw_concerns_its_account_alone(
+    one_by_one: Refreshing, log: io.StringIO
+) -> None:
+    claims = one_by_one.lease(*map(task, NAMES))
+
+    def answer(payload: dict[str, Any]) -> Any:
+        return None if payload["account_id"] == "a" else {"is_written": False}
+
+    one_by_one.storage.answers["finish_refresh"] = answer
+
+    outcomes = one_by_one.batch.work(OWNER, claims, Deadline(60))
+
+    assert one_by_one.meta.renewed == list(NAMES)
+    assert set(outcomes) == set(NAMES)
+    assert '"level":"ERROR"' in log.getvalue()
+    assert "sealed:" not in log.getvalue()
+
+
+def test_a_lost_lease_is_noticed_and_changes_nothing_for_the_others(world: Refreshing, log: io.StringIO) -> None:
+    claims = world.lease(task("a"), task("b"))
+    world.storage.lost = {"a"}
+
+    outcomes = world.batch.work(OWNER, claims, Deadline(60))
+
+    assert (outcomes["a"].account, outcomes["a"].error) == (None, None)
+    assert outcomes["b"].account is not None
+    assert world.queue.kept == []
+    assert "Lost the lease" in log.getvalue()
+
+
+@pytest.mark.parametrize("retry_after_s", [600, None])
+def test_a_throttled_app_stops_the_batch_pauses_the_product_and_gives_the_rest_back(
+    one_by_one: Refreshing, retry_after_s: int | None
+) -> None:
+    claims = one_by_one.lease(*map(task, NAMES))
+    one_by_one.meta.failures["b"] = MetaRateLimitedError(retry_after_s=retry_after_s, log_context={"meta_code": 4})
+
+    outcomes = one_by_one.batch.work(OWNER, claims, Deadline(60))
+
+    paused_until = NOW + timedelta(seconds=retry_after_s or 3600)
+    (brake,) = one_by_one.storage.asked("brake_refreshes")
+    assert one_by_one.meta.renewed == ["a", "b"]
+    assert set(one_by_one.storage.written) == {"a"}
+    assert set(one_by_one.storage.released) == {"b", "c", "d"}
+    assert one_by_one.storage.released["c"] is None
+    assert (brake["paused_until"], brake["provider"]) == (paused_until.isoformat(), "instagram")
+    assert isinstance(outcomes["c"].error, RefreshInProgressError)
+
+
+def test_the_pause_is_noted_before_any_account_is_given_back(one_by_one: Refreshing) -> None:
+    claims = one_by_one.lease(*map(task, NAMES))
+    one_by_one.meta.failures["b"] = MetaRateLimitedError(log_context={"meta_code": 4})
+
+    one_by_one.batch.work(OWNER, claims, Deadline(60))
+
+    order = [function for function, _ in one_by_one.storage.calls]
+    assert order.index("brake_refreshes") < order.index("release_refreshes")
+
+
+def test_a_throttled_account_does_not_stop_the_others(one_by_one: Refreshing) -> None:
+    claims = one_by_one.lease(*map(task, NAMES))
+    one_by_one.meta.failures["a"] = MetaRateLimitedError(retry_after_s=600, log_context={"meta_code": 32})
+
+    one_by_one.batch.work(OWNER, claims, Deadline(60))
+
+    assert set(one_by_one.storage.written) == {"b", "c", "d"}
+    assert one_by_one.storage.asked("brake_refreshes") == []
+
+
+@pytest.mark.parametrize(
+    ("percent", "renewed", "paused_until", "pauses"),
+    [
+        (74, 4, None, 0),
+        (75, 4, None, 3),
+        (89, 4, None, 3),
+        (90, 1, (NOW + timedelta(hours=1)).isoformat(), 0),
+        (140, 1, (NOW + timedelta(hours=1)).isoformat(), 0),
+    ],
+)
+def test_the_used_share_of_the_apps_limit_slows_and_then_stops_the_batch(
+    one_by_one: Refreshing, percent: int, renewed: int, paused_until: str | None, pauses: int
+) -> None:
+    claims = one_by_one.lease(*map(task, NAMES))
+    one_by_one.meta.usage["a"] = {"x-app-usage": f'{{"call_count": {percent}}}'}
+
+    one_by_one.batch.work(OWNER, claims, Deadline(60))
+
+    told = [(brake["app_used_percent"], brake["paused_until"]) for brake in one_by_one.storage.asked("brake_refreshes")]
+    assert len(one_by_one.meta.renewed) == renewed
+    assert told == ([(percent, paused_until)] if percent >= 75 else [])
+    assert one_by_one.slept == [SLOW_PAUSE_S] * pauses
+    assert one_by_one.storage.written["a"]["usage"] == [
+        {"usage_type": "app", "used_percent": percent, "regain_access_at": None}
+    ]
+
+
+def test_a_meta_that_fails_for_one_account_after_the_other_is_left_alone(one_by_one: Refreshing) -> None:
+    names = [f"{number:02}" for number in range(FAILURES_IN_A_ROW + 5)]
+    claims = one_by_one.lease(*map(task, names))
+    one_by_one.meta.failures = dict.fromkeys(names, MetaUnavailableError())
+
+    one_by_one.batch.work(OWNER, claims, Deadline(60))
+
+    assert len(one_by_one.meta.renewed) == FAILURES_IN_A_ROW
+    assert one_by_one.storage.released == dict.fromkeys(names)
+    assert one_by_one.storage.asked("brake_refreshes") == []
+
+
+def test_failures_with_a_success_between_them_do_not_stop_the_batch(one_by_one: Refreshing) -> None:
+    names = [f"{number:02}" for number in range(FAILURES_IN_A_ROW * 2)]
+    claims = one_by_one.lease(*map(task, names))
+    one_by_one.meta.failures = {
+        name: MetaUnavailableError() for number, name in enumerate(names) if number % FAILURES_IN_A_ROW
+    }
+
+    one_by_one.batch.work(OWNER, claims, Deadline(60))
+
+    assert len(one_by_one.meta.renewed) == len(names)
+
+
+def test_without_time_for_an_attempt_and_its_storing_nothing_is_begun(world: Refreshing) -> None:
+    claims = world.lease(*map(task, NAMES))
+
+    outcomes = world.batch.work(OWNER, claims, Deadline(12))
+
+    assert world.meta.renewed == []
+    assert world.storage.released == dict.fromkeys(NAMES)
+    assert {type(outcome.error) for outcome in outcomes.values()} == {RefreshInProgressError}
+
+
+def test_leases_that_cannot_be_given_back_end_by_themselves(world: Refreshing, log: io.StringIO) -> None:
+    claims = world.lease(task("a"))
+    world.meta.failures["a"] = MetaUnavailableError()
+    world.storage.failures["release_refreshes"] = STORAGE_DOWN
+
+    outcomes = world.batch.work(OWNER, claims, Deadline(60))
+
+    assert isinstance(outcomes["a"].error, MetaUnavailableError)
+    assert "Could not give leases back" in log.getvalue()
+
+
+def test_what_cannot_be_noted_or_told_does_not_fail_the_batch(world: Refreshing, log: io.StringIO) -> None:
+    claims = world.lease(*map(task, NAMES))
+    world.meta.failures = {"a": password_changed(), "b": APP_IS_THROTTLED, "c": MetaRequestRejectedError()}
+    world.storage.failures["brake_refreshes"] = STORAGE_DOWN
+    world.events.error = STORAGE_DOWN
+    world.queue.is_down = True
+
+    outcomes = world.batch.work(OWNER, claims, Deadline(60))
+
+    assert set(outcomes) == set(NAMES)
+    assert "Could not note Meta's limits" in log.getvalue()
+
+
+def test_events_are_published_only_when_there_is_something_to_tell(world: Refreshing) -> None:
+    world.batch.work(OWNER, world.lease(*map(task, NAMES)), Deadline(60))
+    without = world.events.published
+
+    world.meta.ends_at = EXPIRES_AT
+    world.batch.work(OWNER, world.lease(task("e")), Deadline(60))
+
+    assert (without, world.events.published) == (0, 1)
+    assert world.storage.written["e"]["renewal"]["reconnect"]["reason"] == "LOGIN_ENDS"
+    assert world.storage.written["a"]["renewal"]["reconnect"] is None

@@ -1,0 +1,589 @@
+"""Whose fault dead tokens are: when their people are told, when nobody is, and who is asked before."""
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from instagram_connect.errors import (
+    InstagramConnectError,
+    MetaActionBlockedError,
+    MetaAppMisconfiguredError,
+    MetaRateLimitedError,
+    MetaUnavailableError,
+    PermissionMissingError,
+    ReconnectRequiredError,
+    StorageError,
+    TokenEncryptionError,
+)
+from instagram_connect.models import DiscoveredAccount, Provider
+from instagram_connect.refresh.account_refresh import Attempt, RefreshFlow
+from instagram_connect.refresh.models import EncryptedRenewal, RefreshTask, SubscriptionCheck
+from instagram_connect.refresh.outage_detection import HEARD_AGAIN, LEAST_PEOPLE, WITNESS_S, WITNESSES, RefreshJudgement
+from instagram_connect.refresh.repository import RefreshRepository
+from instagram_connect.runtime.deadline import Deadline
+from tests.support.fakes import NOW
+
+
+def dead(code: int = 190, subcode: int | None = 458, reason: str = "APP_REMOVED") -> ReconnectRequiredError:
+    return ReconnectRequiredError(reason=reason, log_context={"meta_code": code, "meta_subcode": subcode})
+
+
+def blocked() -> PermissionMissingError:
+    """What clients reported when Meta blocked an app: API access blocked."""
+    return PermissionMissingError(log_context={"meta_code": 200, "meta_subcode": None})
+
+
+def task(person: str, account: str = "", **changes: Any) -> RefreshTask:
+    """An account whose token, in the fake vault, is its own id."""
+    account = account or f"account-of-{person}"
+    return RefreshTask(
+        **{
+            "account_id": account,
+            "user_id": f"user-of-{person}",
+            "provider": Provider.INSTAGRAM,
+            "instagram_business_id": account,
+            "meta_user_id": person,
+            "page_id": None,
+            "issued_at": NOW - timedelta(days=50),
+            "expires_at": NOW + timedelta(days=10),
+            "data_access_expires_at": None,
+            "access_token_ciphertext": account,
+            "user_token_ciphertext": None,
+            **changes,
+        }
+    )
+
+
+def people(count: int, name: str = "p") -> list[str]:
+    return [f"{name}{number}" for number in range(count)]
+
+
+def failed(person: str, error: InstagramConnectError | None = None, account: str = "", **changes: Any) -> Attempt:
+    return Attempt(task(person, account, **changes), None, None, (), error or dead())
+
+
+def worked(person: str, account: str = "", error: InstagramConnectError | None = None) -> Attempt:
+    renewal = EncryptedRenewal(NOW, "c", None, None, None, None)
+    return Attempt(task(person, account), renewal, None, (), error)
+
+
+class FakeStorage:
+    """The functions that a judgement calls; those in `down` do not answer. Keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.witnesses: list[RefreshTask] = []
+        self.was_suspended = False
+        self.down: set[str] = set()
+        self.asked: list[tuple[str, Mapping[str, Any]]] = []
+
+    def call(self, function: str, payload: Any, deadline: Deadline) -> Any:
+        self.asked.append((function, payload))
+        if function in self.down:
+            raise StorageError(reason="UNREACHABLE")
+        if function == "brake_refreshes":
+            return {"is_new_suspension": not self.was_suspended}
+        others = [witness for witness in self.witnesses if witness.person not in payload["except_people"]]
+        return [witness.model_dump(mode="json") for witness in others[: payload["limit"]]]
+
+    call_patiently = call
+
+    @property
+    def suspensions(self) -> list[str]:
+        brakes = [payload for function, payload in self.asked if function == "brake_refreshes"]
+        return [payload["suspended_reason"] for payload in brakes if "suspended_reason" in payload]
+
+    @property
+    def resumptions(self) -> list[str]:
+        brakes = [payload for function, payload in self.asked if function == "brake_refreshes"]
+        return [payload["provider"] for payload in brakes if payload.get("is_resumed")]
+
+    @property
+    def searches(self) -> list[Mapping[str, Any]]:
+        return [payload for function, payload in self.asked if function == "refresh_witnesses"]
+
+
+class FakeVault:
+    """Encrypts nothing."""
+
+    def decrypt(self, ciphertext: str, binding: object) -> str:
+        if ciphertext == "damaged":
+            raise TokenEncryptionError
+        return ciphertext
+
+
+class FakeProduct:
+    """Answers whether an account's token works, from a table; all others do."""
+
+    def __init__(self) -> None:
+        self.errors: dict[str, InstagramConnectError] = {}
+        self.asked: list[str] = []
+        self.had_s: list[float] = []
+
+    def check_access(self, account: DiscoveredAccount, deadline: Deadline) -> None:
+        self.asked.append(account.access_token)
+        self.had_s.append(deadline.remaining_s())
+        if account.access_token in self.errors:
+            raise self.errors[account.access_token]
+
+
+class Court:
+    """A judgement with a storage and a Meta that a test can set up."""
+
+    def __init__(self) -> None:
+        self.storage = FakeStorage()
+        self.meta = FakeProduct()
+        products: Any = dict.fromkeys(Provider, self.meta)
+        vault: Any = FakeVault()
+        flow = RefreshFlow(products, vault, lambda: NOW, 0)
+        self.judgement = RefreshJudgement(flow, RefreshRepository(self.storage, lambda: NOW), lambda: NOW)
+
+    def call_witnesses(self, *answers: InstagramConnectError | None) -> None:
+        """As many other people as answers, whose tokens work or answer so."""
+        for number, answer in enumerate(answers):
+            witness = task(f"w{number}")
+            self.storage.witnesses.append(witness)
+            if answer is not None:
+                self.meta.errors[witness.account_id] = answer
+
+    def dead_among(self, *attempts: Attempt, provider: Provider = Provider.INSTAGRAM) -> list[str]:
+        failures = [done for done in attempts if done.error and not done.renewal]
+        verdict = self.judgement.dead_among(provider, failures, attempts, Deadline(60))
+        return sorted(done.task.account_id for done in verdict)
+
+
+@pytest.fixture
+def court() -> Court:
+    return Court()
+
+
+def test_one_dead_token_among_many_that_work_is_its_persons_own(court: Court) -> None:
+    attempts = [failed("p"), *map(worked, people(2, "living"))]
+
+    assert court.dead_among(*attempts) == ["account-of-p"]
+    assert court.storage.asked == []
+
+
+def test_without_failures_nobody_is_asked(court: Court) -> None:
+    assert court.dead_among(*map(worked, people(9))) == []
+    assert court.storage.asked == []
+
+
+@pytest.mark.parametrize(
+    ("dying", "living", "is_at_large"),
+    [(5, 0, True), (5, 5, True), (5, 6, False), (50, 50, True), (50, 51, False), (4, 0, False), (4, 4, False)],
+)
+def test_a_large_share_of_at_least_five_people_that_fail_alike_is_the_fault_of_the_app(
+    court: Court, dying: int, living: int, is_at_large: bool
+) -> None:
+    attempts = [*map(failed, people(dying)), *map(worked, people(living, "living"))]
+
+    marked = court.dead_among(*attempts)
+
+    assert len(marked) == (0 if is_at_large else dying)
+    assert court.storage.suspensions == (["190/458 APP_REMOVED"] if is_at_large else [])
+
+
+def test_people_are_counted_and_not_their_accounts(court: Court) -> None:
+    attempts = [failed("agency", account=f"a{number}") for number in range(108)]
+
+    assert len(court.dead_among(*attempts)) == 108
+    assert court.storage.suspensions == []
+
+
+def test_many_living_accounts_of_one_person_speak_for_one(court: Court) -> None:
+    attempts = [*map(failed, people(LEAST_PEOPLE)), *(worked("agency", f"a{number}") for number in range(108))]
+
+    assert court.dead_among(*attempts) == []
+    assert len(court.storage.suspensions) == 1
+
+
+def test_a_person_of_whom_meta_told_no_id_is_the_user(court: Court) -> None:
+    same = [failed("x", account=f"a{number}", meta_user_id=None, user_id="u") for number in range(LEAST_PEOPLE)]
+    others = [failed("x", account=f"b{number}", meta_user_id=None, user_id=f"u{number}") for number in range(5)]
+
+    assert len(court.dead_among(*same)) == LEAST_PEOPLE
+    assert court.dead_among(*others) == []
+
+
+def test_somebody_with_a_dead_and_a_living_account_does_not_speak_against_the_app_being_at_fault(court: Court) -> None:
+    dying = people(LEAST_PEOPLE)
+    attempts = [*map(failed, dying), *(worked(person, f"other-{person}") for person in dying), worked("living")]
+
+    assert court.dead_among(*attempts) == []
+    assert len(court.storage.suspensions) == 1
+
+
+def test_a_renewal_shows_that_a_token_lives_even_if_something_failed_after_it(court: Court) -> None:
+    renewed = [worked(person, error=dead()) for person in people(6, "living")]
+
+    assert len(court.dead_among(*map(failed, people(LEAST_PEOPLE)), *renewed)) == LEAST_PEOPLE
+    assert court.storage.asked == []
+
+
+@pytest.mark.parametrize(
+    ("subscription", "proves"),
+    [(SubscriptionCheck(), True), (SubscriptionCheck(error="PERMISSION_MISSING"), False), (None, False)],
+)
+def test_a_checked_subscription_shows_it_too_and_doing_nothing_shows_nothing(
+    court: Court, subscription: SubscriptionCheck | None, proves: bool
+) -> None:
+    others = [Attempt(task(person), None, subscription, (), None) for person in people(6, "living")]
+
+    marked = court.dead_among(*map(failed, people(LEAST_PEOPLE)), *others)
+
+    assert len(marked) == (LEAST_PEOPLE if proves else 0)
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        dead(190, 460, "PASSWORD_CHANGED"),
+        dead(190, 459, "APP_REMOVED"),
+        dead(102, 458, "APP_REMOVED"),
+        dead(190, 458, "TOKEN_INVALID"),
+        blocked(),
+    ],
+)
+def test_only_what_has_the_same_numbers_and_meaning_is_alike(court: Court, others: InstagramConnectError) -> None:
+    attempts = [*map(failed, people(3)), *(failed(person, others) for person in people(3, "q"))]
+
+    assert len(court.dead_among(*attempts)) == 6
+    assert court.storage.suspensions == []
+
+
+def test_each_kind_of_failure_is_judged_by_itself(court: Court) -> None:
+    many = [failed(person, blocked()) for person in people(LEAST_PEOPLE)]
+    attempts = [*many[:2], failed("a"), *many[2:4], failed("z"), *many[4:]]
+
+    assert court.dead_among(*attempts) == ["account-of-a", "account-of-z"]
+    assert court.storage.suspensions == ["200/- PERMISSION_MISSING"]
+
+
+def test_no_subcode_and_the_subcode_zero_are_the_same(court: Court) -> None:
+    attempts = [
+        *(failed(person, dead(190, None, "TOKEN_INVALID")) for person in people(3)),
+        *(failed(person, dead(190, 0, "TOKEN_INVALID")) for person in people(2, "q")),
+    ]
+
+    assert court.dead_among(*attempts) == []
+    assert court.storage.suspensions == ["190/- TOKEN_INVALID"]
+
+
+@pytest.mark.parametrize(("alike", "is_at_large"), [(9, True), (5, True), (3, False), (0, False)])
+def test_a_single_dead_token_is_judged_by_nine_other_people(court: Court, alike: int, is_at_large: bool) -> None:
+    court.call_witnesses(*[dead()] * alike, *[None] * (WITNESSES - alike))
+
+    marked = court.dead_among(failed("p"))
+
+    assert marked == ([] if is_at_large else ["account-of-p"])
+    assert len(court.meta.asked) == 9
+    assert len(court.storage.suspensions) == is_at_large
+
+
+@pytest.mark.parametrize(
+    ("again", "marked", "suspensions"),
+    [
+        ({}, 0, 1),
+        ({"account-of-p0": dead(), "account-of-p1": dead()}, 0, 1),
+        ({f"account-of-p{number}": dead() for number in range(3)}, 5, 0),
+        ({"account-of-p0": dead(), "account-of-p1": dead(), "account-of-p2": MetaUnavailableError()}, 0, 0),
+    ],
+    ids=["all work", "one works", "all are dead", "one says nothing"],
+)
+def test_where_most_others_work_three_of_many_accused_are_heard_again(
+    court: Court, again: dict[str, InstagramConnectError], marked: int, suspensions: int
+) -> None:
+    court.call_witnesses(None, None, None, dead(), dead())
+    court.meta.errors |= again
+
+    assert len(court.dead_among(*map(failed, people(5)))) == marked
+    assert len(court.storage.suspensions) == suspensions
+    assert court.meta.asked[5:] == ["account-of-p0", "account-of-p1", "account-of-p2"]
+
+
+@pytest.mark.parametrize(
+    "otherwise",
+    [
+        MetaUnavailableError(),
+        MetaRateLimitedError(),
+        dead(190, 460, "PASSWORD_CHANGED"),
+        MetaAppMisconfiguredError(reason="APP_SECRET_INVALID"),
+    ],
+)
+def test_witnesses_who_fail_otherwise_count_for_neither_side(court: Court, otherwise: InstagramConnectError) -> None:
+    court.call_witnesses(dead(), dead(), dead(), dead(), *[otherwise] * 5)
+    other_court = Court()
+    other_court.call_witnesses(*[dead()] * 3, *[otherwise] * 6)
+
+    assert court.dead_among(failed("p"), worked("q")) == []
+    assert other_court.dead_among(failed("p")) == ["account-of-p"]
+
+
+@pytest.mark.parametrize("error", [MetaUnavailableError(), MetaRateLimitedError(), blocked()])
+def test_nobody_is_marked_while_none_of_the_others_can_say_anything(court: Court, error: InstagramConnectError) -> None:
+    court.call_witnesses(*[error] * WITNESSES)
+
+    assert court.dead_among(failed("p")) == []
+    assert court.storage.suspensions == []
+
+
+def test_two_people_whose_tokens_ended_for_causes_of_their_own_do_not_protect_each_other(court: Court) -> None:
+    court.storage.witnesses = [task("p"), task("q")]
+    court.meta.errors = {"account-of-p": dead(), "account-of-q": dead(190, 460, "PASSWORD_CHANGED")}
+
+    marked = court.dead_among(*(failed(name, court.meta.errors[f"account-of-{name}"]) for name in ("p", "q")))
+
+    assert marked == ["account-of-p", "account-of-q"]
+
+
+def test_a_witness_whose_token_cannot_be_decrypted_counts_for_neither_side(court: Court) -> None:
+    court.call_witnesses(*[dead()] * 4)
+    court.storage.witnesses += [task(person, access_token_ciphertext="damaged") for person in people(5, "damaged")]
+
+    assert court.dead_among(failed("p")) == []
+    assert len(court.meta.asked) == 4
+
+
+@pytest.mark.parametrize(("living", "asks"), [(0, True), (1, True), (2, True), (3, False), (9, False)])
+def test_others_are_asked_only_while_those_that_are_known_do_not_decide(court: Court, living: int, asks: bool) -> None:
+    court.call_witnesses(*[None] * WITNESSES)
+
+    marked = court.dead_among(*map(failed, people(2)), *map(worked, people(living, "living")))
+
+    assert len(marked) == 2
+    assert len(court.storage.searches) == asks
+    assert len(court.meta.asked) == (WITNESSES if asks else 0)
+
+
+def test_nobody_who_was_asked_already_is_a_witness(court: Court) -> None:
+    court.call_witnesses(None)
+
+    court.dead_among(failed("p2"), failed("p1"), worked("living"), provider=Provider.FACEBOOK)
+
+    assert court.storage.searches == [
+        {"provider": "facebook", "except_people": ["living", "p1", "p2"], "limit": WITNESSES}
+    ]
+
+
+def test_neither_witnesses_nor_accused_are_waited_for_for_long(court: Court) -> None:
+    court.call_witnesses(*[None] * LEAST_PEOPLE)
+
+    court.dead_among(*map(failed, people(LEAST_PEOPLE)))
+
+    assert len(court.meta.had_s) == LEAST_PEOPLE + HEARD_AGAIN
+    assert all(had <= WITNESS_S for had in court.meta.had_s)
+
+
+@pytest.mark.parametrize("witnesses", [(None, dead()), (None, None, dead(), dead())])
+def test_witnesses_of_whom_as_many_work_as_do_not_contradict_nobody(
+    court: Court, witnesses: tuple[InstagramConnectError | None, ...]
+) -> None:
+    court.call_witnesses(*witnesses)
+
+    assert court.dead_among(*map(failed, people(LEAST_PEOPLE))) == []
+    assert len(court.storage.suspensions) == 1
+    assert len(court.meta.asked) == len(witnesses)
+
+
+@pytest.mark.parametrize("opens_its_account", [False, True])
+@pytest.mark.parametrize("refreshed", [0, 4])
+def test_five_that_fail_alike_while_others_work_are_dead_only_if_their_tokens_open_nothing(
+    court: Court, opens_its_account: bool, refreshed: int
+) -> None:
+    """A complete failure of the refresh alone: those who are not due know nothing of it."""
+    court.call_witnesses(*[None] * WITNESSES)
+    accused = people(LEAST_PEOPLE)
+    if not opens_its_account:
+        court.meta.errors |= {f"account-of-{person}": dead() for person in accused}
+
+    marked = court.dead_among(*map(failed, accused), *map(worked, people(refreshed, "living")))
+
+    assert len(marked) == (0 if opens_its_account else LEAST_PEOPLE)
+    assert bool(court.storage.suspensions) is opens_its_account
+
+
+@pytest.mark.parametrize("reason", ["APP_SECRET_INVALID", "APP_ID_INVALID"])
+def test_a_certain_fault_of_the_app_suspends_at_once_and_asks_nobody(court: Court, reason: str) -> None:
+    error = MetaAppMisconfiguredError(reason=reason, log_context={"meta_code": 1, "meta_subcode": None})
+
+    assert court.dead_among(failed("p", error), *map(worked, people(50, "living"))) == []
+    assert court.storage.suspensions == [f"1/- {reason}"]
+    assert court.storage.searches == []
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [(3, "APP_CAPABILITY_MISSING"), (104, "APP_SECRET_PROOF_INVALID"), (191, "REDIRECT_URI_UNREGISTERED")],
+)
+@pytest.mark.parametrize(("failing", "living", "suspends"), [(5, 0, True), (5, 6, False), (4, 0, False)])
+def test_another_fault_of_the_app_marks_nobody_and_suspends_if_it_meets_many(
+    court: Court, code: int, reason: str, failing: int, living: int, suspends: bool
+) -> None:
+    error = MetaAppMisconfiguredError(reason=reason, log_context={"meta_code": code})
+    attempts = [*(failed(person, error) for person in people(failing)), *map(worked, people(living, "living"))]
+
+    assert court.dead_among(*attempts) == []
+    assert court.storage.suspensions == ([f"{code}/- {reason}"] if suspends else [])
+
+
+@pytest.mark.parametrize("is_suspended", [True, False])
+def test_accused_who_meet_a_fault_of_the_app_again_change_nothing_while_others_work(
+    court: Court, is_suspended: bool
+) -> None:
+    error = MetaAppMisconfiguredError(reason="APP_CAPABILITY_MISSING", log_context={"meta_code": 3})
+    court.call_witnesses(*[None] * 4)
+    court.meta.errors |= {f"account-of-{person}": error for person in people(5)}
+
+    marked = court.dead_among(*(failed(person, error, is_suspended=is_suspended) for person in people(5)))
+
+    assert (marked, court.storage.suspensions, court.storage.resumptions) == ([], [], [])
+
+
+@pytest.mark.parametrize(
+    ("ended_s", "reason", "is_certain"),
+    [(0, "TOKEN_EXPIRED", True), (60, "TOKEN_EXPIRED", True), (-1, "TOKEN_EXPIRED", False), (60, "APP_REMOVED", True)],
+)
+def test_a_token_that_ran_out_when_it_had_to_needs_no_judgement(
+    court: Court, ended_s: int, reason: str, is_certain: bool
+) -> None:
+    end = NOW - timedelta(seconds=ended_s)
+    attempts = [failed(person, dead(190, 463, reason), expires_at=end) for person in people(9)]
+
+    assert len(court.dead_among(*attempts)) == (9 if is_certain else 0)
+    assert bool(court.storage.asked) is not is_certain
+
+
+def test_a_page_has_not_run_out_with_its_persons_token_unless_meta_says_so(court: Court) -> None:
+    end = NOW - timedelta(seconds=60)
+    of_a_page = {"expires_at": end, "user_token_ciphertext": "sealed:person"}
+
+    removed = [failed(person, expires_at=end) for person in people(9)]
+    pages = [replace(done, task=done.task.model_copy(update=of_a_page)) for done in removed]
+
+    assert court.dead_among(*pages, provider=Provider.FACEBOOK) == []
+    assert len(court.dead_among(*removed)) == 9
+
+
+def test_tokens_that_ran_out_when_they_had_to_say_nothing_about_those_that_did_not(court: Court) -> None:
+    expired = dead(190, 463, "TOKEN_EXPIRED")
+    ended = [failed(person, expired, expires_at=NOW) for person in people(9, "ended")]
+
+    marked = court.dead_among(*ended, *(failed(person, expired) for person in people(LEAST_PEOPLE - 1)))
+
+    assert len(marked) == 9 + LEAST_PEOPLE - 1
+    assert court.storage.suspensions == []
+    assert court.storage.searches[0]["except_people"] == people(LEAST_PEOPLE - 1)
+
+
+def test_a_token_of_a_suspended_product_that_ran_out_when_it_had_to_resumes_nothing(court: Court) -> None:
+    probe = failed("p", dead(190, 463, "TOKEN_EXPIRED"), expires_at=NOW, is_suspended=True)
+
+    assert court.dead_among(probe) == ["account-of-p"]
+    assert court.storage.asked == []
+
+
+def test_a_token_without_a_known_end_did_not_run_out_by_the_calendar(court: Court) -> None:
+    attempts = [failed(person, dead(190, 463, "TOKEN_EXPIRED"), expires_at=None) for person in people(9)]
+
+    assert court.dead_among(*attempts) == []
+
+
+@pytest.mark.parametrize(
+    "error", [MetaUnavailableError(), MetaRateLimitedError(), MetaActionBlockedError(), TokenEncryptionError()]
+)
+def test_what_may_pass_speaks_against_nobody(court: Court, error: InstagramConnectError) -> None:
+    assert court.dead_among(*(failed(person, error) for person in people(20))) == []
+    assert court.storage.asked == []
+
+
+@pytest.mark.parametrize(
+    "others", [(), (dead(), dead()), (None, dead()), (MetaUnavailableError(),)], ids=["none", "dead", "both", "silent"]
+)
+def test_the_probe_of_a_suspended_product_is_not_marked_while_most_others_do_not_work(
+    court: Court, others: tuple[InstagramConnectError | None, ...]
+) -> None:
+    court.call_witnesses(*others)
+    court.meta.errors["account-of-p"] = dead()
+
+    assert court.dead_among(failed("p", is_suspended=True)) == []
+    assert (court.storage.suspensions, court.storage.resumptions) == ([], [])
+
+
+def test_the_probe_of_a_suspended_product_is_marked_and_the_product_resumed_once_others_work(court: Court) -> None:
+    court.call_witnesses(*[None] * WITNESSES)
+    court.meta.errors["account-of-p"] = dead()
+
+    assert court.dead_among(failed("p", is_suspended=True)) == ["account-of-p"]
+    assert (court.storage.suspensions, court.storage.resumptions) == ([], ["instagram"])
+
+
+@pytest.mark.parametrize("again", [MetaUnavailableError(), MetaRateLimitedError()])
+def test_a_probe_that_cannot_be_heard_again_changes_nothing(court: Court, again: InstagramConnectError) -> None:
+    court.call_witnesses(*[None] * WITNESSES)
+    court.meta.errors["account-of-p"] = again
+
+    assert court.dead_among(failed("p", is_suspended=True)) == []
+    assert (court.storage.suspensions, court.storage.resumptions) == ([], [])
+
+
+def test_nobody_of_a_suspended_product_is_marked_for_what_others_did_before(court: Court) -> None:
+    court.call_witnesses(dead(), dead())
+
+    marked = court.dead_among(failed("p", is_suspended=True), *map(worked, people(9, "living")))
+
+    assert (marked, court.storage.suspensions, court.storage.resumptions) == ([], [], [])
+    assert len(court.meta.asked) == 2
+
+
+def test_a_probe_that_works_all_the_same_is_not_marked(court: Court) -> None:
+    court.call_witnesses(*[None] * WITNESSES)
+
+    assert court.dead_among(failed("p", is_suspended=True)) == []
+    assert court.storage.resumptions == []
+
+
+def test_a_probe_is_judged_even_if_the_product_cannot_be_resumed(court: Court, log: io.StringIO) -> None:
+    court.call_witnesses(*[None] * WITNESSES)
+    court.meta.errors["account-of-p"] = dead()
+    court.storage.down = {"brake_refreshes"}
+
+    assert court.dead_among(failed("p", is_suspended=True)) == ["account-of-p"]
+    assert '"code":"STORAGE_FAILED"' in log.getvalue()
+
+
+def test_a_product_that_cannot_be_suspended_marks_nobody_all_the_same(court: Court, log: io.StringIO) -> None:
+    court.storage.down = {"brake_refreshes"}
+
+    assert court.dead_among(*map(failed, people(LEAST_PEOPLE))) == []
+    assert '"code":"STORAGE_FAILED"' in log.getvalue()
+
+
+@pytest.mark.parametrize("is_suspended", [True, False])
+@pytest.mark.parametrize("count", [1, LEAST_PEOPLE])
+def test_a_storage_that_names_no_witnesses_leaves_it_undecided(
+    court: Court, log: io.StringIO, count: int, is_suspended: bool
+) -> None:
+    court.storage.down = {"refresh_witnesses"}
+
+    assert court.dead_among(*(failed(person, is_suspended=is_suspended) for person in people(count))) == []
+    assert (court.storage.suspensions, court.storage.resumptions) == ([], [])
+    assert '"code":"STORAGE_FAILED"' in log.getvalue()
+
+
+@pytest.mark.parametrize(("was_suspended", "alarms"), [(False, 1), (True, 0)])
+def test_the_operator_is_told_once_with_what_failed_and_for_how_many(
+    court: Court, log: io.StringIO, was_suspended: bool, alarms: int
+) -> None:
+    court.storage.was_suspended = was_suspended
+
+    court.dead_among(*map(failed, people(7)))
+
+    lines = [line for line in map(json.loads, log.getvalue().splitlines()) if line["level"] == "ERROR"]
+    assert [(line["provider"], line["failure"], line["accounts"]) for line in lines] == [
+        ("instagram", "190/458 APP_REMOVED", 7)
+    ] * alarms

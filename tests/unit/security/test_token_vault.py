@@ -1,0 +1,78 @@
+"""Tokens come back to the row they belong to, and to no other."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+
+import boto3
+import pytest
+from aws_lambda_powertools.utilities.data_masking.provider.kms.aws_encryption_sdk import AWSEncryptionSDKProvider
+from moto import mock_aws
+
+from instagram_connect.errors import TokenEncryptionError
+from instagram_connect.models import Provider
+from instagram_connect.security.token_vault import TokenBinding, TokenVault
+
+BINDING = TokenBinding(
+    user_id="7b0f1c5e-0000-4000-8000-000000000001",
+    provider=Provider.FACEBOOK,
+    instagram_business_id="17841400000000001",
+)
+
+
+@pytest.fixture
+def vault() -> Iterator[TokenVault]:
+    with mock_aws():
+        key = boto3.client("kms", region_name="us-east-1").create_key()
+        yield TokenVault(key["KeyMetadata"]["Arn"])
+
+
+def test_a_token_comes_back_as_it_was(vault: TokenVault) -> None:
+    ciphertext = vault.encrypt('EAA"quotes" and é', BINDING)
+
+    assert vault.decrypt(ciphertext, BINDING) == 'EAA"quotes" and é'
+
+
+def test_a_ciphertext_does_not_contain_the_token_and_is_never_the_same(vault: TokenVault) -> None:
+    first, second = vault.encrypt("EAAtoken", BINDING), vault.encrypt("EAAtoken", BINDING)
+
+    assert "EAAtoken" not in first
+    assert first != second
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(BINDING, user_id="7b0f1c5e-0000-4000-8000-000000000002"),
+        replace(BINDING, instagram_business_id="17841400000000002"),
+        replace(BINDING, provider="instagram"),  # type: ignore[arg-type]  # a product that this version lacks
+    ],
+)
+def test_a_ciphertext_that_was_moved_does_not_decrypt(vault: TokenVault, other: TokenBinding) -> None:
+    ciphertext = vault.encrypt("EAAtoken", BINDING)
+
+    with pytest.raises(TokenEncryptionError):
+        vault.decrypt(ciphertext, other)
+
+
+@pytest.mark.parametrize("ciphertext", ["", "not base64!", "QUJD", "{}"])
+def test_what_is_no_ciphertext_is_refused_as_ours(vault: TokenVault, ciphertext: str) -> None:
+    with pytest.raises(TokenEncryptionError):
+        vault.decrypt(ciphertext, BINDING)
+
+
+def test_a_key_that_is_gone_is_reported_without_the_token() -> None:
+    with mock_aws():
+        vault = TokenVault("arn:aws:kms:us-east-1:123456789012:key/00000000-0000-4000-8000-000000000000")
+
+        with pytest.raises(TokenEncryptionError) as caught:
+            vault.encrypt("EAAtoken", BINDING)
+    assert "EAAtoken" not in f"{caught.value} {caught.value.log_context}"
+
+
+def test_a_token_that_was_sealed_with_a_signature_opens_as_ever(vault: TokenVault) -> None:
+    provider = vault._masking.provider
+    assert isinstance(provider, AWSEncryptionSDKProvider)
+    signed = provider.encrypt("EAAtoken", **asdict(BINDING))
+
+    assert len(signed) > len(vault.encrypt("EAAtoken", BINDING))
+    assert vault.decrypt(signed, BINDING) == "EAAtoken"
