@@ -12,8 +12,8 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs
 
 from instagram_connect.errors import InvalidRequestError
+from instagram_connect.meta.json_values import to_id
 from instagram_connect.security.meta_signatures import read_signed_request
-from instagram_connect.webhooks.parts import text_id
 
 # Meta delivers within minutes; a time that is further away is not the time of this request.
 MOST_DELAY = timedelta(days=1)
@@ -38,7 +38,7 @@ def read_callback(body: bytes, app_secrets: Mapping[str, str], now: datetime) ->
     except ValueError:
         raise InvalidRequestError("The body is not a form.") from None
     said = read_signed_request(fields.get("signed_request", [""])[-1], app_secrets)
-    meta_user_id = text_id(said.get("user_id"))
+    meta_user_id = to_id(said.get("user_id"))
     if meta_user_id is None or not _ID.fullmatch(meta_user_id):
         raise InvalidRequestError("user_id: missing in the signed request, or no id.")
     return meta_user_id, _asked_at(said.get("issued_at"), now)

@@ -6,9 +6,9 @@ Source: Meta, "Instagram Platform Webhook Notification Examples"; comments name 
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from instagram_connect.meta.json_values import digest, to_id, to_object, to_text
 from instagram_connect.webhooks.events import Kind, WebhookEvent
-from instagram_connect.webhooks.parts import Parts, text, text_id
-from instagram_connect.webhooks.received_json import digest, mapping
+from instagram_connect.webhooks.parts import Parts
 
 
 def other_change(parts: Parts, field: str, change: Mapping[str, Any]) -> WebhookEvent:
@@ -18,9 +18,9 @@ def other_change(parts: Parts, field: str, change: Mapping[str, Any]) -> Webhook
 
 def _comment(kind: Kind) -> Callable[[Parts, str, Mapping[str, Any]], WebhookEvent]:
     def comment(parts: Parts, field: str, value: Mapping[str, Any]) -> WebhookEvent:
-        comment_id = text_id(value.get("id")) or text_id(value.get("comment_id"))
-        author, media = mapping(value.get("from")), mapping(value.get("media"))
-        author_id = text_id(author.get("id"))
+        comment_id = to_id(value.get("id")) or to_id(value.get("comment_id"))
+        author, media = to_object(value.get("from")), to_object(value.get("media"))
+        author_id = to_id(author.get("id"))
         return parts.event(
             kind,
             field,
@@ -28,13 +28,13 @@ def _comment(kind: Kind) -> Callable[[Parts, str, Mapping[str, Any]], WebhookEve
             is_from_us=author_id is not None and author_id == parts.entry_id,
             data={
                 "commentId": comment_id,
-                "parentId": text_id(value.get("parent_id")),
-                "text": text(value.get("text")),
+                "parentId": to_id(value.get("parent_id")),
+                "text": to_text(value.get("text")),
                 "authorId": author_id,
-                "authorUsername": text(author.get("username")),
-                "mediaId": text_id(media.get("id")),
-                "mediaProductType": text(media.get("media_product_type")),
-                "adId": text_id(media.get("ad_id")),
+                "authorUsername": to_text(author.get("username")),
+                "mediaId": to_id(media.get("id")),
+                "mediaProductType": to_text(media.get("media_product_type")),
+                "adId": to_id(media.get("ad_id")),
             },
         )
 
@@ -42,14 +42,14 @@ def _comment(kind: Kind) -> Callable[[Parts, str, Mapping[str, Any]], WebhookEve
 
 
 def _mention(parts: Parts, field: str, value: Mapping[str, Any]) -> WebhookEvent:
-    media_id, comment_id = text_id(value.get("media_id")), text_id(value.get("comment_id"))
+    media_id, comment_id = to_id(value.get("media_id")), to_id(value.get("comment_id"))
     named = comment_id or media_id
     key = f"men:{named}" if named else f"{Kind.MENTION}:{digest(value)}"
     return parts.event(Kind.MENTION, field, key, data={"mediaId": media_id, "commentId": comment_id})
 
 
 def _story_insights(parts: Parts, field: str, value: Mapping[str, Any]) -> WebhookEvent:
-    media_id = text_id(value.get("media_id"))
+    media_id = to_id(value.get("media_id"))
     key = f"si:{media_id}" if media_id else f"{Kind.STORY_INSIGHTS}:{digest(value)}"
     metrics = {name: number for name, number in value.items() if name != "media_id"}
     return parts.event(Kind.STORY_INSIGHTS, field, key, data={"mediaId": media_id, "metrics": metrics})

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from instagram_connect.meta.json_values import digest, to_count, to_id, to_list, to_object, to_text
 from instagram_connect.webhooks.events import Kind, WebhookEvent
-from instagram_connect.webhooks.parts import Parts, text, text_id, whole_number
-from instagram_connect.webhooks.received_json import digest, items, mapping
+from instagram_connect.webhooks.parts import Parts
 
 # Names of the subscription fields under which `changes` carries what else is in `messaging`.
 DIRECT_MESSAGE_FIELDS = frozenset(
@@ -27,6 +27,7 @@ DIRECT_MESSAGE_FIELDS = frozenset(
         "messaging_optins",
     }
 )
+MAX_EDIT_NUMBER = 2**31 - 1  # integer
 DASHBOARD_ENTRY = "0"
 # Real accounts have at least fifteen digits, the dashboard's people five.
 LEAST_ID_CHARACTERS = 10
@@ -55,13 +56,13 @@ def direct_message(
     parts: Parts, item: Mapping[str, Any], *, is_standby: bool = False, is_change: bool = False
 ) -> WebhookEvent:
     """The event that an item of `messaging`, `standby` or a change with a messaging field is."""
-    sender = text_id(mapping(item.get("sender")).get("id"))
-    recipient = text_id(mapping(item.get("recipient")).get("id"))
-    is_echo = mapping(item.get("message")).get("is_echo") is True
+    sender = to_id(to_object(item.get("sender")).get("id"))
+    recipient = to_id(to_object(item.get("recipient")).get("id"))
+    is_echo = to_object(item.get("message")).get("is_echo") is True
     is_from_us = is_echo or (sender is not None and sender == parts.entry_id)
     talk = _Talk(item, sender, recipient if is_from_us else sender, is_from_us)
     name = next((name for name in _MEANINGS if name in item), None)
-    meaning = _MEANINGS[name](talk, mapping(item[name])) if name else _other(item)
+    meaning = _MEANINGS[name](talk, to_object(item[name])) if name else _other(item)
     kind = meaning.kind
     is_of_nobody = parts.entry_id not in (sender, recipient) and _is_made_up(sender) and _is_made_up(recipient)
     if parts.entry_id == DASHBOARD_ENTRY or (is_change and is_of_nobody):
@@ -85,77 +86,77 @@ def _is_made_up(person: str | None) -> bool:
 
 
 def _message(_: _Talk, message: Mapping[str, Any]) -> _Meaning:
-    mid = text_id(message.get("mid"))
+    mid = to_id(message.get("mid"))
     if message.get("is_deleted") is True:
         return _Meaning(Kind.MESSAGE_UNSENT, "messages", mid and f"del:{mid}", mid, {})
     kind = Kind.MESSAGE_ECHO if message.get("is_echo") is True else Kind.MESSAGE
     data = {
-        "text": text(message.get("text")),
-        "attachments": [_attachment(entry) for entry in items(message.get("attachments"))] or None,
-        "replyTo": _reply(mapping(message.get("reply_to"))),
-        "quickReplyPayload": text(mapping(message.get("quick_reply")).get("payload")),
+        "text": to_text(message.get("text")),
+        "attachments": [_attachment(entry) for entry in to_list(message.get("attachments"))] or None,
+        "replyTo": _reply(to_object(message.get("reply_to"))),
+        "quickReplyPayload": to_text(to_object(message.get("quick_reply")).get("payload")),
         "referral": message.get("referral"),
         "isUnsupported": True if message.get("is_unsupported") is True else None,
         "isSelf": True if message.get("is_self") is True else None,
-        "appId": text_id(message.get("app_id")),
+        "appId": to_id(message.get("app_id")),
     }
     field = "message_echoes" if kind is Kind.MESSAGE_ECHO else "messages"
     return _Meaning(kind, field, mid and f"msg:{mid}", mid, data)
 
 
 def _attachment(entry: Any) -> dict[str, Any]:
-    known, payload = mapping(entry), mapping(mapping(entry).get("payload"))
+    known, payload = to_object(entry), to_object(to_object(entry).get("payload"))
     described = {
-        "type": text(known.get("type")) or "unknown",
-        "url": text(payload.get("url")),  # expires at Meta
-        "mediaId": text_id(payload.get("ig_post_media_id")) or text_id(payload.get("reel_video_id")),
-        "title": text(payload.get("title")),
+        "type": to_text(known.get("type")) or "unknown",
+        "url": to_text(payload.get("url")),  # expires at Meta
+        "mediaId": to_id(payload.get("ig_post_media_id")) or to_id(payload.get("reel_video_id")),
+        "title": to_text(payload.get("title")),
     }
     return {name: value for name, value in described.items() if value is not None}
 
 
 def _reply(reply: Mapping[str, Any]) -> dict[str, Any] | None:
-    story = mapping(reply.get("story"))
+    story = to_object(reply.get("story"))
     described = {
-        "messageId": text_id(reply.get("mid")),
-        "storyId": text_id(story.get("id")),
-        "storyUrl": text(story.get("url")),
-        "linkStickerUrl": text(story.get("link_sticker_url")),
+        "messageId": to_id(reply.get("mid")),
+        "storyId": to_id(story.get("id")),
+        "storyUrl": to_text(story.get("url")),
+        "linkStickerUrl": to_text(story.get("link_sticker_url")),
     }
     return {name: value for name, value in described.items() if value is not None} or None
 
 
 def _edit(_: _Talk, edit: Mapping[str, Any]) -> _Meaning:
-    mid, number = text_id(edit.get("mid")), whole_number(edit.get("num_edit"))
+    mid, number = to_id(edit.get("mid")), to_count(edit.get("num_edit"), MAX_EDIT_NUMBER)
     key = f"edit:{mid}:{number}" if mid and number is not None else None
     return _Meaning(
-        Kind.MESSAGE_EDITED, "message_edit", key, mid, {"text": text(edit.get("text")), "editNumber": number}
+        Kind.MESSAGE_EDITED, "message_edit", key, mid, {"text": to_text(edit.get("text")), "editNumber": number}
     )
 
 
 def _reaction(talk: _Talk, reaction: Mapping[str, Any]) -> _Meaning:
-    mid, action = text_id(reaction.get("mid")), text(reaction.get("action"))
-    at = text_id(talk.item.get("timestamp"))
+    mid, action = to_id(reaction.get("mid")), to_text(reaction.get("action"))
+    at = to_id(talk.item.get("timestamp"))
     key = f"react:{mid}:{talk.sender}:{action}:{at}" if mid and talk.sender and action and at else None
     data = {
         "action": action,
-        "reaction": text(reaction.get("reaction")),
-        "emoji": text(reaction.get("emoji")),
+        "reaction": to_text(reaction.get("reaction")),
+        "emoji": to_text(reaction.get("emoji")),
         "senderId": talk.sender,
     }
     return _Meaning(Kind.REACTION, "message_reactions", key, mid, data)
 
 
 def _read(talk: _Talk, read: Mapping[str, Any]) -> _Meaning:
-    mid = text_id(read.get("mid"))
+    mid = to_id(read.get("mid"))
     return _Meaning(Kind.READ, "messaging_seen", f"read:{mid}:{talk.sender}" if mid and talk.sender else None, mid, {})
 
 
 def _postback(_: _Talk, postback: Mapping[str, Any]) -> _Meaning:
-    mid = text_id(postback.get("mid"))
+    mid = to_id(postback.get("mid"))
     data = {
-        "title": text(postback.get("title")),
-        "payload": text(postback.get("payload")),
+        "title": to_text(postback.get("title")),
+        "payload": to_text(postback.get("payload")),
         "referral": postback.get("referral"),
         "messageId": mid,
     }

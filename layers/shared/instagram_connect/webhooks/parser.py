@@ -9,12 +9,20 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from instagram_connect.webhooks import entries, received_json
+from instagram_connect.meta.json_values import (
+    UnreadableJsonError,
+    digest,
+    read_json,
+    storable,
+    to_id,
+    to_object,
+    to_text,
+)
+from instagram_connect.webhooks import entries
 from instagram_connect.webhooks.changes import CHANGES, other_change
 from instagram_connect.webhooks.direct_messages import DIRECT_MESSAGE_FIELDS, direct_message
 from instagram_connect.webhooks.events import Kind, WebhookEvent
-from instagram_connect.webhooks.parts import Parts, text, text_id
-from instagram_connect.webhooks.received_json import UnreadableJsonError, digest, mapping
+from instagram_connect.webhooks.parts import Parts
 
 OBJECT = "instagram"
 # So much deeper is what is kept than what came: an entry in a body.
@@ -49,7 +57,7 @@ def unreadable(body: bytes) -> WebhookEvent:
         as_text = body.decode()
     except UnicodeDecodeError:
         as_text = None
-    if as_text is not None and received_json.keepable(as_text) == as_text:
+    if as_text is not None and storable(as_text) == as_text:
         kept = {UNPARSED_TEXT: as_text}
     else:
         kept = {UNPARSED_BYTES: base64.b64encode(body).decode()}
@@ -58,7 +66,7 @@ def unreadable(body: bytes) -> WebhookEvent:
 
 def _parse(body: bytes, room: int) -> list[WebhookEvent]:
     try:
-        value = received_json.read(body, room)
+        value = read_json(body, room)
     except UnreadableJsonError:
         return [unreadable(body)]
     return list(_body_events(value))
@@ -69,7 +77,7 @@ def _body_events(body: Any) -> Iterator[WebhookEvent]:
         for one in body:
             yield from _body_events(one)
         return
-    known = mapping(body)
+    known = to_object(body)
     if isinstance(known.get("entry"), list) and known["entry"]:
         for entry in known["entry"]:
             yield from _entry_events(known.get("object", OBJECT), entry)
@@ -81,8 +89,8 @@ def _body_events(body: Any) -> Iterator[WebhookEvent]:
 
 
 def _entry_events(object_name: Any, entry: Any) -> Iterator[WebhookEvent]:
-    known = mapping(entry)
-    entry_id = text_id(known.get("id")) or ""
+    known = to_object(entry)
+    entry_id = to_id(known.get("id")) or ""
     found = False
     for name, listed in entries.lists(known):
         for item in listed:
@@ -100,11 +108,11 @@ def _entry_events(object_name: Any, entry: Any) -> Iterator[WebhookEvent]:
 
 def _event(object_name: Any, entry: dict[str, Any], place: str, item: Any) -> WebhookEvent:
     payload = {"object": object_name, "entry": [entry]}
-    parts = Parts(text_id(entry.get("id")) or "", payload, entry.get("time"))
+    parts = Parts(to_id(entry.get("id")) or "", payload, entry.get("time"))
     if not isinstance(item, dict):
         return _unparsed(payload, parts.entry_id)
     if place == "changes":
-        field, value = text(item.get("field")) or place, item.get("value")
+        field, value = to_text(item.get("field")) or place, item.get("value")
         known_change = CHANGES.get(field)
         if object_name != OBJECT or not isinstance(value, dict):
             return other_change(parts, field, item)
