@@ -89,16 +89,16 @@ class Function:
 
 
 FUNCTIONS = (
-    Function("webhook", "app.dependencies().secrets.get(); app.dependencies().queue._sqs", "sqs", http=False),
+    Function("webhook", "app.dependencies().secrets.get(); app.dependencies().queue._queue._client", "sqs", http=False),
     Function("exchange_token", "app._api(); app.dependencies()", "dynamodb kms"),
     Function("authorize", "app._api(); app.dependencies()", ""),
     Function("accounts", "app._api(); app.dependencies().account_list.parking._dynamodb", "dynamodb kms"),
     Function("health", "app._api(); app.repository()", ""),
     Function("parked_connections", "app.dependencies().parking._dynamodb", "dynamodb kms"),
-    Function("refresh_token", "app.dependencies().sweep.queue._sqs", "sqs"),
+    Function("refresh_token", "app.dependencies().sweep.queue._queue._client", "sqs"),
     Function("refresh_worker", "app.dependencies().events._client", "events kms"),
     Function("webhook_worker", "app.dependencies().bus._client", "events"),
-    Function("privacy", "app.dependencies().queue._sqs", "sqs"),
+    Function("privacy", "app.dependencies().queue._queue._client", "sqs"),
     Function("doctor", "app.dependencies().examine.args[0].data_api", ""),
     Function(
         "schema_reload",

@@ -28,11 +28,12 @@ from instagram_connect.errors import (
 )
 from instagram_connect.privacy import callbacks, requests, status_page
 from instagram_connect.privacy.repository import PrivacyRepository
-from instagram_connect.privacy.requests import PrivacyQueue, PrivacyQueueError, PrivacyRequest
+from instagram_connect.privacy.requests import PrivacyQueue, PrivacyRequest
 from instagram_connect.runtime import settings
 from instagram_connect.runtime.clock import utc_now
 from instagram_connect.runtime.deadline import Deadline
 from instagram_connect.runtime.observability import logger, metrics, sends_error_reports, stack_of
+from instagram_connect.runtime.sqs import QueueError
 from instagram_connect.security.meta_signatures import by_current
 from instagram_connect.storage.data_api import DataApi
 from instagram_connect.storage.rpc import Rpcs
@@ -155,7 +156,7 @@ def _read(request: ProxyRequest, deps: Dependencies) -> tuple[str, datetime]:
 def _keep(asked: PrivacyRequest, deps: Dependencies) -> None:
     try:
         deps.queue.keep(asked)
-    except PrivacyQueueError as error:
+    except QueueError as error:
         raise CallbackNotKeptError(log_context={"cause": str(error)}) from error
 
 

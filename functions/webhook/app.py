@@ -26,8 +26,9 @@ from instagram_connect.errors import (
 from instagram_connect.runtime import settings
 from instagram_connect.runtime.deadline import Deadline
 from instagram_connect.runtime.observability import logger, metrics, sends_error_reports
+from instagram_connect.runtime.sqs import QueueError
 from instagram_connect.security.meta_signatures import by_current, check_webhook
-from instagram_connect.webhooks.queue import WebhookQueue, WebhookQueueError
+from instagram_connect.webhooks.queue import WebhookQueue
 
 # Of Meta's five seconds: the last call to SQS may take two.
 KEEPING_S = 2.5
@@ -99,7 +100,7 @@ def receive(request: ProxyRequest, deps: Dependencies) -> None:
     signer = by_current(deps.secrets, lambda known: check_webhook(header, request.body, known))
     try:
         messages = deps.queue.keep(request.body, Deadline(KEEPING_S))
-    except WebhookQueueError as error:
+    except QueueError as error:
         raise CallbackNotKeptError(log_context={"cause": str(error)}) from error
     logger.info("Kept a webhook", signer=signer, bytes=len(request.body), messages=messages)
     metrics.add_metric("WebhooksKept", MetricUnit.Count, 1)

@@ -9,8 +9,9 @@ from typing import Any
 from urllib.parse import urlencode
 
 from instagram_connect.errors import StorageError
-from instagram_connect.privacy.requests import PrivacyQueueError, PrivacyRequest
+from instagram_connect.privacy.requests import PrivacyRequest
 from instagram_connect.runtime.deadline import Deadline
+from instagram_connect.runtime.sqs import QueueError
 from tests.support.fakes import NOW
 from tests.support.refreshing import STORAGE_DOWN, FakeStorage
 
@@ -123,7 +124,7 @@ class FakePrivacyQueue:
 
     def keep(self, request: PrivacyRequest) -> None:
         if self.is_down:
-            raise PrivacyQueueError("EndpointConnectionError")
+            raise QueueError("EndpointConnectionError")
         self.kept.append(request.model_dump_json())
 
     @property

@@ -41,7 +41,7 @@ class FakeSqs:
 
     def queue(self) -> WebhookQueue:
         queue = WebhookQueue("https://sqs.us-east-1.amazonaws.com/123456789012/webhooks")
-        queue.__dict__["_sqs"] = self
+        queue._queue.__dict__["_client"] = self
         return queue
 
     def deadline(self, seconds: float) -> Deadline:

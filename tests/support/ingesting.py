@@ -6,8 +6,8 @@ from typing import Any
 
 from instagram_connect.errors import StorageError
 from instagram_connect.runtime.deadline import Deadline
+from instagram_connect.runtime.sqs import QueueError
 from instagram_connect.webhooks.ingestion import Ingestion, QueuedWebhook
-from instagram_connect.webhooks.queue import WebhookQueueError
 from instagram_connect.webhooks.repository import WebhookRepository
 from tests.support.fakes import NOW
 from tests.support.refreshing import STORAGE_DOWN, FakeStorage
@@ -138,7 +138,7 @@ class FakeDeadLetters:
 
     def bury(self, body: bytes, reason: str) -> None:
         if self.is_down:
-            raise WebhookQueueError("EndpointConnectionError")
+            raise QueueError("EndpointConnectionError")
         self.buried.append((body, reason))
 
 

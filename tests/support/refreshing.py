@@ -13,9 +13,9 @@ from instagram_connect.refresh.account_refresh import RefreshFlow
 from instagram_connect.refresh.batch import RefreshBatch
 from instagram_connect.refresh.models import Claim, RefreshTask
 from instagram_connect.refresh.outage_detection import RefreshJudgement
-from instagram_connect.refresh.queue import RefreshQueueError
 from instagram_connect.refresh.repository import RefreshRepository, RefreshRules
 from instagram_connect.runtime.deadline import Deadline
+from instagram_connect.runtime.sqs import QueueError
 from tests.support.fakes import NOW, USER_ID
 
 OWNER = "3d9a6c1e-0000-4000-8000-0000000000aa"
@@ -206,12 +206,12 @@ class FakeQueue:
 
     def keep(self, payload: Mapping[str, Any]) -> None:
         if self.is_down:
-            raise RefreshQueueError("EndpointConnectionError")
+            raise QueueError("EndpointConnectionError")
         self.kept.append(payload)
 
     def bury(self, account_id: str, reason: str) -> None:
         if self.is_down:
-            raise RefreshQueueError("EndpointConnectionError")
+            raise QueueError("EndpointConnectionError")
         self.buried.append((account_id, reason))
 
 

@@ -25,7 +25,7 @@ from instagram_connect.refresh.outage_detection import RefreshJudgement
 from instagram_connect.refresh.queue import ACCOUNTS_IN_A_MESSAGE
 from instagram_connect.refresh.repository import DAY_S, RefreshRepository, RefreshRules
 from instagram_connect.refresh.sweep import RefreshSweep
-from instagram_connect.runtime.batched import batched
+from instagram_connect.runtime.batches import batches
 from instagram_connect.runtime.deadline import Deadline
 
 START = datetime(2027, 1, 1, tzinfo=UTC)
@@ -277,7 +277,7 @@ class _Queue:
         self._world = world
 
     def send_claims(self, owner: str, claims: Sequence[Claim]) -> tuple[Claim, ...]:
-        for part in batched(claims, ACCOUNTS_IN_A_MESSAGE):
+        for part in batches(claims, ACCOUNTS_IN_A_MESSAGE):
             self._world.may_die()
             self._world.send((owner, part))
         return ()

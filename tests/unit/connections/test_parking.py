@@ -17,12 +17,11 @@ from instagram_connect.connections.parking import (
     ParkedLogin,
     ParkedRecord,
     Parking,
-    ParkingError,
-    UnreadableMessageError,
     read_message,
 )
 from instagram_connect.connections.repository import payload_of
 from instagram_connect.models import AccountToStore, ConnectionToStore, DiscoveredAccount, Login, Provider, UserToken
+from instagram_connect.runtime.sqs import QueueError, UnreadableMessageError
 from instagram_connect.security.token_vault import TokenBinding, TokenVault
 from tests.support.fakes import NOW, USER_ID
 from tests.support.simulated_services import PARKED_TABLE
@@ -297,9 +296,9 @@ def test_without_dynamodb_nothing_that_only_shows_something_fails(parking: Parki
 def test_what_sqs_does_not_take_is_not_shown_as_parked(parking: Parking, parking_queue: str) -> None:
     without_sqs(parking_queue)
 
-    with pytest.raises(ParkingError):
+    with pytest.raises(QueueError):
         parking.park_connection(connection())
-    with pytest.raises(ParkingError):
+    with pytest.raises(QueueError):
         parking.park_login(login())
 
     assert parking.records_of(USER_ID) == ()
@@ -318,7 +317,7 @@ def test_a_message_can_be_postponed(parking: Parking, parking_queue: str) -> Non
 def test_a_message_that_cannot_be_postponed_comes_again_by_itself(parking: Parking, log: io.StringIO) -> None:
     parking.postpone("no-such-receipt", 60)
 
-    assert "Could not choose when a message comes again" in log.getvalue()
+    assert "Could not postpone a message" in log.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,6 @@ from instagram_connect.privacy.repository import ROWS_AT_ONCE, PrivacyRepository
 from instagram_connect.privacy.requests import (
     LEAST_STEP_S,
     PrivacyQueue,
-    PrivacyQueueError,
     PrivacyRequest,
     UnfinishedError,
     carry_out,
@@ -24,6 +23,7 @@ from instagram_connect.privacy.requests import (
     read_message,
 )
 from instagram_connect.runtime.deadline import Deadline
+from instagram_connect.runtime.sqs import QueueError
 from instagram_connect.security.token_vault import TokenVault
 from tests.support.asking import CODE, PERSON, PrivacyStorage
 from tests.support.fakes import NOW
@@ -77,7 +77,7 @@ def test_a_message_holds_metas_id_of_the_person_and_nothing_else_of_theirs(queue
 def test_a_queue_that_takes_nothing_says_so_without_quoting_the_request(queue: PrivacyQueue) -> None:
     boto3.client("sqs").delete_queue(QueueUrl=queue.url)
 
-    with pytest.raises(PrivacyQueueError) as caught:
+    with pytest.raises(QueueError) as caught:
         queue.keep(DELETE)
 
     assert PERSON not in str(caught.value)

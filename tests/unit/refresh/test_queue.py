@@ -16,15 +16,13 @@ from instagram_connect.refresh.models import Claim
 from instagram_connect.refresh.queue import (
     ACCOUNTS_IN_A_MESSAGE,
     FIRST_DELAY_S,
-    MESSAGES_AT_ONCE,
     ClaimedBatch,
     FailedAccount,
     RefreshQueue,
-    RefreshQueueError,
-    UnreadableMessageError,
     UnstoredRefresh,
     read_message,
 )
+from instagram_connect.runtime.sqs import MESSAGES_PER_CALL, QueueError, UnreadableMessageError
 from instagram_connect.security.token_vault import TokenVault
 from tests.support.environment import ENVIRONMENT
 from tests.support.refreshing import OWNER
@@ -86,16 +84,16 @@ def test_claims_are_handed_on_whole_in_batches_that_name_their_owner(queue: Refr
 
 
 def test_more_batches_than_one_call_takes_are_sent_with_several(queue: RefreshQueue) -> None:
-    claimed = claims(ACCOUNTS_IN_A_MESSAGE * (MESSAGES_AT_ONCE + 1))
+    claimed = claims(ACCOUNTS_IN_A_MESSAGE * (MESSAGES_PER_CALL + 1))
 
     assert queue.send_claims(OWNER, claimed) == ()
 
-    assert MESSAGES_AT_ONCE == 10
+    assert MESSAGES_PER_CALL == 10
     assert [claim for batch in batches() for claim in batch.claims] == claimed
 
 
 def test_a_full_call_is_far_from_what_sqs_takes(queue: RefreshQueue) -> None:
-    queue.send_claims(OWNER, claims(ACCOUNTS_IN_A_MESSAGE * MESSAGES_AT_ONCE))
+    queue.send_claims(OWNER, claims(ACCOUNTS_IN_A_MESSAGE * MESSAGES_PER_CALL))
 
     assert sum(len(message.body) for message in sent()) < MOST_BYTES * 0.75
 
@@ -118,7 +116,7 @@ def test_without_claims_nothing_is_sent(queue: RefreshQueue) -> None:
 def test_only_the_claims_of_refused_messages_are_answered(queue: RefreshQueue) -> None:
     claimed = claims(ACCOUNTS_IN_A_MESSAGE * 3)
     sqs = boto3.client("sqs")
-    queue.__dict__["_sqs"] = sqs
+    queue._queue.__dict__["_client"] = sqs
     refusal = {"Id": "1", "SenderFault": False, "Code": "InternalError"}
 
     with Stubber(sqs) as stub:
@@ -129,10 +127,10 @@ def test_only_the_claims_of_refused_messages_are_answered(queue: RefreshQueue) -
 
 
 def test_a_call_that_fails_refuses_its_own_claims_and_the_next_one_is_made_all_the_same(queue: RefreshQueue) -> None:
-    in_a_call = ACCOUNTS_IN_A_MESSAGE * MESSAGES_AT_ONCE
+    in_a_call = ACCOUNTS_IN_A_MESSAGE * MESSAGES_PER_CALL
     claimed = claims(in_a_call + 1)
     sqs = boto3.client("sqs")
-    queue.__dict__["_sqs"] = sqs
+    queue._queue.__dict__["_client"] = sqs
 
     with Stubber(sqs) as stub:
         stub.add_client_error("send_message_batch", "ServiceUnavailable")
@@ -174,9 +172,9 @@ def test_a_queue_that_takes_nothing_says_so_without_what_it_was_given(queue: Ref
     for url in (queue.queue_url, queue.dead_letter_queue_url):
         boto3.client("sqs").delete_queue(QueueUrl=url)
 
-    with pytest.raises(RefreshQueueError) as kept:
+    with pytest.raises(QueueError) as kept:
         queue.keep(PAYLOAD)
-    with pytest.raises(RefreshQueueError):
+    with pytest.raises(QueueError):
         queue.bury("a", "reason")
 
     assert "sealed" not in str(kept.value)

@@ -13,19 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from instagram_connect.runtime.deadline import Deadline
+from instagram_connect.runtime.sqs import MAX_MESSAGE_BYTES, QueueError
 from instagram_connect.security.token_vault import TokenVault
 from instagram_connect.webhooks.events import WebhookEvent
 from instagram_connect.webhooks.parser import parse
-from instagram_connect.webhooks.queue import (
-    BASE64,
-    ENCODING,
-    MAX_MESSAGE_BYTES,
-    PART,
-    REASON,
-    WebhookQueue,
-    WebhookQueueError,
-    body_of,
-)
+from instagram_connect.webhooks.queue import BASE64, ENCODING, PART, REASON, WebhookQueue, body_of
 from tests.support.arbitrary import bodies, mutated, raw
 from tests.support.budget import examples
 from tests.support.deliveries import ACCOUNT, CUSTOMER, MID, SENT_MS, Json, body, change, item, keys, message, talk
@@ -411,7 +403,7 @@ def test_an_sqs_that_fails_is_told_of_without_what_it_was_given(error: Exception
     sqs = FakeSqs()
     sqs.error = error
 
-    with pytest.raises(WebhookQueueError) as failed:
+    with pytest.raises(QueueError) as failed:
         sqs.queue().keep(body(talk(message())), Deadline(5))
 
     assert str(failed.value) == type(error).__name__
@@ -420,18 +412,18 @@ def test_an_sqs_that_fails_is_told_of_without_what_it_was_given(error: Exception
 
 def test_what_sqs_answers_with_an_error_is_no_success(queue: WebhookQueue) -> None:
     sqs = boto3.client("sqs")
-    queue.__dict__["_sqs"] = sqs
+    queue._queue.__dict__["_client"] = sqs
 
     with Stubber(sqs) as stub:
         stub.add_client_error("send_message", "KmsAccessDenied")
-        with pytest.raises(WebhookQueueError):
+        with pytest.raises(QueueError):
             queue.keep(body(talk(message())), Deadline(5))
 
 
 def test_a_queue_that_is_not_there_is_told_of(queue: WebhookQueue) -> None:
     boto3.client("sqs").delete_queue(QueueUrl=queue.url)
 
-    with pytest.raises(WebhookQueueError):
+    with pytest.raises(QueueError):
         queue.keep(body(talk(message())), Deadline(5))
 
 
@@ -440,7 +432,7 @@ def test_after_a_part_that_was_not_taken_no_other_is_sent_and_all_may_be_sent_ag
     sqs = FakeSqs()
     sqs.error, sqs.fails_at = refusal("ServiceUnavailable"), 2
     queue = sqs.queue()
-    with pytest.raises(WebhookQueueError):
+    with pytest.raises(QueueError):
         queue.keep(large, Deadline(5))
     sent_before_it = len(sqs.sent)
     sqs.error = None
@@ -456,7 +448,7 @@ def test_after_a_part_that_was_not_taken_no_other_is_sent_and_all_may_be_sent_ag
 def test_once_the_deadline_is_over_nothing_is_sent() -> None:
     sqs = FakeSqs()
 
-    with pytest.raises(WebhookQueueError) as failed:
+    with pytest.raises(QueueError) as failed:
         sqs.queue().keep(body(talk(message())), Deadline(0))
 
     assert str(failed.value) == "DeadlineExceeded"
@@ -467,7 +459,7 @@ def test_a_deadline_that_ends_between_two_parts_stops_the_rest() -> None:
     large = body(*(talk(message(n, text="t" * 900)) for n in range(1000)))
     sqs = FakeSqs()
 
-    with pytest.raises(WebhookQueueError):
+    with pytest.raises(QueueError):
         sqs.queue().keep(large, sqs.deadline(3))
 
     assert len(sqs.sent) == 3 < len(keep(large))
@@ -497,7 +489,7 @@ def test_what_cannot_be_buried_is_told_of() -> None:
     sqs = FakeSqs()
     sqs.error = refusal("ServiceUnavailable")
 
-    with pytest.raises(WebhookQueueError):
+    with pytest.raises(QueueError):
         sqs.queue().bury(b"{}", "DATA_REJECTED")
 
 

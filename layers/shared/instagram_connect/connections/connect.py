@@ -15,7 +15,7 @@ from typing import TypeVar
 from aws_lambda_powertools.metrics import MetricUnit
 
 from instagram_connect.connections.login_records import LoginKey, LoginRecords
-from instagram_connect.connections.parking import ParkedLogin, Parking, ParkingError
+from instagram_connect.connections.parking import ParkedLogin, Parking
 from instagram_connect.connections.repository import ConnectionRepository
 from instagram_connect.errors import (
     InstagramConnectError,
@@ -40,6 +40,7 @@ from instagram_connect.models import (
 )
 from instagram_connect.runtime.deadline import Deadline
 from instagram_connect.runtime.observability import logger, metrics
+from instagram_connect.runtime.sqs import QueueError
 from instagram_connect.security.token_vault import LoginBinding, TokenBinding, TokenVault
 from instagram_connect.storage.diagnosis import OWNER_MISSING
 
@@ -177,10 +178,7 @@ class ConnectionFlow:
 
     def _park_login(self, provider: Provider, token: UserToken, request: Request) -> None:
         login = hashlib.sha256(token.value.encode()).hexdigest()
-        try:
-            ciphertext = self.vault.encrypt(token.value, LoginBinding(request.user_id, provider, login))
-        except TokenEncryptionError as error:
-            raise ParkingError(error.code) from error
+        ciphertext = self.vault.encrypt(token.value, LoginBinding(request.user_id, provider, login))
         self.parking.park_login(
             ParkedLogin(
                 user_id=request.user_id,
@@ -199,7 +197,7 @@ class ConnectionFlow:
         context = {"code": cause.code, "reason": cause.reason, **cause.log_context}
         try:
             kept = park()
-        except ParkingError as error:
+        except (QueueError, TokenEncryptionError) as error:
             logger.error(f"Could not park a {what}", extra={**context, "cause": str(error)})
             if not self.comes_again:
                 metrics.add_metric("ConnectionsLost", MetricUnit.Count, 1)

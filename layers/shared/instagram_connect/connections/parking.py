@@ -20,22 +20,14 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, V
 from instagram_connect.connections.repository import payload_of
 from instagram_connect.models import Account, ConnectionToStore, Provider
 from instagram_connect.runtime import aws
+from instagram_connect.runtime.batches import batches
 from instagram_connect.runtime.observability import logger
+from instagram_connect.runtime.sqs import MAX_MESSAGE_BYTES, SqsQueue, UnreadableMessageError
 
-# A quarter below the 256 KiB that a message could always have. A login with more accounts becomes several messages.
-MAX_MESSAGE_BYTES = 196_608
 # What just failed does not work a moment later; and the record has to be there before a worker removes it.
 FIRST_DELAY_S = 10
 # As long as SQS keeps a message.
 KEPT = timedelta(days=14)
-
-
-class ParkingError(Exception):
-    """The queue did not take a message, so nothing was kept."""
-
-
-class UnreadableMessageError(Exception):
-    """The body is no message of this version."""
 
 
 class _Parked(BaseModel):
@@ -94,14 +86,14 @@ class Parking:
     """Keeps what cannot be completed now. Shared between requests."""
 
     def __init__(self, queue_url: str, table_name: str, now: Callable[[], datetime]) -> None:
-        self._queue_url = queue_url
+        self._queue = SqsQueue(queue_url)
         self._table_name = table_name
         self._now = now
 
     def park_connection(self, connection: ConnectionToStore) -> tuple[Account, ...]:
         """Keeps a connection to be stored later; its accounts as their owner may see them meanwhile.
 
-        Raises ParkingError, after which some of its accounts may still be stored. Takes about 8 s at worst.
+        Raises QueueError, after which some of its accounts may still be stored. Takes about 8 s at worst.
         """
         accounts = tuple(_pending(connection))
         by_id = {account.instagram_business_id: account for account in accounts}
@@ -120,7 +112,7 @@ class Parking:
         return accounts
 
     def park_login(self, login: ParkedLogin) -> None:
-        """Keeps a login to be finished later. Raises ParkingError. Takes about 8 s at worst."""
+        """Keeps a login to be finished later. Raises QueueError. Takes about 8 s at worst."""
         self._park([login], [_record_of(login)])
 
     def records_of(self, user_id: str) -> tuple[ParkedRecord, ...]:
@@ -157,13 +149,8 @@ class Parking:
         self._record(_record_of(login, code))
 
     def postpone(self, receipt_handle: str, seconds: int) -> None:
-        """Has SQS deliver a message again after this time, instead of after the queue's own. Never raises."""
-        try:
-            self._sqs.change_message_visibility(
-                QueueUrl=self._queue_url, ReceiptHandle=receipt_handle, VisibilityTimeout=seconds
-            )
-        except (BotoCoreError, ClientError) as error:
-            logger.warning("Could not choose when a message comes again", cause=type(error).__name__)
+        """Have SQS deliver a message again after this time, not after the queue's own. Never raises."""
+        self._queue.postpone(receipt_handle, seconds)
 
     def _park(self, parked: Sequence[Parked], records: Sequence[ParkedRecord]) -> None:
         """All messages before any record: they are what counts. Side by side, so that many take no longer than one."""
@@ -172,12 +159,7 @@ class Parking:
             list(threads.map(self._record, records))
 
     def _send(self, parked: Parked) -> None:
-        try:
-            self._sqs.send_message(
-                QueueUrl=self._queue_url, MessageBody=parked.model_dump_json(), DelaySeconds=FIRST_DELAY_S
-            )
-        except (BotoCoreError, ClientError) as error:
-            raise ParkingError(type(error).__name__) from error
+        self._queue.send(parked.model_dump_json(), delay_s=FIRST_DELAY_S)
 
     def _record(self, record: ParkedRecord) -> None:
         item = {
@@ -192,10 +174,6 @@ class Parking:
             logger.warning("Could not record a parked connection for its user", cause=type(error).__name__)
 
     # Made when something has to be parked, which is seldom: a client takes its time to load.
-    @cached_property
-    def _sqs(self) -> Any:
-        return aws.client("sqs")
-
     @cached_property
     def _dynamodb(self) -> Any:
         return aws.client("dynamodb")
@@ -244,15 +222,6 @@ def _pending(connection: ConnectionToStore) -> Iterator[Account]:
 
 
 def _parts(payload: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The payload in parts that fit into a message: each stores some of the accounts."""
-    part: list[Mapping[str, Any]] = []
-    size = 0
-    entries: Sequence[Mapping[str, Any]] = payload["accounts"]
-    for entry in entries:
-        entry_size = len(json.dumps(entry))
-        if part and size + entry_size > MAX_MESSAGE_BYTES:
-            yield {**payload, "accounts": part}
-            part, size = [], 0
-        part.append(entry)
-        size += entry_size
-    yield {**payload, "accounts": part}
+    """The payload in parts that fit into a message, each with some of the accounts."""
+    for accounts in batches(payload["accounts"], size=MAX_MESSAGE_BYTES, size_of=lambda entry: len(json.dumps(entry))):
+        yield {**payload, "accounts": accounts}

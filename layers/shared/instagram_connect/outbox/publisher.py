@@ -5,7 +5,7 @@ one that comes again by its `id`. docs/events.md describes them. Source of the l
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from instagram_connect.outbox.repository import EventRepository
 from instagram_connect.runtime import aws
+from instagram_connect.runtime.batches import batches
 from instagram_connect.runtime.deadline import Deadline
 from instagram_connect.runtime.observability import logger
 
@@ -96,20 +97,14 @@ class EventBus:
         return aws.client("events")
 
 
-def _groups(events: Sequence[Mapping[str, Any]]) -> Iterator[list[tuple[str, dict[str, str]]]]:
+def _groups(events: Iterable[Mapping[str, Any]]) -> Iterator[list[tuple[str, dict[str, str]]]]:
     """Entries with their events' ids, as many together as one call takes."""
-    group: list[tuple[str, dict[str, str]]] = []
-    size = 0
-    for event in events:
-        entry = {"Source": SOURCE, "DetailType": event["type"], "Detail": _detail(event)}
-        entry_size = len(entry["Detail"]) + len(entry["DetailType"]) + len(SOURCE)
-        if group and (len(group) == MOST_AT_ONCE or size + entry_size > MOST_BYTES):
-            yield group
-            group, size = [], 0
-        group.append((event["id"], entry))
-        size += entry_size
-    if group:
-        yield group
+    entries = (
+        (event["id"], {"Source": SOURCE, "DetailType": event["type"], "Detail": _detail(event)}) for event in events
+    )
+    return batches(
+        entries, MOST_AT_ONCE, size=MOST_BYTES, size_of=lambda pair: sum(len(text) for text in pair[1].values())
+    )
 
 
 def _detail(event: Mapping[str, Any]) -> str:

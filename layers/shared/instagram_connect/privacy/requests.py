@@ -6,23 +6,18 @@ when it was asked.
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
-from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError, model_validator
 
 from instagram_connect.errors import InstagramConnectError, InternalError
 from instagram_connect.privacy.repository import PrivacyRepository
-from instagram_connect.runtime import aws
 from instagram_connect.runtime.deadline import Deadline
 from instagram_connect.runtime.observability import logger, stack_of
+from instagram_connect.runtime.sqs import SqsQueue
 
 # Another step is only begun while there is time for it.
 LEAST_STEP_S = 3.0
-
-
-class PrivacyQueueError(Exception):
-    """The queue did not take a request."""
 
 
 class UnfinishedError(Exception):
@@ -53,15 +48,12 @@ class PrivacyQueue:
     url: str
 
     def keep(self, request: PrivacyRequest) -> None:
-        """Raises PrivacyQueueError."""
-        try:
-            self._sqs.send_message(QueueUrl=self.url, MessageBody=request.model_dump_json())
-        except (BotoCoreError, ClientError) as error:
-            raise PrivacyQueueError(type(error).__name__) from error
+        """Keep a request. Raises QueueError."""
+        self._queue.send(request.model_dump_json())
 
     @cached_property
-    def _sqs(self) -> Any:
-        return aws.client("sqs")
+    def _queue(self) -> SqsQueue:
+        return SqsQueue(self.url)
 
 
 def read_message(body: str) -> PrivacyRequest:

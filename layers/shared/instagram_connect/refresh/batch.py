@@ -30,13 +30,14 @@ from instagram_connect.outbox.publisher import EventBus
 from instagram_connect.refresh.account_refresh import Attempt, RefreshFlow
 from instagram_connect.refresh.models import ON_DEMAND, Claim, RefreshTask
 from instagram_connect.refresh.outage_detection import RefreshJudgement
-from instagram_connect.refresh.queue import RefreshQueue, RefreshQueueError
+from instagram_connect.refresh.queue import RefreshQueue
 from instagram_connect.refresh.rate_limits import Pace
 from instagram_connect.refresh.repository import RefreshRepository
 from instagram_connect.runtime.clock import utc_now
 from instagram_connect.runtime.deadline import Deadline
 from instagram_connect.runtime.observability import logger, metrics, stack_of
 from instagram_connect.runtime.settings import Secrets, required
+from instagram_connect.runtime.sqs import QueueError
 from instagram_connect.security.token_vault import TokenVault
 
 CONCURRENCY = 20
@@ -172,7 +173,7 @@ class RefreshBatch:
         extra = {"account_id": task.account_id, **_told_of(cause)}
         try:
             self.queue.keep(payload)
-        except RefreshQueueError:
+        except QueueError:
             # The former token lives on: Meta ends none by extending it, and the next sweep asks again.
             logger.error("A refreshed token could neither be stored nor kept", extra=extra)
             return
@@ -226,7 +227,7 @@ class RefreshBatch:
     def _bury(self, task: RefreshTask, error: InstagramConnectError) -> None:
         try:
             self.queue.bury(task.account_id, error.code)
-        except RefreshQueueError as refused:
+        except QueueError as refused:
             logger.error("Could not report an account", account_id=task.account_id, cause=str(refused))
 
     def _not_before(self, owner: str, done: Attempt) -> datetime | None:

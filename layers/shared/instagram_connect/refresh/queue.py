@@ -11,26 +11,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from instagram_connect.refresh.models import Claim
-from instagram_connect.runtime import aws
-from instagram_connect.runtime.batched import batched
-from instagram_connect.runtime.observability import logger
+from instagram_connect.runtime.batches import batches
+from instagram_connect.runtime.sqs import SqsQueue, UnreadableMessageError
 
 ACCOUNTS_IN_A_MESSAGE = 100
-MESSAGES_AT_ONCE = 10
 # Storage that has just refused a write does not take it a moment later.
 FIRST_DELAY_S = 30
-
-
-class RefreshQueueError(Exception):
-    """The queue did not take a message."""
-
-
-class UnreadableMessageError(Exception):
-    """The body is no message of this version."""
 
 
 class _Message(BaseModel):
@@ -72,38 +61,26 @@ class RefreshQueue:
     dead_letter_queue_url: str = ""
 
     def send_claims(self, owner: str, claims: Iterable[Claim]) -> tuple[Claim, ...]:
-        """Hands claimed accounts to the workers; answers those that the queue did not take."""
-        batches = [ClaimedBatch(owner=owner, claims=part) for part in batched(claims, ACCOUNTS_IN_A_MESSAGE)]
-        refused: list[Claim] = []
-        for part in batched(batches, MESSAGES_AT_ONCE):
-            entries = [{"Id": str(index), "MessageBody": batch.model_dump_json()} for index, batch in enumerate(part)]
-            try:
-                answer = self._sqs.send_message_batch(QueueUrl=self.queue_url, Entries=entries)
-            except (BotoCoreError, ClientError) as error:
-                logger.error("Could not hand accounts to the refresh workers", cause=type(error).__name__)
-                failed = set(range(len(part)))
-            else:
-                failed = {int(entry["Id"]) for entry in answer.get("Failed", ())}
-            refused += [claim for index in failed for claim in part[index].claims]
-        return tuple(refused)
+        """Hand claimed accounts to the workers; return those that the queue did not accept."""
+        messages = [ClaimedBatch(owner=owner, claims=tuple(part)) for part in batches(claims, ACCOUNTS_IN_A_MESSAGE)]
+        refused = self._queue.send_all([message.model_dump_json() for message in messages])
+        return tuple(claim for position in refused for claim in messages[position].claims)
 
     def keep(self, payload: Mapping[str, Any]) -> None:
-        """Keeps a refresh that storage does not take now. Raises RefreshQueueError."""
-        self._send(self.queue_url, UnstoredRefresh(payload=dict(payload)), FIRST_DELAY_S)
+        """Keep a refresh that storage does not accept now. Raises QueueError."""
+        self._queue.send(UnstoredRefresh(payload=dict(payload)).model_dump_json(), delay_s=FIRST_DELAY_S)
 
     def bury(self, account_id: str, reason: str) -> None:
-        """Puts an account into the dead-letter queue, whose alarm calls an operator. Raises RefreshQueueError."""
-        self._send(self.dead_letter_queue_url, FailedAccount(account_id=account_id, reason=reason), 0)
-
-    def _send(self, url: str, message: _Message, delay_s: int) -> None:
-        try:
-            self._sqs.send_message(QueueUrl=url, MessageBody=message.model_dump_json(), DelaySeconds=delay_s)
-        except (BotoCoreError, ClientError) as error:
-            raise RefreshQueueError(type(error).__name__) from error
+        """Put an account into the dead-letter queue, whose alarm calls an operator. Raises QueueError."""
+        self._dead_letters.send(FailedAccount(account_id=account_id, reason=reason).model_dump_json())
 
     @cached_property
-    def _sqs(self) -> Any:
-        return aws.client("sqs")
+    def _queue(self) -> SqsQueue:
+        return SqsQueue(self.queue_url)
+
+    @cached_property
+    def _dead_letters(self) -> SqsQueue:
+        return SqsQueue(self.dead_letter_queue_url)
 
 
 def read_message(body: str) -> Message:

@@ -15,6 +15,7 @@ from instagram_connect.errors import StorageError
 from instagram_connect.outbox.publisher import EventBus
 from instagram_connect.runtime.deadline import Deadline
 from instagram_connect.runtime.observability import logger, metrics, stack_of
+from instagram_connect.runtime.sqs import QueueError
 from instagram_connect.storage.diagnosis import (
     DATABASE_DEFECT,
     DATABASE_FAILED,
@@ -25,7 +26,7 @@ from instagram_connect.storage.diagnosis import (
 )
 from instagram_connect.webhooks import parser, queue
 from instagram_connect.webhooks.events import WebhookEvent
-from instagram_connect.webhooks.queue import WebhookQueue, WebhookQueueError
+from instagram_connect.webhooks.queue import WebhookQueue
 from instagram_connect.webhooks.repository import Stored, WebhookRepository
 
 # What one POST of Meta holds at most; takes a fraction of a second.
@@ -201,7 +202,7 @@ class _Round:
         try:
             self.dead_letters.bury(parser.original(one.event.payload), reason)
             self.repository.note_failed([one.event], self.deadline)
-        except (WebhookQueueError, StorageError) as failure:
+        except (QueueError, StorageError) as failure:
             context["cause"] = str(failure)
             logger.warning("Could not put an event into the dead-letter queue", extra=context)
             self.again.add(one.message_id)

@@ -9,20 +9,19 @@ as text travels as base64, which an attribute says. Sources of the limits: Amazo
 import base64
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 
 from instagram_connect.runtime import aws
+from instagram_connect.runtime.batches import batches
 from instagram_connect.runtime.deadline import Deadline
+from instagram_connect.runtime.sqs import MAX_MESSAGE_BYTES, QueueError, SqsQueue
 from instagram_connect.webhooks import entries
 
-# A quarter below the 256 KiB that a message could always have, for its attributes.
-MAX_MESSAGE_BYTES = 196_608
 # Three bytes are four characters of base64.
 BYTES_IN_A_MESSAGE = MAX_MESSAGE_BYTES // 4 * 3
 # Meta waits, and sends again what failed: sooner than a second attempt would be over.
@@ -31,10 +30,6 @@ BASE64 = "base64"
 ENCODING, REASON, PART = "encoding", "reason", "part"
 # Named are the characters that it refuses: an expression of all others takes 10 ms to compile, at every start.
 _NOT_FOR_SQS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
-
-
-class WebhookQueueError(Exception):
-    """The queue did not take a message."""
 
 
 @dataclass(frozen=True)
@@ -46,31 +41,24 @@ class WebhookQueue:
     def keep(self, body: bytes, deadline: Deadline) -> int:
         """Keeps a webhook's body, in as many messages as it takes; how many those were.
 
-        Raises WebhookQueueError, after which some parts may be kept: sent once more they are recognised.
+        Raises QueueError, after which some parts may be kept: sent once more they are recognised.
         """
         messages = 0
         for part, attributes in _parts(body):
             if deadline.remaining_s() == 0:
-                raise WebhookQueueError("DeadlineExceeded")
-            self._send(part, attributes)
+                raise QueueError("DeadlineExceeded")
+            self._queue.send(part, attributes=attributes)
             messages += 1
         return messages
 
     def bury(self, body: bytes, reason: str) -> None:
-        """Puts an event that cannot be stored into this queue, with the reason. Raises WebhookQueueError."""
+        """Puts an event that cannot be stored into this queue, with the reason. Raises QueueError."""
         for part, attributes in _parts(body):
-            self._send(part, {**attributes, REASON: reason})
-
-    def _send(self, body: str, attributes: Mapping[str, str]) -> None:
-        typed = {name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()}
-        try:
-            self._sqs.send_message(QueueUrl=self.url, MessageBody=body, MessageAttributes=typed)
-        except (BotoCoreError, ClientError) as error:
-            raise WebhookQueueError(type(error).__name__) from error
+            self._queue.send(part, attributes={**attributes, REASON: reason})
 
     @cached_property
-    def _sqs(self) -> Any:
-        return aws.client("sqs", CLIENT_CONFIG)
+    def _queue(self) -> SqsQueue:
+        return SqsQueue(self.url, CLIENT_CONFIG)
 
 
 def body_of(message: str, encoding: str | None) -> bytes:
@@ -149,18 +137,9 @@ def _split_entry(entry: Any, room: int) -> Iterator[str]:
             yield json.dumps(rest)
 
 
-def _groups(texts: Sequence[str], room: int) -> Iterator[Sequence[str]]:
-    """As many texts together as there is room for; one alone where there is none."""
-    group: list[str] = []
-    size = 0
-    for text in texts:
-        if group and size + len(text) + 2 > room:
-            yield group
-            group, size = [], 0
-        group.append(text)
-        size += len(text) + 2
-    if group:
-        yield group
+def _groups(texts: Iterable[str], room: int) -> Iterator[list[str]]:
+    """As many JSON texts together as there is room for, with the comma and space between them."""
+    return batches(texts, size=room, size_of=lambda text: len(text) + len(", "))
 
 
 def _with(around: Mapping[str, Any], name: str, texts: Sequence[str]) -> str:
