@@ -7,7 +7,7 @@ COMPILE := .venv-uv/bin/uv pip compile --quiet --universal --python-version 3.11
 IN_THE_RUNTIME := boto3 botocore jmespath python-dateutil s3transfer six urllib3
 
 .DEFAULT_GOAL := help
-.PHONY: help install run up down demo doctor reload-schema tokens webhooks redrive replay delete-people test fuzz year faults bench check format build validate openapi lock clean
+.PHONY: help install run up down demo doctor reload-schema tokens webhooks redrive replay delete-people test fuzz year faults bench check format build validate openapi diagram lock clean
 
 help: ## Print these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,6 +80,9 @@ validate: install ## Check the template as CloudFormation and SAM would
 
 openapi: install ## Write docs/openapi.json and the page's types from the code, after a change to the HTTP contract
 	@PYTHONPATH=layers/shared $(BIN)/python -m tools.openapi && $(BIN)/python -m local.web types
+
+diagram: install ## Redraw the import diagram in ARCHITECTURE.md, after a change to the packages
+	@$(BIN)/python -m tools.architecture
 
 lock: install ## Pin all packages with their hashes, after a change to an .in file
 	@cd requirements && for name in uv dev ministack node; do ../$(COMPILE) $$name.in -o $$name.txt || exit 1; done

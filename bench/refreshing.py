@@ -22,8 +22,8 @@ from bench.figures import Figure
 from bench.recording import by_service, recorded
 from bench.system import redirect_uri, silent
 from instagram_connect.models import Provider
-from instagram_connect.outbox.publisher import EventBus
-from instagram_connect.outbox.repository import EventRepository
+from instagram_connect.outbox.publisher import EventPublisher
+from instagram_connect.outbox.repository import OutboxRepository
 from instagram_connect.refresh.batch import CONCURRENCY, RefreshBatch
 from instagram_connect.refresh.queue import ACCOUNTS_IN_A_MESSAGE, RefreshQueue
 from instagram_connect.refresh.repository import RefreshRepository
@@ -178,7 +178,7 @@ def _bench(stack: dict[str, str]) -> Iterator[Bench]:
         secrets,
         repository,
         RefreshQueue("no queue is needed"),
-        EventBus("no bus is needed", EventRepository(repository.rpcs, repository.now)),
+        EventPublisher("no bus is needed", OutboxRepository(repository.rpcs, repository.now)),
     )
     with (
         httpx.Client(base_url=stack["meta_url"], timeout=60, trust_env=False) as meta,

@@ -16,7 +16,7 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from instagram_connect.connections.complete_parked import LateConnectionFlow
+from instagram_connect.connections.complete_parked import ParkedConnectionFlow
 from instagram_connect.connections.connect import ConnectionFlow
 from instagram_connect.connections.parking import Parking, read_message
 from instagram_connect.connections.repository import ConnectionRepository
@@ -42,7 +42,7 @@ MOST_WAIT_FOR_META_S = 3600
 class Dependencies:
     """What one message needs of the outside world."""
 
-    late: LateConnectionFlow
+    late: ParkedConnectionFlow
     parking: Parking
     time: Callable[[], float] = time.time
 
@@ -56,7 +56,7 @@ def dependencies() -> Dependencies:
     repository = ConnectionRepository(data_api, secrets.optional("database_url"))
     parking = Parking(settings.required("PARKING_QUEUE_URL"), settings.required("PARKED_CONNECTIONS_TABLE"), utc_now)
     return Dependencies(
-        late=LateConnectionFlow(
+        late=ParkedConnectionFlow(
             products=LoginProducts(secrets, graph.GraphClient(graph.http_client()), utc_now),
             vault=vault,
             repository=repository,

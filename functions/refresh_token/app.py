@@ -15,8 +15,8 @@ from pydantic import TypeAdapter
 
 from instagram_connect.api import routing
 from instagram_connect.api.schemas import RefreshedAccount, RefreshTokenRequest
-from instagram_connect.outbox.publisher import EventBus
-from instagram_connect.outbox.repository import EventRepository
+from instagram_connect.outbox.publisher import EventPublisher
+from instagram_connect.outbox.repository import OutboxRepository
 from instagram_connect.refresh.on_demand import RefreshOnDemand
 from instagram_connect.refresh.queue import RefreshQueue
 from instagram_connect.refresh.repository import RefreshRepository, RefreshRules
@@ -56,7 +56,7 @@ def dependencies() -> Dependencies:
     rpcs = Rpcs(data_api, secrets.optional("database_url"))
     repository = RefreshRepository(rpcs, utc_now, RefreshRules.of_deployment())
     queue = RefreshQueue(settings.required("REFRESH_QUEUE_URL"), settings.required("REFRESH_DEAD_LETTER_QUEUE_URL"))
-    events = EventBus(settings.required("EVENT_BUS_NAME"), EventRepository(rpcs, utc_now))
+    events = EventPublisher(settings.required("EVENT_BUS_NAME"), OutboxRepository(rpcs, utc_now))
 
     @cache
     def batch() -> "RefreshBatch":

@@ -14,8 +14,8 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from instagram_connect.errors import InstagramConnectError
-from instagram_connect.outbox.publisher import EventBus
-from instagram_connect.outbox.repository import EventRepository
+from instagram_connect.outbox.publisher import EventPublisher
+from instagram_connect.outbox.repository import OutboxRepository
 from instagram_connect.refresh.batch import RefreshBatch
 from instagram_connect.refresh.queue import ClaimedBatch, RefreshQueue, UnstoredRefresh, read_message
 from instagram_connect.refresh.repository import RefreshRepository, RefreshRules
@@ -37,7 +37,7 @@ def dependencies() -> RefreshBatch:
     rpcs = Rpcs(data_api, secrets.optional("database_url"))
     repository = RefreshRepository(rpcs, utc_now, RefreshRules.of_deployment())
     queue = RefreshQueue(settings.required("REFRESH_QUEUE_URL"), settings.required("REFRESH_DEAD_LETTER_QUEUE_URL"))
-    events = EventBus(settings.required("EVENT_BUS_NAME"), EventRepository(rpcs, utc_now))
+    events = EventPublisher(settings.required("EVENT_BUS_NAME"), OutboxRepository(rpcs, utc_now))
     return RefreshBatch.of_deployment(secrets, repository, queue, events)
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from instagram_connect.outbox.publisher import EventBus
-from instagram_connect.outbox.repository import EventRepository
+from instagram_connect.outbox.publisher import EventPublisher
+from instagram_connect.outbox.repository import OutboxRepository
 from instagram_connect.runtime import settings
 from instagram_connect.runtime.clock import utc_now
 from instagram_connect.runtime.deadline import Deadline
@@ -33,7 +33,7 @@ def dependencies() -> Ingestion:
     rpcs = Rpcs(data_api, secrets.optional("database_url"))
     return Ingestion(
         repository=WebhookRepository(rpcs, utc_now),
-        bus=EventBus(settings.required("EVENT_BUS_NAME"), EventRepository(rpcs, utc_now)),
+        bus=EventPublisher(settings.required("EVENT_BUS_NAME"), OutboxRepository(rpcs, utc_now)),
         dead_letters=WebhookQueue(settings.required("WEBHOOK_DEAD_LETTER_QUEUE_URL")),
     )
 

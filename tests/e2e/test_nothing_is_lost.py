@@ -20,7 +20,7 @@ import jwt
 import psycopg
 import pytest
 
-from functions.exchange_token.app import LEAST_TIME_BETWEEN_ATTEMPTS_S
+from instagram_connect.connections.connect_once import LEAST_TIME_BETWEEN_ATTEMPTS_S
 from local.stack import up
 from tests.support.app import App, User
 from tests.support.home import TEST_HOME

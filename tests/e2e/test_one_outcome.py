@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from functions.exchange_token.app import LEAST_TIME_BETWEEN_ATTEMPTS_S
+from instagram_connect.connections.connect_once import LEAST_TIME_BETWEEN_ATTEMPTS_S
 from tests.support.app import SCOPES, App, Fault, User
 from tests.support.sabotage import kill_function
 

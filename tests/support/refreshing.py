@@ -9,10 +9,10 @@ from typing import Any
 from instagram_connect.errors import ReconnectRequiredError, StorageError
 from instagram_connect.meta import usage
 from instagram_connect.models import DiscoveredAccount, Provider, Renewal
-from instagram_connect.refresh.account_refresh import RefreshFlow
+from instagram_connect.refresh.account_refresh import AccountRefresh
 from instagram_connect.refresh.batch import RefreshBatch
 from instagram_connect.refresh.models import Claim, RefreshTask
-from instagram_connect.refresh.outage_detection import RefreshJudgement
+from instagram_connect.refresh.outage_detection import OutageDetector
 from instagram_connect.refresh.repository import RefreshRepository, RefreshRules
 from instagram_connect.runtime.deadline import Deadline
 from instagram_connect.runtime.sqs import QueueError
@@ -242,13 +242,13 @@ class Refreshing:
         self.repository = RefreshRepository(self.storage, lambda: NOW, rules or RefreshRules())
         products: Any = {Provider.INSTAGRAM: self.meta, Provider.FACEBOOK: self.meta}
         vault: Any = self.vault
-        flow = RefreshFlow(products, vault, lambda: NOW, self.repository.rules.lead_s)
+        flow = AccountRefresh(products, vault, lambda: NOW, self.repository.rules.lead_s)
         queue: Any = self.queue
         events: Any = self.events
         sleep: Callable[[float], None] = self.slept.append
         self.batch = RefreshBatch(
             flow,
-            RefreshJudgement(flow, self.repository, lambda: NOW),
+            OutageDetector(flow, self.repository, lambda: NOW),
             self.repository,
             queue,
             events,

@@ -16,12 +16,12 @@ from psycopg.types.json import Jsonb
 
 from instagram_connect.errors import MetaRateLimitedError, MetaUnavailableError, ReconnectRequiredError, StorageError
 from instagram_connect.models import DiscoveredAccount, Provider, Renewal
-from instagram_connect.outbox.publisher import EventBus
-from instagram_connect.outbox.repository import EventRepository
-from instagram_connect.refresh.account_refresh import RefreshFlow
+from instagram_connect.outbox.publisher import EventPublisher
+from instagram_connect.outbox.repository import OutboxRepository
+from instagram_connect.refresh.account_refresh import AccountRefresh
 from instagram_connect.refresh.batch import RefreshBatch
 from instagram_connect.refresh.models import Claim
-from instagram_connect.refresh.outage_detection import RefreshJudgement
+from instagram_connect.refresh.outage_detection import OutageDetector
 from instagram_connect.refresh.queue import ACCOUNTS_IN_A_MESSAGE
 from instagram_connect.refresh.repository import DAY_S, RefreshRepository, RefreshRules
 from instagram_connect.refresh.sweep import RefreshSweep
@@ -83,13 +83,13 @@ class World:
 
     def __post_init__(self) -> None:
         repository = RefreshRepository(_Storage(self), lambda: self.now, self.rules)
-        events: Any = EventBus("bus", EventRepository(repository.rpcs, repository.now))
-        flow = RefreshFlow({Provider.INSTAGRAM: _Meta(self)}, _Vault(), lambda: self.now, self.rules.lead_s)  # type: ignore[arg-type]
+        events: Any = EventPublisher("bus", OutboxRepository(repository.rpcs, repository.now))
+        flow = AccountRefresh({Provider.INSTAGRAM: _Meta(self)}, _Vault(), lambda: self.now, self.rules.lead_s)  # type: ignore[arg-type]
         queue: Any = _Queue(self)
         self.sweep = RefreshSweep(repository, queue, events)
         self.batch = RefreshBatch(
             flow,
-            RefreshJudgement(flow, repository, lambda: self.now),
+            OutageDetector(flow, repository, lambda: self.now),
             repository,
             queue,
             events,

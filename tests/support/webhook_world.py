@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from instagram_connect.outbox.repository import EventRepository
+from instagram_connect.outbox.repository import OutboxRepository
 from instagram_connect.runtime.deadline import Deadline
 from instagram_connect.storage.schema_contract import RELATIONS
 from instagram_connect.webhooks import parser
@@ -186,7 +186,7 @@ def told(stored: Stored) -> list[str]:
 
 def waiting(database: Database, at: datetime) -> list[Row]:
     """What somebody else who publishes gets at a time."""
-    return EventRepository(Postgres(database), lambda: at).take(1000, 60, Deadline(20))
+    return OutboxRepository(Postgres(database), lambda: at).take(1000, 60, Deadline(20))
 
 
 def rows_of(database: Database, account: Connected | None = None) -> list[Row]:

@@ -1,5 +1,6 @@
 """The taxonomy, its documentation and the docstring tree say the same."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,12 +8,18 @@ from pathlib import Path
 import pytest
 
 from instagram_connect import errors
+from instagram_connect.api.problem import problem
+from instagram_connect.api.schemas import Problem
 from instagram_connect.errors import (
     RECONNECT_HINTS,
+    Actor,
     InstagramConnectError,
+    InternalError,
+    MetaRateLimitedError,
     PermissionMissingError,
     ReconnectRequiredError,
     StorageError,
+    error_from_record,
 )
 from instagram_connect.meta import graph_errors
 from instagram_connect.storage import diagnosis
@@ -118,3 +125,41 @@ def test_an_error_says_its_code_and_reason_and_nothing_of_its_context() -> None:
     error = StorageError(reason="KEY_REJECTED", log_context={"storage_code": "401"})
 
     assert str(error) == "STORAGE_FAILED/KEY_REJECTED"
+
+
+EVERY_ERROR = [
+    *(kind() for kind in public_errors() if kind not in (StorageError,)),
+    StorageError("Why.", reason="DATABASE_UNREACHABLE", actor=Actor.NOBODY, recoverable=True),
+    ReconnectRequiredError(reason="PASSWORD_CHANGED"),
+    InternalError("Details.", reason="A_REASON", retry_after_s=7),
+]
+
+
+@pytest.mark.parametrize("error", EVERY_ERROR, ids=str)
+def test_a_recorded_error_comes_back_with_everything_that_is_public(error: InstagramConnectError) -> None:
+    record = json.loads(json.dumps(error.to_record()))
+
+    restored = error_from_record(record)
+
+    assert type(restored) is type(error)
+    assert problem(restored, "r") == problem(error, "r")
+    assert restored.is_repeated
+    assert not error.is_repeated
+
+
+@pytest.mark.parametrize(("left_s", "expected_s"), [(None, 420), (17, 17), (0, 1), (-5, 1)])
+def test_a_recorded_wait_becomes_what_is_left_of_it(left_s: int | None, expected_s: int) -> None:
+    record = MetaRateLimitedError(retry_after_s=420).to_record()
+
+    assert error_from_record(record, retry_after_s=left_s).retry_after_s == expected_s
+
+
+def test_an_error_without_a_wait_does_not_get_one() -> None:
+    assert error_from_record(InternalError().to_record(), retry_after_s=17).retry_after_s is None
+
+
+@pytest.mark.parametrize("error", EVERY_ERROR, ids=str)
+def test_every_error_has_the_documented_shape(error: InstagramConnectError) -> None:
+    body = problem(error, "r")
+
+    assert Problem.model_validate(body).model_dump(mode="json", by_alias=True, exclude_none=True) == body

@@ -1,5 +1,6 @@
 """Instagram Connect: what its functions share.
 
-Imports point one way: functions import this package, never the reverse. Only `repository`, `schema_cache`
-and `schema_contract` spell names of tables and RPCs; only `api_gateway` knows the shapes of events and responses.
+Functions import this package, never the reverse; tools/architecture.py says which package may import which. Only the
+modules named `repository`, `schema_cache` and `schema_contract` name tables and RPCs; only `api` knows the shapes of
+API Gateway's events and of our answers.
 """

@@ -57,7 +57,7 @@ caller's own secrets; `log_context` is for operators and must never hold a token
 from collections.abc import Mapping
 from enum import StrEnum
 from http import HTTPStatus
-from typing import ClassVar
+from typing import Any, ClassVar
 
 # What a person does about a connection that ended, or will end, for each reason.
 RECONNECT_HINTS: Mapping[str, str] = {
@@ -98,6 +98,8 @@ class InstagramConnectError(Exception):
     hint: str
     actor: Actor
     recoverable: bool
+    # Of an earlier request: it was logged and counted then.
+    is_repeated: bool = False
 
     def __init__(
         self,
@@ -112,6 +114,18 @@ class InstagramConnectError(Exception):
         self.reason = reason
         self.retry_after_s = retry_after_s
         self.log_context = dict(log_context or {})
+
+    def to_record(self) -> dict[str, object]:
+        """The public part of the error as JSON, for `error_from_record`."""
+        return {
+            "code": self.code,
+            "details": self.details,
+            "reason": self.reason,
+            "retry_after_s": self.retry_after_s,
+            "hint": self.hint,
+            "actor": self.actor,
+            "recoverable": self.recoverable,
+        }
 
 
 class RequestError(InstagramConnectError):
@@ -610,8 +624,26 @@ class InternalError(BackendError):
 
 
 def error_of(code: str) -> InstagramConnectError:
-    """The error with this public code, as it is told where nothing more is known; InternalError for an unknown code."""
-    kinds = [InstagramConnectError]
-    for kind in kinds:  # grows meanwhile
-        kinds += kind.__subclasses__()
-    return next((kind for kind in kinds if getattr(kind, "code", None) == code), InternalError)()
+    """An error with this public code and its default texts; InternalError for an unknown code."""
+    return _class_of(code)()
+
+
+def error_from_record(record: Mapping[str, Any], *, retry_after_s: int | None = None) -> InstagramConnectError:
+    """The error that `to_record` described. `retry_after_s` is what is left of its wait, if it has one."""
+    kind = _class_of(record["code"])
+    error = kind.__new__(kind)
+    wait_s = record["retry_after_s"]
+    if wait_s is not None and retry_after_s is not None:
+        wait_s = max(1, retry_after_s)
+    # The base class: subclasses take other arguments, and what they make of them is in the record.
+    InstagramConnectError.__init__(error, record["details"], reason=record["reason"], retry_after_s=wait_s)
+    error.hint, error.actor, error.recoverable = record["hint"], Actor(record["actor"]), record["recoverable"]
+    error.is_repeated = True
+    return error
+
+
+def _class_of(code: str) -> type[InstagramConnectError]:
+    classes = [InstagramConnectError]
+    for each in classes:  # grows meanwhile
+        classes += each.__subclasses__()
+    return next((each for each in classes if getattr(each, "code", None) == code), InternalError)

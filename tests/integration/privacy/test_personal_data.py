@@ -11,7 +11,7 @@ import pytest
 
 from instagram_connect.connections.repository import ConnectionRepository
 from instagram_connect.errors import AccountDisconnectedError
-from instagram_connect.outbox.repository import EventRepository
+from instagram_connect.outbox.repository import OutboxRepository
 from instagram_connect.privacy.repository import APP_REMOVED, DeletionStatus, PrivacyRepository
 from instagram_connect.runtime.deadline import Deadline
 from instagram_connect.storage.schema_contract import RELATIONS
@@ -606,7 +606,7 @@ def test_the_backends_role_needs_no_more_than_its_grants(database: Database, acc
     purged = storage(database, NOW + 99 * DAY).purge(9, deadline)
     revoked = privacy(database).revoke(OTHER_PERSON, NOW, deadline)
     deleted = privacy(database).delete(PERSON, NOW, CODE, deadline)
-    events = EventRepository(Postgres(database), lambda: NOW + DAY).take(99, 60, deadline)
+    events = OutboxRepository(Postgres(database), lambda: NOW + DAY).take(99, 60, deadline)
 
     assert (stored.stored, stored.unknown, len(kept), replayed.stored, adopted.stored) == (7, 1, 7, 1, 0)
     assert (len(report["days"]), len(report["found"]), purged) == (3, 3, 8)

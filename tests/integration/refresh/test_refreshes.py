@@ -16,7 +16,7 @@ from psycopg.types.json import Jsonb
 from instagram_connect.errors import ReconnectRequiredError
 from instagram_connect.meta.usage import Usage
 from instagram_connect.models import Account, Provider
-from instagram_connect.outbox.repository import EventRepository
+from instagram_connect.outbox.repository import OutboxRepository
 from instagram_connect.refresh.models import Claim, EncryptedRenewal, ReconnectRequest, SubscriptionCheck
 from instagram_connect.refresh.repository import DAY_S, RefreshRepository, RefreshRules
 from instagram_connect.runtime.clock import utc_now
@@ -53,9 +53,9 @@ def storage(database: Database, at: datetime = NOW, rules: RefreshRules = TOKENS
     return RefreshRepository(Postgres(database), lambda: at, rules)
 
 
-def outbox(database: Database, at: datetime = NOW) -> EventRepository:
+def outbox(database: Database, at: datetime = NOW) -> OutboxRepository:
     """The events that wait, as they are seen at a time."""
-    return EventRepository(Postgres(database), lambda: at)
+    return OutboxRepository(Postgres(database), lambda: at)
 
 
 def connect(
@@ -1592,7 +1592,7 @@ def test_through_the_data_api_a_dead_token_is_told_and_the_leases_are_given_back
 
     ended = repository.end("sweep", dead, PASSWORD_CHANGED, deadline)
     repository.release("sweep", [repository.released(alive, not_before=NOW + DAY)], deadline)
-    waiting = EventRepository(repository.rpcs, repository.now)
+    waiting = OutboxRepository(repository.rpcs, repository.now)
     events = [event for event in waiting.take(100, 60, deadline) if event["detail"]["userId"] == user_id]
     waiting.forget([event["id"] for event in events], deadline)
 

@@ -10,7 +10,7 @@ import pytest
 
 from instagram_connect.runtime.deadline import Deadline
 from instagram_connect.webhooks import parser, repository
-from instagram_connect.webhooks.events import Kind, WebhookEvent
+from instagram_connect.webhooks.events import EventKind, WebhookEvent
 from instagram_connect.webhooks.parser import parse_again
 from instagram_connect.webhooks.repository import COUNT_DAYS, KNOWN_DAYS, UNKNOWN_DAYS, KeptEvent, Stored
 from tests.support.database import Database, disconnect, unique_id
@@ -224,7 +224,7 @@ def test_what_an_older_parser_did_not_know_takes_effect_and_is_not_told_again(
     database: Database, account: Connected
 ) -> None:
     made = message(account.entry_id, "m", "hi")
-    store(database, replace(made, kind=Kind.OTHER, message_id=None, participant_id=None, data={}))
+    store(database, replace(made, kind=EventKind.OTHER, message_id=None, participant_id=None, data={}))
 
     replayed = replay(database)
 
@@ -239,7 +239,7 @@ def test_a_body_that_nobody_could_read_becomes_its_events_and_they_are_told(
     whole = body(account.entry_id, *(item(account.entry_id, n, ANNA, read={"mid": str(n)}) for n in range(2)))
     store(database, parser.unreadable(whole), message(account.entry_id, "1"))
 
-    replayed = replay(database, *everything_kept(storage(database), kind=Kind.UNPARSED))
+    replayed = replay(database, *everything_kept(storage(database), kind=EventKind.UNPARSED))
 
     assert told(replayed) == [f"read:{n}:{ANNA}" for n in range(2)]
     assert keys_of(database, account) == ["msg:1", *told(replayed)]
@@ -331,11 +331,16 @@ def pages(
     return found
 
 
-@pytest.mark.parametrize("kind", [None, Kind.COMMENT])
+@pytest.mark.parametrize("kind", [None, EventKind.COMMENT])
 @pytest.mark.parametrize("window", [1, 2, 7, 1000])
 @pytest.mark.parametrize("limit", [1, 2, 1000])
 def test_page_by_page_each_kept_event_is_read_once_and_few_are_looked_through_at_once(
-    database: Database, account: Connected, monkeypatch: pytest.MonkeyPatch, limit: int, window: int, kind: Kind | None
+    database: Database,
+    account: Connected,
+    monkeypatch: pytest.MonkeyPatch,
+    limit: int,
+    window: int,
+    kind: EventKind | None,
 ) -> None:
     store(database, *(made(account.entry_id, str(n)) for n in range(5) for made in (message, comment)))
     store(database, unsent(account.entry_id, "2"))

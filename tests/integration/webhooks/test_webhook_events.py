@@ -19,7 +19,7 @@ from instagram_connect.storage.data_api import DataApi, DataApiError
 from instagram_connect.storage.diagnosis import diagnose
 from instagram_connect.storage.rpc import Rpcs
 from instagram_connect.webhooks import parser
-from instagram_connect.webhooks.events import Kind
+from instagram_connect.webhooks.events import EventKind
 from instagram_connect.webhooks.ingestion import OF_THE_EVENT
 from instagram_connect.webhooks.parser import parse_again
 from instagram_connect.webhooks.repository import Stored, WebhookRepository
@@ -181,7 +181,7 @@ def test_the_dashboards_test_and_what_nobody_can_read_are_kept_and_nothing_else(
     assert (outcome(stored), stored.outgoing) == ((2, 0, 0), [])
     assert waiting(database, NOW + DAY) == []
     assert talk_of(database, account)["messages"] == talk_of(database, account)["conversations"] == []
-    assert [row["kind"] for row in rows_of(database, account)] == [Kind.TEST, Kind.UNPARSED]
+    assert [row["kind"] for row in rows_of(database, account)] == [EventKind.TEST, EventKind.UNPARSED]
     assert [row["payload"] for row in rows_of(database, account)] == [test.payload, unread.payload]
 
 

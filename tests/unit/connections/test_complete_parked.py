@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from instagram_connect.connections.complete_parked import LateConnectionFlow
+from instagram_connect.connections.complete_parked import ParkedConnectionFlow
 from instagram_connect.connections.connect import ConnectionFlow, PendingConnection, Request
 from instagram_connect.connections.login_records import LoginRecords
 from instagram_connect.connections.parking import Parked, ParkedConnection, ParkedLogin, Parking, read_message
@@ -48,7 +48,7 @@ class Later:
 
     def __init__(
         self,
-        flow: LateConnectionFlow,
+        flow: ParkedConnectionFlow,
         facebook: FacebookLogin,
         instagram_login: InstagramLogin,
         records: LoginRecords,
@@ -126,7 +126,7 @@ def later(
 ) -> Later:
     repository = ConnectionRepository(storage.client(), sleep=lambda _: None)
     products: Any = {Provider.FACEBOOK: facebook, Provider.INSTAGRAM: instagram_login}
-    flow = LateConnectionFlow(
+    flow = ParkedConnectionFlow(
         products=products,
         vault=vault,
         repository=repository,

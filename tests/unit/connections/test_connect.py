@@ -18,6 +18,7 @@ from instagram_connect.connections.connect import (
     PendingConnection,
     Request,
 )
+from instagram_connect.connections.connect_once import NOT_AN_OUTCOME
 from instagram_connect.connections.login_records import LoginKey, LoginRecords
 from instagram_connect.connections.parking import ParkedConnection, ParkedLogin, Parking, read_message
 from instagram_connect.connections.repository import ConnectionRepository
@@ -76,7 +77,12 @@ class Connecting:
         seconds: float = 26,
     ) -> tuple[Account, ...] | PendingConnection | InstagramConnectError:
         request = Request(user_id, "r-1", Deadline(seconds))
-        return self.flow.spend_code(product or self.facebook, code, redirect_uri, request, self.records)
+        try:
+            return self.flow.spend_code(product or self.facebook, code, redirect_uri, request, self.records)
+        except NOT_AN_OUTCOME:
+            raise
+        except InstagramConnectError as error:
+            return error
 
 
 @pytest.fixture

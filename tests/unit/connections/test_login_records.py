@@ -15,7 +15,7 @@ import pytest
 from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer
 from botocore.exceptions import ClientError
 
-from instagram_connect.connections.login_records import LoginKey, LoginRecords, Outcome
+from instagram_connect.connections.login_records import LoginKey, LoginOutcome, LoginRecords
 from instagram_connect.errors import (
     LateStartError,
     LoginInProgressError,
@@ -37,35 +37,35 @@ OTHER_LOGINS = [
     LoginKey.of(USER_ID, Provider.INSTAGRAM, CODE),
     LoginKey.of(USER_ID, Provider.FACEBOOK, "AQ-another-code"),
 ]
-OUTCOME: Outcome = {"accounts": ["9a000000-0000-4000-8000-000000000001", "9a000000-0000-4000-8000-000000000002"]}
+OUTCOME: LoginOutcome = {"accounts": ["9a000000-0000-4000-8000-000000000001", "9a000000-0000-4000-8000-000000000002"]}
 TOKEN = UserToken("EAA-the-token", NOW - timedelta(minutes=1), None, ("instagram_basic", "pages_show_list"))
 KEY_THAT_IS_GONE = "arn:aws:kms:us-east-1:123456789012:key/00000000-0000-4000-8000-000000000000"
 
 
 def outcome_of(
     records: LoginRecords,
-    attempt: Callable[[], Outcome],
+    attempt: Callable[[], LoginOutcome],
     login: LoginKey = LOGIN,
     *,
     seconds: float = 10,
     function_ends_in_s: float = 28,
-) -> tuple[Outcome, bool]:
+) -> tuple[LoginOutcome, bool]:
     """The outcome, and whether this request made the attempt."""
     context: Any = FakeLambdaContext(remaining_s=function_ends_in_s)
     made: list[bool] = []
 
-    def watched() -> Outcome:
+    def watched() -> LoginOutcome:
         made.append(True)
         return attempt()
 
     return records.outcome_of(login, watched, context, Deadline(seconds)), bool(made)
 
 
-def must_not_happen() -> Outcome:
+def must_not_happen() -> LoginOutcome:
     raise AssertionError("attempted a login again")
 
 
-def be_killed() -> Outcome:
+def be_killed() -> LoginOutcome:
     raise SystemExit
 
 
@@ -97,14 +97,14 @@ def test_the_first_request_makes_the_attempt_and_the_others_get_its_outcome(reco
 
 
 def test_an_error_that_an_attempt_returns_is_remembered_as_it_was(records: LoginRecords) -> None:
-    failed: Outcome = {"status": 403, "problem": {"code": "SCOPES_DECLINED", "details": 'Nicht erteilt: "é" ☕'}}
+    failed: LoginOutcome = {"status": 403, "problem": {"code": "SCOPES_DECLINED", "details": 'Nicht erteilt: "é" ☕'}}
     outcome_of(records, lambda: failed)
 
     assert outcome_of(records, must_not_happen) == (failed, False)
 
 
 def test_hundreds_of_accounts_fit_a_record(records: LoginRecords) -> None:
-    many: Outcome = {"accounts": [f"9a000000-0000-4000-8000-{number:012}" for number in range(1_500)]}
+    many: LoginOutcome = {"accounts": [f"9a000000-0000-4000-8000-{number:012}" for number in range(1_500)]}
     outcome_of(records, lambda: many)
 
     assert outcome_of(records, must_not_happen) == (many, False)
@@ -121,7 +121,7 @@ def test_another_users_login_another_product_and_another_code_are_attempted_on_t
 
 
 def test_an_attempt_that_raises_is_made_again_by_the_next_request(records: LoginRecords) -> None:
-    def fail() -> Outcome:
+    def fail() -> LoginOutcome:
         raise MetaUnavailableError
 
     with pytest.raises(MetaUnavailableError):
@@ -143,9 +143,9 @@ def test_an_outcome_is_forgotten_after_an_hour(records: LoginRecords) -> None:
 
 def test_a_request_beside_another_one_waits_for_it_and_gets_its_outcome(records: LoginRecords) -> None:
     begun, go_on = threading.Event(), threading.Event()
-    answers: dict[str, tuple[Outcome, bool]] = {}
+    answers: dict[str, tuple[LoginOutcome, bool]] = {}
 
-    def attempt() -> Outcome:
+    def attempt() -> LoginOutcome:
         begun.set()
         assert go_on.wait(10)
         return OUTCOME
@@ -167,9 +167,9 @@ def test_a_request_beside_another_one_waits_for_it_and_gets_its_outcome(records:
 
 def test_a_request_beside_one_that_fails_makes_the_attempt_itself(records: LoginRecords) -> None:
     begun, go_on = threading.Event(), threading.Event()
-    answers: list[tuple[Outcome, bool]] = []
+    answers: list[tuple[LoginOutcome, bool]] = []
 
-    def fail() -> Outcome:
+    def fail() -> LoginOutcome:
         begun.set()
         assert go_on.wait(10)
         raise MetaUnavailableError
@@ -221,7 +221,7 @@ def test_without_dynamodb_a_login_is_not_attempted(records: LoginRecords) -> Non
 
 
 def test_an_outcome_that_cannot_be_remembered_is_answered_all_the_same(records: LoginRecords, log: io.StringIO) -> None:
-    def attempt() -> Outcome:
+    def attempt() -> LoginOutcome:
         dynamodb_fails()
         return OUTCOME
 
@@ -230,7 +230,7 @@ def test_an_outcome_that_cannot_be_remembered_is_answered_all_the_same(records: 
 
 
 def test_what_an_attempt_raises_is_not_hidden_by_a_dynamodb_that_fails_too(records: LoginRecords) -> None:
-    def fail() -> Outcome:
+    def fail() -> LoginOutcome:
         dynamodb_fails()
         raise MetaUnavailableError
 
@@ -294,10 +294,12 @@ def test_a_kept_token_comes_back_with_its_age_and_scopes(records: LoginRecords, 
 
 
 @pytest.mark.parametrize(
-    ("outcome", "is_kept"), [(OUTCOME, False), ({"problem": {}}, False), ({"problem": {}, "counts_for_s": 3.0}, True)]
+    ("outcome", "is_kept"), [(OUTCOME, False), ({"error": {}}, False), ({"error": {}, "counts_for_s": 3.0}, True)]
 )
-def test_a_token_is_kept_until_the_outcome_is_final(records: LoginRecords, outcome: Outcome, is_kept: bool) -> None:
-    def attempt() -> Outcome:
+def test_a_token_is_kept_until_the_outcome_is_final(
+    records: LoginRecords, outcome: LoginOutcome, is_kept: bool
+) -> None:
+    def attempt() -> LoginOutcome:
         records.keep_token(LOGIN, TOKEN)
         return outcome
 
@@ -309,7 +311,7 @@ def test_a_token_is_kept_until_the_outcome_is_final(records: LoginRecords, outco
 def test_a_token_is_kept_while_the_outcome_could_not_be_remembered(
     records: LoginRecords, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def attempt() -> Outcome:
+    def attempt() -> LoginOutcome:
         records.keep_token(LOGIN, TOKEN)
         monkeypatch.setattr(DynamoDBPersistenceLayer, "_update_record", refuse)
         return OUTCOME
@@ -393,8 +395,8 @@ def test_a_kept_token_that_was_damaged_is_not_found_and_nothing_fails(records: L
 
 
 def test_an_outcome_that_counts_for_a_while_only_makes_room_for_the_next_attempt(records: LoginRecords) -> None:
-    passed: Outcome = {"problem": {"code": "A"}, "counts_for_s": 0}
-    counting: Outcome = {"problem": {"code": "B"}, "counts_for_s": 60}
+    passed: LoginOutcome = {"problem": {"code": "A"}, "counts_for_s": 0}
+    counting: LoginOutcome = {"problem": {"code": "B"}, "counts_for_s": 60}
 
     answers = [outcome_of(records, attempt) for attempt in (lambda: passed, lambda: counting, must_not_happen)]
 
@@ -407,13 +409,13 @@ def test_an_outcome_that_counts_for_a_while_only_makes_room_for_the_next_attempt
 
 
 def test_whoever_waited_in_vain_is_not_told_that_the_code_is_unused(records: LoginRecords) -> None:
-    def too_late() -> Outcome:
+    def too_late() -> LoginOutcome:
         raise LateStartError
 
     started = threading.Event()
     with ThreadPoolExecutor(1) as threads:
 
-        def slow() -> Outcome:
+        def slow() -> LoginOutcome:
             started.set()
             time.sleep(1)
             raise LateStartError

@@ -12,7 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from instagram_connect.connections.login_records import TOKEN_KEPT_S, LoginKey, LoginRecords, Outcome
+from instagram_connect.connections.login_records import TOKEN_KEPT_S, LoginKey, LoginOutcome, LoginRecords
 from instagram_connect.errors import LoginInProgressError, MetaUnavailableError, OAuthStateError
 from instagram_connect.models import Provider, UserToken
 from instagram_connect.runtime.deadline import Deadline
@@ -32,7 +32,7 @@ IMPATIENT = Deadline(0)
 class Known:
     """What the model knows of one login."""
 
-    outcome: Outcome | None = None
+    outcome: LoginOutcome | None = None
     counts_until: datetime | None = None
     is_running: bool = False
     token: UserToken | None = None
@@ -68,7 +68,7 @@ class Logins(RuleBasedStateMachine):
         number = next(self.numbers)
         made = []
 
-        def attempt() -> Outcome:
+        def attempt() -> LoginOutcome:
             made.append(number)
             if keeps:
                 known.token, known.kept_at = UserToken(f"{TOKEN}-{number}", self.now, None, None), self.now
@@ -82,7 +82,7 @@ class Logins(RuleBasedStateMachine):
         # How long Powertools takes an attempt without an outcome for one that is still running.
         context: Any = FakeLambdaContext(remaining_s=-1 if end == "killed and long gone" else 3600)
 
-        def request() -> Outcome:
+        def request() -> LoginOutcome:
             return self.records.outcome_of(key, attempt, context, IMPATIENT)
 
         is_over = known.counts_until is not None and known.counts_until <= self.now

@@ -1,6 +1,7 @@
 """The route in front of the connection flow: what it lets through, and how it answers."""
 
 import base64
+import io
 import json
 import time
 from collections.abc import Callable
@@ -12,10 +13,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from functions.exchange_token.app import LEAST_TIME_BETWEEN_ATTEMPTS_S, Dependencies, build_api
+from functions.exchange_token.app import Dependencies, build_api
 from instagram_connect.connections.account_list import AccountsOfUser
 from instagram_connect.connections.connect import PendingConnection, Request
-from instagram_connect.connections.login_records import LoginKey, Outcome
+from instagram_connect.connections.connect_once import LEAST_TIME_BETWEEN_ATTEMPTS_S, ConnectOnce
+from instagram_connect.connections.login_records import LoginKey, LoginOutcome
 from instagram_connect.connections.parking import ParkedRecord
 from instagram_connect.errors import (
     AccountDisconnectedError,
@@ -61,6 +63,8 @@ class FakeFlow:
         self.requests.append(request)
         if self.error:
             raise self.error
+        if isinstance(self.outcome, InstagramConnectError):
+            raise self.outcome
         return self.outcome
 
 
@@ -68,10 +72,10 @@ class FakeRecords:
     """Remembers outcomes and states in memory."""
 
     def __init__(self) -> None:
-        self.outcomes: dict[str, Outcome] = {}
+        self.outcomes: dict[str, LoginOutcome] = {}
         self.states: dict[str, str] = {}
 
-    def outcome_of(self, login: LoginKey, attempt: Callable[[], Outcome], *_: object) -> Outcome:
+    def outcome_of(self, login: LoginKey, attempt: Callable[[], LoginOutcome], *_: object) -> LoginOutcome:
         if str(login) not in self.outcomes:
             self.outcomes[str(login)] = json.loads(json.dumps(attempt()))
         return self.outcomes[str(login)]
@@ -124,14 +128,16 @@ def account_list() -> FakeAccountList:
 def deps(flow: FakeFlow, records: FakeRecords, account_list: FakeAccountList) -> Dependencies:
     return Dependencies(
         identity=identity_verifier(),
-        products={provider: provider for provider in Provider},  # type: ignore[arg-type]
-        states=STATES,
-        records=records,  # type: ignore[arg-type]
-        flow=flow,  # type: ignore[arg-type]
-        repository=account_list,  # type: ignore[arg-type]
-        account_list=account_list,  # type: ignore[arg-type]
-        redirect_uris=(CALLBACK,),
-        is_state_required=False,
+        connections=ConnectOnce(
+            products={provider: provider for provider in Provider},  # type: ignore[arg-type]
+            states=STATES,
+            records=records,  # type: ignore[arg-type]
+            flow=flow,  # type: ignore[arg-type]
+            repository=account_list,  # type: ignore[arg-type]
+            account_list=account_list,  # type: ignore[arg-type]
+            redirect_uris=(CALLBACK,),
+            is_state_required=False,
+        ),
     )
 
 
@@ -392,9 +398,9 @@ def test_a_state_that_was_taken_may_end_while_its_login_is_tried_again(
     flow.error = LateStartError()
     sending(deps, load_event, lambda_context)(body=body(state=state))
     flow.error = None
-    an_hour_later = StateSigner(STATE_KEY, lambda: NOW + 2 * LIFETIME)
+    an_hour_later = replace(deps.connections, states=StateSigner(STATE_KEY, lambda: NOW + 2 * LIFETIME))
 
-    answer = sending(replace(deps, states=an_hour_later), load_event, lambda_context)(body=body(state=state))
+    answer = sending(replace(deps, connections=an_hour_later), load_event, lambda_context)(body=body(state=state))
 
     assert answer["statusCode"] == 200
 
@@ -447,6 +453,19 @@ def test_the_same_code_again_gives_the_first_error_too(post: Send, flow: FakeFlo
 
     assert (first["statusCode"], first["json"]) == (second["statusCode"], second["json"])
     assert header(second, "Retry-After") == "420"
+
+
+def test_a_repeated_failure_is_logged_and_counted_once(
+    post: Send, flow: FakeFlow, log: io.StringIO, counted: dict[str, Any]
+) -> None:
+    flow.outcome = MetaRateLimitedError(retry_after_s=420, log_context={"meta_code": 4})
+
+    post()
+    post()
+
+    assert log.getvalue().count("Request failed") == 1
+    assert log.getvalue().count("Repeated the failure of an earlier request") == 1
+    assert counted["RequestsFailed"]["Value"] == [1.0]
 
 
 def test_an_error_of_one_request_alone_is_not_remembered(post: Send, flow: FakeFlow) -> None:
@@ -570,7 +589,8 @@ def test_a_repeated_code_is_answered_also_after_its_state_has_ended(post: Send, 
 def test_a_deployment_can_require_the_state(
     deps: Dependencies, load_event: LoadEvent, lambda_context: FakeLambdaContext
 ) -> None:
-    strict = sending(replace(deps, is_state_required=True), load_event, lambda_context)
+    requiring = replace(deps.connections, is_state_required=True)
+    strict = sending(replace(deps, connections=requiring), load_event, lambda_context)
     state, _ = STATES.issue(USER_ID, Provider.FACEBOOK, CALLBACK)
 
     assert strict(body=body())["json"]["reason"] == "STATE_MISSING"

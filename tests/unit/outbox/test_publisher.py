@@ -21,9 +21,9 @@ from instagram_connect.outbox.publisher import (
     MOST_BYTES,
     MOST_TAKEN,
     SOURCE,
-    EventBus,
+    EventPublisher,
 )
-from instagram_connect.outbox.repository import EventRepository
+from instagram_connect.outbox.repository import OutboxRepository
 from instagram_connect.runtime.deadline import Deadline
 from tests.support.fakes import NOW
 from tests.support.refreshing import STORAGE_DOWN, FakeStorage
@@ -60,7 +60,7 @@ class Outbox:
 class Bus:
     """EventBridge, stubbed: what it answers to one call after the other."""
 
-    def __init__(self, events: EventBus) -> None:
+    def __init__(self, events: EventPublisher) -> None:
         client = boto3.client("events")
         events.__dict__["_client"] = client
         self.stub = Stubber(client)
@@ -84,7 +84,7 @@ class FakeEventBridge:
     takes `takes_s`, and is not answered before `together` calls are under way.
     """
 
-    def __init__(self, events: EventBus) -> None:
+    def __init__(self, events: EventPublisher) -> None:
         events.__dict__["_client"] = self
         self.calls: list[list[dict[str, Any]]] = []
         self.failing: set[str] = set()
@@ -128,8 +128,8 @@ def webhook_event(number: int, text: str = "Olá") -> dict[str, Any]:
     return {"id": f"event-{number}", "type": MESSAGE, "detail": detail}
 
 
-def bus_of(outbox: Outbox) -> EventBus:
-    return EventBus(BUS, EventRepository(outbox.storage, lambda: NOW))
+def bus_of(outbox: Outbox) -> EventPublisher:
+    return EventPublisher(BUS, OutboxRepository(outbox.storage, lambda: NOW))
 
 
 @pytest.fixture
@@ -138,7 +138,7 @@ def outbox() -> Outbox:
 
 
 @pytest.fixture
-def events(outbox: Outbox) -> EventBus:
+def events(outbox: Outbox) -> EventPublisher:
     return bus_of(outbox)
 
 
@@ -149,14 +149,14 @@ def one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def bus(events: EventBus) -> Iterator[Bus]:
+def bus(events: EventPublisher) -> Iterator[Bus]:
     bus = Bus(events)
     with bus.stub:
         yield bus
         bus.stub.assert_no_pending_responses()
 
 
-def test_what_waits_is_published_and_forgotten(outbox: Outbox, events: EventBus, bus: Bus) -> None:
+def test_what_waits_is_published_and_forgotten(outbox: Outbox, events: EventPublisher, bus: Bus) -> None:
     bus.takes(3)
 
     assert events.publish_pending(Deadline(20)) == 3
@@ -165,7 +165,7 @@ def test_what_waits_is_published_and_forgotten(outbox: Outbox, events: EventBus,
     assert outbox.storage.asked("take_events")[0] == {"now": NOW.isoformat(), "limit": MOST_TAKEN, "lease_s": LEASE_S}
 
 
-def test_an_entry_names_bus_source_and_type_and_carries_its_id(events: EventBus) -> None:
+def test_an_entry_names_bus_source_and_type_and_carries_its_id(events: EventPublisher) -> None:
     bus = Bus(events)
     detail = {"id": "event-0", "businessAccountId": "account-0"}
     first = {
@@ -189,7 +189,7 @@ def test_without_events_the_bus_is_not_called_and_no_client_made() -> None:
     assert "_client" not in events.__dict__
 
 
-def test_what_the_bus_refuses_stays_and_the_rest_is_forgotten(outbox: Outbox, events: EventBus, bus: Bus) -> None:
+def test_what_the_bus_refuses_stays_and_the_rest_is_forgotten(outbox: Outbox, events: EventPublisher, bus: Bus) -> None:
     bus.takes(3, refusing=(1,))
 
     assert events.publish_pending(Deadline(20)) == 2
@@ -197,7 +197,7 @@ def test_what_the_bus_refuses_stays_and_the_rest_is_forgotten(outbox: Outbox, ev
     assert [event["id"] for event in outbox.waiting] == ["event-1"]
 
 
-def test_a_bus_that_does_not_answer_costs_no_event(outbox: Outbox, events: EventBus, bus: Bus) -> None:
+def test_a_bus_that_does_not_answer_costs_no_event(outbox: Outbox, events: EventPublisher, bus: Bus) -> None:
     bus.fails()
 
     assert events.publish_pending(Deadline(20)) == 0
@@ -243,7 +243,7 @@ def test_while_the_bus_refuses_no_more_are_taken() -> None:
     assert len(outbox.storage.asked("take_events")) == 1
 
 
-def test_a_bus_that_does_not_answer_is_not_waited_for_call_by_call(outbox: Outbox, events: EventBus) -> None:
+def test_a_bus_that_does_not_answer_is_not_waited_for_call_by_call(outbox: Outbox, events: EventPublisher) -> None:
     """A call takes seconds then; as many as are under way at once, and no more."""
     bridge = FakeEventBridge(events)
     batch = [webhook_event(number) for number in range(1000)]
@@ -255,7 +255,7 @@ def test_a_bus_that_does_not_answer_is_not_waited_for_call_by_call(outbox: Outbo
 
 
 def test_what_the_bus_took_before_it_fell_silent_is_forgotten_and_the_rest_waits(
-    outbox: Outbox, events: EventBus, one_by_one: None
+    outbox: Outbox, events: EventPublisher, one_by_one: None
 ) -> None:
     bridge = FakeEventBridge(events)
     bridge.failing = {"event-14"}
@@ -267,7 +267,7 @@ def test_what_the_bus_took_before_it_fell_silent_is_forgotten_and_the_rest_waits
 
 
 def test_a_bus_that_refuses_events_has_answered_and_is_told_of_the_next_ones(
-    outbox: Outbox, events: EventBus, one_by_one: None
+    outbox: Outbox, events: EventPublisher, one_by_one: None
 ) -> None:
     bridge = FakeEventBridge(events)
     bridge.refusing = {f"event-{number}" for number in range(MOST_AT_ONCE)}
@@ -277,7 +277,7 @@ def test_a_bus_that_refuses_events_has_answered_and_is_told_of_the_next_ones(
     assert forgotten(outbox) == ["event-10", "event-11"]
 
 
-def test_after_a_silence_the_bus_is_tried_again_the_next_time(outbox: Outbox, events: EventBus) -> None:
+def test_after_a_silence_the_bus_is_tried_again_the_next_time(outbox: Outbox, events: EventPublisher) -> None:
     bridge = FakeEventBridge(events)
     bridge.failing = {"event-1"}
     assert events.publish([webhook_event(1)], Deadline(20)) == 0
@@ -286,7 +286,7 @@ def test_after_a_silence_the_bus_is_tried_again_the_next_time(outbox: Outbox, ev
     assert events.publish([webhook_event(1)], Deadline(20)) == 1
 
 
-def test_no_call_is_begun_without_the_time_for_it(outbox: Outbox, events: EventBus, one_by_one: None) -> None:
+def test_no_call_is_begun_without_the_time_for_it(outbox: Outbox, events: EventPublisher, one_by_one: None) -> None:
     bridge = FakeEventBridge(events)
     bridge.takes_s = 4
 
@@ -298,7 +298,7 @@ def test_no_call_is_begun_without_the_time_for_it(outbox: Outbox, events: EventB
 
 @pytest.mark.parametrize(("left_s", "published"), [(LEAST_S - 0.5, 0), (LEAST_S, 1), (LEAST_S + 0.5, 1)])
 def test_one_event_is_published_only_in_time_too(
-    outbox: Outbox, events: EventBus, left_s: float, published: int
+    outbox: Outbox, events: EventPublisher, left_s: float, published: int
 ) -> None:
     bridge = FakeEventBridge(events)
 
@@ -307,7 +307,7 @@ def test_one_event_is_published_only_in_time_too(
     assert (len(bridge.calls), len(forgotten(outbox))) == (published, published)
 
 
-def test_nothing_is_taken_that_could_not_be_published_in_time(outbox: Outbox, events: EventBus) -> None:
+def test_nothing_is_taken_that_could_not_be_published_in_time(outbox: Outbox, events: EventPublisher) -> None:
     """What is taken is kept from everybody else for a minute."""
     bridge = FakeEventBridge(events)
 
@@ -330,7 +330,7 @@ def test_more_are_taken_only_as_long_as_there_is_time(one_by_one: None) -> None:
     assert outbox.leased == set(forgotten(outbox))
 
 
-def test_an_event_that_cannot_be_forgotten_is_published_again(outbox: Outbox, events: EventBus, bus: Bus) -> None:
+def test_an_event_that_cannot_be_forgotten_is_published_again(outbox: Outbox, events: EventPublisher, bus: Bus) -> None:
     bus.takes(3)
     outbox.storage.failures["delete_events"] = STORAGE_DOWN
     with pytest.raises(StorageError):
@@ -344,7 +344,7 @@ def test_an_event_that_cannot_be_forgotten_is_published_again(outbox: Outbox, ev
     assert outbox.waiting == []
 
 
-def test_what_somebody_else_is_publishing_is_left_to_them(outbox: Outbox, events: EventBus, bus: Bus) -> None:
+def test_what_somebody_else_is_publishing_is_left_to_them(outbox: Outbox, events: EventPublisher, bus: Bus) -> None:
     outbox.leased = {"event-0"}
     bus.takes(2)
 
@@ -357,7 +357,7 @@ def forgotten(outbox: Outbox) -> list[str]:
     return [event_id for payload in outbox.storage.asked("delete_events") for event_id in payload["ids"]]
 
 
-def test_what_the_caller_has_taken_is_published_without_taking_anything(outbox: Outbox, events: EventBus) -> None:
+def test_what_the_caller_has_taken_is_published_without_taking_anything(outbox: Outbox, events: EventPublisher) -> None:
     bridge = FakeEventBridge(events)
 
     assert events.publish([webhook_event(7)], Deadline(20)) == 1
@@ -369,7 +369,7 @@ def test_what_the_caller_has_taken_is_published_without_taking_anything(outbox: 
     assert forgotten(outbox) == ["event-7"]
 
 
-def test_to_publish_nothing_asks_nobody(outbox: Outbox, events: EventBus) -> None:
+def test_to_publish_nothing_asks_nobody(outbox: Outbox, events: EventPublisher) -> None:
     assert events.publish([], Deadline(20)) == 0
 
     assert outbox.storage.calls == []
@@ -377,7 +377,7 @@ def test_to_publish_nothing_asks_nobody(outbox: Outbox, events: EventBus) -> Non
 
 
 @pytest.mark.parametrize("count", [1, 10, 11, 25, 100])
-def test_many_events_go_in_as_few_calls_as_there_can_be(outbox: Outbox, events: EventBus, count: int) -> None:
+def test_many_events_go_in_as_few_calls_as_there_can_be(outbox: Outbox, events: EventPublisher, count: int) -> None:
     bridge = FakeEventBridge(events)
     batch = [webhook_event(number) for number in range(count)]
 
@@ -398,7 +398,7 @@ def test_many_events_go_in_as_few_calls_as_there_can_be(outbox: Outbox, events: 
     ],
 )
 def test_events_that_are_too_large_together_go_in_calls_of_their_own(
-    outbox: Outbox, events: EventBus, text: str, together: int
+    outbox: Outbox, events: EventPublisher, text: str, together: int
 ) -> None:
     bridge = FakeEventBridge(events)
     batch = [webhook_event(number, text) for number in range(6)]
@@ -410,7 +410,7 @@ def test_events_that_are_too_large_together_go_in_calls_of_their_own(
     assert forgotten(outbox) == [event["id"] for event in batch]
 
 
-def test_an_event_that_no_call_takes_is_told_of_without_its_data(outbox: Outbox, events: EventBus) -> None:
+def test_an_event_that_no_call_takes_is_told_of_without_its_data(outbox: Outbox, events: EventPublisher) -> None:
     """Consumers read the rest where it is stored; the others of its batch are whole."""
     bridge = FakeEventBridge(events)
     batch = [webhook_event(0), webhook_event(1, "x" * LIMIT_BYTES), webhook_event(2)]
@@ -432,7 +432,9 @@ def test_an_event_that_no_call_takes_is_told_of_without_its_data(outbox: Outbox,
 
 
 @pytest.mark.parametrize(("more", "is_truncated"), [(0, False), (1, True)])
-def test_an_event_is_told_of_whole_as_long_as_a_call_takes_it(events: EventBus, more: int, is_truncated: bool) -> None:
+def test_an_event_is_told_of_whole_as_long_as_a_call_takes_it(
+    events: EventPublisher, more: int, is_truncated: bool
+) -> None:
     bridge = FakeEventBridge(events)
     around = len(json.dumps({"id": "event-1", **webhook_event(1, "")["detail"]}))
     text = "x" * (MOST_BYTES - len(MESSAGE) - len(SOURCE) - around + more)
@@ -443,7 +445,7 @@ def test_an_event_is_told_of_whole_as_long_as_a_call_takes_it(events: EventBus, 
     assert ("isTruncated" in bridge.told["event-1"]) is is_truncated
 
 
-def test_of_several_calls_only_what_the_bus_took_is_forgotten(outbox: Outbox, events: EventBus) -> None:
+def test_of_several_calls_only_what_the_bus_took_is_forgotten(outbox: Outbox, events: EventPublisher) -> None:
     bridge = FakeEventBridge(events)
     bridge.refusing = {"event-0", "event-12", "event-19", "event-41"}
     bridge.failing, bridge.together = {"event-25"}, threading.Barrier(5)
@@ -456,7 +458,7 @@ def test_of_several_calls_only_what_the_bus_took_is_forgotten(outbox: Outbox, ev
     assert forgotten(outbox) == [event["id"] for event in batch if event["id"] not in waiting]
 
 
-def test_when_the_bus_takes_nothing_nothing_is_forgotten(outbox: Outbox, events: EventBus) -> None:
+def test_when_the_bus_takes_nothing_nothing_is_forgotten(outbox: Outbox, events: EventPublisher) -> None:
     bridge = FakeEventBridge(events)
     bridge.refusing = {f"event-{number}" for number in range(10)}
     bridge.failing = {"event-10"}
@@ -467,7 +469,7 @@ def test_when_the_bus_takes_nothing_nothing_is_forgotten(outbox: Outbox, events:
 
 
 def test_events_that_cannot_be_forgotten_are_said_to_be_so_after_they_were_published(
-    outbox: Outbox, events: EventBus
+    outbox: Outbox, events: EventPublisher
 ) -> None:
     bridge = FakeEventBridge(events)
     outbox.storage.failures["delete_events"] = STORAGE_DOWN
@@ -478,7 +480,7 @@ def test_events_that_cannot_be_forgotten_are_said_to_be_so_after_they_were_publi
     assert set(bridge.told) == {"event-1"}
 
 
-def test_no_line_holds_what_people_wrote(outbox: Outbox, events: EventBus, log: io.StringIO) -> None:
+def test_no_line_holds_what_people_wrote(outbox: Outbox, events: EventPublisher, log: io.StringIO) -> None:
     bridge = FakeEventBridge(events)
     bridge.refusing, bridge.failing, bridge.together = {"event-0"}, {"event-10"}, threading.Barrier(2)
 

@@ -31,7 +31,7 @@ from instagram_connect.meta.instagram_login import InstagramLogin
 from instagram_connect.meta.products import LoginProducts
 from instagram_connect.meta.usage import Usage
 from instagram_connect.models import DiscoveredAccount, Provider, Renewal
-from instagram_connect.refresh.account_refresh import ATTEMPT_S, Attempt, Kind, RefreshFlow, kind_of
+from instagram_connect.refresh.account_refresh import ATTEMPT_S, AccountRefresh, Attempt, FailureKind, failure_kind
 from instagram_connect.refresh.models import EncryptedRenewal, RefreshTask, SubscriptionCheck
 from instagram_connect.runtime.deadline import Deadline
 from instagram_connect.runtime.settings import Secrets
@@ -164,18 +164,18 @@ def make_task(vault: TokenVault) -> Callable[..., RefreshTask]:
 @pytest.fixture
 def make_flow(
     vault: TokenVault, facebook: FacebookLogin, instagram_login: InstagramLogin
-) -> Callable[..., RefreshFlow]:
+) -> Callable[..., AccountRefresh]:
     """Flows to the simulator, or to another Instagram product."""
 
-    def make(instagram_product: FakeProduct | InstagramLogin = instagram_login) -> RefreshFlow:
+    def make(instagram_product: FakeProduct | InstagramLogin = instagram_login) -> AccountRefresh:
         products: Any = {Provider.FACEBOOK: facebook, Provider.INSTAGRAM: instagram_product}
-        return RefreshFlow(products, vault, lambda: NOW, LEAD.total_seconds())
+        return AccountRefresh(products, vault, lambda: NOW, LEAD.total_seconds())
 
     return make
 
 
 MakeTask = Callable[..., RefreshTask]
-MakeFlow = Callable[..., RefreshFlow]
+MakeFlow = Callable[..., AccountRefresh]
 
 
 def attempted(
@@ -399,7 +399,7 @@ def test_a_failure_without_a_cause_is_none_of_a_token_that_works(
     done = attempted(make_flow, make_task, product)
 
     assert isinstance(done.error, MetaUnavailableError)
-    assert kind_of(done.error) is Kind.PASSING
+    assert failure_kind(done.error) is FailureKind.PASSING
     assert done.error.log_context == {**failure.log_context, "token": "works"}
     assert done.is_refused
     assert product.called == [("renew", "IGAA-old"), ("check_access", "IGAA-old")]
@@ -415,7 +415,7 @@ def test_a_failure_without_a_cause_is_confirmed_by_a_second_call_which_is_the_on
     done = attempted(make_flow, make_task, FakeProduct(renewal=failure, access=second))
 
     assert done.error is second
-    assert kind_of(done.error) is Kind.DEAD
+    assert failure_kind(done.error) is FailureKind.DEAD
     assert not done.is_refused
 
 
@@ -457,7 +457,7 @@ def test_a_token_that_is_too_young_passes(
     done = make_flow().attempt(make_task(instagram_token(meta, instagram, days=0.5)), Deadline(20))
 
     assert done.error is not None
-    assert (kind_of(done.error), done.renewal) == (Kind.PASSING, None)
+    assert (failure_kind(done.error), done.renewal) == (FailureKind.PASSING, None)
 
 
 @pytest.mark.parametrize(
@@ -488,7 +488,7 @@ def test_both_products_tell_what_ended_a_login(
 
     assert error is not None
     assert (error.reason, error.log_context["meta_code"], error.log_context["meta_subcode"]) == (reason, *numbers)
-    assert kind_of(error) is Kind.DEAD
+    assert failure_kind(error) is FailureKind.DEAD
 
 
 def test_a_permission_that_was_taken_back_is_confirmed_and_ends_the_account(
@@ -506,25 +506,30 @@ def test_a_permission_that_was_taken_back_is_confirmed_and_ends_the_account(
 @pytest.mark.parametrize(
     ("fault", "kind"),
     [
-        ("server_error", Kind.PASSING),
-        ("html_502", Kind.PASSING),
-        ("app_rate_limit", Kind.PASSING),
-        ("user_rate_limit", Kind.PASSING),
-        ("buc_rate_limit", Kind.PASSING),
-        ("blocked", Kind.PASSING),
-        ("wrong_secret", Kind.APP),
-        ("unknown_application", Kind.APP),
-        ("capability_missing", Kind.APP),
-        ("app_removed", Kind.DEAD),
-        ("invalid_token", Kind.DEAD),
-        ("session_invalid", Kind.DEAD),
-        ("permission_denied", Kind.DEAD),
-        ("permission_error", Kind.DEAD),
-        ("object_missing", Kind.DEAD),
+        ("server_error", FailureKind.PASSING),
+        ("html_502", FailureKind.PASSING),
+        ("app_rate_limit", FailureKind.PASSING),
+        ("user_rate_limit", FailureKind.PASSING),
+        ("buc_rate_limit", FailureKind.PASSING),
+        ("blocked", FailureKind.PASSING),
+        ("wrong_secret", FailureKind.APP),
+        ("unknown_application", FailureKind.APP),
+        ("capability_missing", FailureKind.APP),
+        ("app_removed", FailureKind.DEAD),
+        ("invalid_token", FailureKind.DEAD),
+        ("session_invalid", FailureKind.DEAD),
+        ("permission_denied", FailureKind.DEAD),
+        ("permission_error", FailureKind.DEAD),
+        ("object_missing", FailureKind.DEAD),
     ],
 )
 def test_a_meta_that_answers_every_call_like_this_means(
-    make_flow: MakeFlow, make_task: MakeTask, meta: MetaClient, instagram: InstagramClient, fault: str, kind: Kind
+    make_flow: MakeFlow,
+    make_task: MakeTask,
+    meta: MetaClient,
+    instagram: InstagramClient,
+    fault: str,
+    kind: FailureKind,
 ) -> None:
     token = instagram_token(meta, instagram)
     meta.control("POST", "/faults", {"host": "graph.instagram.com", "times": None, "error": fault})
@@ -532,33 +537,33 @@ def test_a_meta_that_answers_every_call_like_this_means(
     done = make_flow().attempt(make_task(token), Deadline(20), check_subscription=True)
 
     assert done.error is not None
-    assert (kind_of(done.error), done.renewal, done.subscription) == (kind, None, None)
+    assert (failure_kind(done.error), done.renewal, done.subscription) == (kind, None, None)
 
 
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
-        (ReconnectRequiredError(reason="APP_REMOVED"), Kind.DEAD),
-        (PermissionMissingError(), Kind.DEAD),
-        (MetaAppMisconfiguredError(reason="APP_SECRET_INVALID"), Kind.APP),
-        (MetaUnavailableError(), Kind.PASSING),
-        (MetaRateLimitedError(), Kind.PASSING),
-        (MetaActionBlockedError(), Kind.PASSING),
-        (MetaRequestRejectedError(), Kind.PASSING),
-        (TokenEncryptionError(), Kind.PASSING),
-        (ConfigurationError(), Kind.PASSING),
-        (StorageError(reason="UNREACHABLE"), Kind.PASSING),
-        (InternalError(), Kind.PASSING),
+        (ReconnectRequiredError(reason="APP_REMOVED"), FailureKind.DEAD),
+        (PermissionMissingError(), FailureKind.DEAD),
+        (MetaAppMisconfiguredError(reason="APP_SECRET_INVALID"), FailureKind.APP),
+        (MetaUnavailableError(), FailureKind.PASSING),
+        (MetaRateLimitedError(), FailureKind.PASSING),
+        (MetaActionBlockedError(), FailureKind.PASSING),
+        (MetaRequestRejectedError(), FailureKind.PASSING),
+        (TokenEncryptionError(), FailureKind.PASSING),
+        (ConfigurationError(), FailureKind.PASSING),
+        (StorageError(reason="UNREACHABLE"), FailureKind.PASSING),
+        (InternalError(), FailureKind.PASSING),
     ],
     ids=lambda value: getattr(value, "code", None),
 )
-def test_every_failure_has_one_kind(error: InstagramConnectError, kind: Kind) -> None:
-    assert kind_of(error) is kind
+def test_every_failure_has_one_kind(error: InstagramConnectError, kind: FailureKind) -> None:
+    assert failure_kind(error) is kind
 
 
 def test_a_deployment_without_the_product_fails_without_raising(vault: TokenVault, make_task: MakeTask) -> None:
     client = GraphClient(None)  # type: ignore[arg-type]  # the settings are missing before anything is called
-    flow = RefreshFlow(LoginProducts(Secrets({}), client, lambda: NOW), vault, lambda: NOW, LEAD.total_seconds())
+    flow = AccountRefresh(LoginProducts(Secrets({}), client, lambda: NOW), vault, lambda: NOW, LEAD.total_seconds())
 
     assert isinstance(flow.attempt(make_task(), Deadline(20)).error, ConfigurationError)
     assert isinstance(flow.is_alive(make_task(), Deadline(20)), ConfigurationError)

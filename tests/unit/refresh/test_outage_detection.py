@@ -21,9 +21,9 @@ from instagram_connect.errors import (
     TokenEncryptionError,
 )
 from instagram_connect.models import DiscoveredAccount, Provider
-from instagram_connect.refresh.account_refresh import Attempt, RefreshFlow
+from instagram_connect.refresh.account_refresh import AccountRefresh, Attempt
 from instagram_connect.refresh.models import EncryptedRenewal, RefreshTask, SubscriptionCheck
-from instagram_connect.refresh.outage_detection import HEARD_AGAIN, LEAST_PEOPLE, WITNESS_S, WITNESSES, RefreshJudgement
+from instagram_connect.refresh.outage_detection import HEARD_AGAIN, LEAST_PEOPLE, WITNESS_S, WITNESSES, OutageDetector
 from instagram_connect.refresh.repository import RefreshRepository
 from instagram_connect.runtime.deadline import Deadline
 from tests.support.fakes import NOW
@@ -139,8 +139,8 @@ class Court:
         self.meta = FakeProduct()
         products: Any = dict.fromkeys(Provider, self.meta)
         vault: Any = FakeVault()
-        flow = RefreshFlow(products, vault, lambda: NOW, 0)
-        self.judgement = RefreshJudgement(flow, RefreshRepository(self.storage, lambda: NOW), lambda: NOW)
+        flow = AccountRefresh(products, vault, lambda: NOW, 0)
+        self.judgement = OutageDetector(flow, RefreshRepository(self.storage, lambda: NOW), lambda: NOW)
 
     def call_witnesses(self, *answers: InstagramConnectError | None) -> None:
         """As many other people as answers, whose tokens work or answer so."""

@@ -14,7 +14,7 @@ from instagram_connect.runtime.observability import metrics
 from instagram_connect.storage import diagnosis
 from instagram_connect.storage.diagnosis import Diagnosis
 from instagram_connect.webhooks import parser
-from instagram_connect.webhooks.events import Kind
+from instagram_connect.webhooks.events import EventKind
 from instagram_connect.webhooks.ingestion import (
     ATTEMPTS_IN_DOUBT,
     EVENTS_AT_ONCE,
@@ -531,7 +531,7 @@ def test_base64_that_is_none_is_kept_as_what_cannot_be_read(world: Ingesting, lo
     assert world.ingest(QueuedWebhook("a", message, BASE64), queued("b", "m-1")) == set()
 
     unreadable, _ = world.storage.kept.values()
-    assert unreadable["kind"] == Kind.UNPARSED
+    assert unreadable["kind"] == EventKind.UNPARSED
     assert unreadable["payload"] == {"unparsed_text": message}
     assert '"level":"ERROR"' in log.getvalue()
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from instagram_connect.webhooks.events import Kind
+from instagram_connect.webhooks.events import EventKind
 from instagram_connect.webhooks.parser import parse, parse_again, unreadable
 from tests.support.deliveries import (
     ACCOUNT,
@@ -45,10 +45,10 @@ OPTIN = {"type": "notification_messages", "payload": "NEWS", "notification_messa
 METRICS = {"impressions": 444, "reach": 396, "taps_forward": 200, "taps_back": 100, "exits": 40, "replies": -1}
 
 # Content of an item of `messaging`: kind, Meta's field, key, message id, data.
-TALKS: dict[str, tuple[Json, Kind, str, str, str | None, Json]] = {
+TALKS: dict[str, tuple[Json, EventKind, str, str, str | None, Json]] = {
     "message": (
         {"message": {"mid": MID, "text": "café open?"}},
-        Kind.MESSAGE,
+        EventKind.MESSAGE,
         "messages",
         f"msg:{MID}",
         MID,
@@ -56,7 +56,7 @@ TALKS: dict[str, tuple[Json, Kind, str, str, str | None, Json]] = {
     ),
     "unsend": (
         {"message": {"mid": MID, "is_deleted": True}},
-        Kind.MESSAGE_UNSENT,
+        EventKind.MESSAGE_UNSENT,
         "messages",
         f"del:{MID}",
         MID,
@@ -64,7 +64,7 @@ TALKS: dict[str, tuple[Json, Kind, str, str, str | None, Json]] = {
     ),
     "attachment": (
         {"message": {"mid": MID, "attachments": [{"type": "image", "payload": {"url": URL}}]}},
-        Kind.MESSAGE,
+        EventKind.MESSAGE,
         "messages",
         f"msg:{MID}",
         MID,
@@ -79,7 +79,7 @@ TALKS: dict[str, tuple[Json, Kind, str, str, str | None, Json]] = {
                 ],
             }
         },
-        Kind.MESSAGE,
+        EventKind.MESSAGE,
         "messages",
         f"msg:{MID}",
         MID,
@@ -93,7 +93,7 @@ TALKS: dict[str, tuple[Json, Kind, str, str, str | None, Json]] = {
                 "reply_to": {"story": {"id": "1790", "url": URL, "link_sticker_url": "https://shop.example"}},
             }
         },
-        Kind.MESSAGE,
+        EventKind.MESSAGE,
         "messages",
         f"msg:{MID}",
         MID,
@@ -101,7 +101,7 @@ TALKS: dict[str, tuple[Json, Kind, str, str, str | None, Json]] = {
     ),
     "reply": (
         {"message": {"mid": MID, "text": "?", "reply_to": {"mid": "earlier"}}},
-        Kind.MESSAGE,
+        EventKind.MESSAGE,
         "messages",
         f"msg:{MID}",
         MID,
@@ -109,7 +109,7 @@ TALKS: dict[str, tuple[Json, Kind, str, str, str | None, Json]] = {
     ),
     "quick reply": (
         {"message": {"mid": MID, "text": "Size M", "quick_reply": {"payload": "SIZE_M"}}},
-        Kind.MESSAGE,
+        EventKind.MESSAGE,
         "messages",
         f"msg:{MID}",
         MID,
@@ -117,7 +117,7 @@ TALKS: dict[str, tuple[Json, Kind, str, str, str | None, Json]] = {
     ),
     "ad referral": (
         {"message": {"mid": MID, "text": "hi", "referral": AD}},
-        Kind.MESSAGE,
+        EventKind.MESSAGE,
         "messages",
         f"msg:{MID}",
         MID,
@@ -125,7 +125,7 @@ TALKS: dict[str, tuple[Json, Kind, str, str, str | None, Json]] = {
     ),
     "unsupported": (
         {"message": {"mid": MID, "is_unsupported": True}},
-        Kind.MESSAGE,
+        EventKind.MESSAGE,
         "messages",
         f"msg:{MID}",
         MID,
@@ -133,7 +133,7 @@ TALKS: dict[str, tuple[Json, Kind, str, str, str | None, Json]] = {
     ),
     "to oneself": (
         {"message": {"mid": MID, "text": "hi", "is_self": True}},
-        Kind.MESSAGE,
+        EventKind.MESSAGE,
         "messages",
         f"msg:{MID}",
         MID,
@@ -141,7 +141,7 @@ TALKS: dict[str, tuple[Json, Kind, str, str, str | None, Json]] = {
     ),
     "edit": (
         {"message_edit": {"mid": MID, "text": "cafe open today?", "num_edit": 1}},
-        Kind.MESSAGE_EDITED,
+        EventKind.MESSAGE_EDITED,
         "message_edit",
         f"edit:{MID}:1",
         MID,
@@ -149,7 +149,7 @@ TALKS: dict[str, tuple[Json, Kind, str, str, str | None, Json]] = {
     ),
     "edit with its number as text": (
         {"message_edit": {"mid": MID, "text": "again", "num_edit": "2"}},
-        Kind.MESSAGE_EDITED,
+        EventKind.MESSAGE_EDITED,
         "message_edit",
         f"edit:{MID}:2",
         MID,
@@ -157,7 +157,7 @@ TALKS: dict[str, tuple[Json, Kind, str, str, str | None, Json]] = {
     ),
     "reaction": (
         {"reaction": {"mid": MID, "action": "react", "reaction": "love", "emoji": "❤️"}},
-        Kind.REACTION,
+        EventKind.REACTION,
         "message_reactions",
         f"react:{MID}:{CUSTOMER}:react:{HAPPENED_MS}",
         MID,
@@ -165,7 +165,7 @@ TALKS: dict[str, tuple[Json, Kind, str, str, str | None, Json]] = {
     ),
     "reaction taken back": (
         {"reaction": {"mid": MID, "action": "unreact"}},
-        Kind.REACTION,
+        EventKind.REACTION,
         "message_reactions",
         f"react:{MID}:{CUSTOMER}:unreact:{HAPPENED_MS}",
         MID,
@@ -173,7 +173,7 @@ TALKS: dict[str, tuple[Json, Kind, str, str, str | None, Json]] = {
     ),
     "read": (
         {"read": {"mid": MID}},
-        Kind.READ,
+        EventKind.READ,
         "messaging_seen",
         f"read:{MID}:{CUSTOMER}",
         MID,
@@ -181,7 +181,7 @@ TALKS: dict[str, tuple[Json, Kind, str, str, str | None, Json]] = {
     ),
     "postback": (
         {"postback": {"mid": MID, "title": "Opening hours", "payload": "HOURS"}},
-        Kind.POSTBACK,
+        EventKind.POSTBACK,
         "messaging_postbacks",
         f"pb:{MID}",
         None,
@@ -189,7 +189,7 @@ TALKS: dict[str, tuple[Json, Kind, str, str, str | None, Json]] = {
     ),
     "postback of an ad": (
         {"postback": {"mid": MID, "title": "Start", "payload": "START", "referral": AD}},
-        Kind.POSTBACK,
+        EventKind.POSTBACK,
         "messaging_postbacks",
         f"pb:{MID}",
         None,
@@ -198,7 +198,7 @@ TALKS: dict[str, tuple[Json, Kind, str, str, str | None, Json]] = {
 }
 
 # The value of a change: kind, key, data.
-CHANGES: dict[str, tuple[str, Json, Kind, str, Json]] = {
+CHANGES: dict[str, tuple[str, Json, EventKind, str, Json]] = {
     "comment": (
         "comments",
         {
@@ -214,7 +214,7 @@ CHANGES: dict[str, tuple[str, Json, Kind, str, Json]] = {
                 "original_media_id": "m0",
             },
         },
-        Kind.COMMENT,
+        EventKind.COMMENT,
         "cmt:c1",
         {
             "commentId": "c1",
@@ -230,7 +230,7 @@ CHANGES: dict[str, tuple[str, Json, Kind, str, Json]] = {
     "comment by its other name": (
         "comments",
         {"comment_id": "c1", "text": "hi", "from": AUTHOR, "media": {"id": "m1", "media_product_type": "REELS"}},
-        Kind.COMMENT,
+        EventKind.COMMENT,
         "cmt:c1",
         {
             "commentId": "c1",
@@ -244,7 +244,7 @@ CHANGES: dict[str, tuple[str, Json, Kind, str, Json]] = {
     "live comment": (
         "live_comments",
         {"id": "l1", "text": "hello", "from": AUTHOR, "media": {"id": "m2", "media_product_type": "LIVE"}},
-        Kind.LIVE_COMMENT,
+        EventKind.LIVE_COMMENT,
         "cmt:l1",
         {
             "commentId": "l1",
@@ -258,15 +258,15 @@ CHANGES: dict[str, tuple[str, Json, Kind, str, Json]] = {
     "mention in a comment": (
         "mentions",
         {"media_id": "m1", "comment_id": "c1"},
-        Kind.MENTION,
+        EventKind.MENTION,
         "men:c1",
         {"mediaId": "m1", "commentId": "c1"},
     ),
-    "mention in a caption": ("mentions", {"media_id": "m1"}, Kind.MENTION, "men:m1", {"mediaId": "m1"}),
+    "mention in a caption": ("mentions", {"media_id": "m1"}, EventKind.MENTION, "men:m1", {"mediaId": "m1"}),
     "insights of a story": (
         "story_insights",
         {"media_id": "s1", **METRICS},
-        Kind.STORY_INSIGHTS,
+        EventKind.STORY_INSIGHTS,
         "si:s1",
         {"mediaId": "s1", "metrics": METRICS},
     ),
@@ -275,7 +275,7 @@ CHANGES: dict[str, tuple[str, Json, Kind, str, Json]] = {
 
 @pytest.mark.parametrize(("content", "kind", "field", "key", "message_id", "data"), TALKS.values(), ids=TALKS.keys())
 def test_each_kind_of_direct_message_is_read_with_its_key(
-    content: Json, kind: Kind, field: str, key: str, message_id: str | None, data: Json
+    content: Json, kind: EventKind, field: str, key: str, message_id: str | None, data: Json
 ) -> None:
     event = only(talk(item(**content)))
 
@@ -287,7 +287,9 @@ def test_each_kind_of_direct_message_is_read_with_its_key(
 
 
 @pytest.mark.parametrize(("field", "value", "kind", "key", "data"), CHANGES.values(), ids=CHANGES.keys())
-def test_each_kind_of_change_is_read_with_its_key(field: str, value: Json, kind: Kind, key: str, data: Json) -> None:
+def test_each_kind_of_change_is_read_with_its_key(
+    field: str, value: Json, kind: EventKind, key: str, data: Json
+) -> None:
     event = only(change(field, value))
 
     assert (event.kind, event.field, event.key, event.data) == (kind, field, key, data)
@@ -297,7 +299,7 @@ def test_each_kind_of_change_is_read_with_its_key(field: str, value: Json, kind:
 
 
 @pytest.mark.parametrize(("field", "value", "kind", "key", "data"), CHANGES.values(), ids=CHANGES.keys())
-def test_a_change_may_be_the_entry_itself(field: str, value: Json, kind: Kind, key: str, data: Json) -> None:
+def test_a_change_may_be_the_entry_itself(field: str, value: Json, kind: EventKind, key: str, data: Json) -> None:
     """Meta prints it so for apps with Instagram Login."""
     event = only({"id": ACCOUNT, "time": SENT_S, "field": field, "value": value})
 
@@ -308,7 +310,7 @@ def test_a_change_may_be_the_entry_itself(field: str, value: Json, kind: Kind, k
 def test_an_echo_is_of_the_account_and_talks_to_its_recipient() -> None:
     event = only(talk(sent_by_account(message={"mid": MID, "text": "Yes", "is_echo": True, "app_id": 123})))
 
-    assert (event.kind, event.field, event.key) == (Kind.MESSAGE_ECHO, "message_echoes", f"msg:{MID}")
+    assert (event.kind, event.field, event.key) == (EventKind.MESSAGE_ECHO, "message_echoes", f"msg:{MID}")
     assert (event.is_from_us, event.participant_id, event.message_id) == (True, CUSTOMER, MID)
     assert event.data == {"text": "Yes", "appId": "123"}
 
@@ -333,7 +335,7 @@ def test_what_the_account_does_itself_is_known_by_its_sender(content: Json) -> N
 def test_an_unsent_echo_is_of_the_account_and_takes_a_message_back() -> None:
     event = only(talk(sent_by_account(message={"mid": MID, "is_deleted": True, "is_echo": True})))
 
-    assert (event.kind, event.key, event.is_from_us) == (Kind.MESSAGE_UNSENT, f"del:{MID}", True)
+    assert (event.kind, event.key, event.is_from_us) == (EventKind.MESSAGE_UNSENT, f"del:{MID}", True)
 
 
 def test_a_comment_of_the_account_itself_is_told_apart() -> None:
@@ -345,17 +347,17 @@ def test_a_comment_of_the_account_itself_is_told_apart() -> None:
 @pytest.mark.parametrize(
     ("content", "kind", "field", "data"),
     [
-        ({"referral": REFERRAL}, Kind.REFERRAL, "messaging_referral", {"referral": REFERRAL}),
-        ({"optin": OPTIN}, Kind.OPTIN, "messaging_optins", {"optin": OPTIN}),
-        ({"postback": {"title": "t", "payload": "p"}}, Kind.POSTBACK, "messaging_postbacks", None),
-        ({"message": {"text": "without an id"}}, Kind.MESSAGE, "messages", {"text": "without an id"}),
-        ({"message_edit": {"mid": MID, "num_edit": "many"}}, Kind.MESSAGE_EDITED, "message_edit", {}),
-        ({"reaction": {"mid": MID}}, Kind.REACTION, "message_reactions", {"senderId": CUSTOMER}),
-        ({"read": {"watermark": 5}}, Kind.READ, "messaging_seen", {}),
+        ({"referral": REFERRAL}, EventKind.REFERRAL, "messaging_referral", {"referral": REFERRAL}),
+        ({"optin": OPTIN}, EventKind.OPTIN, "messaging_optins", {"optin": OPTIN}),
+        ({"postback": {"title": "t", "payload": "p"}}, EventKind.POSTBACK, "messaging_postbacks", None),
+        ({"message": {"text": "without an id"}}, EventKind.MESSAGE, "messages", {"text": "without an id"}),
+        ({"message_edit": {"mid": MID, "num_edit": "many"}}, EventKind.MESSAGE_EDITED, "message_edit", {}),
+        ({"reaction": {"mid": MID}}, EventKind.REACTION, "message_reactions", {"senderId": CUSTOMER}),
+        ({"read": {"watermark": 5}}, EventKind.READ, "messaging_seen", {}),
     ],
 )
 def test_what_has_no_id_of_its_own_is_known_by_sender_time_and_content(
-    content: Json, kind: Kind, field: str, data: Json | None
+    content: Json, kind: EventKind, field: str, data: Json | None
 ) -> None:
     event = only(talk(item(**content)))
     same = only({**talk(dict(reversed(item(**content).items()))), "time": SENT_MS + 5000})
@@ -467,7 +469,7 @@ def test_bodies_may_come_as_a_list(wrap: Callable[[Any], Any]) -> None:
 def test_an_entry_may_come_without_its_wrapper(entry: Json, key: str | None) -> None:
     (event,) = parse(json.dumps(entry).encode())
 
-    assert event.kind is not Kind.UNPARSED
+    assert event.kind is not EventKind.UNPARSED
     assert event.payload == {"object": "instagram", "entry": [entry]}
     assert key is None or event.key == key
 
@@ -492,7 +494,7 @@ def test_a_test_of_metas_dashboard_is_kept_as_one(field: str, content: Json, ent
         {"id": entry_id, "time": SENT_S, "changes": [{"field": field, "value": {**DASHBOARD_ENDS, **content}}]}
     )
 
-    assert event.kind is Kind.TEST
+    assert event.kind is EventKind.TEST
     assert event.payload["entry"][0]["changes"][0]["value"] == {**DASHBOARD_ENDS, **content}
     assert event.occurred_at == datetime.fromtimestamp(1_527_459_824, UTC)
 
@@ -505,7 +507,7 @@ def test_a_direct_message_of_the_account_counts_also_as_a_change(
     changed = only(change(field, item(*ends, **content)))
     talked = only(talk(item(*ends, **content)))
 
-    assert changed.kind is not Kind.TEST
+    assert changed.kind is not EventKind.TEST
     assert (changed.kind, changed.key, changed.data, changed.participant_id, changed.is_from_us) == (
         talked.kind,
         talked.key,
@@ -521,7 +523,7 @@ def test_of_direct_messages_that_nobody_knows_the_whole_is_passed_on(place: str)
 
     event = only(talk(handover, place=place))
 
-    assert (event.kind, event.participant_id) == (Kind.OTHER, CUSTOMER)
+    assert (event.kind, event.participant_id) == (EventKind.OTHER, CUSTOMER)
     assert event.field == ("pass_thread_control" if place == "messaging" else "standby")
     assert event.data == {"value": handover}
 
@@ -530,7 +532,7 @@ def test_of_direct_messages_that_nobody_knows_the_whole_is_passed_on(place: str)
 def test_a_field_that_nobody_knows_is_passed_on_with_its_value(value: Any) -> None:
     event = only(change("share_to_story", value))
 
-    assert (event.kind, event.field) == (Kind.OTHER, "share_to_story")
+    assert (event.kind, event.field) == (EventKind.OTHER, "share_to_story")
     assert event.data == ({} if value is None else {"value": value})
 
 
@@ -539,7 +541,7 @@ def test_a_field_that_nobody_knows_is_passed_on_with_its_value(value: Any) -> No
 def test_a_known_field_with_a_value_of_the_wrong_type_is_kept(field: str, value: Any) -> None:
     event = only(change(field, value))
 
-    assert (event.kind, event.field) == (Kind.OTHER, field)
+    assert (event.kind, event.field) == (EventKind.OTHER, field)
     assert event.payload == json.loads(body(change(field, value)))
 
 
@@ -590,7 +592,7 @@ def test_wrong_types_inside_of_a_message_lose_nothing(wrong: Any) -> None:
     events = parse(body(talk(*sent)))
 
     assert [event.payload["entry"][0]["messaging"] for event in events] == [[one] for one in sent]
-    assert {event.kind for event in events} == {Kind.MESSAGE}
+    assert {event.kind for event in events} == {EventKind.MESSAGE}
     for event in events:
         assert_can_be_stored(event)
         assert_parsed_again_is_the_same(event)
@@ -605,7 +607,7 @@ def test_wrong_types_inside_of_a_change_lose_nothing(field: str, wrong: Any) -> 
     events = parse(body(*(change(field, value) for value in values)))
 
     assert [event.payload["entry"][0]["changes"][0]["value"] for event in events] == values
-    assert Kind.UNPARSED not in {event.kind for event in events}
+    assert EventKind.UNPARSED not in {event.kind for event in events}
     for event in events:
         assert_can_be_stored(event)
         assert_parsed_again_is_the_same(event)
@@ -618,7 +620,7 @@ def test_what_is_no_object_in_a_list_of_events_is_kept_beside_the_others(place: 
 
     events = parse(body({"id": ACCOUNT, "time": SENT_MS, place: [first, wrong, second]}))
 
-    assert [event.kind is Kind.UNPARSED for event in events] == [False, True, False]
+    assert [event.kind is EventKind.UNPARSED for event in events] == [False, True, False]
     assert [event.entry_id for event in events] == [ACCOUNT] * 3
     assert events[1].payload == {"unparsed": json.loads(body({"id": ACCOUNT, "time": SENT_MS, place: [wrong]}))}
 
@@ -631,7 +633,7 @@ def test_an_entry_with_a_strange_part_loses_neither_it_nor_its_events(place: str
     *events, strange = parse(body(entry))
 
     assert keys(events) == [f"msg:{MID}1", f"msg:{MID}2"]
-    assert (strange.kind, strange.entry_id) == (Kind.UNPARSED, ACCOUNT)
+    assert (strange.kind, strange.entry_id) == (EventKind.UNPARSED, ACCOUNT)
     assert strange.payload["unparsed"]["entry"][0][place] == wrong
     for event in [*events, strange]:
         assert_parsed_again_is_the_same(event)
@@ -660,7 +662,7 @@ def test_an_entry_that_is_an_event_and_holds_others_gives_each_of_them_once() ->
 def test_an_entry_without_events_is_kept_beside_the_others(entry: Any) -> None:
     events = parse(body(talk(message(1)), entry, talk(message(2))))
 
-    assert [event.kind for event in events] == [Kind.MESSAGE, Kind.UNPARSED, Kind.MESSAGE]
+    assert [event.kind for event in events] == [EventKind.MESSAGE, EventKind.UNPARSED, EventKind.MESSAGE]
     assert events[1].payload == {"unparsed": {"object": "instagram", "entry": [entry]}}
 
 
@@ -682,7 +684,7 @@ def test_an_entry_without_events_is_kept_beside_the_others(entry: Any) -> None:
 def test_json_of_no_known_shape_is_one_event_that_holds_it(value: Any) -> None:
     (event,) = parse(json.dumps(value).encode())
 
-    assert (event.kind, event.entry_id, event.field) == (Kind.UNPARSED, "", "unparsed")
+    assert (event.kind, event.entry_id, event.field) == (EventKind.UNPARSED, "", "unparsed")
     assert event.payload == {"unparsed": value}
     assert_parsed_again_is_the_same(event)
 
@@ -708,7 +710,7 @@ def test_json_of_no_known_shape_is_one_event_that_holds_it(value: Any) -> None:
 def test_what_is_no_json_that_can_be_kept_is_one_event_with_the_body_as_it_came(raw: bytes, kept: Json) -> None:
     (event,) = parse(raw)
 
-    assert (event.kind, event.payload) == (Kind.UNPARSED, kept)
+    assert (event.kind, event.payload) == (EventKind.UNPARSED, kept)
     assert event == unreadable(raw)
     assert_can_be_stored(event)
     assert_parsed_again_is_the_same(event)
@@ -816,7 +818,7 @@ def test_the_messages_of_a_page_are_kept_and_are_none_of_instagram() -> None:
 
     events = parse(json.dumps({"object": "page", "entry": entries}).encode())
 
-    assert [event.kind for event in events] == [Kind.OTHER] * 3
+    assert [event.kind for event in events] == [EventKind.OTHER] * 3
     assert [event.payload for event in events] == [{"object": "page", "entry": [entry]} for entry in entries]
     assert len(set(keys(events))) == 3
 
@@ -862,7 +864,7 @@ def test_a_change_between_people_who_do_not_exist_is_the_dashboards_test(
 
     (event,) = parse(body({"id": ACCOUNT, "changes": [{"field": "messages", "value": value}]}))
 
-    assert event.kind is Kind.TEST
+    assert event.kind is EventKind.TEST
 
 
 def test_a_change_that_names_the_account_beside_its_page_is_a_message() -> None:
@@ -871,4 +873,4 @@ def test_a_change_that_names_the_account_beside_its_page_is_a_message() -> None:
 
     (event,) = parse(body({"id": "104857600000001", "changes": [{"field": "messages", "value": value}]}))
 
-    assert (event.kind, event.participant_id, event.other_end_id) == (Kind.MESSAGE, "900100", ACCOUNT)
+    assert (event.kind, event.participant_id, event.other_end_id) == (EventKind.MESSAGE, "900100", ACCOUNT)

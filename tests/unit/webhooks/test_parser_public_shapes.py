@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from instagram_connect.webhooks.events import Kind
+from instagram_connect.webhooks.events import EventKind
 from instagram_connect.webhooks.parser import parse
 from tests.support.deliveries import assert_can_be_stored, assert_parsed_again_is_the_same, keys
 
@@ -34,8 +34,8 @@ def post(*changes: tuple[str, Any], time: Any = AT // 1000, entry_id: str = US) 
     return {"id": entry_id, "time": time, "changes": [{"value": value, "field": field} for field, value in changes]}
 
 
-SHAPES: dict[str, tuple[Any, list[Kind]]] = {
-    "a text before who sent it": (envelope(inbox({"message": {"text": "Olá", "mid": "m1"}})), [Kind.MESSAGE]),
+SHAPES: dict[str, tuple[Any, list[EventKind]]] = {
+    "a text before who sent it": (envelope(inbox({"message": {"text": "Olá", "mid": "m1"}})), [EventKind.MESSAGE]),
     "a message that says what it is not": (
         envelope(
             inbox(
@@ -51,17 +51,17 @@ SHAPES: dict[str, tuple[Any, list[Kind]]] = {
                 }
             )
         ),
-        [Kind.MESSAGE],
+        [EventKind.MESSAGE],
     ),
     "a heart": (
         envelope(inbox({"message": {"mid": "m1", "attachments": [{"type": "like_heart"}]}})),
-        [Kind.MESSAGE],
+        [EventKind.MESSAGE],
     ),
     "a story that mentions the account": (
         envelope(
             inbox({"message": {"mid": "m1", "attachments": [{"type": "story_mention", "payload": {"url": CDN}}]}})
         ),
-        [Kind.MESSAGE],
+        [EventKind.MESSAGE],
     ),
     "an echo of a story that mentions the account": (
         envelope(
@@ -75,11 +75,11 @@ SHAPES: dict[str, tuple[Any, list[Kind]]] = {
                 }
             )
         ),
-        [Kind.MESSAGE_ECHO],
+        [EventKind.MESSAGE_ECHO],
     ),
     "an echo without a time of its sending": (
         envelope({"id": US, "messaging": inbox({"message": {"is_echo": True, "mid": "m1"}})["messaging"]}),
-        [Kind.MESSAGE_ECHO],
+        [EventKind.MESSAGE_ECHO],
     ),
     "a reel that was shared": (
         envelope(
@@ -94,7 +94,7 @@ SHAPES: dict[str, tuple[Any, list[Kind]]] = {
                 }
             )
         ),
-        [Kind.MESSAGE],
+        [EventKind.MESSAGE],
     ),
     "a post that was shared, in the old form and the new one": (
         envelope(
@@ -110,7 +110,7 @@ SHAPES: dict[str, tuple[Any, list[Kind]]] = {
                 }
             )
         ),
-        [Kind.MESSAGE],
+        [EventKind.MESSAGE],
     ),
     "a sticker": (
         envelope(
@@ -124,11 +124,11 @@ SHAPES: dict[str, tuple[Any, list[Kind]]] = {
                 }
             )
         ),
-        [Kind.MESSAGE],
+        [EventKind.MESSAGE],
     ),
     "an answer to a story": (
         envelope(inbox({"message": {"text": "wow", "mid": "m1", "reply_to": {"story": {"url": CDN, "id": "s1"}}}})),
-        [Kind.MESSAGE],
+        [EventKind.MESSAGE],
     ),
     "an ad that was clicked": (
         envelope(
@@ -152,15 +152,15 @@ SHAPES: dict[str, tuple[Any, list[Kind]]] = {
                 }
             )
         ),
-        [Kind.MESSAGE],
+        [EventKind.MESSAGE],
     ),
     "an ad without a message": (
         envelope(inbox({"referral": {"ref": "bread", "source": "ADS", "is_guest_user": "true"}})),
-        [Kind.REFERRAL],
+        [EventKind.REFERRAL],
     ),
     "an ice breaker": (
         envelope(inbox({"postback": {"title": "Do you deliver?", "payload": "start"}})),
-        [Kind.POSTBACK],
+        [EventKind.POSTBACK],
     ),
     "notifications that are wanted and not wanted any more": (
         envelope(
@@ -188,27 +188,27 @@ SHAPES: dict[str, tuple[Any, list[Kind]]] = {
                 }
             ),
         ),
-        [Kind.OPTIN, Kind.OPTIN],
+        [EventKind.OPTIN, EventKind.OPTIN],
     ),
     "a message that was taken back": (
         envelope(inbox({"message": {"mid": "m1", "is_deleted": True}})),
-        [Kind.MESSAGE_UNSENT],
+        [EventKind.MESSAGE_UNSENT],
     ),
-    "a message that was read": (envelope(inbox({"read": {"mid": "m1"}})), [Kind.READ]),
+    "a message that was read": (envelope(inbox({"read": {"mid": "m1"}})), [EventKind.READ]),
     "an edit in the words of Messenger": (
         envelope(inbox({"message_edit": {"mid": "m1", "text": "Olá!", "num_edits": 1}})),
-        [Kind.MESSAGE_EDITED],
+        [EventKind.MESSAGE_EDITED],
     ),
     "an edit that is none, of nobody": (
         envelope(
             {"id": US, "time": AT, "messaging": [{"timestamp": AT, "message_edit": {"mid": "m1", "num_edit": 0}}]}
         ),
-        [Kind.MESSAGE_EDITED],
+        [EventKind.MESSAGE_EDITED],
     ),
-    "somebody and nothing else": (envelope(inbox({}, time=None)), [Kind.OTHER]),
+    "somebody and nothing else": (envelope(inbox({}, time=None)), [EventKind.OTHER]),
     "a message to another account": (
         envelope(inbox({"message": {"text": "hi", "mid": "m1"}}, id="17841422222222222")),
-        [Kind.MESSAGE],
+        [EventKind.MESSAGE],
     ),
     "sender and times that are texts": (
         envelope(
@@ -225,15 +225,15 @@ SHAPES: dict[str, tuple[Any, list[Kind]]] = {
                 ],
             }
         ),
-        [Kind.MESSAGE],
+        [EventKind.MESSAGE],
     ),
     "a message that another app answers, without an id": (
         envelope({"id": US, "time": AT, "standby": [{"sender": {"id": THEM}, "message": {"text": "hi"}}]}),
-        [Kind.MESSAGE],
+        [EventKind.MESSAGE],
     ),
     "the same message twice in one delivery": (
         envelope(inbox({"message": {"text": "hi", "mid": "m1"}}), inbox({"message": {"text": "hi", "mid": "m1"}})),
-        [Kind.MESSAGE, Kind.MESSAGE],
+        [EventKind.MESSAGE, EventKind.MESSAGE],
     ),
     "a talk that is handed over, beside one that another app has": (
         envelope(
@@ -244,7 +244,7 @@ SHAPES: dict[str, tuple[Any, list[Kind]]] = {
             inbox({"take_thread_control": {"previous_owner_app_id": 1, "metadata": "back"}}),
             inbox({"request_thread_control": {"requested_owner_app_id": 1}}),
         ),
-        [Kind.OTHER, Kind.MESSAGE, Kind.OTHER, Kind.OTHER],
+        [EventKind.OTHER, EventKind.MESSAGE, EventKind.OTHER, EventKind.OTHER],
     ),
     "a talk that is handed over, as a change": (
         envelope(
@@ -260,7 +260,7 @@ SHAPES: dict[str, tuple[Any, list[Kind]]] = {
                 )
             )
         ),
-        [Kind.OTHER],
+        [EventKind.OTHER],
     ),
     "a message and a button of the account, as changes": (
         envelope(
@@ -288,7 +288,7 @@ SHAPES: dict[str, tuple[Any, list[Kind]]] = {
                 ],
             }
         ),
-        [Kind.MESSAGE, Kind.POSTBACK],
+        [EventKind.MESSAGE, EventKind.POSTBACK],
     ),
     "the dashboard's test in the place of real messages": (
         envelope(
@@ -305,7 +305,7 @@ SHAPES: dict[str, tuple[Any, list[Kind]]] = {
                 ],
             }
         ),
-        [Kind.TEST],
+        [EventKind.TEST],
     ),
     "a comment on a story, sent in milliseconds": (
         envelope(
@@ -322,7 +322,7 @@ SHAPES: dict[str, tuple[Any, list[Kind]]] = {
                 time=AT,
             )
         ),
-        [Kind.COMMENT],
+        [EventKind.COMMENT],
     ),
     "a comment with the caption of what it is on": (
         envelope(
@@ -339,11 +339,11 @@ SHAPES: dict[str, tuple[Any, list[Kind]]] = {
                 )
             )
         ),
-        [Kind.COMMENT],
+        [EventKind.COMMENT],
     ),
     "a comment without an id": (
         envelope(post(("comments", {"from": {"id": THEM}, "media": {"id": "p1"}, "text": "wow"}))),
-        [Kind.COMMENT],
+        [EventKind.COMMENT],
     ),
     "a comment and one in a live video, of people without names": (
         envelope(
@@ -352,19 +352,19 @@ SHAPES: dict[str, tuple[Any, list[Kind]]] = {
                 ("live_comments", {"id": "c2", "text": "hey", "from": {"id": THEM}, "media": {"id": "l1"}}),
             )
         ),
-        [Kind.COMMENT, Kind.LIVE_COMMENT],
+        [EventKind.COMMENT, EventKind.LIVE_COMMENT],
     ),
     "a comment that is the entry": (
         envelope({"id": US, "time": AT, "field": "comments", "value": {"id": "c1", "text": "w", "from": {"id": THEM}}}),
-        [Kind.COMMENT],
+        [EventKind.COMMENT],
     ),
     "a mention with its author": (
         envelope(post(("mentions", {"id": "x1", "from": {"id": THEM, "username": "bia"}, "media_id": "s1"}))),
-        [Kind.MENTION],
+        [EventKind.MENTION],
     ),
     "changes without anything in them": (
         envelope(post(("mentions", {}), ("live_comments", {}), ("story_insights", {}), ("comments", {}))),
-        [Kind.MENTION, Kind.LIVE_COMMENT, Kind.STORY_INSIGHTS, Kind.COMMENT],
+        [EventKind.MENTION, EventKind.LIVE_COMMENT, EventKind.STORY_INSIGHTS, EventKind.COMMENT],
     ),
     "fields that Meta lists and does not describe": (
         envelope(
@@ -379,11 +379,11 @@ SHAPES: dict[str, tuple[Any, list[Kind]]] = {
                 ("delta", {}),
             )
         ),
-        [Kind.OTHER] * 8,
+        [EventKind.OTHER] * 8,
     ),
     "a list of deliveries": (
         [envelope(inbox({"message": {"text": "hi", "mid": "m1"}})), envelope(post(("mentions", {"media_id": "p1"})))],
-        [Kind.MESSAGE, Kind.MENTION],
+        [EventKind.MESSAGE, EventKind.MENTION],
     ),
     "what is sent to the endpoint of a Page": (
         envelope(
@@ -392,13 +392,13 @@ SHAPES: dict[str, tuple[Any, list[Kind]]] = {
             post(("feed", {"item": "comment", "verb": "add", "comment_id": "c1"})),
             name="page",
         ),
-        [Kind.OTHER, Kind.OTHER, Kind.OTHER],
+        [EventKind.OTHER, EventKind.OTHER, EventKind.OTHER],
     ),
 }
 
 
 @pytest.mark.parametrize(("shape", "kinds"), SHAPES.values(), ids=SHAPES.keys())
-def test_what_others_have_received_is_read_as_what_it_is(shape: Any, kinds: list[Kind]) -> None:
+def test_what_others_have_received_is_read_as_what_it_is(shape: Any, kinds: list[EventKind]) -> None:
     events = parse(json.dumps(shape).encode())
 
     assert [event.kind for event in events] == kinds

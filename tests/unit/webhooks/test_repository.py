@@ -10,7 +10,7 @@ from instagram_connect.errors import StorageError
 from instagram_connect.outbox.publisher import LEASE_S
 from instagram_connect.runtime.deadline import Deadline
 from instagram_connect.storage.rpc import Rpcs
-from instagram_connect.webhooks.events import Kind, WebhookEvent
+from instagram_connect.webhooks.events import EventKind, WebhookEvent
 from instagram_connect.webhooks.repository import (
     COUNT_DAYS,
     IDS_AT_ONCE,
@@ -30,7 +30,7 @@ EVENT = WebhookEvent(
     entry_id="17841400000000001",
     key="msg:m-1",
     field="messages",
-    kind=Kind.MESSAGE,
+    kind=EventKind.MESSAGE,
     payload={"object": "instagram", "entry": [ENTRY]},
     occurred_at=NOW,
     message_id="m-1",
@@ -81,7 +81,7 @@ def test_an_event_of_which_little_is_known_is_sent_with_blanks(
     repository: WebhookRepository, storage: FakeStorage
 ) -> None:
     storage.answers["store_webhook_events"] = ANSWER
-    bare = WebhookEvent("", "raw:1", "unparsed", Kind.UNPARSED, {"unparsed": None})
+    bare = WebhookEvent("", "raw:1", "unparsed", EventKind.UNPARSED, {"unparsed": None})
 
     repository.store([bare], Deadline(20))
 
@@ -112,7 +112,7 @@ def test_what_was_adopted_is_told_like_what_was_stored(repository: WebhookReposi
 
 
 def test_failed_events_are_counted_for_their_accounts(repository: WebhookRepository, storage: FakeStorage) -> None:
-    nobodys = WebhookEvent("", "raw:1", "unparsed", Kind.UNPARSED, {"unparsed": None})
+    nobodys = WebhookEvent("", "raw:1", "unparsed", EventKind.UNPARSED, {"unparsed": None})
 
     repository.note_failed([EVENT, nobodys, EVENT], Deadline(20))
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
+from instagram_connect.api.problem import problem
 from instagram_connect.errors import InstagramConnectError, InvalidRequestError
 
 
@@ -60,20 +61,8 @@ def text(body: str, *, status: HTTPStatus = HTTPStatus.OK, content_type: str = "
 
 
 def failure(error: InstagramConnectError, request_id: str) -> dict[str, Any]:
-    """The answer to an error, in the shape that all routes give: `contract.Problem`."""
-    problem = {
-        "success": False,
-        "error": error.message,
-        "details": error.details,
-        "code": error.code,
-        "reason": error.reason,
-        "actor": error.actor,
-        "recoverable": error.recoverable,
-        "hint": error.hint,
-        "requestId": request_id,
-    }
-    body = json.dumps({name: value for name, value in problem.items() if value is not None})
-    return text(body, status=error.status, content_type="application/json")
+    """The answer to an error, in the shape of all routes."""
+    return text(json.dumps(problem(error, request_id)), status=error.status, content_type="application/json")
 
 
 def _body(event: Mapping[str, Any]) -> bytes:

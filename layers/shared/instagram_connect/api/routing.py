@@ -1,7 +1,5 @@
 """The HTTP side: the only place that knows the shapes of API Gateway events and of our answers."""
 
-import math
-import time
 import uuid
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -13,7 +11,8 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 from pydantic import TypeAdapter, ValidationError
 
-from instagram_connect.api.schemas import Answer, Problem
+from instagram_connect.api.problem import problem
+from instagram_connect.api.schemas import Answer
 from instagram_connect.errors import (
     AccountNotFoundError,
     InstagramConnectError,
@@ -93,22 +92,6 @@ def deferred(event: APIGatewayProxyEvent, data: Answer) -> Response[dict[str, An
     return _response(HTTPStatus.ACCEPTED, body)
 
 
-def repeated_failure(event: APIGatewayProxyEvent, outcome: Mapping[str, Any]) -> Response[dict[str, Any]]:
-    """The answer to an error that `failure_outcome` described, in this request or in an earlier one."""
-    problem = {**outcome["problem"], "requestId": request_id(event)}
-    if "retryAfterSeconds" in problem and "remembered_until" in outcome:
-        problem["retryAfterSeconds"] = max(1, math.ceil(outcome["remembered_until"] - time.time()))
-    body = Problem.model_validate(problem)
-    return _failure_response(HTTPStatus(outcome["status"]), body)
-
-
-def failure_outcome(error: InstagramConnectError) -> dict[str, Any]:
-    """Status and body of an error as JSON, so that a later request can repeat it; logs and counts the error."""
-    _record(error)
-    problem = _problem(error, request_id="").model_dump(mode="json", by_alias=True, exclude_none=True)
-    return {"status": error.status.value, "problem": problem}
-
-
 def deadline(api: APIGatewayRestResolver) -> Deadline:
     """When the work on this request has to be done, so that its answer leaves before Lambda ends the function."""
     return Deadline(api.lambda_context.get_remaining_time_in_millis() / 1000 - RESERVED_FOR_ANSWERING_S)
@@ -134,37 +117,22 @@ def request_id(event: APIGatewayProxyEvent) -> str:
 
 def _failure(event: APIGatewayProxyEvent, error: InstagramConnectError) -> Response[dict[str, Any]]:
     _record(error)
-    return _failure_response(error.status, _problem(error, request_id(event)))
+    headers = {}
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    if error.retry_after_s is not None:
+        headers["Retry-After"] = str(error.retry_after_s)
+    return _response(error.status, problem(error, request_id(event)), headers)
 
 
 def _record(error: InstagramConnectError) -> None:
-    # Who must act decides how loud it is: what the user can mend is no alarm.
+    if error.is_repeated:
+        logger.info("Repeated the failure of an earlier request", code=error.code)
+        return
+    # What the user can fix is no reason to wake an operator.
     log = logger.error if error.actor == "operator" else logger.warning
     log("Request failed", extra={"code": error.code, "reason": error.reason, "actor": error.actor, **error.log_context})
     metrics.add_metric("RequestsFailed", MetricUnit.Count, 1)
-
-
-def _problem(error: InstagramConnectError, request_id: str) -> Problem:
-    return Problem(
-        error=error.message,
-        details=error.details,
-        code=error.code,
-        reason=error.reason,
-        actor=error.actor,
-        recoverable=error.recoverable,
-        retry_after_seconds=error.retry_after_s,
-        hint=error.hint,
-        request_id=request_id,
-    )
-
-
-def _failure_response(status: HTTPStatus, problem: Problem) -> Response[dict[str, Any]]:
-    headers = {}
-    if status == HTTPStatus.UNAUTHORIZED:
-        headers["WWW-Authenticate"] = "Bearer"
-    if problem.retry_after_seconds is not None:
-        headers["Retry-After"] = str(problem.retry_after_seconds)
-    return _response(status, problem.model_dump(mode="json", by_alias=True, exclude_none=True), headers)
 
 
 def _response(
@@ -179,8 +147,8 @@ def _response(
 
 
 def _what_is_wrong(error: ValidationError) -> str:
-    problems = error.errors(include_url=False, include_context=False, include_input=False)
-    return "; ".join(f"{_field(problem['loc'])}: {problem['msg']}" for problem in problems[:5])
+    wrong = error.errors(include_url=False, include_context=False, include_input=False)
+    return "; ".join(f"{_field(each['loc'])}: {each['msg']}" for each in wrong[:5])
 
 
 def _field(location: Sequence[int | str]) -> str:

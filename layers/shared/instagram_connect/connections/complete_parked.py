@@ -32,7 +32,7 @@ CHECKING_S = 6.0
 
 
 @dataclass(frozen=True)
-class LateConnectionFlow:
+class ParkedConnectionFlow:
     """Completes parked connections. Shared between messages; holds nothing of any of them."""
 
     products: LoginProducts

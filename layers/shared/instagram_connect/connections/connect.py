@@ -24,7 +24,6 @@ from instagram_connect.errors import (
     MetaError,
     MetaRateLimitedError,
     MetaUnavailableError,
-    RedirectUriMismatchError,
     StorageError,
     TokenEncryptionError,
 )
@@ -98,31 +97,24 @@ class ConnectionFlow:
 
     def spend_code(
         self, product: LoginProduct, code: str, redirect_uri: str, request: Request, records: LoginRecords
-    ) -> tuple[Account, ...] | PendingConnection | InstagramConnectError:
-        """Spends the code and stores every account that the login may act for, at least one; or says why not.
+    ) -> tuple[Account, ...] | PendingConnection:
+        """Spend the code and store every account that the login may act for, at least one.
 
-        An error of the login is returned, not raised: it is the outcome for whoever sends the same code. Raises what
-        is this request's alone: LateStartError, RedirectUriMismatchError.
+        Goes on with the token that an interrupted attempt at the same login left in `records`. Raises LateStartError
+        and RedirectUriMismatchError with the code unspent; LoginError, NoAccountError, MetaError, TokenEncryptionError
+        and StorageError, which are the outcome of this code.
         """
         for_meta = request.time_for_meta()
         login = LoginKey.of(request.user_id, product.provider, code)
         # Asked before Meta: a code that is sent twice may cost the token that it was exchanged for (RFC 6749, 4.1.2).
         token = records.kept_token(login)
         if token is None:
-            try:
-                token = product.exchange_code(code, redirect_uri, for_meta)
-            except RedirectUriMismatchError:
-                raise
-            except InstagramConnectError as error:
-                return error
+            token = product.exchange_code(code, redirect_uri, for_meta)
         else:
             logger.info("Going on with the token of an earlier attempt at this login")
         with ThreadPoolExecutor(1) as beside:
             beside.submit(records.keep_token, login, token)
-            try:
-                return self._connect(product, token, request, for_meta)
-            except InstagramConnectError as error:
-                return error
+            return self._connect(product, token, request, for_meta)
 
     def use_token(
         self, product: LoginProduct, access_token: str, request: Request

@@ -41,7 +41,7 @@ REMEMBERED_S = 3600
 TOKEN_KEPT_S = 7200
 
 # JSON. After "counts_for_s" seconds, if it is there, a request makes another attempt.
-Outcome = dict[str, Any]
+LoginOutcome = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -72,18 +72,18 @@ class LoginRecords:
         self._outcomes = DynamoDBPersistenceLayer(table_name, key_attr="id", boto3_client=self._client)
 
     def outcome_of(
-        self, login: LoginKey, attempt: Callable[[], Outcome], context: LambdaContext, deadline: Deadline
-    ) -> Outcome:
+        self, login: LoginKey, attempt: Callable[[], LoginOutcome], context: LambdaContext, deadline: Deadline
+    ) -> LoginOutcome:
         """The outcome of this login: of an attempt before or beside this request while it counts, else of this one.
 
         What the attempt returns is remembered; when it raises, the next request makes another one. Waits for an
         attempt elsewhere until the deadline. Once an outcome is final the token kept for the login is deleted. Raises
         LoginInProgressError, LoginRecordsUnavailableError, and what the attempt raises.
         """
-        made: list[Outcome] = []
+        made: list[LoginOutcome] = []
         raised: list[Exception] = []
 
-        def remember(*, login: str) -> Outcome:  # noqa: ARG001 - what Powertools makes the key of
+        def remember(*, login: str) -> LoginOutcome:  # noqa: ARG001 - what Powertools makes the key of
             try:
                 made.append(self._dated(attempt()))
             except Exception as error:
@@ -106,7 +106,7 @@ class LoginRecords:
             wait=wait_random(0.2, 0.4),
         )
         try:
-            outcome: Outcome = retrying(once, login=str(login))
+            outcome: LoginOutcome = retrying(once, login=str(login))
             # Each further attempt is a record of its own, named after the one before: nothing is ever taken back, so
             # all requests find the same latest outcome whatever runs beside them.
             while not made and outcome.get("remembered_until", math.inf) <= self._now().timestamp():
@@ -133,7 +133,7 @@ class LoginRecords:
             self._forget_token(login)
         return outcome
 
-    def _dated(self, outcome: Outcome) -> Outcome:
+    def _dated(self, outcome: LoginOutcome) -> LoginOutcome:
         if "counts_for_s" not in outcome:
             return outcome
         return {**outcome, "remembered_until": self._now().timestamp() + outcome["counts_for_s"]}

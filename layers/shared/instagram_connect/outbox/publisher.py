@@ -14,7 +14,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from instagram_connect.outbox.repository import EventRepository
+from instagram_connect.outbox.repository import OutboxRepository
 from instagram_connect.runtime import aws
 from instagram_connect.runtime.batches import batches
 from instagram_connect.runtime.deadline import Deadline
@@ -33,11 +33,11 @@ LEAST_S = 6.0
 
 
 @dataclass(frozen=True)
-class EventBus:
+class EventPublisher:
     """The bus. Shared between invocations."""
 
     bus_name: str
-    repository: EventRepository
+    repository: OutboxRepository
 
     def publish_pending(self, deadline: Deadline) -> int:
         """Publishes what waits, and tells how many; what the bus does not take waits on.

@@ -3,26 +3,17 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from instagram_connect.runtime.deadline import Deadline
-
-
-class Caller(Protocol):
-    """`Rpcs`, or what stands for it where tests go to Postgres directly."""
-
-    def call(self, function: str, payload: Any, deadline: Deadline) -> Any:
-        """What a function answers."""
-
-    def call_patiently(self, function: str, payload: Any, deadline: Deadline) -> Any:
-        """The same, repeated while waiting can help."""
+from instagram_connect.storage.rpc import RpcCaller
 
 
 @dataclass(frozen=True)
-class EventRepository:
+class OutboxRepository:
     """Takes events and forgets them. Both raise StorageError."""
 
-    rpcs: Caller
+    rpcs: RpcCaller
     now: Callable[[], datetime]
 
     def take(self, limit: int, lease_s: float, deadline: Deadline) -> list[dict[str, Any]]:

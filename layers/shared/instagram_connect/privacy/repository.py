@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Any
 
 from instagram_connect.errors import RECONNECT_HINTS
-from instagram_connect.outbox.repository import Caller
 from instagram_connect.runtime.clock import iso
 from instagram_connect.runtime.deadline import Deadline
 from instagram_connect.storage.data_api import DataApiError
 from instagram_connect.storage.diagnosis import storage_error
+from instagram_connect.storage.rpc import RpcCaller
 
 # How Meta says of a token that its person removed the app.
 APP_REMOVED = {"code": 190, "subcode": 458, "reason": "APP_REMOVED", "hint": RECONNECT_HINTS["APP_REMOVED"]}
@@ -31,7 +31,7 @@ class DeletionStatus:
 class PrivacyRepository:
     """All raise StorageError; all are safe to repeat."""
 
-    rpcs: Caller
+    rpcs: RpcCaller
     now: Callable[[], datetime]
 
     def revoke(self, meta_user_id: str, asked_at: datetime, deadline: Deadline) -> int:

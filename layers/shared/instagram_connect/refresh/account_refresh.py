@@ -1,7 +1,7 @@
 """Refreshing one account at Meta: its tokens, its webhook subscription, and what a failure means.
 
-Nothing is written here. A failure has one of three kinds, which `kind_of` tells: the token is dead, the whole app is
-refused, or it may pass. A token counts as dead only when Meta named the cause or a second call confirmed it.
+Nothing is written here. `failure_kind` sorts failures: the token is dead, Meta refuses the whole app, or the failure is
+transient. A token counts as dead only if Meta named the cause or a second call confirmed it.
 """
 
 from collections.abc import Callable
@@ -33,7 +33,7 @@ DEAD_TOKEN_ERRORS = (ReconnectRequiredError, PermissionMissingError)
 ATTEMPT_S = 25.0
 
 
-class Kind(Enum):
+class FailureKind(Enum):
     """What a failure means for the account and for all others."""
 
     DEAD = "dead"
@@ -41,11 +41,11 @@ class Kind(Enum):
     PASSING = "passing"
 
 
-def kind_of(error: InstagramConnectError) -> Kind:
-    """The kind of a failure of `RefreshFlow.attempt`."""
+def failure_kind(error: InstagramConnectError) -> FailureKind:
+    """The kind of a failure of `AccountRefresh.attempt`."""
     if isinstance(error, DEAD_TOKEN_ERRORS):
-        return Kind.DEAD
-    return Kind.APP if isinstance(error, MetaAppMisconfiguredError) else Kind.PASSING
+        return FailureKind.DEAD
+    return FailureKind.APP if isinstance(error, MetaAppMisconfiguredError) else FailureKind.PASSING
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Attempt:
 
 
 @dataclass(frozen=True)
-class RefreshFlow:
+class AccountRefresh:
     """Refreshes accounts at Meta. Shared between threads; holds nothing of any of them."""
 
     products: LoginProducts

@@ -26,10 +26,10 @@ from instagram_connect.errors import (
 from instagram_connect.meta import graph
 from instagram_connect.meta.products import LoginProducts
 from instagram_connect.models import Account, Provider
-from instagram_connect.outbox.publisher import EventBus
-from instagram_connect.refresh.account_refresh import Attempt, RefreshFlow
+from instagram_connect.outbox.publisher import EventPublisher
+from instagram_connect.refresh.account_refresh import AccountRefresh, Attempt
 from instagram_connect.refresh.models import ON_DEMAND, Claim, RefreshTask
-from instagram_connect.refresh.outage_detection import RefreshJudgement
+from instagram_connect.refresh.outage_detection import OutageDetector
 from instagram_connect.refresh.queue import RefreshQueue
 from instagram_connect.refresh.rate_limits import Pace
 from instagram_connect.refresh.repository import RefreshRepository
@@ -55,7 +55,7 @@ LASTING_ERRORS = (MetaRequestRejectedError, TokenEncryptionError, InternalError)
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RefreshResult:
     """What came of an account: as its owner may see it when it was written, the error when there is one."""
 
     account: Account | None
@@ -66,36 +66,36 @@ class Outcome:
 class RefreshBatch:
     """Refreshes accounts whose leases the caller holds. Shared between invocations; holds nothing of any of them."""
 
-    flow: RefreshFlow
-    judgement: RefreshJudgement
+    flow: AccountRefresh
+    judgement: OutageDetector
     repository: RefreshRepository
     queue: RefreshQueue
-    events: EventBus
+    events: EventPublisher
     now: Callable[[], datetime]
     concurrency: int = CONCURRENCY
     sleep: Callable[[float], None] = time.sleep
 
     @classmethod
     def of_deployment(
-        cls, secrets: Secrets, repository: RefreshRepository, queue: RefreshQueue, events: EventBus
+        cls, secrets: Secrets, repository: RefreshRepository, queue: RefreshQueue, events: EventPublisher
     ) -> "RefreshBatch":
         """With Meta and the key as the deployment names them. Raises ConfigurationError."""
         client = graph.GraphClient(graph.http_client(), max_attempts=ATTEMPTS)
-        flow = RefreshFlow(
+        flow = AccountRefresh(
             products=LoginProducts(secrets, client, utc_now),
             vault=TokenVault(required("TOKEN_KEY_ARN")),
             now=utc_now,
             lead_s=repository.rules.lead_s,
         )
-        return cls(flow, RefreshJudgement(flow, repository, utc_now), repository, queue, events, utc_now)
+        return cls(flow, OutageDetector(flow, repository, utc_now), repository, queue, events, utc_now)
 
-    def work(self, owner: str, claims: Sequence[Claim], deadline: Deadline) -> dict[str, Outcome]:
+    def work(self, owner: str, claims: Sequence[Claim], deadline: Deadline) -> dict[str, RefreshResult]:
         """Does what is due of the claimed accounts, as far as their leases are still held; what came of each.
 
         Raises StorageError when storage cannot even be asked for them: then nothing has been done.
         """
         due = {claim.account_id: claim for claim in claims}
-        outcomes: dict[str, Outcome] = {}
+        outcomes: dict[str, RefreshResult] = {}
         tasks = sorted(self.repository.leased(owner, due, deadline), key=lambda task: task.provider)
         for provider, group in groupby(tasks, key=lambda task: task.provider):
             outcomes |= self.refresh(owner, provider, [(task, due[task.account_id]) for task in group], deadline)
@@ -103,7 +103,7 @@ class RefreshBatch:
 
     def refresh(
         self, owner: str, provider: Provider, due: Sequence[tuple[RefreshTask, Claim]], deadline: Deadline
-    ) -> dict[str, Outcome]:
+    ) -> dict[str, RefreshResult]:
         """The same for accounts of one login product whose tasks are at hand. Never raises."""
         rules = self.repository.rules
         begins_slow = any(claim.is_slow for _, claim in due)
@@ -113,7 +113,7 @@ class RefreshBatch:
         # Of a suspended product one account tries whether it works again.
         spared = [task for task, _ in due if task.is_suspended][1:]
         left = list(spared)
-        outcomes: dict[str, Outcome] = {}
+        outcomes: dict[str, RefreshResult] = {}
 
         def is_over() -> bool:
             return pace.is_stopped or for_meta.remaining_s() < LEAST_ATTEMPT_S
@@ -129,7 +129,7 @@ class RefreshBatch:
             pace.learn(done)
             if done.renewal or done.error is None:
                 not_before = pace.account_paused_until(done, self.now())
-                outcomes[task.account_id] = Outcome(self._store(owner, done, not_before, deadline), done.error)
+                outcomes[task.account_id] = RefreshResult(self._store(owner, done, not_before, deadline), done.error)
             return done
 
         with ThreadPoolExecutor(min(self.concurrency, len(due))) as threads:
@@ -141,8 +141,8 @@ class RefreshBatch:
         ended = self._end(owner, self.judgement.dead_among(provider, failed, attempts, deadline), deadline)
         outcomes |= ended
         failed = [done for done in failed if done.task.account_id not in ended]
-        outcomes |= {done.task.account_id: Outcome(None, done.error) for done in failed}
-        outcomes |= {task.account_id: Outcome(None, RefreshInProgressError(retry_after_s=60)) for task in left}
+        outcomes |= {done.task.account_id: RefreshResult(None, done.error) for done in failed}
+        outcomes |= {task.account_id: RefreshResult(None, RefreshInProgressError(retry_after_s=60)) for task in left}
         self._give_back(owner, failed, left, deadline)
         _count(attempts, failed=len(failed), ended=len(ended))
         if ended or any(done.renewal and done.renewal.reconnect for done in attempts):
@@ -180,9 +180,9 @@ class RefreshBatch:
         logger.error("Kept a refreshed token that storage did not take", extra=extra)
         metrics.add_metric("RefreshesKept", MetricUnit.Count, 1)
 
-    def _end(self, owner: str, dead: Iterable[Attempt], deadline: Deadline) -> dict[str, Outcome]:
+    def _end(self, owner: str, dead: Iterable[Attempt], deadline: Deadline) -> dict[str, RefreshResult]:
         """Marks accounts whose tokens are dead; those that it marked."""
-        ended: dict[str, Outcome] = {}
+        ended: dict[str, RefreshResult] = {}
         for done in dead:
             error = done.error
             if error is None:
@@ -197,7 +197,7 @@ class RefreshBatch:
                 "An account needs its user",
                 extra={"account_id": done.task.account_id, "reason": error.reason or error.code, **error.log_context},
             )
-            ended[done.task.account_id] = Outcome(account, error)
+            ended[done.task.account_id] = RefreshResult(account, error)
         return ended
 
     def _give_back(

@@ -83,13 +83,13 @@ class RefreshOnDemand:
     def _refresh(self, owner: str, task: RefreshTask, deadline: Deadline) -> Account | None:
         """The account as it was written; None when nothing was. Raises what kept it from being refreshed."""
         from instagram_connect.refresh.account_refresh import (  # opens tokens, which a sweep never does: slow to load
-            Kind,
-            kind_of,
+            FailureKind,
+            failure_kind,
         )
 
         claim = Claim(account_id=task.account_id, provider=task.provider, renew=True, check_subscription=False)
         outcome = self.batch().refresh(owner, task.provider, [(task, claim)], deadline)[task.account_id]
-        if outcome.error and kind_of(outcome.error) is Kind.DEAD and outcome.account is None:
+        if outcome.error and failure_kind(outcome.error) is FailureKind.DEAD and outcome.account is None:
             # It is not the account's fault, or not certainly: a new login would be in vain.
             raise MetaUnavailableError(log_context=outcome.error.log_context)
         if outcome.error:

@@ -17,7 +17,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from instagram_connect.errors import InstagramConnectError, StorageError
 from instagram_connect.meta.graph_errors import APP_ID_INVALID, APP_SECRET_INVALID, TOKEN_EXPIRED, names_its_cause
 from instagram_connect.models import Provider
-from instagram_connect.refresh.account_refresh import Attempt, Kind, RefreshFlow, kind_of
+from instagram_connect.refresh.account_refresh import AccountRefresh, Attempt, FailureKind, failure_kind
 from instagram_connect.refresh.models import RefreshTask
 from instagram_connect.refresh.repository import RefreshRepository
 from instagram_connect.runtime.deadline import Deadline
@@ -73,10 +73,10 @@ class _Hearing:
 
 
 @dataclass(frozen=True)
-class RefreshJudgement:
+class OutageDetector:
     """Judges failures. Shared between invocations; holds nothing of any of them."""
 
-    flow: RefreshFlow
+    flow: AccountRefresh
     repository: RefreshRepository
     now: Callable[[], datetime]
 
@@ -103,7 +103,7 @@ class RefreshJudgement:
             elif verdict is Verdict.PEOPLE:
                 if any(done.task.is_suspended for done in accused):
                     self._resume(provider, deadline)
-                yield from (done for done in accused if done.error and kind_of(done.error) is Kind.DEAD)
+                yield from (done for done in accused if done.error and failure_kind(done.error) is FailureKind.DEAD)
 
     def _has_run_out(self, done: Attempt) -> bool:
         """Whether the token has ended by our own calendar too: that needs no judgement.
@@ -111,7 +111,7 @@ class RefreshJudgement:
         The end of a Facebook login is the person's token's; a Page's has none, so there Meta has to say it.
         """
         ends, error = done.task.expires_at, done.error
-        if ends is None or ends > self.now() or error is None or kind_of(error) is not Kind.DEAD:
+        if ends is None or ends > self.now() or error is None or failure_kind(error) is not FailureKind.DEAD:
             return False
         return error.reason == TOKEN_EXPIRED or done.task.user_token_ciphertext is None
 
@@ -144,7 +144,11 @@ class RefreshJudgement:
         again = [error for _, error in self._testimonies(list(one_each.values())[:HEARD_AGAIN], deadline)]
         if any(error is None for error in again):
             return Verdict.UNDECIDED if is_suspended else Verdict.AT_LARGE
-        return Verdict.PEOPLE if all(error and kind_of(error) is Kind.DEAD for error in again) else Verdict.UNDECIDED
+        return (
+            Verdict.PEOPLE
+            if all(error and failure_kind(error) is FailureKind.DEAD for error in again)
+            else Verdict.UNDECIDED
+        )
 
     def _hear(self, hearing: _Hearing, provider: Provider, alike: str, deadline: Deadline) -> None:
         witnesses = self.repository.witnesses(provider, hearing.failing | hearing.working, WITNESSES, deadline)
@@ -193,7 +197,9 @@ class RefreshJudgement:
 def _alike(failed: Iterable[Attempt]) -> Iterator[tuple[str, Iterable[Attempt]]]:
     """Failures that speak against a token or the app, together with those that are the same."""
     accused = [
-        (_name_of(done.error), done) for done in failed if done.error and kind_of(done.error) is not Kind.PASSING
+        (_name_of(done.error), done)
+        for done in failed
+        if done.error and failure_kind(done.error) is not FailureKind.PASSING
     ]
     accused.sort(key=lambda entry: entry[0])
     for name, group in groupby(accused, key=lambda entry: entry[0]):

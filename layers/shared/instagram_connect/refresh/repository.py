@@ -12,11 +12,11 @@ from typing import Any
 from instagram_connect.errors import RECONNECT_HINTS, InstagramConnectError
 from instagram_connect.meta.usage import Usage
 from instagram_connect.models import Account, Provider
-from instagram_connect.outbox.repository import Caller
 from instagram_connect.refresh.models import Claim, ClaimedRefresh, EncryptedRenewal, RefreshTask, SubscriptionCheck
 from instagram_connect.runtime.clock import iso
 from instagram_connect.runtime.deadline import Deadline
 from instagram_connect.runtime.settings import required
+from instagram_connect.storage.rpc import RpcCaller
 
 DAY_S = 86_400
 
@@ -53,7 +53,7 @@ class RefreshRules:
 class RefreshRepository:
     """The verbs of refreshing, one call each. All raise StorageError. Safe to use from several threads."""
 
-    rpcs: Caller
+    rpcs: RpcCaller
     now: Callable[[], datetime]
     rules: RefreshRules = field(default_factory=RefreshRules)
 

@@ -8,7 +8,7 @@ from typing import Any
 from aws_lambda_powertools.metrics import MetricUnit
 
 from instagram_connect.errors import StorageError
-from instagram_connect.outbox.publisher import EventBus
+from instagram_connect.outbox.publisher import EventPublisher
 from instagram_connect.refresh.queue import RefreshQueue
 from instagram_connect.refresh.repository import RefreshRepository
 from instagram_connect.runtime.deadline import Deadline
@@ -25,7 +25,7 @@ class RefreshSweep:
 
     repository: RefreshRepository
     queue: RefreshQueue
-    events: EventBus
+    events: EventPublisher
 
     def run(self, deadline: Deadline) -> int:
         """How many accounts were handed to the workers. Raises StorageError when storage cannot be asked.

@@ -17,8 +17,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 if TYPE_CHECKING:
     from instagram_connect.runtime.error_reports import ErrorReports
 
-Answer = TypeVar("Answer")
-Handler = Callable[[dict[str, Any], LambdaContext], Answer]
+Result = TypeVar("Result")
+Handler = Callable[[dict[str, Any], LambdaContext], Result]
 
 # What a function still needs of its time after its error reports.
 RESERVED_FOR_RETURNING_S = 0.2
@@ -58,11 +58,11 @@ def report_errors(environment: Mapping[str, str]) -> "ErrorReports | None":
 _reports = report_errors(os.environ)
 
 
-def sends_error_reports(handler: Handler[Answer]) -> Handler[Answer]:
+def sends_error_reports(handler: Handler[Result]) -> Handler[Result]:
     """Decorates a Lambda's entry point: reports leave before Lambda freezes the function, if its time allows."""
 
     @wraps(handler)
-    def wrapped(event: dict[str, Any], context: LambdaContext) -> Answer:
+    def wrapped(event: dict[str, Any], context: LambdaContext) -> Result:
         try:
             return handler(event, context)
         finally:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
@@ -75,3 +75,13 @@ class Rpcs:
 def _may_pass_by_itself(error: BaseException) -> bool:
     # A stale cache was waited for already, and does not heal by more of it.
     return isinstance(error, StorageError) and error.recoverable and error.reason != STALE.reason
+
+
+class RpcCaller(Protocol):
+    """`Rpcs`, or what stands for it where tests go to Postgres directly."""
+
+    def call(self, function: str, payload: Any, deadline: Deadline) -> Any:
+        """What a function answers."""
+
+    def call_patiently(self, function: str, payload: Any, deadline: Deadline) -> Any:
+        """The same, repeated while waiting can help."""

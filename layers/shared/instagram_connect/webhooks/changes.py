@@ -7,16 +7,16 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from instagram_connect.meta.json_values import digest, to_id, to_object, to_text
-from instagram_connect.webhooks.events import Kind, WebhookEvent
+from instagram_connect.webhooks.events import EventKind, WebhookEvent
 from instagram_connect.webhooks.parts import Parts
 
 
 def other_change(parts: Parts, field: str, change: Mapping[str, Any]) -> WebhookEvent:
     """A change of which we know nothing."""
-    return parts.event(Kind.OTHER, field, f"{field}:{digest(change)}", data={"value": change.get("value")})
+    return parts.event(EventKind.OTHER, field, f"{field}:{digest(change)}", data={"value": change.get("value")})
 
 
-def _comment(kind: Kind) -> Callable[[Parts, str, Mapping[str, Any]], WebhookEvent]:
+def _comment(kind: EventKind) -> Callable[[Parts, str, Mapping[str, Any]], WebhookEvent]:
     def comment(parts: Parts, field: str, value: Mapping[str, Any]) -> WebhookEvent:
         comment_id = to_id(value.get("id")) or to_id(value.get("comment_id"))
         author, media = to_object(value.get("from")), to_object(value.get("media"))
@@ -44,20 +44,20 @@ def _comment(kind: Kind) -> Callable[[Parts, str, Mapping[str, Any]], WebhookEve
 def _mention(parts: Parts, field: str, value: Mapping[str, Any]) -> WebhookEvent:
     media_id, comment_id = to_id(value.get("media_id")), to_id(value.get("comment_id"))
     named = comment_id or media_id
-    key = f"men:{named}" if named else f"{Kind.MENTION}:{digest(value)}"
-    return parts.event(Kind.MENTION, field, key, data={"mediaId": media_id, "commentId": comment_id})
+    key = f"men:{named}" if named else f"{EventKind.MENTION}:{digest(value)}"
+    return parts.event(EventKind.MENTION, field, key, data={"mediaId": media_id, "commentId": comment_id})
 
 
 def _story_insights(parts: Parts, field: str, value: Mapping[str, Any]) -> WebhookEvent:
     media_id = to_id(value.get("media_id"))
-    key = f"si:{media_id}" if media_id else f"{Kind.STORY_INSIGHTS}:{digest(value)}"
+    key = f"si:{media_id}" if media_id else f"{EventKind.STORY_INSIGHTS}:{digest(value)}"
     metrics = {name: number for name, number in value.items() if name != "media_id"}
-    return parts.event(Kind.STORY_INSIGHTS, field, key, data={"mediaId": media_id, "metrics": metrics})
+    return parts.event(EventKind.STORY_INSIGHTS, field, key, data={"mediaId": media_id, "metrics": metrics})
 
 
 CHANGES: Mapping[str, Callable[[Parts, str, Mapping[str, Any]], WebhookEvent]] = {
-    "comments": _comment(Kind.COMMENT),
-    "live_comments": _comment(Kind.LIVE_COMMENT),
+    "comments": _comment(EventKind.COMMENT),
+    "live_comments": _comment(EventKind.LIVE_COMMENT),
     "mentions": _mention,
     "story_insights": _story_insights,
 }

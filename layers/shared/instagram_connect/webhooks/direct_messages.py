@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from instagram_connect.meta.json_values import digest, to_count, to_id, to_list, to_object, to_text
-from instagram_connect.webhooks.events import Kind, WebhookEvent
+from instagram_connect.webhooks.events import EventKind, WebhookEvent
 from instagram_connect.webhooks.parts import Parts
 
 # Names of the subscription fields under which `changes` carries what else is in `messaging`.
@@ -45,7 +45,7 @@ class _Talk:
 
 @dataclass(frozen=True)
 class _Meaning:
-    kind: Kind
+    kind: EventKind
     field: str
     key: str | None
     message_id: str | None
@@ -67,7 +67,7 @@ def direct_message(
     is_of_nobody = parts.entry_id not in (sender, recipient) and _is_made_up(sender) and _is_made_up(recipient)
     if parts.entry_id == DASHBOARD_ENTRY or (is_change and is_of_nobody):
         # The dashboard's examples are of an account, or between people, that do not exist.
-        kind = Kind.TEST
+        kind = EventKind.TEST
     return parts.event(
         kind,
         "standby" if is_standby else meaning.field,
@@ -88,8 +88,8 @@ def _is_made_up(person: str | None) -> bool:
 def _message(_: _Talk, message: Mapping[str, Any]) -> _Meaning:
     mid = to_id(message.get("mid"))
     if message.get("is_deleted") is True:
-        return _Meaning(Kind.MESSAGE_UNSENT, "messages", mid and f"del:{mid}", mid, {})
-    kind = Kind.MESSAGE_ECHO if message.get("is_echo") is True else Kind.MESSAGE
+        return _Meaning(EventKind.MESSAGE_UNSENT, "messages", mid and f"del:{mid}", mid, {})
+    kind = EventKind.MESSAGE_ECHO if message.get("is_echo") is True else EventKind.MESSAGE
     data = {
         "text": to_text(message.get("text")),
         "attachments": [_attachment(entry) for entry in to_list(message.get("attachments"))] or None,
@@ -100,7 +100,7 @@ def _message(_: _Talk, message: Mapping[str, Any]) -> _Meaning:
         "isSelf": True if message.get("is_self") is True else None,
         "appId": to_id(message.get("app_id")),
     }
-    field = "message_echoes" if kind is Kind.MESSAGE_ECHO else "messages"
+    field = "message_echoes" if kind is EventKind.MESSAGE_ECHO else "messages"
     return _Meaning(kind, field, mid and f"msg:{mid}", mid, data)
 
 
@@ -130,7 +130,7 @@ def _edit(_: _Talk, edit: Mapping[str, Any]) -> _Meaning:
     mid, number = to_id(edit.get("mid")), to_count(edit.get("num_edit"), MAX_EDIT_NUMBER)
     key = f"edit:{mid}:{number}" if mid and number is not None else None
     return _Meaning(
-        Kind.MESSAGE_EDITED, "message_edit", key, mid, {"text": to_text(edit.get("text")), "editNumber": number}
+        EventKind.MESSAGE_EDITED, "message_edit", key, mid, {"text": to_text(edit.get("text")), "editNumber": number}
     )
 
 
@@ -144,12 +144,14 @@ def _reaction(talk: _Talk, reaction: Mapping[str, Any]) -> _Meaning:
         "emoji": to_text(reaction.get("emoji")),
         "senderId": talk.sender,
     }
-    return _Meaning(Kind.REACTION, "message_reactions", key, mid, data)
+    return _Meaning(EventKind.REACTION, "message_reactions", key, mid, data)
 
 
 def _read(talk: _Talk, read: Mapping[str, Any]) -> _Meaning:
     mid = to_id(read.get("mid"))
-    return _Meaning(Kind.READ, "messaging_seen", f"read:{mid}:{talk.sender}" if mid and talk.sender else None, mid, {})
+    return _Meaning(
+        EventKind.READ, "messaging_seen", f"read:{mid}:{talk.sender}" if mid and talk.sender else None, mid, {}
+    )
 
 
 def _postback(_: _Talk, postback: Mapping[str, Any]) -> _Meaning:
@@ -160,20 +162,20 @@ def _postback(_: _Talk, postback: Mapping[str, Any]) -> _Meaning:
         "referral": postback.get("referral"),
         "messageId": mid,
     }
-    return _Meaning(Kind.POSTBACK, "messaging_postbacks", mid and f"pb:{mid}", None, data)
+    return _Meaning(EventKind.POSTBACK, "messaging_postbacks", mid and f"pb:{mid}", None, data)
 
 
 def _referral(_: _Talk, referral: Mapping[str, Any]) -> _Meaning:
-    return _Meaning(Kind.REFERRAL, "messaging_referral", None, None, {"referral": dict(referral)})
+    return _Meaning(EventKind.REFERRAL, "messaging_referral", None, None, {"referral": dict(referral)})
 
 
 def _optin(_: _Talk, optin: Mapping[str, Any]) -> _Meaning:
-    return _Meaning(Kind.OPTIN, "messaging_optins", None, None, {"optin": dict(optin)})
+    return _Meaning(EventKind.OPTIN, "messaging_optins", None, None, {"optin": dict(optin)})
 
 
 def _other(item: Mapping[str, Any]) -> _Meaning:
     names = sorted(set(item) - {"sender", "recipient", "timestamp"})
-    return _Meaning(Kind.OTHER, (names and names[0]) or "messaging", None, None, {"value": dict(item)})
+    return _Meaning(EventKind.OTHER, (names and names[0]) or "messaging", None, None, {"value": dict(item)})
 
 
 # In this order: a message may bring a referral along, which then belongs to it.

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 
-class Kind(StrEnum):
+class EventKind(StrEnum):
     """What happened. Only the kinds of direct messages change conversations."""
 
     MESSAGE = "message"
@@ -45,7 +45,7 @@ class WebhookEvent:
     entry_id: str
     key: str
     field: str
-    kind: Kind
+    kind: EventKind
     payload: dict[str, Any] = dataclasses.field(repr=False)
     occurred_at: datetime | None = None
     message_id: str | None = None

@@ -12,7 +12,7 @@ from http import HTTPStatus
 from aws_lambda_powertools.metrics import MetricUnit
 
 from instagram_connect.errors import StorageError
-from instagram_connect.outbox.publisher import EventBus
+from instagram_connect.outbox.publisher import EventPublisher
 from instagram_connect.runtime.deadline import Deadline
 from instagram_connect.runtime.observability import logger, metrics, stack_of
 from instagram_connect.runtime.sqs import QueueError
@@ -73,7 +73,7 @@ class Ingestion:
     """Stores and publishes. Shared between invocations."""
 
     repository: WebhookRepository
-    bus: EventBus
+    bus: EventPublisher
     dead_letters: WebhookQueue
 
     def ingest(self, webhooks: Iterable[QueuedWebhook], deadline: Deadline) -> set[str]:

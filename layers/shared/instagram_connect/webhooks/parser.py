@@ -21,7 +21,7 @@ from instagram_connect.meta.json_values import (
 from instagram_connect.webhooks import entries
 from instagram_connect.webhooks.changes import CHANGES, other_change
 from instagram_connect.webhooks.direct_messages import DIRECT_MESSAGE_FIELDS, direct_message
-from instagram_connect.webhooks.events import Kind, WebhookEvent
+from instagram_connect.webhooks.events import EventKind, WebhookEvent
 from instagram_connect.webhooks.parts import Parts
 
 OBJECT = "instagram"
@@ -61,7 +61,7 @@ def unreadable(body: bytes) -> WebhookEvent:
         kept = {UNPARSED_TEXT: as_text}
     else:
         kept = {UNPARSED_BYTES: base64.b64encode(body).decode()}
-    return WebhookEvent("", f"raw:{digest(kept)}", UNPARSED, Kind.UNPARSED, kept)
+    return WebhookEvent("", f"raw:{digest(kept)}", UNPARSED, EventKind.UNPARSED, kept)
 
 
 def _parse(body: bytes, room: int) -> list[WebhookEvent]:
@@ -120,9 +120,9 @@ def _event(object_name: Any, entry: dict[str, Any], place: str, item: Any) -> We
             return direct_message(parts, value, is_change=True)
         return known_change(parts, field, value) if known_change else other_change(parts, field, item)
     if object_name != OBJECT:  # a Page's messages are not Instagram's
-        return parts.event(Kind.OTHER, place, f"{place}:{digest(item)}")
+        return parts.event(EventKind.OTHER, place, f"{place}:{digest(item)}")
     return direct_message(parts, item, is_standby=place == "standby")
 
 
 def _unparsed(piece: Any, entry_id: str = "") -> WebhookEvent:
-    return WebhookEvent(entry_id, f"raw:{digest(piece)}", UNPARSED, Kind.UNPARSED, {UNPARSED: piece})
+    return WebhookEvent(entry_id, f"raw:{digest(piece)}", UNPARSED, EventKind.UNPARSED, {UNPARSED: piece})

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from instagram_connect.meta.json_values import MAX_ID_BYTES, digest, to_moment
-from instagram_connect.webhooks.events import Kind, WebhookEvent
+from instagram_connect.webhooks.events import EventKind, WebhookEvent
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Parts:
 
     def event(
         self,
-        kind: Kind,
+        kind: EventKind,
         field: str,
         key: str,
         *,

@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Any
 
 from instagram_connect.outbox.publisher import LEASE_S
-from instagram_connect.outbox.repository import Caller
 from instagram_connect.runtime.clock import iso
 from instagram_connect.runtime.deadline import Deadline
 from instagram_connect.storage.data_api import DataApiError
 from instagram_connect.storage.diagnosis import storage_error
+from instagram_connect.storage.rpc import RpcCaller
 from instagram_connect.webhooks.events import WebhookEvent
 
 # Nobody may ever connect the account that an unknown event is about, and it holds what people wrote.
@@ -47,7 +47,7 @@ class KeptEvent:
 class WebhookRepository:
     """Stores events and looks at them. All raise StorageError. Safe to use from several threads."""
 
-    rpcs: Caller
+    rpcs: RpcCaller
     now: Callable[[], datetime]
 
     def store(self, events: Sequence[WebhookEvent], deadline: Deadline) -> Stored:
