@@ -1,7 +1,7 @@
-"""The nouns of a connection, as they travel between Meta, the vault and storage.
+"""The objects of a connection, as they travel between Meta, the token vault and storage.
 
-Meta's ids are text: they exceed 2^53 and arrive as JSON numbers or strings. Times are aware UTC. Tokens are never
-part of a `repr`, so that an object may appear in a log or traceback.
+Meta's ids are text: they exceed 2^53 and arrive as JSON numbers or strings. Times are aware UTC. Tokens are left
+out of every `repr`, so an object may appear in a log or traceback.
 """
 
 from dataclasses import dataclass, field
@@ -22,9 +22,9 @@ class Provider(StrEnum):
 
 @dataclass(frozen=True)
 class UserToken:
-    """A person's access token as Meta handed it out. `expires_at` is None when Meta named no end.
+    """A person's access token as Meta issued it. `expires_at` is None if Meta gave no expiry.
 
-    `granted_scopes` are those that Meta named together with the token; None when it named none.
+    `granted_scopes` are the scopes that Meta returned with the token; None if it returned none.
     """
 
     value: str = field(repr=False)
@@ -35,7 +35,7 @@ class UserToken:
 
 @dataclass(frozen=True)
 class Login:
-    """What a login gave us: the person's token and what they granted with it."""
+    """The result of a login: the person's token and the scopes they granted."""
 
     provider: Provider
     token: UserToken
@@ -46,7 +46,7 @@ class Login:
 
 @dataclass(frozen=True)
 class DiscoveredAccount:
-    """An Instagram business account that a login may act for. `access_token` is the one to call Meta with for it."""
+    """An Instagram business account that a login may act for. `access_token` is the token for calls on its behalf."""
 
     instagram_business_id: str
     access_token: str = field(repr=False)
@@ -76,7 +76,7 @@ class AccountToStore:
 
 @dataclass(frozen=True)
 class ConnectionToStore:
-    """One login with all its accounts: what one transaction stores."""
+    """One login with all its accounts, stored in one transaction."""
 
     user_id: str
     login: Login
@@ -85,9 +85,9 @@ class ConnectionToStore:
 
 
 class Account(BaseModel):
-    """A row of instagram_business_accounts as its owner may see it, and as the HTTP contract shows it.
+    """A row of instagram_business_accounts as its owner sees it in the HTTP API.
 
-    One that is parked until storage takes it is no row yet: `pending`, and without an id unless there was one before.
+    A parked account is not a row yet: its status is `pending`, and it has no id unless it was connected before.
     """
 
     model_config = ConfigDict(
@@ -117,11 +117,11 @@ class Account(BaseModel):
 
 @dataclass(frozen=True)
 class DisconnectedAccount:
-    """An account whose tokens were just erased in storage, with what Meta still has to be told.
+    """An account whose tokens were just erased in storage, with what is left to do at Meta.
 
-    The ciphertexts are the last copy; None when there was none, as on a repeated disconnection. `is_last_of_account`:
-    nobody else has this Instagram account connected, so its webhooks may end. `is_last_of_person`: nothing else hangs
-    on the same person's grant, so it may be revoked.
+    The ciphertexts are the last copies; None if there were none, as on a repeated disconnection. `is_last_of_account`:
+    nobody else has this Instagram account connected, so its webhooks may end. `is_last_of_person`: no other connection
+    uses this person's grant, so it may be revoked.
     """
 
     account: Account
@@ -134,10 +134,10 @@ class DisconnectedAccount:
 
 @dataclass(frozen=True)
 class Renewal:
-    """What a login product gave for tokens that were about to age.
+    """The tokens that a login product returned for a refresh.
 
-    A token of None stays as it was. `expires_at` None: Meta names no end. `obtained_at` is when Meta answered.
-    The end of data access is as it was unless `tells_data_access`; then None means that it has no end.
+    A token of None is unchanged. `expires_at` is None if Meta gave no expiry. `obtained_at` is when Meta answered.
+    `data_access_expires_at` counts only if `tells_data_access`; then None means that data access does not expire.
     """
 
     obtained_at: datetime

@@ -1,7 +1,7 @@
-"""Requests of Meta as API Gateway hands them over, and our answers, without a router.
+"""API Gateway requests and responses without a router, for the functions that Meta calls.
 
-For the functions that Meta calls: their bodies count byte by byte, and the start of a function decides whether Meta
-waits, so that nothing is imported here that is slow to load. Source: API Gateway, "Lambda proxy integrations".
+Signatures cover raw bytes, and Meta waits while a function starts, so nothing is imported here that is slow to load.
+Source: API Gateway, "Lambda proxy integrations".
 """
 
 import base64
@@ -17,7 +17,7 @@ from instagram_connect.errors import InstagramConnectError, InvalidRequestError
 
 @dataclass(frozen=True)
 class ProxyRequest:
-    """One request. Header names are in lower case; `body` is what was sent, byte by byte."""
+    """One request. Header names are in lower case; `body` holds the raw bytes."""
 
     method: str
     path: str
@@ -28,7 +28,7 @@ class ProxyRequest:
 
     @classmethod
     def of(cls, event: Mapping[str, Any]) -> "ProxyRequest":
-        """The request in an event. Raises InvalidRequestError for a body that claims to be base64 and is not."""
+        """Read an event. Raises InvalidRequestError if the body is declared as base64 and is not."""
         headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
         context = event.get("requestContext") or {}
         return cls(
@@ -42,12 +42,12 @@ class ProxyRequest:
 
 
 def request_id(event: Mapping[str, Any]) -> str:
-    """API Gateway's id of the request: the correlation id of its logs."""
+    """API Gateway's request id, the correlation id of the log."""
     return (event.get("requestContext") or {}).get("requestId") or ""
 
 
 def text(body: str, *, status: HTTPStatus = HTTPStatus.OK, content_type: str = "text/plain") -> dict[str, Any]:
-    """An answer with exactly this text."""
+    """A response with this text as its body."""
     return {
         "statusCode": status.value,
         "headers": {
@@ -61,14 +61,14 @@ def text(body: str, *, status: HTTPStatus = HTTPStatus.OK, content_type: str = "
 
 
 def failure(error: InstagramConnectError, request_id: str) -> dict[str, Any]:
-    """The answer to an error, in the shape of all routes."""
+    """The response to an error, in the shape of all routes."""
     return text(json.dumps(problem(error, request_id)), status=error.status, content_type="application/json")
 
 
 def _body(event: Mapping[str, Any]) -> bytes:
     body: str = event.get("body") or ""
     if not event.get("isBase64Encoded"):
-        # A lone surrogate cannot have been sent; whoever makes such an event gets a signature that does not match.
+        # A lone surrogate cannot have been sent over HTTP; the signature of such an event does not match anyway.
         return body.encode("utf-8", "surrogatepass")
     try:
         return base64.b64decode(body, validate=True)
@@ -77,7 +77,7 @@ def _body(event: Mapping[str, Any]) -> bytes:
 
 
 def _url(context: Mapping[str, Any], headers: Mapping[str, str]) -> str:
-    """The address that was called, without its query; API Gateway's path holds the stage or a domain's base path."""
+    """The requested address without its query; API Gateway's path includes the stage or a domain's base path."""
     scheme = headers.get("x-forwarded-proto", "https")
     host = headers.get("host") or context.get("domainName", "")
     return f"{scheme}://{host}{context.get('path', '')}"

@@ -1,4 +1,4 @@
-"""A user's accounts as they are to be shown: what is stored, and what is parked until it can be stored."""
+"""A user's accounts as the app shows them: the stored ones, and the parked ones that are not stored yet."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from instagram_connect.runtime.deadline import Deadline
 class AccountsOfUser:
     """Stored and pending accounts, and logins whose accounts are not known yet.
 
-    `is_complete` is False when storage could not be read, so that only what is parked is there.
+    `is_complete` is False if storage could not be read; then only parked accounts are listed.
     """
 
     accounts: tuple[Account, ...]
@@ -30,7 +30,7 @@ class AccountList:
     parking: Parking
 
     def of(self, user_id: str, deadline: Deadline) -> AccountsOfUser:
-        """All accounts of a user. Raises StorageError when storage cannot be read and nothing is parked."""
+        """All accounts of a user. Raises StorageError if storage cannot be read and nothing is parked."""
         parked = self.parking.records_of(user_id)
         try:
             stored = self.repository.list_accounts(user_id, deadline)
@@ -46,7 +46,7 @@ def _with_pending(stored: Sequence[Account], parked: Sequence[ParkedRecord]) -> 
     for record in parked:
         for pending in record.accounts:
             known = accounts.get(pending.instagram_business_id)
-            # What works is shown as it is; and a record can outlive the moment when its connection was stored.
+            # A working account hides its pending record, which may also outlive the moment its connection was stored.
             works = known and known.status == "active" and known.reconnect_before is None
             if known and (works or known.connected_at >= pending.connected_at):
                 continue

@@ -1,8 +1,8 @@
-"""Completing what was parked: stores connections, and finishes logins that Meta had interrupted.
+"""Completes parked connections: stores accounts, and finishes logins that a failure at Meta interrupted.
 
-A message may come in any order and more than once, so each step can be repeated with the same result, and what was
-stored since by a newer login wins. Whatever may pass by itself or be mended by an operator is raised, so that the
-message comes again; only what needs the person ends.
+Messages arrive in any order and more than once, so every step is idempotent and a newer login wins. Errors that may
+pass, or that an operator can fix, are raised so that SQS delivers the message again; a login ends only if its user has
+to act.
 """
 
 from collections.abc import Callable
@@ -27,7 +27,7 @@ from instagram_connect.runtime.deadline import Deadline
 from instagram_connect.runtime.observability import logger, metrics
 from instagram_connect.security.token_vault import LoginBinding, TokenBinding, TokenVault
 
-# The connection is stored before; a Meta that does not answer must not hold up the next one.
+# The connection is stored by then; a slow Meta must not hold up the next message.
 CHECKING_S = 6.0
 
 
@@ -43,11 +43,11 @@ class ParkedConnectionFlow:
     now: Callable[[], datetime]
 
     def complete(self, parked: Parked, deadline: Deadline) -> None:
-        """Completes it, or ends it where only its user can go on.
+        """Complete a parked connection, or end it if only its user can continue.
 
-        Raises StorageError, MetaError, TokenEncryptionError, ConfigurationError: then it has to come again.
+        Raises StorageError, MetaError, TokenEncryptionError, ConfigurationError: the message must be delivered again.
         """
-        # Also when its user seems to be deleted: storage may be another project's for a while, or an older backup.
+        # Retried even if its user seems to be deleted: storage may be another project or an older backup for a while.
         if isinstance(parked, ParkedConnection):
             self._store(parked, deadline)
         else:
@@ -82,7 +82,7 @@ class ParkedConnectionFlow:
             )
             logger.warning("A token died while it was parked", extra={"reason": error.reason, **error.log_context})
         except InstagramConnectError as error:
-            # It counts as alive: the refresh will find out.
+            # The token counts as valid; the next refresh will find out.
             logger.warning("Could not check a parked token", extra={"code": error.code, **error.log_context})
 
     def _finish(self, parked: ParkedLogin, deadline: Deadline) -> None:
@@ -95,12 +95,12 @@ class ParkedConnectionFlow:
         try:
             connection = self.flow.prepare(self.products[parked.provider], token, request, request.time_for_meta())
         except InstagramConnectError as error:
-            # What the login did not ask for it never gets, whoever has to correct that: only a new one can.
+            # Scopes that were not requested cannot be added to this login, so NoAccountError ends it too.
             if error.actor not in (Actor.USER, Actor.PAGE_ADMIN) and not isinstance(error, NoAccountError):
                 raise
             self._end(parked, error)
             return
-        # Parked once more, if storage is down: the token that it now holds lives for months.
+        # If storage is down it is parked once more, now with a token that is valid for months.
         try:
             self.flow.store_or_park(connection, deadline)
         except AccountDisconnectedError as error:
@@ -110,7 +110,7 @@ class ParkedConnectionFlow:
         self.parking.remove(parked)
 
     def _drop(self, parked: Parked, error: AccountDisconnectedError) -> None:
-        """Its person wants nothing of it kept."""
+        """The account's owner disconnected it, or had their data deleted, after this login."""
         logger.warning("Dropped a parked connection", extra={"user_id": parked.user_id, "reason": error.reason})
         self.parking.remove(parked)
 

@@ -1,8 +1,8 @@
-"""The flow of a connection: from what a login gave the frontend to stored accounts.
+"""The connection flow: from an authorization code or access token to stored accounts.
 
-Four steps at Meta after one another (exchange, extend, discover, subscribe), then one transaction. Encryption runs
-beside the subscriptions. Everything after the exchange may be repeated and is, inside its own client. What cannot be
-completed although its user did everything right is parked, and completed by `late_connection_flow`.
+Four sequential steps at Meta (exchange, extend, discover, subscribe), then one transaction. Tokens are encrypted while
+the subscriptions run. Every call after the exchange is safe to repeat, and its client does so. A connection that fails
+through no fault of its user is parked; `complete_parked` completes it.
 """
 
 import hashlib
@@ -43,12 +43,12 @@ from instagram_connect.runtime.sqs import QueueError
 from instagram_connect.security.token_vault import LoginBinding, TokenBinding, TokenVault
 from instagram_connect.storage.diagnosis import OWNER_MISSING
 
-# Without this much time for Meta a login could not be finished, and its code would be spent for nothing.
+# With less time for Meta than this a login could not be finished, and its code would be spent for nothing.
 LEAST_TIME_FOR_META_S = 5.0
-# 4 s for KMS; then for storing, or for parking what cannot be stored: SQS and DynamoDB, 4 s each at worst.
+# 4 s for KMS, then storing, or parking: SQS and DynamoDB take at most 4 s each.
 RESERVED_FOR_STORING_S = 12.0
 RESERVED_FOR_PARKING_S = 8.0
-# A person waits; what is not stored by then is parked.
+# A person is waiting; a connection that is not stored by then is parked.
 STORING_S = 8.0
 SUBSCRIBING_S = 6.0
 SUBSCRIBING_THREADS = 100
@@ -56,13 +56,13 @@ ENCRYPTING_THREADS = 16
 
 Kept = TypeVar("Kept")
 
-# What may pass, or be mended by somebody else than the user, while the token of the login lives.
+# Errors that may pass, or that an operator can fix, while the login's token is valid.
 WORTH_WAITING_FOR = (MetaUnavailableError, MetaRateLimitedError, MetaAppMisconfiguredError)
 
 
 @dataclass(frozen=True)
 class PendingConnection:
-    """A login that is parked: when it was made, and its accounts, as far as Meta has named them."""
+    """A parked login: when it was made, and its accounts, empty if Meta has not named them yet."""
 
     since: datetime
     accounts: tuple[Account, ...]
@@ -70,14 +70,14 @@ class PendingConnection:
 
 @dataclass(frozen=True)
 class Request:
-    """Who asked, under which request id, and when the answer has to be there."""
+    """Who asked, under which request id, and by when the response must be ready."""
 
     user_id: str
     request_id: str
     deadline: Deadline
 
     def time_for_meta(self) -> Deadline:
-        """The part of the time that Meta may take. Raises LateStartError when it is too little to finish a login."""
+        """The deadline for calls to Meta. Raises LateStartError if there is too little time to finish a login."""
         for_meta = self.deadline.earlier(RESERVED_FOR_STORING_S)
         if for_meta.remaining_s() < LEAST_TIME_FOR_META_S:
             raise LateStartError
@@ -92,7 +92,7 @@ class ConnectionFlow:
     repository: ConnectionRepository
     parking: Parking
     now: Callable[[], datetime]
-    # Whether what fails here is tried again anyway: then nothing is lost with it.
+    # Whether the caller tries again after an error, so that a failed connection is not lost.
     comes_again: bool = False
 
     def spend_code(
@@ -119,7 +119,7 @@ class ConnectionFlow:
     def use_token(
         self, product: LoginProduct, access_token: str, request: Request
     ) -> tuple[Account, ...] | PendingConnection:
-        """Stores every account that an access token opens, at least one.
+        """Store every account that an access token gives access to, at least one.
 
         Raises AccessTokenInvalidError, AccessTokenForeignError, InvalidRequestError, NoAccountError, MetaError,
         TokenEncryptionError, StorageError. Safe to repeat.
@@ -130,7 +130,7 @@ class ConnectionFlow:
     def prepare(
         self, product: LoginProduct, token: UserToken, request: Request, for_meta: Deadline
     ) -> ConnectionToStore:
-        """Discovers the accounts of a login, subscribes them and encrypts their tokens.
+        """Discover the accounts of a login, subscribe them to webhooks and encrypt their tokens.
 
         Raises NoAccountError, MetaError, TokenEncryptionError.
         """
@@ -141,7 +141,7 @@ class ConnectionFlow:
     def store_or_park(
         self, connection: ConnectionToStore, deadline: Deadline
     ) -> tuple[Account, ...] | PendingConnection:
-        """Stores a connection; parks it while storage does not take it. Raises StorageError when neither works."""
+        """Store a connection, or park it while storage fails. Raises StorageError if both fail."""
         try:
             until = deadline.earlier(RESERVED_FOR_PARKING_S).within(STORING_S)
             stored = self.repository.store_connection(connection, until)
@@ -185,7 +185,7 @@ class ConnectionFlow:
         )
 
     def _parked(self, what: str, metric: str, park: Callable[[], Kept], cause: InstagramConnectError) -> Kept:
-        """What parking a connection or a login answers; raises `cause` when that fails too."""
+        """Park a connection or a login and return the result of `park`; raises `cause` if that fails too."""
         context = {"code": cause.code, "reason": cause.reason, **cause.log_context}
         try:
             kept = park()
@@ -219,14 +219,14 @@ class ConnectionFlow:
                     for account, ciphertext, subscription in zip(accounts, ciphertexts, subscriptions, strict=True)
                 )
             except TokenEncryptionError:
-                # The others would wait for the same KMS, one after the other, until the function ends.
+                # The rest would wait for the same failing KMS, one by one, until the function times out.
                 encrypting.shutdown(cancel_futures=True)
                 raise
 
     def _subscribe(
         self, product: LoginProduct, account: DiscoveredAccount, deadline: Deadline
     ) -> tuple[datetime | None, str | None]:
-        # Webhooks can be subscribed later; the login cannot be repeated without its user. So this never fails it.
+        # Never fails the login: webhooks can be subscribed later, but only its user can log in again.
         try:
             product.subscribe(account, deadline)
         except MetaError as error:

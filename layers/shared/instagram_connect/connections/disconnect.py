@@ -1,7 +1,7 @@
-"""Disconnecting an account: its tokens are erased first, then Meta is told with the copies that are left in memory.
+"""Disconnects an account: erases its tokens, then unsubscribes and revokes at Meta with the copies left in memory.
 
-In this order nothing at Meta, nor a function that is killed, can keep a token in storage. What Meta was not told costs
-nobody anything: events of a disconnected account are ignored, and the person can remove the app at Meta.
+In this order neither a failure at Meta nor a killed function can leave a token in storage. A failed call to Meta does
+no harm: webhooks of a disconnected account are ignored, and the person can remove the app at Meta.
 """
 
 from collections.abc import Callable
@@ -17,15 +17,15 @@ from instagram_connect.runtime.deadline import Deadline
 from instagram_connect.runtime.observability import logger, metrics
 from instagram_connect.security.token_vault import TokenBinding, TokenVault
 
-# The account is disconnected before; a person waits for the rest.
+# The account is disconnected by then, and a person is waiting.
 TELLING_META_S = 6.0
-# A slow answer to the first step must not cost the second, which is worth more.
+# A slow first step must not use up the time of the second, which matters more.
 UNSUBSCRIBING_S = 3.0
 
 
 @dataclass(frozen=True)
 class Disconnected:
-    """The account without its tokens, and what became of it at Meta; `contract.Disconnection` says what each means."""
+    """The account without its tokens, and what was done at Meta; `api.schemas.Disconnection` documents the fields."""
 
     account: Account
     unsubscribed: bool
@@ -42,10 +42,10 @@ class DisconnectionFlow:
     repository: ConnectionRepository
 
     def disconnect(self, account_id: str, *, user_id: str, request_id: str, deadline: Deadline) -> Disconnected:
-        """Erases the account's tokens, then tells Meta as far as nobody else is affected.
+        """Erase the account's tokens, then unsubscribe and revoke at Meta as far as nobody else is affected.
 
-        Webhooks stay on while somebody else has the same account connected; a grant stays while another account of
-        the same person hangs on it. Safe to repeat. Raises AccountNotFoundError, StorageError.
+        Webhooks stay subscribed while somebody else has the same account connected; a grant is not revoked while
+        another account of the same person uses it. Safe to repeat. Raises AccountNotFoundError, StorageError.
         """
         erased = self.repository.disconnect_account(
             account_id, user_id=user_id, request_id=request_id, deadline=deadline
@@ -76,7 +76,7 @@ class DisconnectionFlow:
             token = self.vault.decrypt(erased.user_token_ciphertext or last_copy, binding)
             return erased.meta_user_id is not None and product.revoke(token, erased.meta_user_id, deadline)
 
-        # Unsubscribing needs a token that works, and revoking ends them all.
+        # In this order: unsubscribing needs a valid token, and revoking ends them all.
         unsubscribed = erased.is_last_of_account and _told(unsubscribe)
         revoked = erased.is_last_of_person and _told(revoke)
         return unsubscribed, revoked

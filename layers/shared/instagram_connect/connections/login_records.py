@@ -1,8 +1,7 @@
-"""What is remembered of a login for a while, in DynamoDB: its outcome, its token while it runs, and its used state.
+"""Short-lived records of logins, in DynamoDB: outcomes, tokens of logins under way, and used OAuth states.
 
-A code is worth one exchange at Meta, but a frontend may send it twice: a double click, React mounting twice, the back
-button, a time-out and a retry. Powertools Idempotency lets one attempt run and gives its outcome to all others. Three
-kinds of records share a table, told apart by the beginning of their id; none holds a code or a readable token.
+Powertools Idempotency lets one attempt at a login run and gives its outcome to all other requests with the same code.
+The three kinds of records share a table and differ by the prefix of their id; none holds a code or a readable token.
 """
 
 import hashlib
@@ -35,18 +34,18 @@ from instagram_connect.runtime.deadline import Deadline
 from instagram_connect.runtime.observability import logger
 from instagram_connect.security.token_vault import LoginBinding, TokenVault
 
-# As long as Meta's longest-lived code.
+# The lifetime of Meta's longest-lived code.
 REMEMBERED_S = 3600
-# As long as Meta's tokens before they are extended, and longer than Meta throttles.
+# The lifetime of Meta's short-lived tokens, and longer than Meta throttles.
 TOKEN_KEPT_S = 7200
 
-# JSON. After "counts_for_s" seconds, if it is there, a request makes another attempt.
+# JSON. An outcome with "counts_for_s" is final for that many seconds only; then a request makes another attempt.
 LoginOutcome = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class LoginKey:
-    """Names one login of one user, without holding the code."""
+    """Identifies one login of one user without holding the code."""
 
     user_id: str
     provider: Provider
@@ -74,16 +73,16 @@ class LoginRecords:
     def outcome_of(
         self, login: LoginKey, attempt: Callable[[], LoginOutcome], context: LambdaContext, deadline: Deadline
     ) -> LoginOutcome:
-        """The outcome of this login: of an attempt before or beside this request while it counts, else of this one.
+        """The outcome of this login: of an earlier or concurrent attempt while it counts, else of `attempt`.
 
-        What the attempt returns is remembered; when it raises, the next request makes another one. Waits for an
-        attempt elsewhere until the deadline. Once an outcome is final the token kept for the login is deleted. Raises
-        LoginInProgressError, LoginRecordsUnavailableError, and what the attempt raises.
+        What `attempt` returns is remembered; if it raises, the next request makes another attempt. Waits for a
+        concurrent attempt until the deadline. Deletes the kept token once the outcome is final. Raises
+        LoginInProgressError, LoginRecordsUnavailableError, and what `attempt` raises.
         """
         made: list[LoginOutcome] = []
         raised: list[Exception] = []
 
-        def remember(*, login: str) -> LoginOutcome:  # noqa: ARG001 - what Powertools makes the key of
+        def remember(*, login: str) -> LoginOutcome:  # noqa: ARG001 - Powertools makes the key of it
             try:
                 made.append(self._dated(attempt()))
             except Exception as error:
@@ -107,8 +106,8 @@ class LoginRecords:
         )
         try:
             outcome: LoginOutcome = retrying(once, login=str(login))
-            # Each further attempt is a record of its own, named after the one before: nothing is ever taken back, so
-            # all requests find the same latest outcome whatever runs beside them.
+            # A further attempt is a record of its own, named after the previous one. Records are never replaced, so
+            # concurrent requests all find the same latest outcome.
             while not made and outcome.get("remembered_until", math.inf) <= self._now().timestamp():
                 outcome = retrying(once, login=f"{login}:{outcome['remembered_until']}")
         except RetryError as error:
@@ -116,7 +115,7 @@ class LoginRecords:
         except LateStartError as error:
             if retrying.statistics["attempt_number"] == 1:
                 raise
-            # Another attempt was waited for until its time was up, and ours does not suffice any more.
+            # We waited for another attempt until it timed out, and have too little time left for our own.
             raise LoginInProgressError(retry_after_s=1) from error
         except IdempotencyPersistenceLayerError as error:
             cause = {"cause": type(error.__cause__).__name__}
@@ -124,7 +123,7 @@ class LoginRecords:
                 raise raised[0] from None
             if not made:
                 raise LoginRecordsUnavailableError(log_context=cause) from error
-            # The login is done. Not being able to tell it a second time is no reason to fail it.
+            # The login is done. A failure to remember its outcome must not fail it.
             logger.warning("Could not remember the outcome of a login", extra=cause)
             return made[0]
         if not made:
@@ -139,9 +138,9 @@ class LoginRecords:
         return {**outcome, "remembered_until": self._now().timestamp() + outcome["counts_for_s"]}
 
     def use_state(self, state_id: str, login: LoginKey) -> bool:
-        """Marks a state as used by this login; whether this is the first time.
+        """Mark a state as used by this login; True if it was not used before.
 
-        Raises OAuthStateError with the reason STATE_USED, LoginRecordsUnavailableError.
+        Raises OAuthStateError (reason STATE_USED) if another login used it; LoginRecordsUnavailableError.
         """
         try:
             self._client.put_item(
@@ -163,10 +162,10 @@ class LoginRecords:
         return True
 
     def keep_token(self, login: LoginKey, token: UserToken) -> None:
-        """Keeps the token of a spent code, encrypted, until the login is done. Never raises.
+        """Keep the token of a spent code, encrypted, until the login is done. Never raises.
 
-        If the function is killed in between, a repeated request goes on from here instead of telling its user that
-        the code was already used.
+        If the function is killed meanwhile, a repeated request continues with this token; otherwise its user would
+        learn that the code was already used.
         """
         try:
             ciphertext = self._vault.encrypt(token.value, _binding(login))
@@ -190,7 +189,7 @@ class LoginRecords:
                 TableName=self._table_name, Key={"id": {"S": f"token#{login}"}}, ConsistentRead=True
             )
             item = answer.get("Item")
-            # DynamoDB deletes what has expired within days, not at once.
+            # DynamoDB deletes expired items within days, not at once.
             if item is None or int(item["expiration"]["N"]) < self._now().timestamp():
                 return None
             value = self._vault.decrypt(item["ciphertext"]["S"], _binding(login))

@@ -1,8 +1,8 @@
-"""Connections that cannot be completed now, kept until a worker can: in SQS; and what their users see of them.
+"""Parks connections that cannot be completed now: a message in SQS for the worker, a record in DynamoDB for the user.
 
-A message holds tokens as ciphertexts only, bound as they would be in the table. It may be delivered late, in any order
-and more than once. The record beside it, in DynamoDB, holds no token: it is what a list of accounts shows meanwhile,
-and nothing depends on it. Sources of the limits: Amazon SQS, "Message quotas" and "Setting-up dead-letter queues".
+A message holds tokens as ciphertexts only, with the same encryption context as in the table; SQS may deliver it late,
+out of order and more than once. The record holds no token: the list of accounts shows it meanwhile, and nothing else
+depends on it. Sources of the limits: Amazon SQS, "Message quotas" and "Setting-up dead-letter queues".
 """
 
 import json
@@ -24,9 +24,9 @@ from instagram_connect.runtime.batches import batches
 from instagram_connect.runtime.observability import logger
 from instagram_connect.runtime.sqs import MAX_MESSAGE_BYTES, SqsQueue, UnreadableMessageError
 
-# What just failed does not work a moment later; and the record has to be there before a worker removes it.
+# What just failed will not work a moment later, and the record must exist before the worker removes it.
 FIRST_DELAY_S = 10
-# As long as SQS keeps a message.
+# The longest retention of SQS.
 KEPT = timedelta(days=14)
 
 
@@ -37,19 +37,19 @@ class _Parked(BaseModel):
 
 
 class ParkedConnection(_Parked):
-    """A connection that only has to be stored: what `ConnectionRepository.store_payload` takes."""
+    """A connection that only has to be stored: the argument of `ConnectionRepository.store_payload`."""
 
     kind: Literal["connection"] = "connection"
     payload: dict[str, Any] = Field(repr=False)
 
     @property
     def user_id(self) -> str:
-        """Whose connection it is."""
+        """The user who connects."""
         return str(self.payload["user_id"])
 
 
 class ParkedLogin(_Parked):
-    """A spent code's token, encrypted; its accounts are still to be discovered. `login` is part of its binding."""
+    """The encrypted token of a spent code, without accounts yet. `login` is part of its encryption context."""
 
     kind: Literal["login"] = "login"
     user_id: str
@@ -67,9 +67,9 @@ _MESSAGE: TypeAdapter[Parked] = TypeAdapter(Annotated[Parked, Field(discriminato
 
 
 class ParkedRecord(BaseModel):
-    """What a user sees of something parked. Without accounts it is a login whose accounts Meta has not named yet.
+    """What a user sees of a parked connection. Without accounts it is a login whose accounts Meta has not named yet.
 
-    `code` is the error that ended it, when only a new login helps.
+    `code` is the error that ended it, if only a new login helps.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -83,7 +83,7 @@ class ParkedRecord(BaseModel):
 
 
 class Parking:
-    """Keeps what cannot be completed now. Shared between requests."""
+    """Parks connections and logins. Shared between requests."""
 
     def __init__(self, queue_url: str, table_name: str, now: Callable[[], datetime]) -> None:
         self._queue = SqsQueue(queue_url)
@@ -91,9 +91,9 @@ class Parking:
         self._now = now
 
     def park_connection(self, connection: ConnectionToStore) -> tuple[Account, ...]:
-        """Keeps a connection to be stored later; its accounts as their owner may see them meanwhile.
+        """Park a connection to be stored later; return its accounts as their owner sees them meanwhile.
 
-        Raises QueueError, after which some of its accounts may still be stored. Takes about 8 s at worst.
+        Raises QueueError, after which some of its accounts may still be stored. Takes at most about 8 s.
         """
         accounts = tuple(_pending(connection))
         by_id = {account.instagram_business_id: account for account in accounts}
@@ -112,11 +112,11 @@ class Parking:
         return accounts
 
     def park_login(self, login: ParkedLogin) -> None:
-        """Keeps a login to be finished later. Raises QueueError. Takes about 8 s at worst."""
+        """Park a login to be finished later. Raises QueueError. Takes at most about 8 s."""
         self._park([login], [_record_of(login)])
 
     def records_of(self, user_id: str) -> tuple[ParkedRecord, ...]:
-        """What is parked of a user, as far as it is known. Never raises."""
+        """A user's parked connections; none if they cannot be read. Never raises."""
         question = {
             "TableName": self._table_name,
             "KeyConditionExpression": "user_id = :user_id",
@@ -124,19 +124,19 @@ class Parking:
             "ConsistentRead": True,
         }
         try:
-            # A page ends at 1 MB, and each attempt of a login with hundreds of accounts leaves records of its own.
+            # A page ends at 1 MB, and each attempt at a login with hundreds of accounts leaves its own records.
             pages = list(self._dynamodb.get_paginator("query").paginate(**question))
         except (BotoCoreError, ClientError) as error:
             logger.warning("Could not look for parked connections", cause=type(error).__name__)
             return ()
         read = TypeDeserializer().deserialize
         records = [{name: read(value) for name, value in item.items()} for page in pages for item in page["Items"]]
-        # DynamoDB deletes what has expired within days, not at once.
+        # DynamoDB deletes expired items within days, not at once.
         alive = [record for record in records if record["expiration"] > self._now().timestamp()]
         return tuple(filter(None, (_read_record(record["record"]) for record in alive)))
 
     def remove(self, parked: Parked) -> None:
-        """Takes the record of something that is completed off its user's list. Never raises."""
+        """Delete the record of a completed connection. Never raises."""
         try:
             self._dynamodb.delete_item(
                 TableName=self._table_name, Key={"user_id": {"S": parked.user_id}, "id": {"S": parked.id}}
@@ -145,7 +145,7 @@ class Parking:
             logger.warning("Could not remove the record of a parked connection", cause=type(error).__name__)
 
     def end(self, login: ParkedLogin, code: str) -> None:
-        """Says on its user's list that only a new login helps, and by its error code why. Never raises."""
+        """Record for its user that only a new login helps, with the error code. Never raises."""
         self._record(_record_of(login, code))
 
     def postpone(self, receipt_handle: str, seconds: int) -> None:
@@ -153,7 +153,7 @@ class Parking:
         self._queue.postpone(receipt_handle, seconds)
 
     def _park(self, parked: Sequence[Parked], records: Sequence[ParkedRecord]) -> None:
-        """All messages before any record: they are what counts. Side by side, so that many take no longer than one."""
+        """Send all messages, in parallel, before writing any record: only the messages matter."""
         with ThreadPoolExecutor(len(parked)) as threads:
             list(threads.map(self._send, parked))
             list(threads.map(self._record, records))
@@ -180,7 +180,7 @@ class Parking:
 
 
 def read_message(body: str) -> Parked:
-    """What a message of the queue holds. Raises UnreadableMessageError: another version may be able to read it."""
+    """Parse a message. Raises UnreadableMessageError: another version may be able to read it."""
     try:
         return _MESSAGE.validate_json(body)
     except ValidationError:

@@ -1,4 +1,4 @@
-"""Storage of connections: the verbs of the domain, one request to the Data API each."""
+"""Stores and reads connections, one request to the Data API for each operation."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -28,16 +28,16 @@ class ConnectionRepository:
         self._rpcs = Rpcs(data_api, database_url, sleep=sleep)
 
     def store_connection(self, connection: ConnectionToStore, deadline: Deadline) -> tuple[Account, ...]:
-        """Stores all accounts of a login with their credentials, or none of them; answers them in the same order.
+        """Store all accounts of a login with their credentials, or none; return them in the same order.
 
-        Repeated within the deadline while waiting can help. A newer token that is already stored stays, and no good
-        value is replaced by a blank. Raises StorageError, and AccountDisconnectedError when the person has asked since
-        the login that their data be deleted.
+        Retried within the deadline while waiting can help. A newer stored token stays, and a known value is never
+        replaced by a blank. Raises StorageError; AccountDisconnectedError if the person has requested the deletion of
+        their data since the login.
         """
         return self.store_payload(payload_of(connection), deadline)
 
     def store_payload(self, payload: Mapping[str, Any], deadline: Deadline) -> tuple[Account, ...]:
-        """Like `store_connection`, for a connection that `payload_of` wrote down earlier."""
+        """Like `store_connection`, for a payload that `payload_of` made earlier."""
         request_id = payload.get("request_id")
         try:
             rows = self._rpcs.call_patiently("store_connection", payload, deadline, request_id=request_id)
@@ -47,13 +47,13 @@ class ConnectionRepository:
             raise AccountDisconnectedError(
                 "Its owner has asked Meta to delete their data.", reason="DATA_DELETED"
             ) from None
-        # Whoever answers something else has stored nothing, and a message is deleted on the strength of this answer.
+        # A message is deleted because of this answer, so anything unexpected (a proxy's page) counts as not stored.
         if not isinstance(rows, list) or len(rows) != len(payload["accounts"]):
             raise storage_error(DataApiError(status=200), "store_connection")
         return tuple(map(Account.model_validate, rows))
 
     def list_accounts(self, user_id: str, deadline: Deadline) -> tuple[Account, ...]:
-        """All accounts of a user, also disconnected ones, the one that was connected first before the others.
+        """All accounts of a user, disconnected ones included, the oldest connection first.
 
         Raises StorageError.
         """
@@ -65,10 +65,10 @@ class ConnectionRepository:
     def disconnect_account(
         self, account_id: str, *, user_id: str, request_id: str, deadline: Deadline
     ) -> DisconnectedAccount:
-        """Erases an account's tokens and marks it as disconnected; answers the tokens' last copies.
+        """Erase an account's tokens and mark it as disconnected; return the last copies of the tokens.
 
-        Again answers no tokens, and counts from then: an older login stored later does not bring it back. Raises
-        AccountNotFoundError when the user has no such account, StorageError.
+        A repeated call returns no tokens. A login older than the disconnection does not bring the account back when it
+        is stored later. Raises AccountNotFoundError if the user has no such account; StorageError.
         """
         payload = {"user_id": user_id, "account_id": account_id, "request_id": request_id}
         row = self._rpcs.call(
@@ -97,7 +97,7 @@ class ConnectionRepository:
         failure: ReconnectRequiredError,
         deadline: Deadline,
     ) -> None:
-        """Marks accounts of a user whose token, issued then or before, is dead. Raises StorageError. Safe to repeat."""
+        """Mark a user's accounts whose token, issued by `issued_at`, is dead. Idempotent. Raises StorageError."""
         payload = {
             "user_id": user_id,
             "instagram_business_ids": instagram_business_ids,
@@ -110,7 +110,7 @@ class ConnectionRepository:
         self._rpcs.call("mark_needs_reauth", payload, deadline)
 
     def check(self, deadline: Deadline) -> None:
-        """Returns if connections could be stored now: the Data API answers, knows the function, and lets us call it.
+        """Check that connections can be stored: the Data API responds, knows the function, and lets us call it.
 
         Raises StorageError.
         """
@@ -118,7 +118,7 @@ class ConnectionRepository:
 
 
 def payload_of(connection: ConnectionToStore) -> dict[str, Any]:
-    """A connection as JSON, as `store_connection` takes it. Tokens are in it as ciphertexts only."""
+    """The connection as JSON, the argument of the `store_connection` RPC. It holds tokens as ciphertexts only."""
     login = connection.login
     return {
         "user_id": connection.user_id,

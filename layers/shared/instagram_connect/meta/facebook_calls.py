@@ -1,4 +1,4 @@
-"""The Graph calls of Facebook Login about people and their tokens, one method each, and the app that makes them.
+"""Facebook Login's Graph API calls about people and their tokens, one method each, and the app that makes them.
 
 Sources: Meta's "Long-Lived Access Tokens", "Debug-Token", "User permissions" and "Secure Graph API Calls".
 """
@@ -19,8 +19,8 @@ from instagram_connect.models import UserToken
 from instagram_connect.runtime.deadline import Deadline
 from instagram_connect.runtime.observability import logger
 
-PAGE_LIMIT = 100  # the most that Meta returns at once
-MAX_RESULT_PAGES = 100  # an endless chain of cursors must end
+PAGE_LIMIT = 100  # Meta's maximum
+MAX_RESULT_PAGES = 100  # cursors could form a loop
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class FacebookApp:
     login_config_id: str | None
 
     def secret_proof(self, token: str) -> str:
-        """The `appsecret_proof` of a call made with `token`; Meta can be set to refuse calls without it."""
+        """The `appsecret_proof` of a call with `token`; an app can require it of every call."""
         return hmac.new(self.app_secret.encode(), token.encode(), hashlib.sha256).hexdigest()
 
 
@@ -53,7 +53,7 @@ class FacebookCalls:
         self.base_url = f"{app.graph_url}/{app.graph_version}"
 
     def extend(self, token: UserToken, deadline: Deadline) -> UserToken:
-        """A long-lived token for a living one, never for a dead one; as old as the login. Raises MetaError."""
+        """Exchange a valid token for a long-lived one, which keeps the login's `issued_at`. Raises MetaError."""
         params = {
             "grant_type": "fb_exchange_token",
             "client_id": self._app.app_id,
@@ -64,11 +64,11 @@ class FacebookCalls:
         answer = self._graph.call(
             "extend_token", "GET", f"{self.base_url}/oauth/access_token", params=params, deadline=deadline
         )
-        # The login is as old as its first token: what its user did since, a disconnection too, counts more.
+        # The login counts from its first token: anything its user did since, such as disconnecting, is newer.
         return replace(to_token(answer, requested_at), issued_at=token.issued_at)
 
     def pages(self, token: UserToken, deadline: Deadline) -> Iterator[dict[str, Any]]:
-        """The Pages of a person that the login may see. Raises MetaError."""
+        """The person's Pages that the login may see. Raises MetaError."""
         params = {"fields": PAGE_FIELDS, "limit": str(PAGE_LIMIT), **self.signed(token.value)}
         for _ in range(MAX_RESULT_PAGES):
             answer = self._graph.call(
@@ -94,18 +94,18 @@ class FacebookCalls:
         return {to_text(entry.get("permission")) or "": str(entry.get("status")) for entry in entries}
 
     def inspect(self, token: str, deadline: Deadline) -> dict[str, Any]:
-        """What debug_token says of a token, dead or alive. Raises MetaError."""
+        """What debug_token returns for a token, valid or not. Raises MetaError."""
         params = {"input_token": token, "access_token": f"{self._app.app_id}|{self._app.app_secret}"}
         try:
             answer = self._graph.call(
                 "debug_token", "GET", f"{self.base_url}/debug_token", params=params, deadline=deadline
             )
         except ReconnectRequiredError as error:
-            if names_its_cause(error):  # a person's: the token that was asked about
+            if names_its_cause(error):  # about the inspected token
                 raise
-            # About our own token, which is made of app id and secret.
+            # About the app access token, which is made of app id and secret.
             raise MetaAppMisconfiguredError(reason=APP_SECRET_INVALID, log_context=error.log_context) from error
-        except PermissionMissingError as error:  # nobody's but the app's
+        except PermissionMissingError as error:  # the app lacks it, not a person
             raise MetaAppMisconfiguredError(reason="APP_CAPABILITY_MISSING", log_context=error.log_context) from error
         return to_object(answer.get("data"))
 

@@ -1,9 +1,8 @@
 """Instagram API with Facebook Login: from a code or access token to the Instagram accounts of a person's Pages.
 
-Sources: Meta's "Manually Build a Login Flow", "Facebook Login for Business", "Long-Lived Access Tokens",
-"Debug-Token", "Secure Graph API Calls", "Page Subscribed Apps" and "User Permissions". A connection takes four calls
-after one another (exchange, extend, list, subscribe), however many Pages there are up to a hundred; what else is asked
-runs beside the third.
+Sources: Meta's "Manually Build a Login Flow", "Facebook Login for Business", "Long-Lived Access Tokens", "Debug-Token",
+"Secure Graph API Calls", "Page Subscribed Apps" and "User Permissions". A connection takes four sequential calls
+(exchange, extend, list, subscribe) for up to a hundred Pages; all other calls run in parallel with the third.
 """
 
 from collections.abc import Callable, Mapping
@@ -45,19 +44,19 @@ from instagram_connect.models import DiscoveredAccount, Login, Provider, Renewal
 from instagram_connect.runtime.deadline import Deadline
 from instagram_connect.runtime.observability import logger
 
-# Without these Meta does not show the Page's Instagram account at all.
+# Without these scopes Meta does not return a Page's Instagram account.
 REQUIRED_SCOPES = ("instagram_basic", "pages_show_list", "pages_read_engagement")
-# Without this one Meta leaves out Pages that belong to a business portfolio.
+# Without this scope Meta leaves out Pages that belong to a business portfolio.
 PORTFOLIO_SCOPE = "business_management"
 
-SIDE_CALL_S = 5.0  # what only enriches a connection may not hold it up for longer
+SIDE_CALL_S = 5.0  # for calls whose answers a connection can do without
 
-# The Page edge takes Page field names only. Meta then sends every Instagram field that the app subscribed to.
+# The Page edge accepts Page field names only; Meta then sends every Instagram field that the app subscribed to.
 SUBSCRIBED_PAGE_FIELDS = "messages,message_reactions,messaging_postbacks,message_reads,messaging_referrals,feed,mention"
 
 
 class FacebookLogin:
-    """Facebook Login as a way to connect. Holds no state of a login; safe to share between threads."""
+    """Connects with Facebook Login. Holds no state of a login; safe to share between threads."""
 
     provider = Provider.FACEBOOK
 
@@ -69,7 +68,7 @@ class FacebookLogin:
         self._base_url = self._calls.base_url
 
     def login_url(self, redirect_uri: str, state: str, *, rerequest: bool) -> str:
-        """The dialog's address. With `rerequest` Meta asks again for what was declined before."""
+        """The dialog's address. With `rerequest` Meta asks again for permissions that were declined before."""
         question = {
             "client_id": self._app.app_id,
             "redirect_uri": redirect_uri,
@@ -77,7 +76,7 @@ class FacebookLogin:
             "state": state,
         }
         if self._app.login_config_id:
-            # Without the override a configuration may answer with a token in the fragment, which no server sees.
+            # Without the override a configuration may return a token in the fragment, which no server sees.
             question |= {"config_id": self._app.login_config_id, "override_default_response_type": "true"}
         else:
             question["scope"] = self._app.scopes
@@ -86,7 +85,7 @@ class FacebookLogin:
         return f"{self._app.dialog_url}/{self._app.graph_version}/dialog/oauth?{urlencode(question)}"
 
     def exchange_code(self, code: str, redirect_uri: str, deadline: Deadline) -> UserToken:
-        """The short-lived token for a code. Spends the code. Raises LoginError, MetaError."""
+        """Exchange a code, which is spent by it, for a short-lived token. Raises LoginError, MetaError."""
         params = {
             "client_id": self._app.app_id,
             "client_secret": self._app.app_secret,
@@ -100,7 +99,7 @@ class FacebookLogin:
         return to_token(answer, requested_at, missing=LoginOutcomeUnknownError)
 
     def accept_token(self, access_token: str, deadline: Deadline) -> UserToken:
-        """The token of a login that somebody else made, once Meta says that it is alive, of this app and a person's.
+        """Accept a token from another login if debug_token says that it is valid, a user token, and this app's.
 
         Raises AccessTokenInvalidError, AccessTokenForeignError; ScopesDeclinedError, ScopesNotRequestedError;
         MetaError.
@@ -108,13 +107,13 @@ class FacebookLogin:
         try:
             details = self._calls.inspect(access_token, deadline)
         except MetaRequestRejectedError as error:
-            if error.log_context.get("meta_code") == 100:  # how Meta refuses to describe another app's token
+            if error.log_context.get("meta_code") == 100:  # Meta's answer for another app's token
                 raise AccessTokenForeignError(log_context=error.log_context) from error
             raise
         if to_id(details.get("app_id")) not in (None, self._app.app_id):
             raise AccessTokenForeignError
         if details.get("is_valid") is not True:
-            # Meta's 190/463 is a token at its end; everything else is one that never was or was taken back.
+            # Meta's 190/463 means expired; everything else was never valid or was revoked.
             is_expired = to_object(details.get("error")).get("subcode") == 463
             raise AccessTokenInvalidError(reason="TOKEN_EXPIRED" if is_expired else "TOKEN_INVALID")
         if to_id(details.get("app_id")) is None:
@@ -125,13 +124,13 @@ class FacebookLogin:
         if missing := [scope for scope in REQUIRED_SCOPES if scope not in scopes]:
             _check_scopes(self._calls.permissions(access_token, deadline), found_account=False)
             raise ScopesNotRequestedError(f"Not asked for: {', '.join(missing)}.")
-        # Handing the token in is the login that counts, however old the token is.
+        # This request is the login that counts, however old the token is.
         return UserToken(access_token, self._now(), to_moment(details.get("expires_at")), scopes)
 
     def discover(self, token: UserToken, deadline: Deadline) -> tuple[Login, tuple[DiscoveredAccount, ...]]:
-        """Trades the token for a long-lived one; what the person granted, and the Instagram accounts of their Pages.
+        """Exchange the token for a long-lived one; return the grant and the Instagram accounts of the person's Pages.
 
-        At least one account: raises NoAccountError when there is none to connect; MetaError.
+        Returns at least one account: raises NoAccountError if there is none to connect; MetaError.
         """
         token = self._calls.extend(token, deadline)
         with ThreadPoolExecutor(max_workers=2) as beside:
@@ -153,20 +152,20 @@ class FacebookLogin:
         return self._login(token, statuses, details), accounts
 
     def subscribe(self, account: DiscoveredAccount, deadline: Deadline) -> None:
-        """Has Meta send the account's webhooks to this app. Raises MetaError; safe to repeat."""
+        """Subscribe this app to the webhooks of the account's Page. Safe to repeat. Raises MetaError."""
         params = {"subscribed_fields": SUBSCRIBED_PAGE_FIELDS, **self._calls.signed(account.access_token)}
         url = f"{self._base_url}/{quote(account.page_id or '', safe='')}/subscribed_apps"
         answer = self._graph.call("subscribe_page", "POST", url, params=params, deadline=deadline)
         require_success(answer)
 
     def unsubscribe(self, account: DiscoveredAccount, deadline: Deadline) -> None:
-        """Has Meta send no more webhooks of the account. Raises MetaError; safe to repeat."""
+        """End the subscription of the account's Page. Safe to repeat. Raises MetaError."""
         url = f"{self._base_url}/{quote(account.page_id or '', safe='')}/subscribed_apps"
         params = self._calls.signed(account.access_token)
         require_success(self._graph.call("unsubscribe_page", "DELETE", url, params=params, deadline=deadline))
 
     def is_subscribed(self, account: DiscoveredAccount, deadline: Deadline) -> bool:
-        """Whether Meta sends the account's webhooks to this app. Raises MetaError."""
+        """Whether this app is subscribed to the webhooks of the account's Page. Raises MetaError."""
         url = f"{self._base_url}/{quote(account.page_id or '', safe='')}/subscribed_apps"
         params = self._calls.signed(account.access_token)
         answer = self._graph.call("list_subscriptions", "GET", url, params=params, deadline=deadline)
@@ -175,14 +174,14 @@ class FacebookLogin:
     def renew(
         self, account: DiscoveredAccount, user_token: str | None, expires_at: datetime | None, deadline: Deadline
     ) -> Renewal:
-        """Verifies the Page token, which has no end, and exchanges the person's for a newer one.
+        """Verify the Page token, which does not expire, and exchange the person's token for a newer one.
 
-        Whether an exchange moves the end Meta does not document: what its answer says counts, and nothing is invented.
-        A person's token that has run out leaves the Page's as it is; one that is dead without a word why ends now, for
-        the Page still works. Raises ReconnectRequiredError; MetaError.
+        Meta does not document whether an exchange moves the expiry, so only the answer counts. If the person's token
+        has expired, the Page token stays in use; if it is invalid for an unnamed reason, the login is reported as
+        ending now, because the Page token still works. Raises ReconnectRequiredError; MetaError.
         """
         page = self._alive(account.access_token, deadline)
-        # A Page on which the person has no task has no token of its own: then it is the person's.
+        # A Page on which the person has no task has no token of its own; the person's is used.
         own = user_token or account.access_token
         try:
             token = self._calls.extend(UserToken(own, self._now(), None), deadline)
@@ -198,29 +197,29 @@ class FacebookLogin:
             obtained_at=self._now(),
             access_token=token.value if account.access_token == own else None,
             user_token=token.value if user_token else None,
-            # Meta may leave `expires_in` out; then only debug_token knows, and 0 means never.
+            # Meta may leave out `expires_in`; then debug_token has the expiry, and 0 means never.
             expires_at=token.expires_at or (to_moment(person["expires_at"]) if "expires_at" in person else expires_at),
             **_data_access(person, page),
         )
 
     def check_access(self, account: DiscoveredAccount, deadline: Deadline) -> None:
-        """Returns if the Page's token works. Raises ReconnectRequiredError, PermissionMissingError; MetaError."""
+        """Check that the Page's token works. Raises ReconnectRequiredError, PermissionMissingError; MetaError."""
         params = {"fields": "id", **self._calls.signed(account.access_token)}
         self._graph.call("read_me", "GET", f"{self._base_url}/me", params=params, deadline=deadline)
 
     def check_token(self, user_token: str, deadline: Deadline) -> None:
-        """Returns if the person's token still works. Raises ReconnectRequiredError when it does not; MetaError."""
+        """Check that the person's token works. Raises ReconnectRequiredError; MetaError."""
         self._calls.permissions(user_token, deadline)
 
     def revoke(self, user_token: str, meta_user_id: str, deadline: Deadline) -> bool:
-        """Takes back everything that the person granted to this app; True, because Meta can. Raises MetaError."""
+        """Revoke everything that the person granted to this app; returns True. Raises MetaError."""
         url = f"{self._base_url}/{quote(meta_user_id, safe='')}/permissions"
         params = self._calls.signed(user_token)
         require_success(self._graph.call("revoke_app", "DELETE", url, params=params, deadline=deadline))
         return True
 
     def _alive(self, token: str, deadline: Deadline) -> dict[str, Any]:
-        """What Meta says of a token that is alive. Raises ReconnectRequiredError for a dead one; MetaError."""
+        """debug_token's details of a valid token. Raises ReconnectRequiredError for an invalid one; MetaError."""
         details = self._calls.inspect(token, deadline)
         if details.get("is_valid") is not False:
             return details
@@ -240,7 +239,7 @@ class FacebookLogin:
 
     def _login(self, token: UserToken, statuses: Mapping[str, Any], details: Mapping[str, Any]) -> Login:
         granted = [scope for scope, status in statuses.items() if status == "granted"]
-        # Meta may leave `expires_in` out; then only debug_token knows, and 0 means never.
+        # Meta may leave out `expires_in`; then debug_token has the expiry, and 0 means never.
         expires_at = token.expires_at or to_moment(details.get("expires_at"))
         return Login(
             provider=self.provider,
@@ -252,7 +251,7 @@ class FacebookLogin:
 
 
 def _data_access(*told: Mapping[str, Any]) -> dict[str, Any]:
-    """The end of data access that the first of these names; 0 is Meta's "never"."""
+    """The expiry of data access from the first of these that has one; 0 is Meta's "never"."""
     moments = [details["data_access_expires_at"] for details in told if "data_access_expires_at" in details]
     return {
         "data_access_expires_at": to_moment(moments[0]) if moments else None,
@@ -265,7 +264,7 @@ def _check_scopes(statuses: Mapping[str, Any], *, found_account: bool) -> None:
     declined = [scope for scope in missing if scope in statuses]
     if declined:
         raise ScopesDeclinedError(f"Not granted: {', '.join(declined)}.")
-    # An account that Meta shows all the same is worth more than a list of permissions that leaves one out.
+    # If Meta returned an account, an incomplete list of permissions does not matter.
     if missing and statuses and not found_account:
         raise ScopesNotRequestedError(f"Not asked for: {', '.join(missing)}.")
 

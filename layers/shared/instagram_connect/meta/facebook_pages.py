@@ -1,4 +1,4 @@
-"""Reads the Pages that Meta lists, with their Instagram accounts. Sources: "IG User" and "Paginated Results"."""
+"""Reads the Pages of `/me/accounts` with their Instagram accounts. Sources: "IG User" and "Paginated Results"."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -12,7 +12,7 @@ PAGE_FIELDS = f"id,name,access_token,tasks,instagram_business_account{{{PROFILE_
 
 
 def accounts_of(pages: Iterable[Mapping[str, Any]], token: UserToken) -> tuple[DiscoveredAccount, ...]:
-    """The Instagram accounts of Pages, each once. `token` is the person's."""
+    """The Instagram accounts of Pages, without duplicates. `token` is the person's."""
     accounts: dict[str, DiscoveredAccount] = {}
     for page in pages:
         profile = to_object(page.get("instagram_business_account"))
@@ -23,7 +23,7 @@ def accounts_of(pages: Iterable[Mapping[str, Any]], token: UserToken) -> tuple[D
             instagram_business_id,
             DiscoveredAccount(
                 instagram_business_id=instagram_business_id,
-                # A Page on which the person has no task comes without a token; theirs still reads the account.
+                # A Page on which the person has no task has no token; the person's can still read the account.
                 access_token=str(page.get("access_token") or token.value),
                 username=to_text(profile.get("username")),
                 name=to_text(profile.get("name")),
@@ -42,9 +42,9 @@ def accounts_of(pages: Iterable[Mapping[str, Any]], token: UserToken) -> tuple[D
 
 
 def next_cursor(paging: Mapping[str, Any]) -> str | None:
-    """Where the next page of results begins; None after the last one."""
-    # The last result page is the one without `next`; one with it may be empty, or come without `cursors`. The address
-    # itself is not followed: it holds the token, and where it leads is not ours to trust.
+    """The cursor of the next page of results; None after the last one."""
+    # Only the last page lacks `next`; others may be empty or lack `cursors`. The address itself is not followed: it
+    # holds the token, and its host is not ours to trust.
     if not paging.get("next"):
         return None
     in_address = parse_qs(urlsplit(str(paging["next"])).query).get("after", [None])[0]

@@ -1,6 +1,6 @@
-"""One HTTP call to Meta: timeouts, repetition, and errors in our taxonomy.
+"""Calls Meta over HTTP, with time-outs, retries, and errors in our taxonomy.
 
-Meta wants tokens, codes and the app secret in query strings, so no URL may reach a log, an exception text or a trace;
+Meta takes tokens, codes and the app secret in query strings, so no URL may reach a log, an exception text or a trace;
 calls are logged by operation name.
 """
 
@@ -19,22 +19,22 @@ from instagram_connect.runtime import tls
 from instagram_connect.runtime.deadline import Deadline
 from instagram_connect.runtime.observability import logger
 
-# Spread over about ten seconds: Meta's hiccups last longer than a moment, and a spent code cannot wait for another day.
+# Spread over about ten seconds: Meta's hiccups take a while, and a spent code cannot be sent again later.
 MAX_ATTEMPTS = 8
 CONNECT_TIMEOUT_S = 3.0
 CALL_TIMEOUT_S = 8.0
-# A page with 120 subscriptions in parallel must not open connections without end.
+# A login with hundreds of Pages subscribes them in parallel.
 MAX_CONNECTIONS = 100
-# Enough for calls after one another. With each request httpcore compares every idle connection with all others: a
-# hundred of them took two thirds of the processor time of a hundred subscriptions.
+# Enough for sequential calls. httpcore compares all idle connections with each other on every request: keeping a
+# hundred took two thirds of the processor time of a hundred subscriptions.
 MAX_IDLE_CONNECTIONS = 10
 
-# The request never left: certain to be repeatable, even for a code.
+# The request never left, so it can be repeated, even with a code.
 NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
 def http_client() -> httpx.Client:
-    """The client for calls to Meta. Redirects are not followed: they would carry secrets to another address."""
+    """The HTTP client for Meta. It follows no redirects: they would carry secrets to another address."""
     limits = httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_IDLE_CONNECTIONS)
     return httpx.Client(verify=tls.context(), limits=limits, follow_redirects=False)
 
@@ -45,19 +45,18 @@ class GraphClient:
     def __init__(
         self, http: httpx.Client, *, max_attempts: int = MAX_ATTEMPTS, sleep: Callable[[float], None] = time.sleep
     ) -> None:
-        """A client that makes a call `max_attempts` times at most."""
+        """A client that makes each call at most `max_attempts` times."""
         self._http = http
         self._max_attempts = max_attempts
         self._sleep = sleep
-        # httpx times connecting, sending and each chunk one by one; only a thread can be waited for as a whole.
+        # httpx limits connecting, sending and each chunk separately; waiting for a thread limits the whole call.
         self._calls = ThreadPoolExecutor(MAX_CONNECTIONS, thread_name_prefix="meta")
 
     def exchange_code(self, method: str, url: str, *, params: Mapping[str, str], deadline: Deadline) -> dict[str, Any]:
-        """Exchanges an authorization code: sent to Meta at most once. With POST, `params` are the form.
+        """Exchange an authorization code; it reaches Meta at most once. With POST, `params` are the form.
 
-        A code is single use. When the answer is lost, Meta may have spent it, and a second exchange could only tell
-        the user "already used"; so only a connection that was never made is tried again.
-        Raises LoginError; MetaError.
+        A code is single use. If the answer is lost, Meta may have spent it, and a second exchange could only return
+        "already used"; so only a request that was never sent is retried. Raises LoginError; MetaError.
         """
 
         def attempt() -> dict[str, Any]:
@@ -75,9 +74,9 @@ class GraphClient:
     def call(
         self, operation: str, method: str, url: str, *, params: Mapping[str, str], deadline: Deadline
     ) -> dict[str, Any]:
-        """Makes a call that may be repeated, and repeats it on transient failures while there is time.
+        """Make an idempotent call and retry it on transient failures until the deadline.
 
-        Raises MetaError: MetaUnavailableError once the attempts or the time are used up, any other kind at once.
+        Raises MetaError: MetaUnavailableError after the last attempt, any other kind at once.
         """
 
         def attempt() -> dict[str, Any]:
@@ -92,9 +91,9 @@ class GraphClient:
 
     def _repeated(self, attempt: Callable[[], dict[str, Any]], deadline: Deadline) -> dict[str, Any]:
         retrying = Retrying(
-            # Only this kind is transient; a dead token or a throttled app gets worse by asking again.
+            # Only this error is transient; a retry makes a throttled app worse and cannot help a dead token.
             retry=retry_if_exception_type(MetaUnavailableError),
-            # Another attempt must leave time for its answer.
+            # Another attempt needs time for its answer.
             stop=lambda state: stop_after_attempt(self._max_attempts)(state) or deadline.remaining_s() < 1.0,
             wait=wait_random_exponential(multiplier=0.2, max=2),
             sleep=self._sleep,
@@ -130,7 +129,7 @@ class GraphClient:
         )
         usage.note(response.headers)
         body = _json(response)
-        if response.is_success and body is True:  # how Meta's documentation shows the answer of a DELETE
+        if response.is_success and body is True:  # the answer to a DELETE in Meta's documentation
             return {"success": True}
         if response.is_success and isinstance(body, dict) and not body.keys() & {"error", "error_type"}:
             return body
@@ -142,5 +141,5 @@ class GraphClient:
 def _json(response: httpx.Response) -> Any:
     try:
         return response.json()
-    except (ValueError, RecursionError):  # HTML or nothing, from a proxy on the way; or nonsense
+    except (ValueError, RecursionError):  # a proxy's HTML, or nothing
         return None

@@ -1,9 +1,9 @@
-"""Turns every error answer of Meta into our taxonomy.
+"""Maps Meta's error answers to our taxonomy.
 
-Sources: Meta's "Handling Errors" and "Rate Limits" guides; subcodes 36007 to 36009 and all texts from answers seen in
-the field. Decisions are made by code and subcode. Meta's message is looked at only where one code stands for several
-causes, or where there is none: api.instagram.com answers {"error_type", "code", "error_message"}, and that `code` is
-the HTTP status. The message never leaves this module.
+Sources: Meta's "Handling Errors" and "Rate Limits" guides; subcodes 36007 to 36009 and all texts from real answers.
+Code and subcode decide. Meta's message is read only where one code has several causes, or where there is no code:
+api.instagram.com returns {"error_type", "code", "error_message"}, and that `code` is the HTTP status. The message never
+leaves this module.
 """
 
 from collections.abc import Mapping
@@ -29,12 +29,12 @@ from instagram_connect.errors import (
 )
 from instagram_connect.meta.usage import read_usage
 
-# Platform limits count a rolling hour; used when Meta names no time itself.
+# Platform limits cover a rolling hour; used if Meta gives no time.
 DEFAULT_THROTTLE_S = 3600
 
 TRANSIENT_CODES = frozenset({1, 2})
 RATE_LIMIT_CODES = frozenset({4, 17, 32, 341, 613})
-APP_LIMIT_CODES = frozenset({4, 341, 613})  # of these, the app's own; the others are a person's or a Page's
+APP_LIMIT_CODES = frozenset({4, 341, 613})  # limits of the app; the others are a person's or a Page's
 BUSINESS_USE_CASE_CODES = range(80000, 80015)
 
 APP_ID_INVALID = "APP_ID_INVALID"
@@ -70,7 +70,7 @@ LOGIN_CODE_SUBCODES: dict[int, type[InstagramConnectError]] = {
     36009: LoginCodeUsedError,
 }
 
-# api.instagram.com tells causes apart by text alone; the first that occurs decides, in lower case.
+# api.instagram.com differs by text only; the first one found decides, in lower case.
 LOGIN_CODE_TEXTS: dict[str, type[InstagramConnectError]] = {
     "redirect": RedirectUriMismatchError,
     "used": LoginCodeUsedError,  # also "was not found or was already used"
@@ -87,7 +87,7 @@ APP_FAULT_TEXTS = {
 
 @dataclass(frozen=True)
 class GraphFailure:
-    """One error answer, reduced to what decides. `code` is None when the body was not a Graph error object.
+    """The parts of an error answer that decide. `code` is None if the body was not a Graph API error object.
 
     `error_type` is set for the flat shape of api.instagram.com only.
     """
@@ -102,7 +102,7 @@ class GraphFailure:
     error_type: str | None = None
 
     def log_context(self) -> dict[str, object]:
-        """What an operator, or Meta's support, needs; never the message, which can quote parameters."""
+        """What an operator or Meta's support needs. Never the message: it may quote parameters."""
         return {
             "meta_http_status": self.http_status,
             "meta_code": self.code,
@@ -113,12 +113,12 @@ class GraphFailure:
 
 
 def names_its_cause(error: InstagramConnectError) -> bool:
-    """Whether Meta said by a subcode why a token is dead. Without one it may be our own mistake, or a hiccup."""
+    """Whether a subcode says why the token is dead. Without one it may be our own mistake or a hiccup."""
     return error.log_context.get("meta_code") == 190 and error.log_context.get("meta_subcode") in DEAD_TOKEN_SUBCODES
 
 
 def read_failure(response: httpx.Response, body: Any) -> GraphFailure:
-    """Reduces an answer with an error to a GraphFailure; `body` is the parsed JSON, or None if it was not JSON."""
+    """Read an error answer; `body` is the parsed JSON, or None if it was not JSON."""
     body = body if isinstance(body, Mapping) else {}
     regain_access_s = max((usage.regain_access_s for usage in read_usage(response.headers)), default=0)
     if "error_type" in body:
@@ -146,7 +146,7 @@ def read_failure(response: httpx.Response, body: Any) -> GraphFailure:
 
 
 def error_for(failure: GraphFailure) -> InstagramConnectError:
-    """The error for any call but the code exchange."""
+    """The error of any call except the code exchange."""
     if failure.error_type is not None and failure.http_status < 500:
         return _error_by_text(failure, MetaRequestRejectedError)
     context = failure.log_context()
@@ -160,9 +160,11 @@ def error_for(failure: GraphFailure) -> InstagramConnectError:
     if code in RECONNECT_CODES:
         reason = DEAD_TOKEN_SUBCODES.get(failure.subcode or 0, RECONNECT_CODES[code])
         return ReconnectRequiredError(reason=reason, log_context=context)
-    if code == 100 and failure.message.startswith("Unsupported request"):  # graph.instagram.com's word for a dead token
+    if code == 100 and failure.message.startswith(
+        "Unsupported request"
+    ):  # how graph.instagram.com rejects a dead token
         return ReconnectRequiredError(reason="TOKEN_INVALID", log_context=context)
-    if (code, failure.subcode) == (100, 33):  # the object is gone, or the token may no longer see it
+    if (code, failure.subcode) == (100, 33):  # the object is gone, or the token lost access to it
         return ReconnectRequiredError(reason="ACCOUNT_UNAVAILABLE", log_context=context)
     if code == 10 or code in range(200, 300):
         return PermissionMissingError(log_context=context)
@@ -172,7 +174,7 @@ def error_for(failure: GraphFailure) -> InstagramConnectError:
 
 
 def error_for_code_exchange(failure: GraphFailure) -> InstagramConnectError:
-    """The error for the exchange of an authorization code, where 100 is about the code and 5xx leaves it in doubt."""
+    """The error of a code exchange: 100 is about the code, and after a 5xx nobody knows whether the code is spent."""
     context = failure.log_context()
     if failure.error_type is not None and failure.http_status < 500:
         kinds = (kind for text, kind in LOGIN_CODE_TEXTS.items() if text in failure.message)
@@ -200,7 +202,7 @@ def _error_by_text(failure: GraphFailure, otherwise: type[InstagramConnectError]
 
 
 def _app_fault(failure: GraphFailure) -> str | None:
-    # Meta reports these two under codes that also mean other things: 1 is "unknown error", 100 any bad parameter.
+    # Codes with other meanings too: 1 is "unknown error", 100 any bad parameter.
     if failure.code == 1 and "client secret" in failure.message:
         return APP_SECRET_INVALID
     if failure.code == 100 and "appsecret_proof" in failure.message:

@@ -1,9 +1,9 @@
 """Instagram API with Instagram Login: from an authorization code to the one account that was logged in with.
 
 Sources: Meta's "Business Login for Instagram", "IG API with Instagram Login: Get Started" and "Setup Webhooks
-Subscriptions". App id and secret are other ones than Facebook Login's. An account has two ids: `id` is scoped to the
-app and names the person in deauthorize and deletion callbacks; `user_id` is the professional account that webhooks
-name. The code exchange calls the first one `user_id`, so that answer is never used to identify an account.
+Subscriptions". App id and secret differ from Facebook Login's. An account has two ids: `id` is app-scoped and
+identifies the person in deauthorize and deletion callbacks; `user_id` is the professional account, which webhooks
+carry. The code exchange returns the app-scoped one as `user_id`, so its answer is never used to identify an account.
 """
 
 from collections.abc import Callable
@@ -52,7 +52,7 @@ class InstagramApp:
 
 
 class InstagramLogin:
-    """Instagram Login as a way to connect. Holds no state of a login; safe to share between threads."""
+    """Connects with Instagram Login. Holds no state of a login; safe to share between threads."""
 
     provider = Provider.INSTAGRAM
 
@@ -76,7 +76,7 @@ class InstagramLogin:
         return f"{self._app.dialog_url}/oauth/authorize?{urlencode(question)}"
 
     def exchange_code(self, code: str, redirect_uri: str, deadline: Deadline) -> UserToken:
-        """The short-lived token (one hour) for a code. Spends the code. Raises LoginError, MetaError."""
+        """Exchange a code, which is spent by it, for a token valid for one hour. Raises LoginError, MetaError."""
         form = {
             "client_id": self._app.app_id,
             "client_secret": self._app.app_secret,
@@ -91,14 +91,14 @@ class InstagramLogin:
         scopes = to_texts(answer["permissions"]) if answer.get("permissions") is not None else None
         return to_token(answer, requested_at, granted_scopes=scopes, missing=LoginOutcomeUnknownError)
 
-    def accept_token(self, access_token: str, deadline: Deadline) -> UserToken:  # noqa: ARG002 - as every product
-        """Always raises InvalidRequestError: Meta has no call that tells which app such a token was issued to."""
+    def accept_token(self, access_token: str, deadline: Deadline) -> UserToken:  # noqa: ARG002 - the Protocol's
+        """Always raises InvalidRequestError: Meta has no call that says which app a token was issued to."""
         raise InvalidRequestError("accessToken: only tokens of Facebook can be checked; send a code for Instagram.")
 
     def discover(self, token: UserToken, deadline: Deadline) -> tuple[Login, tuple[DiscoveredAccount, ...]]:
-        """Trades the token for a long-lived one (60 days); what the person granted, and the account.
+        """Exchange the token for a long-lived one (60 days); return the grant and the account.
 
-        Raises ScopesDeclinedError or AccountNotProfessionalError when there is nothing to connect; MetaError.
+        Raises ScopesDeclinedError or AccountNotProfessionalError if there is nothing to connect; MetaError.
         """
         if token.granted_scopes is not None and REQUIRED_SCOPE not in token.granted_scopes:
             raise ScopesDeclinedError(f"Not granted: {REQUIRED_SCOPE}.")
@@ -106,7 +106,7 @@ class InstagramLogin:
             long_lived = self._extend(token, deadline)
             params = {"fields": PROFILE_FIELDS, "access_token": long_lived.value}
             answer = self._graph.call("read_me", "GET", f"{self._base_url}/me", params=params, deadline=deadline)
-        except PermissionMissingError as error:  # Meta named no scopes before
+        except PermissionMissingError as error:  # the exchange returned no scopes
             raise ScopesDeclinedError(f"Not granted: {REQUIRED_SCOPE}.", log_context=error.log_context) from error
         profile = unwrapped(answer)
         if str(profile.get("account_type")).upper() == "PERSONAL":
@@ -134,24 +134,24 @@ class InstagramLogin:
         return login, (account,)
 
     def subscribe(self, account: DiscoveredAccount, deadline: Deadline) -> None:
-        """Has Meta send the account's webhooks to this app. Raises MetaError; safe to repeat."""
+        """Subscribe this app to the account's webhooks. Safe to repeat. Raises MetaError."""
         params = {"subscribed_fields": SUBSCRIBED_FIELDS, "access_token": account.access_token}
         url = f"{self._base_url}/me/subscribed_apps"
         answer = self._graph.call("subscribe_account", "POST", url, params=params, deadline=deadline)
         require_success(answer)
 
     def unsubscribe(self, account: DiscoveredAccount, deadline: Deadline) -> None:
-        """Has Meta send no more webhooks of the account. Raises MetaError; safe to repeat."""
+        """End the account's subscription. Safe to repeat. Raises MetaError."""
         url = f"{self._base_url}/{quote(account.instagram_business_id, safe='')}/subscribed_apps"
         params = {"access_token": account.access_token}
         require_success(self._graph.call("unsubscribe_account", "DELETE", url, params=params, deadline=deadline))
 
     def is_subscribed(self, account: DiscoveredAccount, deadline: Deadline) -> bool:
-        """Whether Meta sends the account's webhooks to this app. Raises MetaError."""
+        """Whether this app is subscribed to the account's webhooks. Raises MetaError."""
         params = {"access_token": account.access_token}
         url = f"{self._base_url}/me/subscribed_apps"
         answer = self._graph.call("list_subscriptions", "GET", url, params=params, deadline=deadline)
-        # Asked with a token of this app, so that it is this app's subscription or none.
+        # The token is this app's, so any subscription listed is this app's.
         return bool(to_objects(answer.get("data")))
 
     def renew(
@@ -161,10 +161,10 @@ class InstagramLogin:
         expires_at: datetime | None,  # noqa: ARG002 - as every product
         deadline: Deadline,
     ) -> Renewal:
-        """Sixty more days for a long-lived token of at least 24 hours; perhaps under another value.
+        """Extend a long-lived token, at least 24 hours old, by 60 days; its value may change.
 
-        Raises ReconnectRequiredError, PermissionMissingError, any other MetaError. An answer without a lifetime gives
-        no end: such a token is refreshed weekly, and nothing is invented.
+        An answer without a lifetime yields no expiry; such a token is refreshed weekly. Raises ReconnectRequiredError,
+        PermissionMissingError, any other MetaError.
         """
         params = {"grant_type": "ig_refresh_token", "access_token": account.access_token}
         requested_at = self._now()
@@ -180,16 +180,16 @@ class InstagramLogin:
         )
 
     def check_access(self, account: DiscoveredAccount, deadline: Deadline) -> None:
-        """Returns if the account's token works. Raises ReconnectRequiredError, PermissionMissingError; MetaError."""
+        """Check that the account's token works. Raises ReconnectRequiredError, PermissionMissingError; MetaError."""
         self.check_token(account.access_token, deadline)
 
     def check_token(self, user_token: str, deadline: Deadline) -> None:
-        """Returns if the account's token still works. Raises ReconnectRequiredError when it does not; MetaError."""
+        """Check that the account's token works. Raises ReconnectRequiredError; MetaError."""
         params = {"fields": "id", "access_token": user_token}
         self._graph.call("read_me", "GET", f"{self._base_url}/me", params=params, deadline=deadline)
 
     def revoke(self, user_token: str, meta_user_id: str, deadline: Deadline) -> bool:  # noqa: ARG002 - as every product
-        """False: Meta has no call for it here; the person removes the app in Instagram's settings."""
+        """Always False: Meta has no such call; the person can remove the app in Instagram's settings."""
         return False
 
     def _extend(self, token: UserToken, deadline: Deadline) -> UserToken:
@@ -202,5 +202,5 @@ class InstagramLogin:
         answer = self._graph.call(
             "extend_token", "GET", f"{self._app.graph_url}/access_token", params=params, deadline=deadline
         )
-        # The login is as old as its first token: what its user did since, a disconnection too, counts more.
+        # The login counts from its first token: anything its user did since, such as disconnecting, is newer.
         return replace(to_token(unwrapped(answer), requested_at), issued_at=token.issued_at)

@@ -1,7 +1,8 @@
 """Meta's login products: one class and one row each.
 
-Everything that differs between them is behind LoginProduct; nothing else in the project asks which one it has. A
-product is built when it is first used, so that a deployment needs the settings of those only that are connected with.
+`LoginProduct` covers what differs between them. Besides these classes only three places know the products: SQL (one
+function of rules), the secrets that sign webhooks, and the page. A product is built on first use, so a deployment needs
+the settings of the products it uses only.
 """
 
 import os
@@ -19,46 +20,46 @@ from instagram_connect.runtime.settings import Secrets, required
 
 
 class LoginProduct(Protocol):
-    """A way in. The classes say what each method promises and raises."""
+    """A way to log in. The classes document what each method returns and raises."""
 
     @property
     def provider(self) -> Provider:
-        """Its name in the HTTP contract and in storage."""
+        """Its name in the HTTP API and in storage."""
 
     def login_url(self, redirect_uri: str, state: str, *, rerequest: bool) -> str:
-        """Where the person logs in."""
+        """The address of the OAuth dialog."""
 
     def exchange_code(self, code: str, redirect_uri: str, deadline: Deadline) -> UserToken:
-        """A code becomes a token, once."""
+        """Exchange an authorization code for a token. A code works once."""
 
     def accept_token(self, access_token: str, deadline: Deadline) -> UserToken:
-        """A token of somebody else's login, if it can be trusted."""
+        """Check a token that another login obtained, such as Supabase Auth's."""
 
     def discover(self, token: UserToken, deadline: Deadline) -> tuple[Login, tuple[DiscoveredAccount, ...]]:
-        """What the login opens."""
+        """Find the accounts that the login gives access to."""
 
     def subscribe(self, account: DiscoveredAccount, deadline: Deadline) -> None:
-        """Webhooks begin."""
+        """Subscribe this app to the account's webhooks."""
 
     def unsubscribe(self, account: DiscoveredAccount, deadline: Deadline) -> None:
-        """Webhooks end."""
+        """End the subscription."""
 
     def is_subscribed(self, account: DiscoveredAccount, deadline: Deadline) -> bool:
-        """Whether webhooks come."""
+        """Whether this app is subscribed."""
 
     def renew(
         self, account: DiscoveredAccount, user_token: str | None, expires_at: datetime | None, deadline: Deadline
     ) -> Renewal:
-        """More time for tokens that age."""
+        """Extend the tokens."""
 
     def check_access(self, account: DiscoveredAccount, deadline: Deadline) -> None:
-        """Whether the account can still be reached."""
+        """Check that the account's token works."""
 
     def check_token(self, user_token: str, deadline: Deadline) -> None:
-        """Whether the login still lives."""
+        """Check that the person's token works."""
 
     def revoke(self, user_token: str, meta_user_id: str, deadline: Deadline) -> bool:
-        """The grant ends; False where Meta offers no such call."""
+        """Revoke the person's grant; False if Meta has no such call."""
 
 
 def _facebook(secrets: Secrets, graph: GraphClient, now: Callable[[], datetime]) -> LoginProduct:

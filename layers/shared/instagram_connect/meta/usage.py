@@ -1,8 +1,7 @@
-"""Meta's usage headers: how much of a call limit is used, and when calls are allowed again.
+"""Reads Meta's usage headers: how much of each rate limit is used, and when calls are allowed again.
 
-Source: Meta, "Rate Limits". X-App-Usage counts the app's calls, X-Page-Usage a Page's, X-Business-Use-Case-Usage those
-for an account; the first two have percentages only, the last one also minutes. Headers can be missing, and are parsed
-without trust: what is malformed counts as absent.
+Source: Meta, "Rate Limits". X-App-Usage counts the app's calls, X-Page-Usage a Page's, X-Business-Use-Case-Usage an
+account's; the first two hold percentages, the last one also minutes. A missing or malformed header counts as absent.
 """
 
 import json
@@ -17,13 +16,13 @@ from instagram_connect.meta.json_values import to_text
 
 APP = "app"
 _PERCENTAGES = ("call_count", "total_time", "total_cputime")
-_MOST_PERCENT = 32_767  # what the column holds; a throttled app goes beyond 100
-_MOST_REGAIN_S = 7 * 86_400  # no limit of Meta counts more than a day; what is absurd must not stop an account for ever
+_MOST_PERCENT = 32_767  # smallint; a throttled app exceeds 100
+_MOST_REGAIN_S = 7 * 86_400  # Meta's limits cover a day at most; a larger value is nonsense
 
 
 @dataclass(frozen=True)
 class Usage:
-    """One limit. `usage_type` is `app`, `page`, or a business use case such as `instagram`; 0 s: not blocked."""
+    """One rate limit. `usage_type` is `app`, `page`, or a business use case such as `instagram`; 0 s: not blocked."""
 
     usage_type: str
     used_percent: int
@@ -35,7 +34,7 @@ _seen: ContextVar[list[Usage] | None] = ContextVar("seen_usage", default=None)
 
 @contextmanager
 def observed() -> Iterator[list[Usage]]:
-    """What the answers to all calls of this block, made in this thread, say about limits; filled as they come."""
+    """Collect the usage headers of all calls that this thread makes inside the block."""
     seen: list[Usage] = []
     token = _seen.set(seen)
     try:
@@ -45,13 +44,13 @@ def observed() -> Iterator[list[Usage]]:
 
 
 def note(headers: Mapping[str, str]) -> None:
-    """Hands an answer's usage to whoever observes this thread."""
+    """Add an answer's usage headers to the list that `observed` returned in this thread, if any."""
     if (seen := _seen.get()) is not None:
         seen.extend(read_usage(headers))
 
 
 def read_usage(headers: Mapping[str, str]) -> tuple[Usage, ...]:
-    """All limits that an answer tells of; of several objects with the same limit, the worst values."""
+    """All limits of an answer; for several objects with the same limit, the highest values."""
     found: dict[str, Usage] = {}
     for usage in _entries(headers):
         known = found.get(usage.usage_type, usage)

@@ -1,7 +1,7 @@
-"""Clients of AWS services, with time limits that fit every function.
+"""AWS clients, with time-outs that fit every function.
 
-They are made by botocore. boto3 is a layer above it, for S3 transfers and resources that nothing here uses, and takes
-nearly as long to import as all else that the webhook function needs.
+They come from botocore: boto3 adds S3 transfers and resources, which nothing here uses, and takes nearly as long to
+import as everything else that `webhook` needs.
 """
 
 from functools import cache
@@ -11,26 +11,26 @@ from typing import Any
 import botocore.session
 from botocore.config import Config
 
-# AWS answers within milliseconds or not at all; two short attempts (4 s at worst) fit any function's time.
+# AWS responds within milliseconds or not at all; two short attempts (at most 4 s) fit every function's time-out.
 CLIENT_CONFIG = Config(
     connect_timeout=1,
     read_timeout=1,
     retries={"total_max_attempts": 2, "mode": "standard"},
     max_pool_connections=16,
 )
-# botocore's session makes clients for one thread at a time.
+# botocore's session is not thread-safe while it creates a client.
 _making = Lock()
 
 
 @cache
 def session() -> botocore.session.Session:
-    """The one for all clients: what it has read of endpoints and service models is not read again."""
+    """The session of all clients, which share its endpoint data and service models."""
     made = botocore.session.get_session()
     made.set_default_client_config(CLIENT_CONFIG)
     return made
 
 
 def client(service: str, config: Config | None = None) -> Any:
-    """A client, with CLIENT_CONFIG where it gets no other. Does no I/O until it is called."""
+    """Create a client with `config`, by default CLIENT_CONFIG. Does no I/O."""
     with _making:
         return session().create_client(service, config=config)

@@ -1,13 +1,13 @@
-"""The current time, where it is not passed in by a test, and times as JSON has them."""
+"""The current time, and times in JSON."""
 
 from datetime import UTC, datetime
 
 
 def utc_now() -> datetime:
-    """Now, aware, in UTC."""
+    """The current time as an aware datetime in UTC."""
     return datetime.now(UTC)
 
 
 def iso(moment: datetime | None) -> str | None:
-    """ISO 8601 with its offset, as PostgreSQL reads it; none stays none."""
+    """ISO 8601 with the offset, as PostgreSQL reads it; None stays None."""
     return moment.isoformat() if moment else None

@@ -1,10 +1,10 @@
-"""Sends each ERROR line of the log to Sentry as one event, which holds what the line holds and nothing else.
+"""Sends each ERROR line of the log to Sentry as one event that holds the line's fields and nothing else.
 
-The line is made by us and holds no secret, so it is all that leaves. Everything that Sentry's SDK gathers by itself
-(stack frames with their variables, breadcrumbs, requests, the environment) stays off: those hold tokens and rows. A
-Sentry that does not answer costs FLUSH_S once in a while, and fails nothing.
+Our log lines hold no secrets. Everything that Sentry's SDK would collect itself (stack frames with variables,
+breadcrumbs, requests, the environment) is off, because it holds tokens and rows. If Sentry does not respond, a function
+waits FLUSH_S now and then; nothing fails.
 
-Loaded only where a DSN is set: importing the SDK takes longer than everything else that a function starts with.
+Loaded only if a DSN is set: importing the SDK takes longer than everything else that a function starts with.
 """
 
 import json
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
     from sentry_sdk.transport import Transport
     from sentry_sdk.types import Event
 
-# From sending the first event over a new connection to its acceptance.
+# Enough to open a connection and deliver the first event.
 FLUSH_S = 2.0
-# While Sentry is down, one function in five minutes waits for it and not each.
+# While Sentry is down, a function waits for it every five minutes only.
 PAUSE_AFTER_FAILURE_S = 300.0
-# They can be searched for in Sentry.
+# Searchable in Sentry.
 TAGS = ("service", "code", "reason", "actor", "correlation_id")
-# What Powertools adds to a line that is logged with an exception: its text may quote a URL, a row or a token.
+# Powertools adds these fields for an exception; its text may quote a URL, a row or a token.
 TEXTS_OF_EXCEPTIONS = ("exception", "exception_notes", "stack_trace")
 
 
 class ErrorReports(logging.Handler):
-    """Hands ERROR lines to Sentry's SDK, which sends them in a thread of its own. Raises nothing."""
+    """Passes ERROR lines to Sentry's SDK, which sends them in its own thread. Never raises."""
 
     def __init__(self, client: sentry_sdk.Client, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         super().__init__(logging.ERROR)
@@ -43,7 +43,7 @@ class ErrorReports(logging.Handler):
         self._silent_until = float("-inf")
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Begins to send a line. Says nothing where that fails: the line itself is in the log."""
+        """Start sending a line. Ignores failures: the line is in the log."""
         if self._monotonic() < self._silent_until:
             return
         with suppress(Exception):
@@ -51,14 +51,14 @@ class ErrorReports(logging.Handler):
             self._is_pending = True
 
     def flush(self, limit_s: float = FLUSH_S) -> None:
-        """Waits until what was reported is sent, within the limit and FLUSH_S."""
+        """Wait until pending events are sent, for at most `limit_s` and FLUSH_S seconds."""
         limit_s = min(limit_s, FLUSH_S)
         if not self._is_pending or limit_s <= 0:
             return
         started = self._monotonic()
         with suppress(Exception):
             self._client.flush(timeout=limit_s)
-        # The SDK does not tell whether it got through. It may come back some milliseconds before its time-out.
+        # The SDK does not report success, and may return some milliseconds before its time-out.
         is_sent = self._monotonic() - started < 0.95 * limit_s
         if is_sent:
             self._is_pending = False
@@ -70,7 +70,7 @@ class ErrorReports(logging.Handler):
 def attach(
     logger: "Logger", dsn: str, *, release: str | None = None, transport: "Transport | None" = None
 ) -> ErrorReports | None:
-    """Makes a logger report its ERROR lines from now on; None, and a warning, when the DSN is not one."""
+    """Make a logger report its ERROR lines; None, and a warning in the log, if the DSN is invalid."""
     try:
         client = sentry_sdk.Client(
             dsn=dsn,
@@ -84,16 +84,16 @@ def attach(
             auto_session_tracking=False,
             send_client_reports=False,
             enable_backpressure_handling=False,
-            # Left to itself the SDK asks git for one and the network for the other.
+            # By default the SDK asks git for the one and the network for the other.
             release=release or "unknown",
             server_name="lambda",
         )
     except BadDsn:
-        # Without chaining or text: a DSN that is none may be a secret that was put in the wrong place.
-        logger.warning("SENTRY_DSN is no DSN: errors are not reported")
+        # Without chaining or text: an invalid DSN may be a secret in the wrong place.
+        logger.warning("SENTRY_DSN is not a valid DSN: errors are not reported")
         return None
     reports = ErrorReports(client)
-    # The formatter of the log, so that an event has the keys that were appended to the logger too.
+    # The logger's formatter, so that events have the keys that were appended to the logger.
     reports.setFormatter(logger.registered_formatter)
     logger.addHandler(reports)
     return reports
@@ -106,9 +106,9 @@ def _event(line: dict[str, Any]) -> "Event":
     return {
         "level": "error",
         "message": message,
-        # One issue for each cause, however many users and requests meet it.
+        # One issue per cause, for any number of users and requests.
         "fingerprint": [str(line.get(name, "")) for name in ("service", "message", "code", "reason")],
         "tags": {name: str(line[name]) for name in TAGS if name in line},
-        # Not as `extra`, of which the SDK keeps ten fields.
+        # Not `extra`: the SDK keeps only ten of its fields.
         "contexts": {"log": line},
     }

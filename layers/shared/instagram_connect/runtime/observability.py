@@ -1,7 +1,7 @@
 """Structured logs, metrics and error reports, set up once for all functions.
 
-Every line of one request carries its `correlation_id`: API Gateway's request id, which the caller gets as `requestId`
-and storage as the header X-Request-Id and in the column `last_request_id`.
+Every log line of a request carries its `correlation_id`: API Gateway's request id. The caller gets it as `requestId`,
+storage as the header X-Request-Id and in the column `last_request_id`.
 """
 
 import logging
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 Handler = Callable[[dict[str, Any], LambdaContext], Result]
 
-# What a function still needs of its time after its error reports.
+# The time a function needs to return after sending its error reports.
 RESERVED_FOR_RETURNING_S = 0.2
 
 logger = Logger()
 metrics = Metrics(namespace="InstagramConnect")
 
-# httpx logs whole URLs at INFO, and Meta's URLs hold tokens, codes and the app secret. The AWS libraries log what we
-# raise as our own errors once more, as plain text without the correlation id.
+# httpx logs whole URLs at INFO, and Meta's URLs hold tokens, codes and the app secret. The AWS libraries log errors
+# that we log ourselves, as plain text without the correlation id.
 for _name, _level in {
     "httpx": logging.WARNING,
     "httpcore": logging.WARNING,
@@ -39,13 +39,13 @@ for _name, _level in {
 
 
 def stack_of(error: BaseException) -> list[str]:
-    """Where an unforeseen exception came from, innermost last, without its text: that may quote a URL or a row."""
+    """The stack of an exception, innermost frame last, without its text, which may quote a URL or a row."""
     frames = traceback.extract_tb(error.__traceback__)
     return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
 
 
 def report_errors(environment: Mapping[str, str]) -> "ErrorReports | None":
-    """Makes the logger report errors to Sentry where SENTRY_DSN is set."""
+    """Make the logger report errors to Sentry if SENTRY_DSN is set."""
     dsn = environment.get("SENTRY_DSN")
     if not dsn:
         return None
@@ -54,12 +54,12 @@ def report_errors(environment: Mapping[str, str]) -> "ErrorReports | None":
     return attach(logger, dsn, release=environment.get("REVISION"))
 
 
-# Here and not at the first error: a function that starts has more CPU, and nobody's answer waits for it.
+# Now, not at the first error: a starting function has more CPU, and no response is waiting.
 _reports = report_errors(os.environ)
 
 
 def sends_error_reports(handler: Handler[Result]) -> Handler[Result]:
-    """Decorates a Lambda's entry point: reports leave before Lambda freezes the function, if its time allows."""
+    """Decorate a Lambda handler to send its error reports before Lambda freezes the function, if time allows."""
 
     @wraps(handler)
     def wrapped(event: dict[str, Any], context: LambdaContext) -> Result:

@@ -8,5 +8,5 @@ import httpx
 
 @cache
 def context() -> ssl.SSLContext:
-    """One for all clients: a client left to itself reads the certificates again, which takes as long as its import."""
+    """The context of all HTTP clients; reading the certificates takes as long as importing httpx."""
     return httpx.create_ssl_context()

@@ -1,7 +1,7 @@
-"""Signatures of what Meta sends: webhooks, and the signed requests of the privacy callbacks.
+"""Verifies Meta's signatures: of webhooks, and of the signed requests of the privacy callbacks.
 
-Always over the bytes as they came, compared in constant time, with each secret that the deployment knows; whatever is
-malformed ends as SignatureInvalidError. Without a secret nothing is valid. Sources: Meta, "Get started with webhooks"
+Signatures cover the raw bytes and are compared in constant time, with every secret of the deployment. Malformed input
+raises SignatureInvalidError, and without a secret nothing is valid. Sources: Meta, "Get started with webhooks"
 (Validating Payloads) and "Data Deletion Request Callback".
 """
 
@@ -21,7 +21,7 @@ Checked = TypeVar("Checked")
 SECRETS = (
     "instagram_app_secret",
     "facebook_app_secret",
-    # While a secret is being replaced both are in use.
+    # Both are in use while a secret is being rotated.
     "previous_instagram_app_secret",
     "previous_facebook_app_secret",
 )
@@ -30,7 +30,7 @@ _ALGORITHM = "HMAC-SHA256"
 
 
 def app_secrets(secrets: Secrets) -> dict[str, str]:
-    """The app secrets that Meta may sign with, by their name. Raises ConfigurationError when there is none."""
+    """The app secrets that Meta may sign with, by name. Raises ConfigurationError if there are none."""
     found = {name: value for name in SECRETS if (value := secrets.optional(name))}
     if not found:
         raise ConfigurationError(log_context={"secret_key": " or ".join(SECRETS[:2])})
@@ -38,9 +38,9 @@ def app_secrets(secrets: Secrets) -> dict[str, str]:
 
 
 def by_current(secrets: CurrentSecrets, check: Callable[[Mapping[str, str]], Checked]) -> Checked:
-    """What a check with the app secrets gives; made once more when they have changed meanwhile.
+    """The result of a check with the app secrets, repeated if a signature does not match and the secrets are newer.
 
-    A secret that was replaced at Meta a moment ago must not cost what is signed with it. Raises as the check does, and
+    So requests signed with a secret that was rotated a moment ago are accepted. Raises what `check` raises, and
     ConfigurationError.
     """
     try:
@@ -53,9 +53,9 @@ def by_current(secrets: CurrentSecrets, check: Callable[[Mapping[str, str]], Che
 
 
 def check_webhook(header: str | None, body: bytes, known: Mapping[str, str]) -> str:
-    """The name of the secret that signed a webhook's raw body, by its header X-Hub-Signature-256.
+    """Check a webhook's X-Hub-Signature-256 header against the raw body; return the name of the secret that signed it.
 
-    The SHA-1 header beside it proves nothing and is not looked at. Raises SignatureInvalidError.
+    The SHA-1 header that Meta sends too is ignored. Raises SignatureInvalidError.
     """
     if not header:
         raise SignatureInvalidError(reason="SIGNATURE_MISSING")
@@ -66,9 +66,9 @@ def check_webhook(header: str | None, body: bytes, known: Mapping[str, str]) -> 
 
 
 def read_signed_request(text: str, known: Mapping[str, str]) -> dict[str, Any]:
-    """What a signed request says. Raises SignatureInvalidError.
+    """Verify a signed request and return its payload. Raises SignatureInvalidError.
 
-    Signed is the encoded payload, not what it decodes to.
+    The signature covers the encoded payload.
     """
     signature, separator, payload = text.partition(".")
     if not separator:
@@ -88,7 +88,7 @@ def read_signed_request(text: str, known: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _signer(digest: bytes, message: bytes, known: Mapping[str, str]) -> str:
-    # All of them, so that the time does not tell which one it was.
+    # Compare with all of them, so that timing does not reveal which one matched.
     matching = [
         name
         for name, secret in known.items()
@@ -100,7 +100,7 @@ def _signer(digest: bytes, message: bytes, known: Mapping[str, str]) -> str:
 
 
 def _decoded(text: str) -> bytes:
-    """Base64url as Meta writes it, without padding. Raises ValueError for what is none."""
+    """Decode base64url without padding, as Meta writes it. Raises ValueError."""
     try:
         return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except binascii.Error as error:

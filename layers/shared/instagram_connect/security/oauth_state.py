@@ -1,7 +1,7 @@
-"""The OAuth `state` of a login: signed, bound to its user, provider and redirect URI, and gone after half an hour.
+"""The OAuth `state` of a login: signed, bound to its user, provider and redirect URI, valid for half an hour.
 
-A JWT, so that nothing has to be stored when a login starts. That it is used once is recorded by `login_records`.
-Source of the threat it meets: RFC 9700, section 4.7 (cross-site request forgery against the redirect URI).
+It is a JWT, so nothing has to be stored when a login starts; `login_records` records that it was used. It prevents
+cross-site request forgery against the redirect URI (RFC 9700, section 4.7).
 """
 
 import secrets
@@ -14,16 +14,16 @@ import jwt
 from instagram_connect.errors import ConfigurationError, OAuthStateError
 from instagram_connect.models import Provider
 
-# Making the account professional, or linking a Page, happens inside Meta's dialog and takes people a while.
+# In Meta's dialog people may first make the account professional or link a Page, which takes a while.
 LIFETIME = timedelta(minutes=30)
 AUDIENCE = "instagram-connect/oauth-state"
 ALGORITHM = "HS256"
-LEAST_KEY_CHARACTERS = 32  # RFC 7518, section 3.2: as long as the hash
+LEAST_KEY_CHARACTERS = 32  # RFC 7518, section 3.2: at least the size of the hash
 
 
 @dataclass(frozen=True)
 class LoginState:
-    """What a state says. `id` is random (128 bit) and names it when it is used."""
+    """The claims of a state. `id` is random (128 bits) and identifies it when it is used."""
 
     id: str
     user_id: str
@@ -33,7 +33,7 @@ class LoginState:
 
 
 class StateSigner:
-    """Makes states and reads them back. Raises ConfigurationError for a key that could be guessed."""
+    """Issues and verifies states. Raises ConfigurationError if the key is too short."""
 
     def __init__(self, key: str, now: Callable[[], datetime]) -> None:
         if len(key) < LEAST_KEY_CHARACTERS:
@@ -42,7 +42,7 @@ class StateSigner:
         self._now = now
 
     def issue(self, user_id: str, provider: Provider, redirect_uri: str) -> tuple[str, LoginState]:
-        """A state for one login, as text and as what it says."""
+        """Issue a state for one login; return its text and its claims."""
         expires_at = (self._now() + LIFETIME).replace(microsecond=0)
         state = LoginState(secrets.token_urlsafe(16), user_id, provider, redirect_uri, expires_at)
         claims = {
@@ -56,7 +56,7 @@ class StateSigner:
         return jwt.encode(claims, self._key, ALGORITHM), state
 
     def read(self, text: str) -> LoginState:
-        """What a state of ours says, also after its end. Raises OAuthStateError with the reason STATE_INVALID."""
+        """Verify a state and return its claims, even if it has expired. Raises OAuthStateError (STATE_INVALID)."""
         try:
             claims = jwt.decode(
                 text, self._key, [ALGORITHM], audience=AUDIENCE, options={"require": ["exp"], "verify_exp": False}
@@ -72,13 +72,13 @@ class StateSigner:
             raise OAuthStateError(reason="STATE_INVALID") from error
 
     def check(self, state: LoginState, user_id: str, provider: Provider, redirect_uri: str) -> None:
-        """Returns if the state was made for exactly this login. Raises OAuthStateError."""
+        """Check that the state was issued for this login. Raises OAuthStateError."""
         if state.user_id != user_id:
             raise OAuthStateError(reason="STATE_OF_ANOTHER_USER")
         if (state.provider, state.redirect_uri) != (provider, redirect_uri):
             raise OAuthStateError(reason="STATE_MISMATCH")
 
     def check_age(self, state: LoginState) -> None:
-        """Returns if the state has not ended yet. Raises OAuthStateError."""
+        """Check that the state has not expired. Raises OAuthStateError."""
         if state.expires_at <= self._now():
             raise OAuthStateError(reason="STATE_EXPIRED")

@@ -1,8 +1,8 @@
-"""Encrypts Meta's tokens with KMS, each bound to the row it belongs to.
+"""Encrypts Meta's tokens with KMS, each bound to the row that it belongs to.
 
 Powertools Data Masking does the envelope encryption (AWS Encryption SDK: a data key from KMS, AES-256-GCM, the
-encryption context as authenticated data). A ciphertext that was copied to another user's or account's row, or taken
-for another product, does not decrypt: KMS refuses the context, and so does the library.
+encryption context as authenticated data). A ciphertext copied to another user's or account's row, or used for another
+product, does not decrypt: KMS and the library both reject the encryption context.
 """
 
 import json
@@ -34,13 +34,13 @@ from instagram_connect.errors import TokenEncryptionError
 from instagram_connect.models import Provider
 from instagram_connect.runtime import aws
 
-# Without the signature of the library's default, which keeps those who may only decrypt from encrypting with a data key
-# that they were given: here all of them are functions of one deployment, and the binding is authenticated all the same.
-# It took nearly 40% of the processor time. Ciphertexts that have one open as ever. docs/decisions/0003.
+# Without the library's default signature, which took nearly 40% of the processor time. It keeps callers who may only
+# decrypt from encrypting with a data key they were given; here all callers are functions of one deployment, and the
+# encryption context is authenticated anyway. Signed ciphertexts still decrypt. See docs/decisions/0003.
 OPTIONS = {"algorithm": Algorithm.AES_256_GCM_HKDF_SHA512_COMMIT_KEY}
 
-# The tokens of one account are sealed one after the other and may share a data key; nothing else does, because a
-# cached key serves one encryption context only.
+# The tokens of one account may share a data key; others do not, because a cached key is bound to one encryption
+# context.
 CACHED_KEYS = 200
 CACHED_KEY_MAX_AGE_S = 60.0
 
@@ -52,15 +52,15 @@ FAILURES = (
     DataMaskingDecryptKeyError,
     DataMaskingDecryptValueError,
     DataMaskingEncryptKeyError,
-    InvalidSignature,  # a ciphertext that was damaged
+    InvalidSignature,  # a damaged ciphertext
     InvalidTag,
-    ValueError,  # what is no base64
+    ValueError,  # not base64
 )
 
 
 @dataclass(frozen=True)
 class TokenBinding:
-    """What a stored ciphertext belongs to."""
+    """Encryption context of a stored token."""
 
     user_id: str
     provider: Provider
@@ -69,7 +69,7 @@ class TokenBinding:
 
 @dataclass(frozen=True)
 class LoginBinding:
-    """What the ciphertext of a login that is still running belongs to; other functions cannot decrypt it."""
+    """Encryption context of the token of a login under way; a row's functions cannot decrypt it."""
 
     user_id: str
     provider: Provider
@@ -85,14 +85,14 @@ class TokenVault:
         )
 
     def encrypt(self, token: str, binding: TokenBinding | LoginBinding) -> str:
-        """The token as base64 text, to be stored beside the binding. Raises TokenEncryptionError."""
+        """Encrypt a token; returns base64 text. Raises TokenEncryptionError."""
         try:
             return str(self._masking.encrypt(token, provider_options=OPTIONS, **asdict(binding)))
         except FAILURES as error:
             raise TokenEncryptionError(log_context={"cause": type(error).__name__}) from error
 
     def decrypt(self, ciphertext: str, binding: TokenBinding | LoginBinding) -> str:
-        """The token. Raises TokenEncryptionError, also when the ciphertext belongs to something else."""
+        """Decrypt a token. Raises TokenEncryptionError, also if the ciphertext has another encryption context."""
         try:
             return str(self._masking.decrypt(ciphertext, **asdict(binding)))
         except FAILURES as error:
@@ -100,7 +100,7 @@ class TokenVault:
 
 
 class _KeyProvider(KMSKeyProvider):
-    """Powertools' provider with time limits: its own waits a minute for KMS, longer than the function lives."""
+    """Powertools' provider with our time-outs; its own waits a minute for KMS, longer than a function may run."""
 
     def __init__(self, key_arn: str) -> None:
         self.json_serializer = json.dumps
