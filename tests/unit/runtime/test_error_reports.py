@@ -251,7 +251,7 @@ def test_what_is_no_dsn_is_said_without_quoting_it_and_stops_nothing(log: io.Str
     assert report_errors({"SENTRY_DSN": SECRET}) is None
 
     assert logger.handlers == before
-    assert "SENTRY_DSN is no DSN" in log.getvalue()
+    assert "SENTRY_DSN is not a valid DSN" in log.getvalue()
     assert SECRET not in log.getvalue()
 
 
