@@ -165,9 +165,9 @@ export interface components {
     schemas: {
         /**
          * Account
-         * @description A row of instagram_business_accounts as its owner may see it, and as the HTTP contract shows it.
+         * @description A row of instagram_business_accounts as its owner sees it in the HTTP API.
          *
-         *     One that is parked until storage takes it is no row yet: `pending`, and without an id unless there was one before.
+         *     A parked account is not a row yet: its status is `pending`, and it has no id unless it was connected before.
          */
         Account: {
             /** @description Id of the row: what other routes take. Null while a new account is pending. */
