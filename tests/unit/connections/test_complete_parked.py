@@ -31,6 +31,7 @@ from instagram_connect.models import Provider
 from instagram_connect.runtime.deadline import Deadline
 from instagram_connect.runtime.settings import Secrets
 from instagram_connect.security.token_vault import TokenBinding, TokenVault
+from tests.support.connecting import connect_once
 from tests.support.fakes import NOW, USER_ID, FakeDataApi, refusal
 from tests.support.instagram_client import InstagramClient
 from tests.support.meta_client import ALL_SCOPES, REDIRECT_URI, MetaClient
@@ -102,7 +103,8 @@ class Later:
         authorize = self._meta.authorize if provider is Provider.FACEBOOK else self._instagram.authorize
         request = Request(USER_ID, "r-1", Deadline(26))
         product = self._products[provider]
-        outcome = self.flow.flow.spend_code(product, authorize(**wanted), REDIRECT_URI, request, self._records)  # type: ignore[arg-type]
+        once = connect_once(self.flow.flow, self._records)
+        outcome = once.spend_code(product, authorize(**wanted), REDIRECT_URI, request)  # type: ignore[arg-type]
         assert isinstance(outcome, PendingConnection)
         return self.latest()
 

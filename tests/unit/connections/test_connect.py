@@ -49,6 +49,7 @@ from instagram_connect.runtime.deadline import Deadline
 from instagram_connect.security.token_vault import LoginBinding, TokenBinding, TokenVault
 from instagram_connect.storage import diagnosis
 from instagram_connect.storage.diagnosis import OWNER_MISSING, Diagnosis
+from tests.support.connecting import connect_once
 from tests.support.fakes import NOW, USER_ID, FakeDataApi, refusal
 from tests.support.instagram_client import InstagramClient
 from tests.support.meta_client import ALL_SCOPES, REDIRECT_URI, MetaClient
@@ -78,11 +79,17 @@ class Connecting:
     ) -> tuple[Account, ...] | PendingConnection | InstagramConnectError:
         request = Request(user_id, "r-1", Deadline(seconds))
         try:
-            return self.flow.spend_code(product or self.facebook, code, redirect_uri, request, self.records)
+            once = connect_once(self.flow, self.records)
+            return once.spend_code(product or self.facebook, code, redirect_uri, request)
         except NOT_AN_OUTCOME:
             raise
         except InstagramConnectError as error:
             return error
+
+    def use_token(self, access_token: str) -> tuple[Account, ...] | PendingConnection:
+        request = Request(USER_ID, "r-1", Deadline(26))
+        token = self.facebook.accept_token(access_token, request.time_for_meta())
+        return self.flow.connect(self.facebook, token, request, request.time_for_meta())
 
 
 @pytest.fixture
@@ -292,7 +299,7 @@ def test_a_kept_token_is_of_no_use_to_another_user(flow: Connecting, meta: MetaC
 def test_an_access_token_of_ours_connects_like_a_code(flow: Connecting, meta: MetaClient, storage: FakeDataApi) -> None:
     token = meta.short_token(scopes=[*ALL_SCOPES, "pages_read_engagement"])
 
-    accounts = flow.flow.use_token(flow.facebook, token, Request(USER_ID, "r-1", Deadline(26)))
+    accounts = flow.use_token(token)
 
     assert isinstance(accounts, tuple)
     assert [account.username for account in accounts] == ["cafe.azul", "estudio_ana"]
@@ -303,7 +310,7 @@ def test_a_refused_access_token_stores_nothing(flow: Connecting, meta: MetaClien
     page_token = meta.page_token(meta.long_token(), "104857600000001")
 
     with pytest.raises(AccessTokenInvalidError):
-        flow.flow.use_token(flow.facebook, page_token, Request(USER_ID, "r-1", Deadline(26)))
+        flow.use_token(page_token)
 
     assert storage.payloads == []
 
@@ -396,7 +403,7 @@ def test_what_a_person_had_deleted_is_neither_stored_nor_parked(
     outcome = flow.outcome(meta.authorize())
     token = meta.short_token(scopes=[*ALL_SCOPES, "pages_read_engagement"])
     with pytest.raises(AccountDisconnectedError) as raised:
-        flow.flow.use_token(flow.facebook, token, Request(USER_ID, "r-1", Deadline(26)))
+        flow.use_token(token)
 
     assert isinstance(outcome, AccountDisconnectedError)
     assert (outcome.reason, raised.value.reason) == ("DATA_DELETED", "DATA_DELETED")
@@ -431,7 +438,7 @@ def test_an_access_token_whose_connection_cannot_be_stored_is_parked_like_a_code
     token = meta.short_token(scopes=[*ALL_SCOPES, "pages_read_engagement"])
     storage.failures = [refusal(404, "42P01")]
 
-    outcome = flow.flow.use_token(flow.facebook, token, Request(USER_ID, "r-1", Deadline(26)))
+    outcome = flow.use_token(token)
 
     assert isinstance(outcome, PendingConnection)
     assert isinstance(read_one(sent), ParkedConnection)

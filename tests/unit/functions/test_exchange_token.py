@@ -5,7 +5,7 @@ import io
 import json
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -43,7 +43,10 @@ CALLBACK = f"{ORIGIN}/callback"
 
 
 class FakeFlow:
-    """Keeps what it was asked to connect; ends with `outcome`, or raises `error` if there is one."""
+    """Keeps what it was asked to connect; ends with `outcome`, or raises it if it is an error.
+
+    `error` is raised instead: an error of one request alone.
+    """
 
     def __init__(self) -> None:
         self.asked: list[tuple[Any, ...]] = []
@@ -51,21 +54,27 @@ class FakeFlow:
         self.outcome: tuple[Account, ...] | PendingConnection | InstagramConnectError = (ACCOUNT,)
         self.error: Exception | None = None
 
-    def spend_code(self, product: Provider, code: str, redirect_uri: str, request: Request, records: object) -> object:
-        assert isinstance(records, FakeRecords)
-        return self._answer(request, product, code, redirect_uri)
-
-    def use_token(self, product: Provider, access_token: str, request: Request) -> object:
-        return self._answer(request, product, access_token)
-
-    def _answer(self, request: Request, *asked: Any) -> object:
-        self.asked.append(asked)
+    def connect(self, product: "FakeProduct", token: tuple[str, ...], request: Request, _: Deadline) -> object:
+        self.asked.append((product.provider, *token))
         self.requests.append(request)
         if self.error:
             raise self.error
         if isinstance(self.outcome, InstagramConnectError):
             raise self.outcome
         return self.outcome
+
+
+@dataclass(frozen=True)
+class FakeProduct:
+    """Exchanges everything, for a token that says what it was."""
+
+    provider: Provider
+
+    def exchange_code(self, code: str, redirect_uri: str, _: Deadline) -> tuple[str, ...]:
+        return code, redirect_uri
+
+    def accept_token(self, access_token: str, _: Deadline) -> tuple[str, ...]:
+        return (access_token,)
 
 
 class FakeRecords:
@@ -79,6 +88,12 @@ class FakeRecords:
         if str(login) not in self.outcomes:
             self.outcomes[str(login)] = json.loads(json.dumps(attempt()))
         return self.outcomes[str(login)]
+
+    def kept_token(self, login: LoginKey) -> None:
+        """None: no attempt was interrupted."""
+
+    def keep_token(self, login: LoginKey, token: object) -> None:
+        """Forgets it."""
 
     def use_state(self, state_id: str, login: LoginKey) -> bool:
         is_first_time = state_id not in self.states
@@ -129,7 +144,7 @@ def deps(flow: FakeFlow, records: FakeRecords, account_list: FakeAccountList) ->
     return Dependencies(
         identity=identity_verifier(),
         connections=ConnectOnce(
-            products={provider: provider for provider in Provider},  # type: ignore[arg-type]
+            products={provider: FakeProduct(provider) for provider in Provider},  # type: ignore[arg-type]
             states=STATES,
             records=records,  # type: ignore[arg-type]
             flow=flow,  # type: ignore[arg-type]

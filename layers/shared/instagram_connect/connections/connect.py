@@ -14,7 +14,6 @@ from typing import TypeVar
 
 from aws_lambda_powertools.metrics import MetricUnit
 
-from instagram_connect.connections.login_records import LoginKey, LoginRecords
 from instagram_connect.connections.parking import ParkedLogin, Parking
 from instagram_connect.connections.repository import ConnectionRepository
 from instagram_connect.errors import (
@@ -95,37 +94,19 @@ class ConnectionFlow:
     # Whether the caller tries again after an error, so that a failed connection is not lost.
     comes_again: bool = False
 
-    def spend_code(
-        self, product: LoginProduct, code: str, redirect_uri: str, request: Request, records: LoginRecords
+    def connect(
+        self, product: LoginProduct, token: UserToken, request: Request, for_meta: Deadline
     ) -> tuple[Account, ...] | PendingConnection:
-        """Spend the code and store every account that the login may act for, at least one.
+        """Store every account that a token gives access to, at least one; park what cannot be completed now.
 
-        Goes on with the token that an interrupted attempt at the same login left in `records`. Raises LateStartError
-        and RedirectUriMismatchError with the code unspent; LoginError, NoAccountError, MetaError, TokenEncryptionError
-        and StorageError, which are the outcome of this code.
+        Raises NoAccountError, MetaError, TokenEncryptionError, StorageError. Safe to repeat.
         """
-        for_meta = request.time_for_meta()
-        login = LoginKey.of(request.user_id, product.provider, code)
-        # Asked before Meta: a code that is sent twice may cost the token that it was exchanged for (RFC 6749, 4.1.2).
-        token = records.kept_token(login)
-        if token is None:
-            token = product.exchange_code(code, redirect_uri, for_meta)
-        else:
-            logger.info("Going on with the token of an earlier attempt at this login")
-        with ThreadPoolExecutor(1) as beside:
-            beside.submit(records.keep_token, login, token)
-            return self._connect(product, token, request, for_meta)
-
-    def use_token(
-        self, product: LoginProduct, access_token: str, request: Request
-    ) -> tuple[Account, ...] | PendingConnection:
-        """Store every account that an access token gives access to, at least one.
-
-        Raises AccessTokenInvalidError, AccessTokenForeignError, InvalidRequestError, NoAccountError, MetaError,
-        TokenEncryptionError, StorageError. Safe to repeat.
-        """
-        for_meta = request.time_for_meta()
-        return self._connect(product, product.accept_token(access_token, for_meta), request, for_meta)
+        try:
+            connection = self.prepare(product, token, request, for_meta)
+        except WORTH_WAITING_FOR as error:
+            self._parked("login", "LoginsParked", lambda: self._park_login(product.provider, token, request), error)
+            return PendingConnection(token.issued_at, ())
+        return self.store_or_park(connection, request.deadline)
 
     def prepare(
         self, product: LoginProduct, token: UserToken, request: Request, for_meta: Deadline
@@ -157,16 +138,6 @@ class ConnectionFlow:
         logger.info("Stored a connection", user_id=connection.user_id, provider=provider, accounts=len(stored))
         metrics.add_metric("AccountsConnected", MetricUnit.Count, len(stored))
         return stored
-
-    def _connect(
-        self, product: LoginProduct, token: UserToken, request: Request, for_meta: Deadline
-    ) -> tuple[Account, ...] | PendingConnection:
-        try:
-            connection = self.prepare(product, token, request, for_meta)
-        except WORTH_WAITING_FOR as error:
-            self._parked("login", "LoginsParked", lambda: self._park_login(product.provider, token, request), error)
-            return PendingConnection(token.issued_at, ())
-        return self.store_or_park(connection, request.deadline)
 
     def _park_login(self, provider: Provider, token: UserToken, request: Request) -> None:
         login = hashlib.sha256(token.value.encode()).hexdigest()

@@ -7,6 +7,7 @@ error, or the accounts as they are now.
 
 import math
 from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -28,9 +29,10 @@ from instagram_connect.errors import (
     error_from_record,
     error_of,
 )
-from instagram_connect.meta.products import LoginProducts
+from instagram_connect.meta.products import LoginProduct, LoginProducts
 from instagram_connect.models import Account, Provider
 from instagram_connect.runtime.clock import utc_now
+from instagram_connect.runtime.observability import logger
 from instagram_connect.security.oauth_state import LoginState, StateSigner
 
 # Somebody else can fix these errors, so they are tried again, but not by every request of a burst.
@@ -83,9 +85,7 @@ class ConnectOnce:
                 if self.records.use_state(state.id, key):
                     self.states.check_age(state)
             try:
-                result = self.flow.spend_code(
-                    self.products[provider], login.code, login.redirect_uri, request, self.records
-                )
+                result = self.spend_code(self.products[provider], login.code, login.redirect_uri, request)
             except NOT_AN_OUTCOME:
                 raise
             except InstagramConnectError as error:
@@ -104,8 +104,34 @@ class ConnectOnce:
     def with_token(
         self, provider: Provider, access_token: str, request: Request
     ) -> tuple[Account, ...] | PendingConnection:
-        """Connect the accounts of an access token, at least one. Raises as `ConnectionFlow.use_token`."""
-        return self.flow.use_token(self.products[provider], access_token, request)
+        """Connect the accounts of an access token, at least one. Safe to repeat.
+
+        Raises AccessTokenInvalidError, AccessTokenForeignError, InvalidRequestError, LateStartError, NoAccountError,
+        MetaError, TokenEncryptionError, StorageError.
+        """
+        for_meta = request.time_for_meta()
+        product = self.products[provider]
+        return self.flow.connect(product, product.accept_token(access_token, for_meta), request, for_meta)
+
+    def spend_code(
+        self, product: LoginProduct, code: str, redirect_uri: str, request: Request
+    ) -> tuple[Account, ...] | PendingConnection:
+        """Exchange the code and connect the accounts, or go on with the token that an interrupted attempt left.
+
+        Raises LateStartError and RedirectUriMismatchError with the code unspent; LoginError, NoAccountError, MetaError,
+        TokenEncryptionError and StorageError, which are the outcome of this code.
+        """
+        for_meta = request.time_for_meta()
+        key = LoginKey.of(request.user_id, product.provider, code)
+        # Asked before Meta: a code that is sent twice may cost the token that it was exchanged for (RFC 6749, 4.1.2).
+        token = self.records.kept_token(key)
+        if token is None:
+            token = product.exchange_code(code, redirect_uri, for_meta)
+        else:
+            logger.info("Going on with the token of an earlier attempt at this login")
+        with ThreadPoolExecutor(1) as beside:
+            beside.submit(self.records.keep_token, key, token)
+            return self.flow.connect(product, token, request, for_meta)
 
     def _read_state(self, login: LoginCode) -> LoginState | None:
         if login.state:

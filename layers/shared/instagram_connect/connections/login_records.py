@@ -56,6 +56,11 @@ class LoginKey:
         """The key of a code: another user's request with the same code is another login."""
         return cls(user_id, provider, hashlib.sha256(code.encode()).hexdigest())
 
+    @property
+    def binding(self) -> LoginBinding:
+        """The encryption context of the token that is kept for this login."""
+        return LoginBinding(self.user_id, self.provider, self.code_digest)
+
     def __str__(self) -> str:
         return f"{self.provider}:{self.user_id}:{self.code_digest}"
 
@@ -168,7 +173,7 @@ class LoginRecords:
         learn that the code was already used.
         """
         try:
-            ciphertext = self._vault.encrypt(token.value, _binding(login))
+            ciphertext = self._vault.encrypt(token.value, login.binding)
             item = {
                 "id": {"S": f"token#{login}"},
                 "ciphertext": {"S": ciphertext},
@@ -192,7 +197,7 @@ class LoginRecords:
             # DynamoDB deletes expired items within days, not at once.
             if item is None or int(item["expiration"]["N"]) < self._now().timestamp():
                 return None
-            value = self._vault.decrypt(item["ciphertext"]["S"], _binding(login))
+            value = self._vault.decrypt(item["ciphertext"]["S"], login.binding)
         except (BotoCoreError, ClientError, TokenEncryptionError) as error:
             logger.warning("Could not look for the token of an interrupted login", cause=type(error).__name__)
             return None
@@ -208,7 +213,3 @@ class LoginRecords:
 
     def _expiration(self, seconds: float) -> dict[str, str]:
         return {"N": str(int((self._now() + timedelta(seconds=seconds)).timestamp()))}
-
-
-def _binding(login: LoginKey) -> LoginBinding:
-    return LoginBinding(login.user_id, login.provider, login.code_digest)
