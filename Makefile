@@ -7,7 +7,7 @@ COMPILE := .venv-uv/bin/uv pip compile --quiet --universal --python-version 3.11
 IN_THE_RUNTIME := boto3 botocore jmespath python-dateutil s3transfer six urllib3
 
 .DEFAULT_GOAL := help
-.PHONY: help install run up down demo doctor reload-schema tokens webhooks redrive replay delete-people test fuzz year faults bench check format build validate openapi diagram lock clean
+.PHONY: help install run up down demo simulator doctor reload-schema tokens webhooks redrive replay delete-people test fuzz year faults bench check format build validate openapi diagram lock clean
 
 help: ## Print these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ down: install ## Stop the system; the database stays
 
 demo: install ## Make one connection step by step on the running system
 	@$(BIN)/python -m local.stack demo
+
+simulator: install ## Run the Meta simulator alone, in the foreground; ARGS="--port 4700"; meta_simulator/README.md
+	@$(BIN)/python -m meta_simulator $(ARGS)
 
 doctor: install ## Tell why the Data API does not work, who must act and how; ARGS=--json; docs/operations.md
 	@PYTHONPATH=layers/shared $(BIN)/python -m operations.doctor examine $(ARGS)

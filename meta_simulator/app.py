@@ -1,4 +1,4 @@
-"""The application: every host that the simulator plays, and the control API, on one port."""
+"""The ASGI application: every simulated host and the control API on one port."""
 
 from starlette.applications import Starlette
 
@@ -13,7 +13,7 @@ from meta_simulator.simulator import Simulator
 
 
 def create_app(simulator: Simulator) -> Starlette:
-    """Return the ASGI application; each host of Meta is a path prefix, /<host>/…."""
+    """Return the application. Each of Meta's hosts is mounted under the path prefix /<host>."""
     return Starlette(
         routes=[
             mount_facebook_graph(simulator),

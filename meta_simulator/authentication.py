@@ -1,4 +1,4 @@
-"""Who is calling graph.facebook.com: the checks on a token that every call goes through.
+"""Authentication on graph.facebook.com: the token checks that every call passes through.
 
 Sources: Meta, "Access Tokens" and "Securing Graph API Requests".
 """
@@ -18,7 +18,7 @@ from meta_simulator.world import Page, PageRole, Person
 
 @dataclass(frozen=True)
 class Session:
-    """A valid user or Page token with the person behind it and what they allow the app."""
+    """A valid user or Page token, the person who granted it, and what that person granted the app."""
 
     token: AccessToken
     person: Person
@@ -26,12 +26,12 @@ class Session:
 
     @property
     def is_page(self) -> bool:
-        """Whether this is a Page token, for which `me` is the Page."""
+        """Whether this is a Page token, for which `me` means the Page."""
         return self.token.kind is TokenKind.PAGE
 
 
-def require_app(simulator: Simulator, app_id: str, secret: str) -> MetaApp:
-    """Return the app with these credentials; raises GraphError 101, or 1 for a wrong secret."""
+def authenticate_app(simulator: Simulator, app_id: str, secret: str) -> MetaApp:
+    """Return the app with these credentials. Raises GraphError 101 (unknown app) or 1 (wrong secret)."""
     app = simulator.apps.get(app_id)
     if app is None:
         raise errors.unknown_application()
@@ -41,17 +41,17 @@ def require_app(simulator: Simulator, app_id: str, secret: str) -> MetaApp:
 
 
 def authenticate(simulator: Simulator, call: GraphCall) -> MetaApp | Session:
-    """Return the app behind an app token, or the session behind a user or Page token.
+    """Return the app of an app token, or the session of a user or Page token.
 
-    Raises GraphError: no token (104), not a token or a dead one (190), a wrong appsecret_proof, or
-    none where the app requires it (100).
+    Raises GraphError: no token (104), an unknown, revoked or expired token (190), a wrong appsecret_proof, or no
+    proof although the app requires one (100).
     """
     value = call.access_token
     if value is None:
         raise errors.missing_token()
     if "|" in value:
         app = _app_of_token(simulator, value)
-        _check_proof(app, value, call, is_required=False)  # the token is the secret already
+        _check_proof(app, value, call, is_required=False)  # the token contains the secret
         return app
     token = simulator.tokens.find(value)
     if token is None:
@@ -62,7 +62,7 @@ def authenticate(simulator: Simulator, call: GraphCall) -> MetaApp | Session:
 
 
 def require_session(simulator: Simulator, call: GraphCall) -> Session:
-    """Return the session of a user or Page token; raises GraphError, also for an app token (2500)."""
+    """Return the session of a user or Page token. Raises GraphError as `authenticate`, and 2500 for an app token."""
     caller = authenticate(simulator, call)
     if isinstance(caller, MetaApp):
         raise GraphError(
@@ -73,18 +73,18 @@ def require_session(simulator: Simulator, call: GraphCall) -> Session:
 
 
 def session_of(simulator: Simulator, token: AccessToken) -> Session:
-    """Return the session of a token, valid or not."""
-    person = simulator.world.person(token.holder_id)
-    if person is None:  # people are never removed while tokens exist
+    """Return the session of a token without checking whether the token is still valid."""
+    person = simulator.world.person(token.owner_id)
+    if person is None:  # cannot happen: people are never removed
         raise errors.unparseable_token()
-    return Session(token, person, simulator.grants.of(token.app_id, token.holder_id))
+    return Session(token, person, simulator.grants.of(token.app_id, token.owner_id))
 
 
 def visible_pages(simulator: Simulator, session: Session) -> list[tuple[Page, PageRole]]:
-    """Return the Pages that the person has a role on and lets the app see.
+    """Return the Pages on which the person has a role and which they let the app see.
 
-    Nothing without `pages_show_list`; Pages that a business portfolio owns need
-    `business_management` too (reported by clients, not documented by Meta).
+    Without `pages_show_list` there are none. Pages owned by a business portfolio also need `business_management`;
+    Meta does not document this, clients report it.
     """
     grant = session.grant
     if not grant.allows("pages_show_list"):
@@ -111,5 +111,5 @@ def _check_proof(app: MetaApp, token: str, call: GraphCall, *, is_required: bool
     if proof is None:
         if is_required:
             raise errors.missing_proof()
-    elif not hmac.compare_digest(proof.encode(), app.proof_of(token).encode()):
+    elif not hmac.compare_digest(proof.encode(), app.appsecret_proof(token).encode()):
         raise errors.invalid_proof()

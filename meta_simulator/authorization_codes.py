@@ -1,15 +1,15 @@
-"""Authorization codes: made by a login, spent by one exchange."""
+"""OAuth authorization codes: issued by a login, redeemed by one token request."""
 
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
-CODE_PREFIX = "AQ"  # what the codes of both login products start with
+CODE_PREFIX = "AQ"  # the same for both login products
 
 
 class CodeProblem(Enum):
-    """Why a code cannot be exchanged; each login product words it in its own way."""
+    """Why a code cannot be redeemed. Each login product words these in its own way."""
 
     UNKNOWN = auto()
     USED = auto()
@@ -18,8 +18,8 @@ class CodeProblem(Enum):
     OTHER_REDIRECT_URI = auto()
 
 
-class CodeRefusedError(Exception):
-    """The code cannot be exchanged; only a new login helps, unless the request was wrong."""
+class CodeError(Exception):
+    """A code cannot be redeemed; `problem` says why."""
 
     def __init__(self, problem: CodeProblem) -> None:
         super().__init__(problem.name)
@@ -28,47 +28,48 @@ class CodeRefusedError(Exception):
 
 @dataclass(frozen=True)
 class AuthorizationCode:
-    """A code and what it was issued for; `holder_id` is a person or an Instagram account."""
+    """An issued code and what it is bound to. `owner_id` is a person or an Instagram account."""
 
     value: str = field(repr=False)
     app_id: str
-    holder_id: str
+    owner_id: str
     redirect_uri: str
     expires_at: datetime
 
 
 class AuthorizationCodes:
-    """The codes that one login product issued, and which of them are spent."""
+    """The codes issued by one login product, and which of them have been redeemed."""
 
     def __init__(self, lifetime: timedelta) -> None:
         self._lifetime = lifetime
         self._codes: dict[str, AuthorizationCode] = {}
-        self._spent: set[str] = set()
+        self._redeemed: set[str] = set()
 
-    def issue(self, app_id: str, holder_id: str, redirect_uri: str, now: datetime) -> AuthorizationCode:
-        """Make a code for one exchange with the same redirect URI."""
+    def issue(self, app_id: str, owner_id: str, redirect_uri: str, now: datetime) -> AuthorizationCode:
+        """Issue a code that can be redeemed once, by this app and with this redirect URI."""
         value = CODE_PREFIX + secrets.token_urlsafe(120)
-        code = AuthorizationCode(value, app_id, holder_id, redirect_uri, now + self._lifetime)
+        code = AuthorizationCode(value, app_id, owner_id, redirect_uri, now + self._lifetime)
         self._codes[value] = code
         return code
 
-    def spend(self, value: str, *, app_id: str, redirect_uri: str, now: datetime) -> AuthorizationCode:
-        """Use a code up and return it.
+    def redeem(self, value: str, *, app_id: str, redirect_uri: str, now: datetime) -> AuthorizationCode:
+        """Mark a code as redeemed and return it.
 
-        Checking and marking happen without giving up control, so of two exchanges at the same
-        time exactly one wins. A refused exchange leaves the code as it was.
-        Raises CodeRefusedError with the first problem found.
+        The check and the change happen without an await between them, so exactly one of several concurrent requests
+        succeeds. A failed attempt leaves the code redeemable.
+
+        Raises CodeError with the first problem found.
         """
         code = self._codes.get(value)
         if code is None:
-            raise CodeRefusedError(CodeProblem.UNKNOWN)
-        if value in self._spent:
-            raise CodeRefusedError(CodeProblem.USED)
+            raise CodeError(CodeProblem.UNKNOWN)
+        if value in self._redeemed:
+            raise CodeError(CodeProblem.USED)
         if now >= code.expires_at:
-            raise CodeRefusedError(CodeProblem.EXPIRED)
+            raise CodeError(CodeProblem.EXPIRED)
         if code.app_id != app_id:
-            raise CodeRefusedError(CodeProblem.OTHER_APP)
+            raise CodeError(CodeProblem.OTHER_APP)
         if code.redirect_uri != redirect_uri:
-            raise CodeRefusedError(CodeProblem.OTHER_REDIRECT_URI)
-        self._spent.add(value)
+            raise CodeError(CodeProblem.OTHER_REDIRECT_URI)
+        self._redeemed.add(value)
         return code

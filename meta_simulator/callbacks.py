@@ -1,4 +1,4 @@
-"""Where the app wants to be called: what its dashboard says of webhooks and of the two privacy callbacks."""
+"""The app's callback URLs, as its Meta dashboard would hold them: webhook, deauthorize, data deletion."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,7 @@ from meta_simulator.outgoing import LoopbackUrl
 
 
 class Callbacks(BaseModel):
-    """The callback URLs of the app, the same for both products, and the verify token of its webhook."""
+    """The callback URLs of the app, shared by both products, and the verify token of its webhook."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -18,14 +18,14 @@ class Callbacks(BaseModel):
     data_deletion_url: LoopbackUrl | None = None
 
     def view(self) -> dict[str, object]:
-        """Return the URLs, and of the verify token only whether there is one."""
+        """Return the URLs, and whether a verify token is set, but not the token itself."""
         urls = self.model_dump(exclude={"webhook_verify_token"})
         return {**urls, "has_webhook_verify_token": bool(self.webhook_verify_token)}
 
 
 def callbacks_from_environment(environment: Mapping[str, str]) -> Callbacks:
-    """Read WEBHOOK_URL, WEBHOOK_VERIFY_TOKEN, DEAUTHORIZE_URL and DATA_DELETION_URL; an empty one counts as unset.
+    """Read WEBHOOK_URL, WEBHOOK_VERIFY_TOKEN, DEAUTHORIZE_URL and DATA_DELETION_URL. Empty means unset.
 
-    Raises ValueError for a URL that is not on this machine.
+    Raises pydantic's ValidationError for a URL that is not on this machine.
     """
     return Callbacks.model_validate({name: environment.get(name.upper()) or None for name in Callbacks.model_fields})

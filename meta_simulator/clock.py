@@ -1,4 +1,4 @@
-"""The time that the simulator lives in: the system's, moved by whoever tests against it."""
+"""The simulated clock: the system's time plus an offset that tests control."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -10,22 +10,22 @@ def system_time() -> datetime:
 
 
 class Clock:
-    """A clock that keeps ticking and can be moved, so that 60 days pass in one call."""
+    """A ticking clock that can be moved, so that 60 days pass in one call."""
 
     def __init__(self, read_system_time: Callable[[], datetime] = system_time) -> None:
         self._read_system_time = read_system_time
         self._offset = timedelta()
 
     def now(self) -> datetime:
-        """Return the simulated time, aware, UTC."""
+        """Return the simulated time as an aware UTC datetime."""
         return self._read_system_time() + self._offset
 
     def advance(self, by: timedelta) -> None:
-        """Move forward (or, with a negative span, back) from where the clock stands."""
+        """Move the clock forward, or back if the span is negative."""
         self._offset += by
 
     def move_to(self, moment: datetime) -> None:
-        """Continue ticking from an aware moment."""
+        """Set the clock to an aware datetime, from which it keeps ticking."""
         self._offset = moment - self._read_system_time()
 
     def reset(self) -> None:

@@ -1,7 +1,7 @@
-"""Dropping a connection without an answer, which ASGI has no word for.
+"""Closing a connection without a response, which ASGI does not provide for.
 
-uvicorn turns an exception into a 500, so its HTTP protocol lends the application the one thing
-needed: a function that closes the transport of the request.
+uvicorn turns an exception into a 500, so a subclass of its HTTP protocol hands the application a function that closes
+the request's transport.
 """
 
 import asyncio
@@ -16,14 +16,14 @@ CLOSE_TRANSPORT = "meta_simulator.close_transport"
 
 
 class ConnectionDroppedError(ConnectionError):
-    """The simulator hung up; raised to the caller where the application runs without a socket."""
+    """The simulator closed the connection. Raised where the application runs without a socket."""
 
 
 class DroppableH11Protocol(H11Protocol):
-    """uvicorn's HTTP/1.1 protocol whose application can close the connection."""
+    """uvicorn's HTTP/1.1 protocol, whose application can close the connection."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
-        """Accept a connection and lend its `close` to every request on it."""
+        """Accept a connection and pass its `close` to every request on it."""
         super().connection_made(transport)
         application = self.app
 
@@ -35,10 +35,10 @@ class DroppableH11Protocol(H11Protocol):
 
 
 class DroppedConnection(Response):
-    """Instead of an answer: the connection is closed before the first byte."""
+    """A response that closes the connection before the first byte."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  # ASGI's signature
-        """Close the transport and wait until uvicorn has noticed, so that it sends no 500."""
+        """Close the transport and wait for uvicorn to notice, so that it does not send a 500."""
         close = scope.get("extensions", {}).get(CLOSE_TRANSPORT)
         if close is None:
             raise ConnectionDroppedError("The simulator dropped the connection.")

@@ -1,7 +1,7 @@
-"""Graph API errors in their real shape, and the ones that more than one module raises.
+"""Graph API errors in Meta's format, and constructors for those that several modules raise.
 
-Sources: Meta, "Handle Errors" and "Access Token Debugging and Error Handling"; where Meta gives no
-text, what clients report. Clients have to decide on `code` and `error_subcode`, never on the text.
+Sources: Meta, "Handle Errors" and "Access Token Debugging and Error Handling". Where Meta gives no message, it is the
+one that clients report. Clients should rely on `code` and `error_subcode`, never on the message.
 """
 
 import json
@@ -25,10 +25,10 @@ _PACIFIC = timezone(timedelta(hours=-8), "PST")  # Meta words its dates in Calif
 
 
 class GraphError(Exception):
-    """An answer of the Graph API that is an error.
+    """An error response of the Graph API.
 
-    `challenge` is the second word of the WWW-Authenticate header, which Meta adds to every
-    OAuthException; `headers` are sent besides.
+    `challenge` is the error named in the WWW-Authenticate header, which Meta adds to every OAuthException. `headers`
+    are sent in addition.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class GraphError(Exception):
         self._headers = dict(headers or {})
 
     def body(self) -> dict[str, object]:
-        """Return {"error": {message, type, code, …, fbtrace_id}}, with a new trace id each time."""
+        """Return {"error": {message, type, code, error_subcode?, is_transient?, fbtrace_id}}, with a new trace id."""
         error: dict[str, object] = {"message": self.message, "type": self.type, "code": self.code}
         if self.subcode is not None:
             error["error_subcode"] = self.subcode
@@ -64,7 +64,7 @@ class GraphError(Exception):
         return {"error": error}
 
     def headers(self) -> dict[str, str]:
-        """Return the headers that go with the body."""
+        """Return the headers that accompany the body."""
         if self.type != "OAuthException":
             return dict(self._headers)
         # A message may quote what the caller sent, and a header must stay one line of ASCII.
@@ -72,8 +72,8 @@ class GraphError(Exception):
         return {**self._headers, "WWW-Authenticate": f'OAuth "Facebook Platform" "{self._challenge}" {text}'}
 
 
-class SessionEnd(Enum):
-    """Why a token stopped working before its time: the names that the control API uses."""
+class RevocationReason(Enum):
+    """Why a token stopped working early. The values are those of the control API."""
 
     APP_REMOVED = "app_removed"
     CHECKPOINT = "checkpoint"
@@ -84,38 +84,38 @@ class SessionEnd(Enum):
     LOST_PAGE_ROLE = "lost_page_role"
 
 
-_SESSION_ENDS: dict[SessionEnd, tuple[int, str]] = {
-    SessionEnd.APP_REMOVED: (458, "The user has not authorized application {app_id}."),
-    SessionEnd.CHECKPOINT: (
+_REVOCATION_ERRORS: dict[RevocationReason, tuple[int, str]] = {
+    RevocationReason.APP_REMOVED: (458, "The user has not authorized application {app_id}."),
+    RevocationReason.CHECKPOINT: (
         459,
         "You cannot access the app till you log in to www.facebook.com and follow the instructions given.",
     ),
-    SessionEnd.PASSWORD_CHANGED: (
+    RevocationReason.PASSWORD_CHANGED: (
         460,
         "The session has been invalidated because the user changed their password or Facebook has"
         " changed the session for security reasons.",
     ),
-    SessionEnd.EXPIRED: (463, "Session has expired."),
-    SessionEnd.UNCONFIRMED_USER: (
+    RevocationReason.EXPIRED: (463, "Session has expired."),
+    RevocationReason.UNCONFIRMED_USER: (
         464,
         "Sessions for the user are not allowed because the user is not a confirmed user.",
     ),
-    SessionEnd.LOGGED_OUT: (467, "The session is invalid because the user logged out."),
-    SessionEnd.LOST_PAGE_ROLE: (
+    RevocationReason.LOGGED_OUT: (467, "The session is invalid because the user logged out."),
+    RevocationReason.LOST_PAGE_ROLE: (
         492,
         "The user must be an administrator, editor, or moderator of the page in order to impersonate it.",
     ),
 }
 
 
-def session_ended(end: SessionEnd, app_id: str) -> GraphError:
-    """Return the 190 of a token that died early, with the subcode that says why."""
-    subcode, reason = _SESSION_ENDS[end]
-    return _token_error(f"Error validating access token: {reason.format(app_id=app_id)}", subcode)
+def revoked_token(reason: RevocationReason, app_id: str) -> GraphError:
+    """Return the 190 of a revoked token, with the subcode of the reason."""
+    subcode, text = _REVOCATION_ERRORS[reason]
+    return _token_error(f"Error validating access token: {text.format(app_id=app_id)}", subcode)
 
 
 def expired_token(expired_at: datetime, now: datetime) -> GraphError:
-    """Return 190/463, worded with both times as Meta does."""
+    """Return 190/463, with both times in the message, as at Meta."""
     ended, current = (moment.astimezone(_PACIFIC).strftime("%A, %d-%b-%y %H:%M:%S %Z") for moment in (expired_at, now))
     return _token_error(
         f"Error validating access token: Session has expired on {ended}. The current time is {current}.", 463
@@ -123,17 +123,17 @@ def expired_token(expired_at: datetime, now: datetime) -> GraphError:
 
 
 def missing_token() -> GraphError:
-    """Return the 104 of a call without an access token."""
+    """Return the 104 for a call without an access token."""
     return GraphError("An access token is required to request this resource.", NO_TOKEN)
 
 
 def unparseable_token() -> GraphError:
-    """Return the 190 without subcode of a string that is no token of this product."""
+    """Return the 190 without a subcode for a string that is not a token of this product."""
     return _token_error("Invalid OAuth access token - Cannot parse access token", None)
 
 
 def foreign_token(app_id: str) -> GraphError:
-    """Return the 190 of a token that another app holds."""
+    """Return the 190 for a token that was issued to another app."""
     return _token_error(f"The access token does not belong to application {app_id}", None)
 
 
@@ -142,32 +142,32 @@ def _token_error(message: str, subcode: int | None) -> GraphError:
 
 
 def unknown_application() -> GraphError:
-    """Return 101: no app has this id."""
+    """Return the 101 for an unknown app id."""
     return GraphError("Error validating application. Invalid application ID.", UNKNOWN_APPLICATION)
 
 
 def wrong_secret() -> GraphError:
-    """Return the code 1 that means a wrong app secret, not an outage."""
+    """Return code 1 for a wrong app secret. It is not an outage, although Meta uses 1 for those too."""
     return GraphError("Error validating client secret.", 1)
 
 
 def code_unknown() -> GraphError:
-    """Return the 100 of a code that was never issued."""
+    """Return the 100 for an authorization code that was never issued."""
     return _code_error("Invalid verification code format.", None)
 
 
 def code_used() -> GraphError:
-    """Return 100/36009."""
+    """Return 100/36009: the authorization code was redeemed before."""
     return _code_error("This authorization code has been used.", 36009)
 
 
 def code_expired() -> GraphError:
-    """Return 100/36007."""
+    """Return 100/36007: the authorization code has expired."""
     return _code_error("This authorization code has expired.", 36007)
 
 
 def redirect_uri_mismatch(subcode: int | None) -> GraphError:
-    """Return the 100 of an exchange whose redirect URI is not the dialog's."""
+    """Return the 100 for a redirect URI that differs from the one used in the dialog."""
     return _code_error(
         "Error validating verification code. Please make sure your redirect_uri is identical to the one"
         " you used in the OAuth dialog request",
@@ -180,7 +180,7 @@ def _code_error(message: str, subcode: int | None) -> GraphError:
 
 
 def invalid_parameter(message: str) -> GraphError:
-    """Return a plain "(#100) …"."""
+    """Return a plain 100, "(#100) …"."""
     return GraphError(f"(#100) {message}", INVALID_PARAMETER)
 
 
@@ -195,7 +195,7 @@ def permission_denied() -> GraphError:
 
 
 def object_missing(object_id: str, method: str) -> GraphError:
-    """Return 100/33, which stands for absent, not visible and not supported alike."""
+    """Return 100/33, which covers objects that are absent, not visible, or do not support the call."""
     return GraphError(
         f"Unsupported {method.lower()} request. Object with ID '{object_id}' does not exist, cannot be loaded"
         " due to missing permissions, or does not support this operation. Please read the Graph API"
@@ -207,7 +207,7 @@ def object_missing(object_id: str, method: str) -> GraphError:
 
 
 def unsupported_method(method: str) -> GraphError:
-    """Return the 100 of a path that exists, but not for this method."""
+    """Return the 100 for a path that exists, but not for this method."""
     return GraphError(
         f"Unsupported {method.lower()} request. Please read the Graph API documentation at"
         " https://developers.facebook.com/docs/graph-api",
@@ -217,17 +217,17 @@ def unsupported_method(method: str) -> GraphError:
 
 
 def unknown_path(segments: Sequence[str]) -> GraphError:
-    """Return the 2500 of a path that no node has; `segments` is what follows the node."""
+    """Return the 2500 for a path that no node has. `segments` are those after the node."""
     return GraphError(f"Unknown path components: /{'/'.join(segments)}", QUERY_ERROR)
 
 
 def app_limit_reached(headers: Mapping[str, str] | None = None) -> GraphError:
-    """Return code 4: the app called too often."""
+    """Return code 4: the app's rate limit is reached."""
     return GraphError("(#4) Application request limit reached", APP_LIMIT, is_transient=True, headers=headers)
 
 
 def account_limit_reached(headers: Mapping[str, str] | None = None) -> GraphError:
-    """Return 80002: there were too many calls for one Instagram account."""
+    """Return 80002: the rate limit of one Instagram account is reached."""
     return GraphError(
         "(#80002) There have been too many calls to this Instagram account. Wait a bit and try again.",
         ACCOUNT_LIMIT,
@@ -236,12 +236,12 @@ def account_limit_reached(headers: Mapping[str, str] | None = None) -> GraphErro
 
 
 def invalid_proof() -> GraphError:
-    """Return the 100 of an appsecret_proof that is not this token's."""
+    """Return the 100 for an appsecret_proof that does not match the token."""
     return _proof_error("Invalid appsecret_proof provided in the API argument")
 
 
 def missing_proof() -> GraphError:
-    """Return the 100 of a call without proof to an app that requires one."""
+    """Return the 100 for a call without the appsecret_proof that the app requires."""
     return _proof_error("API calls from the server require an appsecret_proof argument")
 
 

@@ -1,4 +1,4 @@
-"""Planned failures of Graph calls: which call fails, how often, and in which way."""
+"""Planned failures of API calls: which calls fail, how often, and how."""
 
 from fnmatch import fnmatchcase
 from typing import Annotated, Literal
@@ -13,12 +13,12 @@ MAX_WAIT_SECONDS = 600
 
 
 class Fault(BaseModel):
-    """One planned failure, as the control API takes it.
+    """One planned failure, as posted to the control API.
 
-    It meets calls of an `operation`, a `path` (a glob over what follows the host, `*` crosses
-    slashes), a `host`, or with the tokens of an `account`, whatever is named at once. It lets the
-    first `skip` through and then happens `times` times (null: always).
-    `latency_ms` comes before the outcome; alone it only delays.
+    A fault matches calls by `operation`, `path` (a glob over what follows the host, in which `*` also matches
+    slashes), `host`, `account` (whose tokens the call carries) and `method`; all that are given must match. The first
+    `skip` matching calls pass, then the fault fires `times` times, or without limit if `times` is null. `latency_ms`
+    delays any outcome, or is the only effect.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -44,7 +44,7 @@ class Fault(BaseModel):
         if {self.operation, self.path, self.host, self.account} == {None}:
             raise ValueError("name an operation, a path, a host or an account")
         if self.error is not None and self.error not in ERROR_NAMES:
-            raise ValueError(f"unknown error name, use one of {', '.join(ERROR_NAMES)}")
+            raise ValueError(f"unknown error name; use one of {', '.join(ERROR_NAMES)}")
         chosen = [name for name in OUTCOMES if getattr(self, name) is not None]
         if len(chosen) > 1:
             raise ValueError(f"more than one outcome: {', '.join(chosen)}")
@@ -54,12 +54,12 @@ class Fault(BaseModel):
 
     @property
     def outcome(self) -> str:
-        """What happens, in a word: the error's name, or the field that sets the outcome."""
+        """The error's name, the field that sets the outcome, or "latency"."""
         chosen = next((name for name in OUTCOMES if getattr(self, name) is not None), "latency")
         return self.error or chosen
 
-    def meets(self, call: GraphCall, operation: str) -> bool:
-        """Tell whether the call is one that this fault is about, whoever makes it."""
+    def matches(self, call: GraphCall, operation: str) -> bool:
+        """Return whether the call matches everything but `account`."""
         return (
             self.operation in (None, operation)
             and (self.path is None or fnmatchcase(call.path, self.path))
@@ -69,7 +69,7 @@ class Fault(BaseModel):
 
 
 class _PlannedFault:
-    """A fault with its counts, and the ids that its `account` stands for."""
+    """A fault with its counters and the ids that its `account` stands for."""
 
     def __init__(self, fault_id: int, fault: Fault, account_ids: frozenset[str]) -> None:
         self.id = fault_id
@@ -79,10 +79,10 @@ class _PlannedFault:
         self.happened = 0
 
     def take(self, call: GraphCall, operation: str, token_owners: frozenset[str]) -> bool:
-        """Count a call; True when the fault happens to it."""
+        """Return whether the fault fires for this call, and count the call."""
         is_spent = self.fault.times is not None and self.happened >= self.fault.times
-        is_theirs = self.fault.account is None or bool(self._account_ids & token_owners)
-        if is_spent or not is_theirs or not self.fault.meets(call, operation):
+        is_owner = self.fault.account is None or bool(self._account_ids & token_owners)
+        if is_spent or not is_owner or not self.fault.matches(call, operation):
             return False
         self.met += 1
         if self.met <= self.fault.skip:
@@ -96,34 +96,34 @@ class _PlannedFault:
 
 
 class FaultPlan:
-    """The planned faults, in the order they were added: the first that matches wins."""
+    """The planned faults in the order they were added. The first one that matches fires."""
 
     def __init__(self) -> None:
         self._planned: list[_PlannedFault] = []
         self._count = 0
 
     def add(self, fault: Fault, account_ids: frozenset[str]) -> dict[str, object]:
-        """Plan a fault and return its view; `account_ids` are those whose tokens its `account` means."""
+        """Plan a fault and return its view. `account_ids` are the token owners that its `account` stands for."""
         self._count += 1
         planned = _PlannedFault(self._count, fault, account_ids)
         self._planned.append(planned)
         return planned.view()
 
     def take(self, call: GraphCall, operation: str, token_owners: frozenset[str]) -> Fault | None:
-        """Return the fault that happens to this call, counting it, or None; `token_owners` are behind its tokens."""
+        """Return the fault that fires for this call and count it, or None. `token_owners` own the call's tokens."""
         return next((planned.fault for planned in self._planned if planned.take(call, operation, token_owners)), None)
 
     def views(self) -> list[dict[str, object]]:
-        """Return all planned faults with how many calls they met and how often they happened."""
+        """Return all planned faults, with how many calls each matched (`met`) and failed (`happened`)."""
         return [planned.view() for planned in self._planned]
 
     def remove(self, fault_id: int) -> bool:
-        """Remove one fault; False when there is none with this id."""
+        """Remove one fault. Returns False if no fault has this id."""
         kept = [planned for planned in self._planned if planned.id != fault_id]
         removed = len(kept) < len(self._planned)
         self._planned = kept
         return removed
 
     def clear(self) -> None:
-        """Remove all faults; ids go on counting."""
+        """Remove all faults. Ids are not reused."""
         self._planned.clear()

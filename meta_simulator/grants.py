@@ -1,4 +1,4 @@
-"""What people have allowed apps to do on Facebook: the answer to each login, per app and person."""
+"""What people granted apps with Facebook Login, per app and person."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 
 from meta_simulator.permissions import ALWAYS_GRANTED
 
-# Meta, "Authentication Versus Data Access": access to data lapses 90 days after the last activity.
+# Source: Meta, "Authentication Versus Data Access". The simulator counts from the last login.
 DATA_ACCESS_LIFETIME = timedelta(days=90)
 
 
 @dataclass(frozen=True)
-class LoginAnswer:
-    """What somebody ticked in the dialog; a permission in neither set was not asked for."""
+class Consent:
+    """What a person ticked in one dialog. A permission in neither set was not requested."""
 
     granted: frozenset[str]
     declined: frozenset[str]
@@ -22,7 +22,7 @@ class LoginAnswer:
 
 @dataclass
 class Grant:
-    """The standing of one app with one person, over all their logins."""
+    """What one person grants one app, accumulated over all logins."""
 
     permissions: dict[str, bool] = field(default_factory=lambda: {ALWAYS_GRANTED: True})
     page_ids: frozenset[str] = frozenset()
@@ -30,33 +30,33 @@ class Grant:
     data_access_expires_at: datetime | None = None
 
     def allows(self, permission: str) -> bool:
-        """Tell whether the permission is granted now."""
+        """Return whether the permission is currently granted."""
         return self.permissions.get(permission, False)
 
     @property
     def granted(self) -> list[str]:
-        """The granted permissions, in the order in which they were first asked for."""
+        """The granted permissions, in the order in which they were first requested."""
         return [name for name, is_granted in self.permissions.items() if is_granted]
 
     @property
     def declined(self) -> frozenset[str]:
-        """The permissions that were asked for and refused."""
+        """The permissions that were requested and declined."""
         return frozenset(self.permissions) - frozenset(self.granted)
 
-    def record(self, answer: LoginAnswer, now: datetime) -> None:
-        """Add a login: the union of all answers, the last one winning where they differ.
+    def record(self, consent: Consent, now: datetime) -> None:
+        """Merge the consent of one login; where it differs from an earlier one, the latest wins.
 
-        The choice of Pages and Instagram accounts replaces the earlier one, because the dialog
-        shows all of them each time.
+        The selected Pages and Instagram accounts replace the earlier selection, because the dialog always shows all
+        of them.
         """
-        for name in sorted(answer.granted | answer.declined):
-            self.permissions[name] = name in answer.granted or name == ALWAYS_GRANTED
-        self.page_ids = answer.page_ids
-        self.instagram_ids = answer.instagram_ids
+        for name in sorted(consent.granted | consent.declined):
+            self.permissions[name] = name in consent.granted or name == ALWAYS_GRANTED
+        self.page_ids = consent.page_ids
+        self.instagram_ids = consent.instagram_ids
         self.data_access_expires_at = now + DATA_ACCESS_LIFETIME
 
     def decline(self, permission: str) -> None:
-        """Take one permission back; `public_profile` cannot be refused."""
+        """Revoke one permission. `public_profile` always stays granted."""
         self.permissions[permission] = permission == ALWAYS_GRANTED
 
 
@@ -67,16 +67,16 @@ class Grants:
         self._grants: dict[tuple[str, str], Grant] = {}
 
     def of(self, app_id: str, person_id: str) -> Grant:
-        """Return the grant, an empty one if the person never logged in to the app."""
+        """Return the grant, or an empty one if the person never logged in to the app."""
         return self._grants.get((app_id, person_id), Grant())
 
     def has(self, app_id: str, person_id: str) -> bool:
-        """Tell whether the app is on the person's account."""
+        """Return whether the person has connected the app."""
         return (app_id, person_id) in self._grants
 
-    def record(self, app_id: str, person_id: str, answer: LoginAnswer, now: datetime) -> None:
-        """Remember the answer to one login."""
-        self._grants.setdefault((app_id, person_id), Grant()).record(answer, now)
+    def record(self, app_id: str, person_id: str, consent: Consent, now: datetime) -> None:
+        """Merge the consent of one login into the grant."""
+        self._grants.setdefault((app_id, person_id), Grant()).record(consent, now)
 
     def forget(self, app_ids: Iterable[str], person_id: str) -> None:
         """Remove apps from a person's account, as in their Facebook settings."""

@@ -1,7 +1,4 @@
-"""The apps that are registered at the simulated Meta: id, secret, redirect URIs.
-
-The environment is read by the functions at the end only, when the process starts.
-"""
+"""The apps registered with the simulated Meta: id, secret, redirect URIs."""
 
 import hmac
 from collections.abc import Mapping
@@ -10,7 +7,7 @@ from typing import Literal
 
 DEFAULT_APP_ID = "1029384756102938"
 DEFAULT_APP_SECRET = "simulated-facebook-app-secret"
-# The same app has another id and another secret at Instagram.
+# An app has a separate id and secret for Instagram Login.
 DEFAULT_INSTAGRAM_APP_ID = "2938475610293847"
 DEFAULT_INSTAGRAM_APP_SECRET = "simulated-instagram-app-secret"
 DEFAULT_REDIRECT_URI = "http://localhost:5173/instagram/callback"
@@ -20,7 +17,7 @@ Product = Literal["facebook", "instagram"]
 
 @dataclass(frozen=True)
 class MetaApp:
-    """One app as its dashboard shows it; `redirect_uris` are compared exactly, as in strict mode."""
+    """One app. `redirect_uris` are compared exactly, as in Meta's strict mode."""
 
     id: str
     secret: str = field(repr=False)
@@ -28,11 +25,11 @@ class MetaApp:
     redirect_uris: tuple[str, ...] = ()
 
     def has_secret(self, candidate: str) -> bool:
-        """Tell whether this is the app's secret."""
+        """Return whether this is the app's secret."""
         return hmac.compare_digest(self.secret.encode(), candidate.encode())
 
-    def proof_of(self, access_token: str) -> str:
-        """Return the appsecret_proof of a token: hex HMAC-SHA256, keyed with the secret.
+    def appsecret_proof(self, access_token: str) -> str:
+        """Return the appsecret_proof of a token: hex HMAC-SHA256, keyed with the app secret.
 
         Source: Meta, "Securing Graph API Requests".
         """
@@ -40,15 +37,15 @@ class MetaApp:
 
 
 def app_from_environment(environment: Mapping[str, str]) -> MetaApp:
-    """Build the main app from FACEBOOK_APP_ID, FACEBOOK_APP_SECRET and FACEBOOK_REDIRECT_URIS.
+    """Return the main app from FACEBOOK_APP_ID, FACEBOOK_APP_SECRET and FACEBOOK_REDIRECT_URIS.
 
-    The URIs are separated by commas; an unset or empty variable means its default.
+    The URIs are separated by commas. An unset or empty variable means its default.
     """
     return _from_variables(environment, "FACEBOOK", DEFAULT_APP_ID, DEFAULT_APP_SECRET)
 
 
 def instagram_app_from_environment(environment: Mapping[str, str]) -> MetaApp:
-    """Build the app as Instagram Login knows it, likewise from INSTAGRAM_APP_ID and so on."""
+    """Return the app's Instagram registration from INSTAGRAM_APP_ID, _SECRET and _REDIRECT_URIS likewise."""
     return _from_variables(environment, "INSTAGRAM", DEFAULT_INSTAGRAM_APP_ID, DEFAULT_INSTAGRAM_APP_SECRET)
 
 

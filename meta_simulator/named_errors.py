@@ -1,4 +1,4 @@
-"""The failures that a fault can ask for by name, answered in the shape that Meta gives them."""
+"""The errors that a fault can name, in Meta's format."""
 
 import json
 from collections.abc import Callable
@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from starlette.responses import HTMLResponse, Response
 
 from meta_simulator import errors
-from meta_simulator.errors import GraphError, SessionEnd, session_ended
-from meta_simulator.graph.answer import ErrorShape
+from meta_simulator.errors import GraphError, RevocationReason, revoked_token
 from meta_simulator.graph.call import GraphCall
+from meta_simulator.graph.response import ErrorFormat
 
 APP_USAGE_AT_LIMIT = {"X-App-Usage": '{"call_count":100,"total_time":25,"total_cputime":25}'}
 _BLOCKED = "The action attempted has been deemed abusive or is otherwise disallowed"
@@ -25,8 +25,8 @@ def _throttled(code: int, message: str, *, app_usage: bool = False) -> Callable[
     return lambda: GraphError(f"(#{code}) {message}", code, is_transient=True, headers=headers)
 
 
-def _of_session(end: SessionEnd) -> Callable[[], GraphError]:
-    return lambda: session_ended(end, "0")
+def _revoked(reason: RevocationReason) -> Callable[[], GraphError]:
+    return lambda: revoked_token(reason, "0")
 
 
 _GRAPH_ERRORS: dict[str, Callable[[], GraphError]] = {
@@ -41,12 +41,12 @@ _GRAPH_ERRORS: dict[str, Callable[[], GraphError]] = {
     "permission_denied": errors.permission_denied,
     "permission_error": lambda: GraphError("(#200) Permissions error", errors.PERMISSION_ERROR),
     "invalid_token": errors.unparseable_token,
-    "app_removed": _of_session(SessionEnd.APP_REMOVED),
-    "checkpoint": _of_session(SessionEnd.CHECKPOINT),
-    "password_changed": _of_session(SessionEnd.PASSWORD_CHANGED),
-    "unconfirmed_user": _of_session(SessionEnd.UNCONFIRMED_USER),
-    "logged_out": _of_session(SessionEnd.LOGGED_OUT),
-    "lost_page_role": _of_session(SessionEnd.LOST_PAGE_ROLE),
+    "app_removed": _revoked(RevocationReason.APP_REMOVED),
+    "checkpoint": _revoked(RevocationReason.CHECKPOINT),
+    "password_changed": _revoked(RevocationReason.PASSWORD_CHANGED),
+    "unconfirmed_user": _revoked(RevocationReason.UNCONFIRMED_USER),
+    "logged_out": _revoked(RevocationReason.LOGGED_OUT),
+    "lost_page_role": _revoked(RevocationReason.LOST_PAGE_ROLE),
     "session_invalid": lambda: GraphError("Session key invalid or no longer valid", 102),
     "consent_blocked": lambda: GraphError("(#483) The user is blocked by a consent gate.", 483),
     "wrong_secret": errors.wrong_secret,
@@ -61,8 +61,10 @@ _OTHER_NAMES = ("html_502", "empty_500", "buc_rate_limit", "expired_token", "obj
 ERROR_NAMES = (*_GRAPH_ERRORS, *_OTHER_NAMES)
 
 
-def named_answer(name: str, call: GraphCall, now: datetime, regain_minutes: int, error_shape: ErrorShape) -> Response:
-    """Return the answer that a name of ERROR_NAMES stands for, in the shape of the host.
+def named_response(
+    name: str, call: GraphCall, now: datetime, regain_minutes: int, error_format: ErrorFormat
+) -> Response:
+    """Return the response for a name in ERROR_NAMES, in the host's error format.
 
     `regain_minutes` is the estimated_time_to_regain_access of `buc_rate_limit`.
     """
@@ -70,12 +72,14 @@ def named_answer(name: str, call: GraphCall, now: datetime, regain_minutes: int,
         return HTMLResponse(_EDGE_ERROR_PAGE, status_code=502)
     if name == "empty_500":
         return Response(status_code=500)
-    return error_shape.write(_named_error(name, call, now, regain_minutes, error_shape), call.version)
+    return error_format.render(_named_error(name, call, now, regain_minutes, error_format), call.version)
 
 
-def _named_error(name: str, call: GraphCall, now: datetime, regain_minutes: int, error_shape: ErrorShape) -> GraphError:
-    if name in error_shape.worded:
-        return error_shape.worded[name]()
+def _named_error(
+    name: str, call: GraphCall, now: datetime, regain_minutes: int, error_format: ErrorFormat
+) -> GraphError:
+    if name in error_format.overrides:
+        return error_format.overrides[name]()
     if name == "buc_rate_limit":
         return _business_limit(call, regain_minutes)
     if name == "expired_token":

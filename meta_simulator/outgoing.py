@@ -1,6 +1,6 @@
-"""What the simulator sends to the app: to this machine only, following no redirect, within a time limit.
+"""Requests from the simulator to the app: loopback only, no redirects, with a time limit.
 
-A request that fails is an answer without a status; nothing here raises for what the other side does.
+A failed request is a response without a status. Nothing here raises for what the app does.
 """
 
 import asyncio
@@ -15,18 +15,18 @@ from pydantic import AfterValidator
 
 USER_AGENT = "facebookexternalua"
 MAX_AT_ONCE = 50
-MAX_ANSWER_BYTES = 65_536
+MAX_RESPONSE_BYTES = 65_536
 _PORTS = range(1, 65_536)
 
 Headers = list[tuple[bytes, bytes]]
 
 
 def require_loopback(url: str) -> str:
-    """Return the URL; raises ValueError unless it is plain HTTP to this machine."""
+    """Return the URL. Raises ValueError unless it is plain HTTP to this machine."""
     try:
-        parts = httpx.URL(url)  # the parser that also decides where a request goes
+        parts = httpx.URL(url)  # the same parser that sends the request
     except httpx.InvalidURL as error:
-        raise ValueError("this is not a URL") from error
+        raise ValueError("not a URL") from error
     if parts.scheme != "http" or not _is_loopback(parts.host) or (parts.port or 80) not in _PORTS:
         raise ValueError("only http:// to localhost or another loopback address is allowed")
     return url
@@ -36,8 +36,11 @@ LoopbackUrl = Annotated[str, AfterValidator(require_loopback)]
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What came back: a status, or None and the `problem` ("timeout", "no_answer"); only the start of a long body."""
+class AppResponse:
+    """The app's response: a `status`, or None and a `problem` ("timeout" or "no_answer").
+
+    `body` holds at most the first 64 KiB.
+    """
 
     milliseconds: float
     status: int | None = None
@@ -47,26 +50,26 @@ class Answer:
 
     @property
     def outcome(self) -> str:
-        """The status or the problem, in a word."""
+        """The status as text, or the problem."""
         return self.problem or str(self.status)
 
     def view(self) -> dict[str, object]:
-        """Return what the control API shows of every answer."""
+        """Return the part that the control API shows for every request."""
         return {"status": self.status, "problem": self.problem, "milliseconds": self.milliseconds}
 
 
 def open_client() -> httpx.AsyncClient:
-    """Return a client for requests to this machine, one after another; `exchange` limits their time."""
+    """Return a client for sequential requests to this machine. `send_request` limits their time."""
     return httpx.AsyncClient(
-        # An empty context: the system's certificates take longer to load than most requests take.
+        # An empty TLS context, because loading the system's certificates is slower than most requests.
         verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
         trust_env=False,
         timeout=None,
     )
 
 
-async def exchange(client: httpx.AsyncClient, request: httpx.Request, timeout_seconds: float) -> Answer:
-    """Send a request and return what came back within the time."""
+async def send_request(client: httpx.AsyncClient, request: httpx.Request, timeout_seconds: float) -> AppResponse:
+    """Send a request and return the response, or the problem after `timeout_seconds`."""
     started = monotonic()
     try:
         async with asyncio.timeout(timeout_seconds):
@@ -76,20 +79,20 @@ async def exchange(client: httpx.AsyncClient, request: httpx.Request, timeout_se
             finally:
                 await response.aclose()
     except TimeoutError:
-        return Answer(_milliseconds_since(started), problem="timeout")
+        return AppResponse(_milliseconds_since(started), problem="timeout")
     except httpx.RequestError:
-        return Answer(_milliseconds_since(started), problem="no_answer")
+        return AppResponse(_milliseconds_since(started), problem="no_answer")
     content_type = response.headers.get("content-type", "")
-    return Answer(_milliseconds_since(started), response.status_code, content_type=content_type, body=body)
+    return AppResponse(_milliseconds_since(started), response.status_code, content_type=content_type, body=body)
 
 
 async def _start_of(response: httpx.Response) -> bytes:
     body = b""
     async for chunk in response.aiter_bytes():
         body += chunk
-        if len(body) >= MAX_ANSWER_BYTES:
+        if len(body) >= MAX_RESPONSE_BYTES:
             break
-    return body[:MAX_ANSWER_BYTES]
+    return body[:MAX_RESPONSE_BYTES]
 
 
 def _milliseconds_since(started: float) -> float:

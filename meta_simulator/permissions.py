@@ -1,4 +1,4 @@
-"""The permissions that each login product knows, in the words its dialog shows, and what they apply to.
+"""The permissions of each login product, with the descriptions that its dialog shows.
 
 Source: Meta, "Permissions Reference" and "Facebook Login for Business".
 """
@@ -32,7 +32,7 @@ OTHER_PERMISSIONS = {
 }
 KNOWN_PERMISSIONS = {**INSTAGRAM_PERMISSIONS, **PAGE_PERMISSIONS, **OTHER_PERMISSIONS}
 
-# The permissions of the other product, Instagram API with Instagram Login, in its dialog's words.
+# The permissions of Instagram API with Instagram Login.
 INSTAGRAM_BASIC = "instagram_business_basic"
 INSTAGRAM_LOGIN_PERMISSIONS = {
     INSTAGRAM_BASIC: "See your profile and your posts",
@@ -42,8 +42,8 @@ INSTAGRAM_LOGIN_PERMISSIONS = {
     "instagram_business_manage_insights": "See insights of your account and your posts",
 }
 
-# What a saved "Facebook Login for Business" configuration asks for (config_id), and what the
-# control API grants when nobody says otherwise: all that connecting an account needs.
+# All that connecting an account needs: requested by a "Facebook Login for Business" configuration (config_id), and the
+# default of POST /_simulator/authorize.
 CONFIGURED_PERMISSIONS = (
     "instagram_basic",
     "instagram_manage_comments",
@@ -56,5 +56,5 @@ CONFIGURED_PERMISSIONS = (
 
 
 def split_permissions(text: str) -> tuple[str, ...]:
-    """Split a `scope` value, which may use commas or spaces, keeping order and dropping repeats."""
+    """Split a `scope` value at commas or spaces, in order and without repeats."""
     return tuple(dict.fromkeys(text.replace(",", " ").split()))

@@ -1,7 +1,7 @@
-"""The two callbacks about people: that they removed the app, and that they want their data deleted.
+"""The deauthorize and data deletion callbacks.
 
-Source: Meta, "Data Deletion Request Callback". That Instagram signs with its own secret and names the app-scoped id is
-by analogy; nobody documents it.
+Source: Meta, "Data Deletion Request Callback". Meta does not document which secret and id Instagram uses; the
+simulator assumes the Instagram app secret and the app-scoped id.
 """
 
 import json
@@ -11,16 +11,16 @@ import httpx
 
 from meta_simulator.instagram.app_scoped_ids import app_scoped_id
 from meta_simulator.meta_apps import Product
-from meta_simulator.outgoing import USER_AGENT, Answer, exchange
+from meta_simulator.outgoing import USER_AGENT, AppResponse, send_request
 from meta_simulator.signed_requests import Forgery, signed_request
 from meta_simulator.simulator import Simulator
 
-TIMEOUT_SECONDS = 30  # Meta tells of no limit
+TIMEOUT_SECONDS = 30  # Meta documents no limit
 
 
-def user_id_of(simulator: Simulator, product: Product, holder_id: str) -> str:
+def user_id_of(simulator: Simulator, product: Product, owner_id: str) -> str:
     """Return the id by which the product's app knows a person or an Instagram account."""
-    return app_scoped_id(simulator.app_of(product).id, holder_id) if product == "instagram" else holder_id
+    return app_scoped_id(simulator.app_of(product).id, owner_id) if product == "instagram" else owner_id
 
 
 async def post_signed_request(
@@ -30,39 +30,39 @@ async def post_signed_request(
     *,
     signed_by: Product,
     forgery: Forgery | None = None,
-) -> Answer:
-    """Post a signed request with these claims, issued now, and return what came back."""
+) -> AppResponse:
+    """Post a signed request with these claims, issued now, and return the app's response."""
     payload = {"issued_at": int(simulator.clock.now().timestamp()), **claims}
     text = signed_request(payload, simulator.app_of(signed_by).secret, forgery)
     async with simulator.open_client() as client:
         headers = {"User-Agent": USER_AGENT}
         request = client.build_request("POST", url, data={"signed_request": text}, headers=headers)
-        return await exchange(client, request, TIMEOUT_SECONDS)
+        return await send_request(client, request, TIMEOUT_SECONDS)
 
 
-def json_of(answer: Answer) -> object:
-    """Return what the body says as JSON, None if it is none that can be passed on."""
+def parse_json(response: AppResponse) -> object:
+    """Return the body parsed as JSON, or None if it is not JSON that can be passed on."""
     try:
-        content: object = json.loads(answer.body)
+        content: object = json.loads(response.body)
         json.dumps(content, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError):
         return None
     return content
 
 
-def deletion_problems(answer: Answer) -> list[str]:
-    """Return what is wrong with the answer to a data deletion request, nothing if Meta would take it."""
-    content = json_of(answer)
-    if answer.status != httpx.codes.OK:
-        return [f"the answer is {answer.outcome}, not 200"]
+def deletion_problems(response: AppResponse) -> list[str]:
+    """Return why Meta would reject this response to a data deletion request; empty if it would not."""
+    content = parse_json(response)
+    if response.status != httpx.codes.OK:
+        return [f"expected status 200, got {response.outcome}"]
     if not isinstance(content, dict):
-        return ["the body is no JSON object"]
+        return ["the body is not a JSON object"]
     problems = []
     if not _is_web_address(content.get("url")):
-        problems.append("url is no web address")
+        problems.append("url is not a web address")
     code = content.get("confirmation_code")
     if not (isinstance(code, str) and code.isascii() and code.isalnum()):
-        problems.append("confirmation_code is not alphanumeric text")
+        problems.append("confirmation_code is not an alphanumeric string")
     return problems
 
 

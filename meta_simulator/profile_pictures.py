@@ -1,4 +1,4 @@
-"""Profile pictures, drawn on demand, so that a page which shows them asks nobody but the simulator."""
+"""Generated profile pictures, so that a page showing them loads nothing from the internet."""
 
 import hashlib
 
@@ -11,7 +11,7 @@ _FULL_CIRCLE = 360  # hues of a colour wheel
 
 
 def picture_url(origin: str, instagram_id: str) -> str:
-    """Return where the picture of an Instagram account is served."""
+    """Return the URL of an Instagram account's picture."""
     return f"{origin}/{HOST}/{instagram_id}.svg"
 
 

@@ -1,4 +1,4 @@
-"""How many calls each caller made in the last hour, and how much of its limit that is."""
+"""How many calls each caller made in the last hour, relative to its limit."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 from math import ceil
 
 WINDOW = timedelta(hours=1)
-# More calls of one caller are not counted; a limit above it could never be reached.
+# Only this many calls are counted per caller, so no limit may be higher.
 MAX_COUNTED_CALLS = 10_000
 
 
 @dataclass(frozen=True)
 class Usage:
-    """What one caller has used, the present call included; `regain_minutes` is 0 below 100 percent."""
+    """A caller's usage, the current call included. `regain_minutes` is 0 below 100 percent."""
 
     percent: int
     regain_minutes: int
@@ -26,7 +26,10 @@ class RecentCalls:
         self._times: dict[tuple[str, ...], deque[datetime]] = {}
 
     def add(self, caller: tuple[str, ...], now: datetime, limit: int) -> Usage:
-        """Count a call and return the usage; calls beyond the limit count too and prolong it, as at Meta."""
+        """Count a call and return the usage.
+
+        Rejected calls count too and so extend the block, as at Meta.
+        """
         times = self._times.setdefault(caller, deque(maxlen=MAX_COUNTED_CALLS))
         while times and times[0] <= now - WINDOW:
             times.popleft()
@@ -34,9 +37,9 @@ class RecentCalls:
         times.append(now)
         regain_minutes = 0
         if len(times) >= limit:
-            # When this one leaves the window there is room again.
-            blocking = times[len(times) - limit]
-            regain_minutes = ceil((blocking + WINDOW - now) / timedelta(minutes=1))
+            # The limit is no longer reached once this call leaves the window.
+            oldest_counted = times[len(times) - limit]
+            regain_minutes = ceil((oldest_counted + WINDOW - now) / timedelta(minutes=1))
         return Usage(len(times) * 100 // limit, regain_minutes, is_exceeded)
 
     def clear(self) -> None:

@@ -1,13 +1,13 @@
-"""The people, Pages and Instagram accounts that exist when the simulator starts; the README lists them.
+"""The people, Pages and Instagram accounts that exist at the start; the README lists them.
 
-The names hold quotes, emoji and several scripts on purpose, and one Page id lies beyond 2^53:
-they break clients that escape by hand or read ids as numbers.
+Names contain quotes, emoji and several scripts on purpose, and one Page id is beyond 2^53. They break clients that
+escape by hand or read ids as numbers.
 """
 
 from meta_simulator.world import AccountType, InstagramAccount, Page, PageRole, Person, World
 
 AGENCY_PAGE_COUNT = 120
-AGENCY_PAGES_WITHOUT_INSTAGRAM = 10  # every tenth, so that most but not all have an account
+AGENCY_PAGES_WITHOUT_INSTAGRAM = 10  # every tenth Page
 
 ANA_CAFE = Page(
     id="104857600000001",
@@ -49,7 +49,7 @@ EMEKA_STORE = Page(
     ),
 )
 
-# Known to Instagram only: nobody finds them through Facebook.
+# On Instagram only, not linked to a Page.
 LUZ_CREATOR = InstagramAccount(
     id="17841400000000005",
     username="luz.cria",
@@ -90,7 +90,7 @@ def _agency_page(number: int) -> Page:
 
 
 def seeded_world() -> World:
-    """Return a fresh copy of the world that the simulator starts with."""
+    """Return a new world with the seeded people, Pages and accounts."""
     agency = [_agency_page(number) for number in range(1, AGENCY_PAGE_COUNT + 1)]
     world = World()
     _add(world, 1, "Ana Souza", "ana@people.example", [ANA_CAFE, ANA_STUDIO])

@@ -1,7 +1,7 @@
-"""The signed requests of the privacy callbacks, right ones and forged ones.
+"""The signed requests of the privacy callbacks, valid or forged.
 
-Source: Meta, "Data Deletion Request Callback": `<signature>.<payload>`, both base64url without padding; signed is the
-payload as encoded.
+Source: Meta, "Data Deletion Request Callback". The format is `<signature>.<payload>`, both base64url without padding;
+the signature covers the encoded payload.
 """
 
 import base64
@@ -15,7 +15,7 @@ ALGORITHM = "HMAC-SHA256"
 
 
 class Forgery(StrEnum):
-    """What is wrong with a signed request."""
+    """What is wrong with a forged signed request."""
 
     WRONG_SECRET = "wrong_secret"
     TAMPERED = "tampered"
@@ -25,7 +25,7 @@ class Forgery(StrEnum):
 
 
 def signed_request(payload: Mapping[str, object], secret: str, forgery: Forgery | None = None) -> str:
-    """Return the text that Meta would post for this payload, or a forged one."""
+    """Return the signed request that Meta would post for this payload, or a forged one."""
     claims = {"algorithm": "none" if forgery is Forgery.OTHER_ALGORITHM else ALGORITHM, **payload}
     encoded = _encode(json.dumps(claims, separators=(",", ":")).encode())
     key = WRONG_SECRET if forgery is Forgery.WRONG_SECRET else secret

@@ -1,4 +1,4 @@
-"""All state of one running simulator, in one place, so that a reset is a new start."""
+"""All state of a running simulator in one place, so that a reset equals a restart."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -6,8 +6,8 @@ from datetime import timedelta
 import httpx
 
 from meta_simulator.authorization_codes import AuthorizationCodes
+from meta_simulator.call_log import CallLog
 from meta_simulator.callbacks import Callbacks
-from meta_simulator.calls import CallLog
 from meta_simulator.clock import Clock
 from meta_simulator.faults import FaultPlan
 from meta_simulator.grants import Grants
@@ -28,12 +28,12 @@ INSTAGRAM_CODE_LIFETIME = timedelta(hours=1)
 
 
 class Simulator:
-    """The world, what logins made of it, and how the simulator is asked to behave.
+    """The world, what logins left in it, and how the simulator is configured to behave.
 
-    Only the event loop touches it, and no rule awaits between a check and the change that
-    depends on it: that is what makes single-use codes safe without locks. The two login products
-    share people, clock, faults and log, but no app, grant, code, token or subscription.
-    `callbacks` are what a reset returns to; `client` opens the way to the app.
+    Only the event loop touches it, and no rule awaits between a check and the change that depends on it; this makes
+    single-use codes safe without locks. The two login products share people, clock, faults and call log, but not
+    apps, grants, codes, tokens or subscriptions. `callbacks` are restored by a reset. `client` opens the HTTP client
+    for requests to the app.
     """
 
     def __init__(
@@ -51,25 +51,25 @@ class Simulator:
         self.calls = CallLog()
         self.open_client = client
         self._initial_callbacks = callbacks or Callbacks()
-        self._start_afresh()
+        self._reset_state()
 
     def reset(self) -> None:
-        """Go back to the seeded world: no logins, faults, calls or webhooks, default switches, real time."""
+        """Restore the seeded world, default settings and real time; drop logins, faults, calls and webhooks."""
         self.clock.reset()
         self.calls.clear()
-        self._start_afresh()
+        self._reset_state()
 
     def app_of(self, product: Product) -> MetaApp:
-        """Return the main app as it is now: its secret may have been replaced."""
+        """Return the main app of a product as currently registered; its secret may have been replaced."""
         if product == "instagram":
             return self.instagram_apps[self.instagram_app.id]
         return self.apps[self.main_app.id]
 
     def subscriptions_of(self, product: Product) -> WebhookSubscriptions:
-        """Return the webhook subscriptions made with a product."""
+        """Return the webhook subscriptions of a product."""
         return self.instagram_subscriptions if product == "instagram" else self.subscriptions
 
-    def _start_afresh(self) -> None:
+    def _reset_state(self) -> None:
         self.world = seeded_world()
         self.settings = Settings()
         self.callbacks = self._initial_callbacks

@@ -1,7 +1,7 @@
-"""Who exists at the simulated Meta: people, the Pages they have a role on, Instagram accounts.
+"""The people, Pages and Instagram accounts of the simulated Meta.
 
-Nothing here knows of apps, permissions or tokens; `grants` and `tokens` do.
-Every id is text: Meta has ids beyond 2^53, which a JSON number cannot carry.
+Nothing here knows about apps, permissions or tokens. Every id is text: Meta has ids beyond 2^53, which JavaScript and
+other clients that parse numbers as doubles cannot represent.
 """
 
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ ALL_TASKS = ("ADVERTISE", "ANALYZE", "CREATE_CONTENT", "MESSAGING", "MODERATE", 
 
 
 class AccountType(StrEnum):
-    """What an Instagram account is; the values are Meta's words. Only the first two are professional."""
+    """The type of an Instagram account, in Meta's words. All but PERSONAL are professional."""
 
     BUSINESS = "Business"
     CREATOR = "Media_Creator"
@@ -21,7 +21,7 @@ class AccountType(StrEnum):
 
 @dataclass(frozen=True)
 class InstagramAccount:
-    """An Instagram account; `id` is the professional account's, 1784…, the same for every app."""
+    """An Instagram account. `id` is its professional account id (1784…), the same for every app."""
 
     id: str
     username: str
@@ -35,13 +35,13 @@ class InstagramAccount:
 
     @property
     def is_professional(self) -> bool:
-        """Whether there is an API for this account at all."""
+        """Whether the API supports this account."""
         return self.account_type is not AccountType.PERSONAL
 
 
 @dataclass(frozen=True)
 class Page:
-    """A Facebook Page, with the professional account linked to it, if any."""
+    """A Facebook Page, with the Instagram account linked to it, if any."""
 
     id: str
     name: str
@@ -52,7 +52,7 @@ class Page:
 
 @dataclass(frozen=True)
 class PageRole:
-    """What one person may do on one Page."""
+    """The tasks that one person may perform on one Page."""
 
     page_id: str
     tasks: tuple[str, ...] = ALL_TASKS
@@ -60,7 +60,7 @@ class PageRole:
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody who can log in; the order of `roles` is the order of /me/accounts."""
+    """Someone who can log in. The order of `roles` is the order of /me/accounts."""
 
     id: str
     name: str
@@ -73,11 +73,11 @@ def _ids_of(pages: Iterable[Page]) -> list[str]:
 
 
 class DuplicateIdError(ValueError):
-    """The id, e-mail address or username is already taken; choose another one."""
+    """The id, e-mail address or username is already taken."""
 
 
 class World:
-    """The people, Pages and Instagram accounts that exist, found by id."""
+    """The people, Pages and Instagram accounts that exist, by id."""
 
     def __init__(self) -> None:
         self._pages: dict[str, Page] = {}
@@ -87,26 +87,26 @@ class World:
 
     @property
     def people(self) -> tuple[Person, ...]:
-        """Everybody, in the order they were added."""
+        """All people, in the order they were added."""
         return tuple(self._people.values())
 
     def add(self, person: Person, new_pages: Iterable[Page] = ()) -> None:
-        """Add a person together with Pages that do not exist yet, all or nothing.
+        """Add a person together with new Pages, all or nothing.
 
-        Raises DuplicateIdError when an id, the e-mail address or a username is taken.
+        Raises DuplicateIdError if an id, the e-mail address or a username is taken.
         """
         pages = tuple(new_pages)
         accounts = [page.instagram for page in pages if page.instagram]
         self._require_free((person.id, *_ids_of(pages)), [account.username for account in accounts])
         if any(person.email.lower() == known.email.lower() for known in self.people):
-            raise DuplicateIdError(f"The address {person.email} is taken.")
+            raise DuplicateIdError(f"The e-mail address {person.email} is taken.")
         self._people[person.id] = person
         self._pages |= {page.id: page for page in pages}
         self._page_of_account |= {page.instagram.id: page for page in pages if page.instagram}
         self._accounts |= {account.id: account for account in accounts}
 
     def add_instagram_account(self, account: InstagramAccount) -> None:
-        """Add an account that no Page is linked to; raises DuplicateIdError for a taken id or username."""
+        """Add an account that no Page is linked to. Raises DuplicateIdError for a taken id or username."""
         self._require_free((account.id,), [account.username])
         self._accounts[account.id] = account
 
@@ -123,7 +123,7 @@ class World:
         return self._people.get(person_id)
 
     def find_person(self, reference: str) -> Person | None:
-        """Return the person with this id, e-mail address (any case) or exact name, or None."""
+        """Return the person with this id, e-mail address (in any case) or exact name, or None."""
         wanted = reference.strip()
         for person in self.people:
             if wanted in (person.id, person.name) or wanted.lower() == person.email.lower():
@@ -131,7 +131,7 @@ class World:
         return None
 
     def pages_of(self, person: Person) -> list[tuple[Page, PageRole]]:
-        """Return the Pages on which the person has a role, in their order."""
+        """Return the Pages on which the person has a role, in the order of the roles."""
         return [(self._pages[role.page_id], role) for role in person.roles]
 
     @property
@@ -144,18 +144,18 @@ class World:
         return self._accounts.get(instagram_id)
 
     def find_instagram_account(self, reference: str) -> InstagramAccount | None:
-        """Return the account with this id or username (any case, with or without @), or None."""
+        """Return the account with this id or username (in any case, with or without @), or None."""
         wanted = reference.strip().removeprefix("@").lower()
         return next(
             (account for account in self._accounts.values() if wanted in (account.id, account.username.lower())), None
         )
 
     def instagram_accounts_of(self, person: Person) -> list[InstagramAccount]:
-        """Return the accounts that are the person's: those linked to Pages which they manage."""
+        """Return the accounts linked to the Pages that the person manages."""
         return [page.instagram for page, role in self.pages_of(person) if page.instagram and "MANAGE" in role.tasks]
 
     def remove_role(self, person_id: str, page_id: str) -> None:
-        """Take the person's role on a Page away; nothing happens when there is none."""
+        """Remove the person's role on a Page, if there is one."""
         person = self._people[person_id]
         kept = tuple(role for role in person.roles if role.page_id != page_id)
         self._people[person_id] = replace(person, roles=kept)

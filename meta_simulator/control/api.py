@@ -1,6 +1,6 @@
-"""The control API under /_simulator/: what a test sets up, breaks and looks at.
+"""The control API under /_simulator: what tests set up, break and inspect.
 
-It speaks JSON only and is no part of Meta.
+It speaks JSON only and has no counterpart at Meta.
 """
 
 from collections.abc import Awaitable, Callable
@@ -16,28 +16,24 @@ from meta_simulator.control.bodies import (
     Authorization,
     ClockMove,
     NewApp,
-    NewInstagramOnly,
     NewPerson,
+    NewUnlinkedAccount,
     Revocation,
     SubscriptionDrop,
 )
-from meta_simulator.control.callback_bodies import Handshake, PrivacyCallback, WebhookDeliveries
+from meta_simulator.control.callback_bodies import PrivacyCallback, WebhookDeliveries, WebhookVerification
 from meta_simulator.control.callbacks import change_callbacks
-from meta_simulator.control.people import account_view, add_instagram_only, add_person, person_view
-from meta_simulator.control.privacy import deauthorize, remove_app_and_tell, request_deletion
+from meta_simulator.control.errors import ControlError
+from meta_simulator.control.people import account_view, add_person, add_unlinked_account, person_view
+from meta_simulator.control.privacy import deauthorize, remove_app_and_notify, request_deletion
 from meta_simulator.control.references import token_owner_ids
-from meta_simulator.control.refusals import ControlRefusedError
 from meta_simulator.control.requests import read_body, read_changes, read_json
 from meta_simulator.control.revocations import revoke
 from meta_simulator.control.subscriptions import drop_subscriptions, subscription_views
-from meta_simulator.control.webhooks import deliver_webhooks, shake_hands
-from meta_simulator.facebook import dialog as facebook_dialog
-from meta_simulator.facebook import graph as facebook_graph
+from meta_simulator.control.webhooks import deliver_webhooks, verify_webhook
 from meta_simulator.faults import Fault
-from meta_simulator.instagram import code_exchange as instagram_api
-from meta_simulator.instagram import dialog as instagram_dialog
-from meta_simulator.instagram import graph as instagram_graph
 from meta_simulator.meta_apps import MetaApp, Product
+from meta_simulator.public_urls import public_urls
 from meta_simulator.settings import CALL_LIMITS, Settings
 from meta_simulator.simulator import Simulator
 from meta_simulator.webhooks.delivery import send_due
@@ -48,22 +44,17 @@ DONE: dict[str, object] = {"status": "ok"}
 
 
 class _Control:
-    """The endpoints; each returns what is sent as JSON."""
+    """The endpoints. Each returns the JSON content of its response."""
 
     def __init__(self, simulator: Simulator) -> None:
         self._simulator = simulator
 
     async def health(self, request: Request) -> View:
-        origin = f"{request.url.scheme}://{request.url.netloc}"
         return {
             "status": "ok",
             "app_id": self._simulator.main_app.id,
-            "facebook_graph_url": f"{origin}/{facebook_graph.HOST}",
-            "facebook_dialog_url": f"{origin}/{facebook_dialog.HOST}",
             "instagram_app_id": self._simulator.instagram_app.id,
-            "instagram_graph_url": f"{origin}/{instagram_graph.HOST}",
-            "instagram_api_url": f"{origin}/{instagram_api.HOST}",
-            "instagram_dialog_url": f"{origin}/{instagram_dialog.HOST}",
+            **public_urls(f"{request.url.scheme}://{request.url.netloc}"),
         }
 
     async def reset(self, _: Request) -> View:
@@ -89,7 +80,7 @@ class _Control:
         changes = await read_changes(request)
         merged = {**self._simulator.settings.model_dump(), **changes}
         self._simulator.settings = Settings.model_validate(merged)
-        if CALL_LIMITS & changes.keys():  # calls made before do not count
+        if CALL_LIMITS & changes.keys():  # a new limit starts at zero
             self._simulator.recent_calls.clear()
         return self._simulator.settings.model_dump()
 
@@ -99,7 +90,7 @@ class _Control:
     async def add_person(self, request: Request) -> View:
         world, content = self._simulator.world, await read_json(request)
         if isinstance(content, dict) and "instagram" in content:
-            account = add_instagram_only(world, NewInstagramOnly.model_validate(content))
+            account = add_unlinked_account(world, NewUnlinkedAccount.model_validate(content))
             return {"instagram": account_view(world, account)}
         return person_view(world, add_person(world, NewPerson.model_validate(content)))
 
@@ -125,7 +116,7 @@ class _Control:
     async def revoke(self, request: Request) -> View:
         wanted = await read_body(request, Revocation)
         if wanted.send_deauthorize:
-            return await remove_app_and_tell(self._simulator, wanted)
+            return await remove_app_and_notify(self._simulator, wanted)
         return {"revoked": revoke(self._simulator, wanted)}
 
     async def list_subscriptions(self, _: Request) -> View:
@@ -141,8 +132,8 @@ class _Control:
     async def change_callbacks(self, request: Request) -> View:
         return change_callbacks(self._simulator, await read_changes(request))
 
-    async def shake_hands(self, request: Request) -> View:
-        return await shake_hands(self._simulator, await read_body(request, Handshake))
+    async def verify_webhook(self, request: Request) -> View:
+        return await verify_webhook(self._simulator, await read_body(request, WebhookVerification))
 
     async def deliver_webhooks(self, request: Request) -> View:
         return await deliver_webhooks(self._simulator, await read_body(request, WebhookDeliveries))
@@ -174,7 +165,7 @@ class _Control:
 
     async def remove_fault(self, request: Request) -> View:
         if not self._simulator.faults.remove(request.path_params["fault_id"]):
-            raise ControlRefusedError("There is no such fault.", status=404)
+            raise ControlError("No fault has this id.", status=404)
         return DONE
 
     async def list_calls(self, request: Request) -> View:
@@ -207,7 +198,7 @@ def mount_control(simulator: Simulator) -> Mount:
         ("POST", "/subscriptions/drop", control.drop_subscriptions),
         ("GET", "/callbacks", control.read_callbacks),
         ("POST", "/callbacks", control.change_callbacks),
-        ("POST", "/webhooks/handshake", control.shake_hands),
+        ("POST", "/webhooks/handshake", control.verify_webhook),
         ("GET", "/webhooks/deliveries", control.list_deliveries),
         ("POST", "/webhooks/deliveries", control.deliver_webhooks),
         ("DELETE", "/webhooks/deliveries", control.clear_deliveries),
@@ -231,11 +222,11 @@ def _endpoint(act: Callable[[Request], Awaitable[View]]) -> Callable[[Request], 
     async def endpoint(request: Request) -> Response:
         try:
             return JSONResponse(await act(request))
-        except ControlRefusedError as refusal:
-            return JSONResponse({"error": str(refusal)}, status_code=refusal.status)
+        except ControlError as error:
+            return JSONResponse({"error": str(error)}, status_code=error.status)
         except ValidationError as error:
-            # Without the input, which may hold a token or secret.
+            # The input may contain a token or secret.
             problems = error.errors(include_url=False, include_input=False, include_context=False)
-            return JSONResponse({"error": "The body is not valid.", "problems": problems}, status_code=422)
+            return JSONResponse({"error": "The body is invalid.", "problems": problems}, status_code=422)
 
     return endpoint

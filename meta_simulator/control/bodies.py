@@ -1,11 +1,11 @@
-"""The bodies that the control API takes; unknown names and wrong types are refused."""
+"""The request bodies of the control API. Unknown fields and wrong types are rejected."""
 
 import secrets
 from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from meta_simulator.errors import SessionEnd
+from meta_simulator.errors import RevocationReason
 from meta_simulator.meta_apps import Product
 from meta_simulator.world import ALL_TASKS, AccountType
 
@@ -18,28 +18,28 @@ def _random_id(prefix: str) -> str:
 
 
 class ControlRequest(BaseModel):
-    """What all bodies have in common."""
+    """Base of all request bodies."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class ClockMove(ControlRequest):
-    """Either seconds to advance by, or the moment to continue from."""
+    """Seconds to advance by, or the time to continue from."""
 
     advance_seconds: float | None = None
     now: AwareDatetime | None = None
 
     @model_validator(mode="after")
-    def _is_one_of_them(self) -> "ClockMove":
+    def _check(self) -> "ClockMove":
         if (self.advance_seconds is None) == (self.now is None):
             raise ValueError("send either advance_seconds or now")
         return self
 
 
 class Authorization(ControlRequest):
-    """A login without clicks; what is left out means everything.
+    """A scripted login. Fields left out mean everything: all scopes, Pages and accounts.
 
-    `response_type` token is a login that somebody else's frontend made, with Facebook only.
+    `response_type` token stands for a login made by someone else's frontend, with Facebook only.
     """
 
     product: Product = "facebook"
@@ -54,24 +54,25 @@ class Authorization(ControlRequest):
     app_id: str | None = None
 
     @model_validator(mode="after")
-    def _fits_together(self) -> "Authorization":
+    def _check(self) -> "Authorization":
         if self.response_type == "code" and self.redirect_uri is None:
             raise ValueError("redirect_uri is missing")
         if self.product == "instagram":
             if self.response_type == "token":
-                raise ValueError("Instagram Login gives codes only")
+                raise ValueError("Instagram Login supports response_type code only")
             if self.pages is not None or self.instagram_accounts is not None:
-                raise ValueError("pages and instagram_accounts belong to Facebook Login")
+                raise ValueError("pages and instagram_accounts are for Facebook Login only")
         return self
 
 
 class Revocation(ControlRequest):
-    """One token, or those of a person or Instagram account; `page` belongs to the reason lost_page_role.
+    """Revokes one token, or all of a person or Instagram account.
 
-    `send_deauthorize`, with a person and the reason app_removed, lets the app know as Meta does.
+    `page` is required for a person with the reason lost_page_role. `send_deauthorize`, for a person with the reason
+    app_removed, also calls the app's deauthorize URL, as Meta does.
     """
 
-    reason: SessionEnd
+    reason: RevocationReason
     token: str | None = None
     person: str | None = None
     page: str | None = None
@@ -80,25 +81,25 @@ class Revocation(ControlRequest):
     send_deauthorize: bool = False
 
     @model_validator(mode="after")
-    def _names_a_victim(self) -> "Revocation":
+    def _check(self) -> "Revocation":
         if (self.token is None) == (self.person is None):
             raise ValueError("send either token or person")
-        needs_page = self.person is not None and self.reason is SessionEnd.LOST_PAGE_ROLE
+        needs_page = self.person is not None and self.reason is RevocationReason.LOST_PAGE_ROLE
         if needs_page != (self.page is not None):
-            raise ValueError("page goes with a person and the reason lost_page_role")
-        if self.send_deauthorize and (self.person is None or self.reason is not SessionEnd.APP_REMOVED):
-            raise ValueError("send_deauthorize goes with a person and the reason app_removed")
+            raise ValueError("page is required for a person with the reason lost_page_role, and not allowed otherwise")
+        if self.send_deauthorize and (self.person is None or self.reason is not RevocationReason.APP_REMOVED):
+            raise ValueError("send_deauthorize requires a person and the reason app_removed")
         return self
 
 
 class SubscriptionDrop(ControlRequest):
-    """Whose webhook subscriptions are forgotten: an Instagram account, or a Page."""
+    """The Instagram account or Page whose webhook subscriptions are dropped."""
 
     account: Text
 
 
 class NewInstagramAccount(ControlRequest):
-    """An Instagram account; the id is made up if it is left out."""
+    """An Instagram account. The id is generated if left out."""
 
     username: Text
     id: Text = Field(default_factory=lambda: _random_id("17841490"))
@@ -112,7 +113,7 @@ class NewInstagramAccount(ControlRequest):
 
 
 class NewPage(ControlRequest):
-    """A Page to create with its person."""
+    """A Page to create together with its person."""
 
     name: Text
     id: Text = Field(default_factory=lambda: _random_id("204857"))
@@ -123,7 +124,7 @@ class NewPage(ControlRequest):
 
 
 class SharedPage(ControlRequest):
-    """A role on a Page that exists already."""
+    """A role on an existing Page."""
 
     id: Text
     tasks: list[str] = list(ALL_TASKS)
@@ -138,14 +139,14 @@ class NewPerson(ControlRequest):
     pages: list[NewPage | SharedPage] = []
 
 
-class NewInstagramOnly(ControlRequest):
-    """Somebody who is on Instagram and not on Facebook: an account without a Page."""
+class NewUnlinkedAccount(ControlRequest):
+    """An Instagram account without a Page."""
 
     instagram: NewInstagramAccount
 
 
 class NewApp(ControlRequest):
-    """An app to register, or new settings (a new secret, for instance) for a known one."""
+    """An app to register, or to replace, for instance to change its secret."""
 
     id: Annotated[str, Field(pattern=r"^\d+$")]
     secret: Text = Field(repr=False)

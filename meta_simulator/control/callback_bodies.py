@@ -1,4 +1,4 @@
-"""The bodies with which the control API is asked to call the app."""
+"""The bodies of control requests that make the simulator call the app."""
 
 import base64
 import binascii
@@ -15,8 +15,8 @@ from meta_simulator.webhooks.events import MAX_UPDATES, WebhookEvent
 from meta_simulator.webhooks.signatures import Signature
 
 
-class Handshake(ControlRequest):
-    """The request that checks a callback URL; what is left out is as configured, the challenge a random number."""
+class WebhookVerification(ControlRequest):
+    """A webhook verification request. Defaults: the configured URL and token, a random challenge."""
 
     url: LoopbackUrl | None = None
     verify_token: str | None = Field(default=None, repr=False)
@@ -25,9 +25,9 @@ class Handshake(ControlRequest):
 
 
 class WebhookDeliveries(ControlRequest):
-    """Webhooks to send: described events, or one body as it is.
+    """Webhooks to send: described events, or one raw body.
 
-    Each is sent `repeat` times, in the order given unless `shuffle` is the seed of another one.
+    Each delivery is sent `repeat` times, in the given order, or shuffled with the seed `shuffle`.
     """
 
     product: Product = "instagram"
@@ -46,13 +46,13 @@ class WebhookDeliveries(ControlRequest):
     url: LoopbackUrl | None = None
 
     @model_validator(mode="after")
-    def _is_one_of_them(self) -> "WebhookDeliveries":
+    def _has_one_source(self) -> "WebhookDeliveries":
         given = [self.events or None, self.raw_text, self.raw_base64]
         if sum(each is not None for each in given) != 1:
-            raise ValueError("send either events, raw_text or raw_base64")
+            raise ValueError("send one of events, raw_text and raw_base64")
         updates = sum(event.count for event in self.events) * self.repeat
         if updates > MAX_UPDATES:
-            raise ValueError(f"these are {updates} updates, one request may ask for {MAX_UPDATES}")
+            raise ValueError(f"{updates} updates requested, the limit is {MAX_UPDATES} per request")
         try:
             self.raw_body()
         except binascii.Error as error:
@@ -60,14 +60,14 @@ class WebhookDeliveries(ControlRequest):
         return self
 
     def raw_body(self) -> bytes | None:
-        """Return the body that was given as it is, None where events were."""
+        """Return the raw body, or None if the request describes events."""
         if self.raw_base64 is not None:
             return base64.b64decode(self.raw_base64, validate=True)
         return None if self.raw_text is None else self.raw_text.encode()
 
 
 class PrivacyCallback(ControlRequest):
-    """A signed request about somebody who exists, or about any `user_id`; `person` as everywhere in the control API."""
+    """A signed request about an existing `person`, or about any `user_id`."""
 
     product: Product = "facebook"
     person: Text | None = None
@@ -80,11 +80,11 @@ class PrivacyCallback(ControlRequest):
     url: LoopbackUrl | None = None
 
     @model_validator(mode="after")
-    def _fits_together(self) -> "PrivacyCallback":
+    def _check(self) -> "PrivacyCallback":
         if (self.person is None) == (self.user_id is None):
             raise ValueError("send either person or user_id")
         if self.professional_id and (self.person is None or self.product != "instagram"):
-            raise ValueError("professional_id goes with a person and the product instagram")
+            raise ValueError("professional_id requires a person and the product instagram")
         if self.user_id_as_number and self.user_id is not None and not self.user_id.isdecimal():
-            raise ValueError("this user_id is no number")
+            raise ValueError("user_id is not a number")
         return self

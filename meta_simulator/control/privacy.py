@@ -1,80 +1,80 @@
-"""The privacy callbacks on request, and the one that follows the removal of the app."""
+"""Sending privacy callbacks on request, and the deauthorize callback after an app removal."""
 
 from meta_simulator.control.bodies import Revocation
 from meta_simulator.control.callback_bodies import PrivacyCallback
 from meta_simulator.control.callbacks import required_url
 from meta_simulator.control.people import require_instagram_account, require_person
-from meta_simulator.control.revocations import holders, revoke
+from meta_simulator.control.revocations import find_token_owners, revoke
 from meta_simulator.meta_apps import Product
-from meta_simulator.outgoing import Answer
-from meta_simulator.privacy_callbacks import deletion_problems, json_of, post_signed_request, user_id_of
+from meta_simulator.outgoing import AppResponse
+from meta_simulator.privacy_callbacks import deletion_problems, parse_json, post_signed_request, user_id_of
 from meta_simulator.simulator import Simulator
 
 
-async def deauthorize(simulator: Simulator, wanted: PrivacyCallback) -> dict[str, object]:
-    """Tell the app that somebody removed it; tokens and grants stay as they are.
+async def deauthorize(simulator: Simulator, command: PrivacyCallback) -> dict[str, object]:
+    """Notify the app that a person removed it. Tokens and grants stay as they are.
 
-    Raises ControlRefusedError: no URL (409), nobody of that name (404).
+    Raises ControlError: 409 without a URL, 404 for an unknown person or account.
     """
-    url = required_url(wanted.url, simulator.callbacks.deauthorize_url, "deauthorize_url")
-    user_id = _user_id(simulator, wanted)
-    return _view(user_id, await _post(simulator, wanted, url, user_id))
+    url = required_url(command.url, simulator.callbacks.deauthorize_url, "deauthorize_url")
+    user_id = _user_id(simulator, command)
+    return _view(user_id, await _post(simulator, command, url, user_id))
 
 
-async def request_deletion(simulator: Simulator, wanted: PrivacyCallback) -> dict[str, object]:
-    """Ask the app to delete somebody's data, and check its answer. Raises ControlRefusedError as `deauthorize`."""
-    url = required_url(wanted.url, simulator.callbacks.data_deletion_url, "data_deletion_url")
-    user_id = _user_id(simulator, wanted)
-    answer = await _post(simulator, wanted, url, user_id)
-    problems = deletion_problems(answer)
-    return {**_view(user_id, answer), "is_valid": not problems, "problems": problems}
+async def request_deletion(simulator: Simulator, command: PrivacyCallback) -> dict[str, object]:
+    """Ask the app to delete a person's data and check its response. Raises ControlError as `deauthorize`."""
+    url = required_url(command.url, simulator.callbacks.data_deletion_url, "data_deletion_url")
+    user_id = _user_id(simulator, command)
+    response = await _post(simulator, command, url, user_id)
+    problems = deletion_problems(response)
+    return {**_view(user_id, response), "is_valid": not problems, "problems": problems}
 
 
-async def remove_app_and_tell(simulator: Simulator, wanted: Revocation) -> dict[str, object]:
-    """End tokens as `revoke` does, then tell the app of everybody who had it.
+async def remove_app_and_notify(simulator: Simulator, command: Revocation) -> dict[str, object]:
+    """Revoke tokens as `revoke` does, then send a deauthorize callback for everyone who had the app.
 
-    Raises ControlRefusedError: no URL (409), nobody of that name (404).
+    Raises ControlError: 409 without a URL, 404 for an unknown person or account.
     """
     url = required_url(None, simulator.callbacks.deauthorize_url, "deauthorize_url")
-    users = _users(simulator, wanted)
-    revoked = revoke(simulator, wanted)
-    told = []
+    users = _users(simulator, command)
+    revoked = revoke(simulator, command)
+    notified = []
     for product, user_id in users:
-        answer = await post_signed_request(simulator, url, {"user_id": user_id}, signed_by=product)
-        told.append({"product": product, **_view(user_id, answer)})
-    return {"revoked": revoked, "deauthorized": told}
+        response = await post_signed_request(simulator, url, {"user_id": user_id}, signed_by=product)
+        notified.append({"product": product, **_view(user_id, response)})
+    return {"revoked": revoked, "deauthorized": notified}
 
 
-def _users(simulator: Simulator, wanted: Revocation) -> list[tuple[Product, str]]:
-    """Return who had the main app, by the ids that it knows them by; other apps have no callback."""
-    person, accounts = holders(simulator, wanted.person or "", wanted.product)
+def _users(simulator: Simulator, command: Revocation) -> list[tuple[Product, str]]:
+    """Return (product, user id) of everyone with the main app. Other apps have no callbacks."""
+    person, accounts = find_token_owners(simulator, command.person or "", command.product)
     facebook, instagram = simulator.app_of("facebook").id, simulator.app_of("instagram").id
     users: list[tuple[Product, str]] = []
-    if person is not None and wanted.app_id in (None, facebook) and simulator.grants.has(facebook, person.id):
+    if person is not None and command.app_id in (None, facebook) and simulator.grants.has(facebook, person.id):
         users.append(("facebook", user_id_of(simulator, "facebook", person.id)))
     for account in accounts:
-        if wanted.app_id in (None, instagram) and simulator.instagram_grants.has(instagram, account.id):
+        if command.app_id in (None, instagram) and simulator.instagram_grants.has(instagram, account.id):
             users.append(("instagram", user_id_of(simulator, "instagram", account.id)))
     return users
 
 
-def _user_id(simulator: Simulator, wanted: PrivacyCallback) -> str:
-    if wanted.person is None:
-        return wanted.user_id or ""
-    if wanted.product == "facebook":
-        return user_id_of(simulator, "facebook", require_person(simulator.world, wanted.person).id)
-    account = require_instagram_account(simulator.world, wanted.person)
-    return account.id if wanted.professional_id else user_id_of(simulator, "instagram", account.id)
+def _user_id(simulator: Simulator, command: PrivacyCallback) -> str:
+    if command.person is None:
+        return command.user_id or ""
+    if command.product == "facebook":
+        return user_id_of(simulator, "facebook", require_person(simulator.world, command.person).id)
+    account = require_instagram_account(simulator.world, command.person)
+    return account.id if command.professional_id else user_id_of(simulator, "instagram", account.id)
 
 
-async def _post(simulator: Simulator, wanted: PrivacyCallback, url: str, user_id: str) -> Answer:
+async def _post(simulator: Simulator, command: PrivacyCallback, url: str, user_id: str) -> AppResponse:
     claims: dict[str, object] = {}
-    if wanted.expires_in_seconds is not None:
-        claims["expires"] = int(simulator.clock.now().timestamp()) + wanted.expires_in_seconds
-    claims["user_id"] = int(user_id) if wanted.user_id_as_number else user_id
-    signed_by = wanted.signed_by or wanted.product
-    return await post_signed_request(simulator, url, claims, signed_by=signed_by, forgery=wanted.forgery)
+    if command.expires_in_seconds is not None:
+        claims["expires"] = int(simulator.clock.now().timestamp()) + command.expires_in_seconds
+    claims["user_id"] = int(user_id) if command.user_id_as_number else user_id
+    signed_by = command.signed_by or command.product
+    return await post_signed_request(simulator, url, claims, signed_by=signed_by, forgery=command.forgery)
 
 
-def _view(user_id: str, answer: Answer) -> dict[str, object]:
-    return {"user_id": user_id, **answer.view(), "content_type": answer.content_type, "json": json_of(answer)}
+def _view(user_id: str, response: AppResponse) -> dict[str, object]:
+    return {"user_id": user_id, **response.view(), "content_type": response.content_type, "json": parse_json(response)}

@@ -1,29 +1,29 @@
-"""What `account` stands for in the control API, in ids."""
+"""Resolution of `account` in control requests to ids."""
 
-from meta_simulator.control.refusals import ControlRefusedError
+from meta_simulator.control.errors import ControlError
 from meta_simulator.world import World
 
 
 def account_ids(world: World, reference: str) -> frozenset[str]:
     """Return the ids of an Instagram account and of the Page linked to it, or the id of a Page.
 
-    Raises ControlRefusedError (404).
+    Raises ControlError 404.
     """
     ids = _account_ids(world, reference)
     if not ids:
-        raise ControlRefusedError("There is no such Instagram account or Page.", status=404)
+        raise ControlError("Unknown Instagram account or Page.", status=404)
     return ids
 
 
 def token_owner_ids(world: World, reference: str) -> frozenset[str]:
-    """Return the ids of those whose tokens are meant: an account with its Page, a Page, or a person.
+    """Return the ids of the token owners meant: an account with its Page, a Page, or a person.
 
-    A person stands for their Instagram accounts too. Raises ControlRefusedError (404).
+    A person includes their Instagram accounts. Raises ControlError 404.
     """
     ids = _account_ids(world, reference)
     person = world.find_person(reference)
     if not ids and person is None:
-        raise ControlRefusedError("There is no such Instagram account, Page or person.", status=404)
+        raise ControlError("Unknown Instagram account, Page or person.", status=404)
     if ids or person is None:
         return ids
     return frozenset({person.id, *(account.id for account in world.instagram_accounts_of(person))})

@@ -1,11 +1,11 @@
-"""Webhook subscriptions as a test sees them, and their silent end."""
+"""Webhook subscriptions in the control API: listing them, and dropping them silently."""
 
 from meta_simulator.control.references import account_ids
 from meta_simulator.simulator import Simulator
 
 
 def subscription_views(simulator: Simulator) -> list[dict[str, object]]:
-    """Return [{product, account, app_id, fields}]; `account` is a Page's id at Facebook."""
+    """Return [{product, account, app_id, fields}]. `account` is a Page id for Facebook."""
     return [
         {"product": product, "account": object_id, "app_id": app_id, "fields": list(fields)}
         for product, subscriptions in (
@@ -17,9 +17,9 @@ def subscription_views(simulator: Simulator) -> list[dict[str, object]]:
 
 
 def drop_subscriptions(simulator: Simulator, reference: str) -> int:
-    """Forget the subscriptions of an account and its Page, or of a Page, for every app; return how many.
+    """Drop every app's subscriptions to an account and its Page, or to a Page, and return their number.
 
-    Nobody is told, and no token or grant changes. Raises ControlRefusedError (404).
+    The app is not notified, and tokens and grants stay. Raises ControlError 404.
     """
     ids = account_ids(simulator.world, reference)
     return simulator.subscriptions.drop(ids) + simulator.instagram_subscriptions.drop(ids)

@@ -1,6 +1,6 @@
-"""The pages of the login dialogs: rendered here, without scripts and without a session.
+"""The pages of the login dialogs, rendered without scripts and without a session.
 
-Each form carries the request from step to step, and each step checks it again.
+Each form carries the original request in hidden fields, and each step validates it again.
 """
 
 from pathlib import Path
@@ -11,7 +11,7 @@ from starlette.datastructures import FormData
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 _SHARED_TEMPLATES = Path(__file__).parent / "templates"
-# No form-action: browsers hold every redirect after a form to it, and the app's own are unknown here.
+# Without form-action, because browsers apply it to redirects after a form too, and those lead to the app.
 _PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:;"
     " base-uri 'none'; frame-ancestors 'none'",
@@ -21,8 +21,8 @@ _PAGE_HEADERS = {
 }
 
 
-class DialogRefusedError(Exception):
-    """The dialog cannot go on; the developer has to correct the app's settings or its request."""
+class DialogError(Exception):
+    """The dialog cannot continue; the developer has to correct the app's settings or its request."""
 
     def __init__(self, title: str, message: str) -> None:
         super().__init__(title)
@@ -31,7 +31,7 @@ class DialogRefusedError(Exception):
 
 
 class DialogPages:
-    """The pages of one login product: its templates over the shared ones, under its name."""
+    """The pages of one login product: its own templates on top of the shared ones."""
 
     def __init__(self, templates: Path, brand: str, theme: str) -> None:
         self._templates = jinja2.Environment(
@@ -48,35 +48,35 @@ class DialogPages:
         html = self._templates.get_template(template).render(**context)
         return HTMLResponse(html, status_code=status, headers=_PAGE_HEADERS)
 
-    def refused(self, refusal: DialogRefusedError) -> Response:
-        """Return the page that tells the developer what is wrong; never a redirect."""
-        return self.page("refused.html", status=400, refusal=refusal)
+    def error_page(self, error: DialogError) -> Response:
+        """Return the page that shows the developer what is wrong. It is never a redirect."""
+        return self.page("error.html", status=400, error=error)
 
 
 def redirect(url: str) -> Response:
-    """Send the browser back to the app."""
+    """Return the redirect that sends the browser back to the app."""
     return RedirectResponse(url, status_code=302, headers={"Referrer-Policy": "no-referrer"})
 
 
 def redirect_url(redirect_uri: str, query: dict[str, str], state: str | None, fragment: str = "") -> str:
-    """Return where the browser goes at the end of a dialog; a `state` that was not sent is not added."""
+    """Return the URL that ends a dialog. `state` is only added if the app sent one."""
     if state is not None:
         query = {**query, "state": state}
     separator = "&" if "?" in redirect_uri else "?"
     return f"{redirect_uri}{separator}{urlencode(query)}{fragment}"
 
 
-def texts_of(form: FormData) -> dict[str, str]:
-    """Return the fields of a form, the last one where a name repeats."""
+def form_values(form: FormData) -> dict[str, str]:
+    """Return the text fields of a form, the last value of each name."""
     return {name: value for name, value in form.items() if isinstance(value, str)}
 
 
-def text_of(form: FormData, name: str) -> str:
-    """Return one field, empty if it is missing."""
+def form_value(form: FormData, name: str) -> str:
+    """Return one text field, or an empty string if it is missing."""
     value = form.get(name, "")
     return value if isinstance(value, str) else ""
 
 
-def chosen_in(form: FormData, name: str) -> list[str]:
-    """Return the values of the ticked boxes with this name."""
+def checked_values(form: FormData, name: str) -> list[str]:
+    """Return the values of the checked boxes with this name."""
     return [value for value in form.getlist(name) if isinstance(value, str)]

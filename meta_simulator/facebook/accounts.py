@@ -1,4 +1,4 @@
-"""Edges of a user on graph.facebook.com: their Pages, and what they allow the app.
+"""Edges of a user on graph.facebook.com: their Pages and their permissions.
 
 Sources: Meta, "User Accounts" and "User Permissions" references.
 """
@@ -18,10 +18,10 @@ DEFAULT_ACCOUNT_FIELDS = "access_token,category,name,id,tasks"
 
 
 def list_accounts(simulator: Simulator, call: GraphCall) -> dict[str, object]:
-    """Answer {"data": [Page …], "paging"?} with the Pages that the person lets the app see.
+    """Return {"data": [Page, …], "paging"?} with the Pages that the person lets the app see.
 
-    Page tokens in it never expire if the call was made with a long-lived user token, and end with
-    the short-lived one otherwise. Without `pages_show_list` there is no data, and no error.
+    The Page tokens in it never expire if the call used a long-lived user token, and otherwise expire with it. Without
+    `pages_show_list` the list is empty; there is no error.
     """
     session = _session_of_user(simulator, call, edge="accounts")
     requested = requested_fields(call, PAGE, DEFAULT_ACCOUNT_FIELDS)
@@ -37,7 +37,7 @@ def list_accounts(simulator: Simulator, call: GraphCall) -> dict[str, object]:
 
 
 def list_permissions(simulator: Simulator, call: GraphCall) -> dict[str, object]:
-    """Answer {"data": [{permission, status}]}; status is granted or declined."""
+    """Return {"data": [{permission, status}]}, where status is "granted" or "declined"."""
     grant = _session_of_user(simulator, call, edge="permissions").grant
     return {
         "data": [
@@ -48,14 +48,14 @@ def list_permissions(simulator: Simulator, call: GraphCall) -> dict[str, object]
 
 
 def revoke_app(simulator: Simulator, call: GraphCall) -> dict[str, object]:
-    """Remove the whole app from the person's account; all their tokens of it die (190/458)."""
+    """Remove the app from the person's account. All their tokens for it are revoked (190/458)."""
     person, app_id = _person_and_app(simulator, call)
     remove_app(simulator, person, app_id)
     return {"success": True}
 
 
 def revoke_permission(simulator: Simulator, call: GraphCall) -> dict[str, object]:
-    """Take one permission back. Raises GraphError 100 for a name that is no permission."""
+    """Revoke one permission. Raises GraphError 100 for an unknown one."""
     person, app_id = _person_and_app(simulator, call)
     permission = call.segments[2]
     if permission not in KNOWN_PERMISSIONS:

@@ -1,6 +1,6 @@
-"""www.facebook.com/{version}/dialog/oauth: the pages on which a person logs in and ticks boxes.
+"""www.facebook.com/{version}/dialog/oauth: the pages of Facebook's login dialog.
 
-Step 1 says who, step 2 says what; the answer redirects to the app.
+On the first page a person logs in, on the second they choose what to grant. The answer redirects to the app.
 """
 
 from pathlib import Path
@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
-from meta_simulator.dialog.pages import DialogPages, DialogRefusedError, chosen_in, redirect, text_of, texts_of
+from meta_simulator.dialog.pages import DialogError, DialogPages, checked_values, form_value, form_values, redirect
 from meta_simulator.facebook.dialog_request import DialogRequest, read_dialog_request
-from meta_simulator.facebook.login import cancel_url, finish_login, login_answer, success_url
+from meta_simulator.facebook.login import build_consent, cancel_url, complete_login, success_url
 from meta_simulator.graph.call import OLDEST_VERSION, served_version
 from meta_simulator.permissions import ALWAYS_GRANTED, INSTAGRAM_PERMISSIONS, KNOWN_PERMISSIONS
 from meta_simulator.simulator import Simulator
@@ -42,59 +42,61 @@ class _Dialog:
         self._simulator = simulator
 
     async def start(self, request: Request) -> Response:
-        """Show step 1."""
+        """Show the login page."""
         try:
-            asked = read_dialog_request(self._simulator, request.query_params)
-        except DialogRefusedError as refusal:
-            return _PAGES.refused(refusal)
-        return self._login_page(request, asked)
+            dialog_request = read_dialog_request(self._simulator, request.query_params)
+        except DialogError as error:
+            return _PAGES.error_page(error)
+        return self._login_page(request, dialog_request)
 
     async def log_in(self, request: Request) -> Response:
-        """Show step 2 to the chosen person, or step 1 again with what was wrong."""
+        """Show the consent page, or the login page again with an error."""
         form = await request.form()
         try:
-            asked = read_dialog_request(self._simulator, texts_of(form))
-        except DialogRefusedError as refusal:
-            return _PAGES.refused(refusal)
-        person = self._simulator.world.find_person(text_of(form, "person") or text_of(form, "email"))
+            dialog_request = read_dialog_request(self._simulator, form_values(form))
+        except DialogError as error:
+            return _PAGES.error_page(error)
+        person = self._simulator.world.find_person(form_value(form, "person") or form_value(form, "email"))
         if person is None:
-            return self._login_page(request, asked, problem=_UNKNOWN_ADDRESS, email=text_of(form, "email"))
-        if "person" not in form and not text_of(form, "password"):
-            return self._login_page(request, asked, problem=_NO_PASSWORD, email=person.email)
-        return self._choice_page(request, asked, person)
+            return self._login_page(request, dialog_request, problem=_UNKNOWN_ADDRESS, email=form_value(form, "email"))
+        if "person" not in form and not form_value(form, "password"):
+            return self._login_page(request, dialog_request, problem=_NO_PASSWORD, email=person.email)
+        return self._choice_page(request, dialog_request, person)
 
     async def answer(self, request: Request) -> Response:
-        """Send the browser back to the app, with a code or with the refusal."""
+        """Redirect to the app, with a code or an error."""
         form = await request.form()
         try:
-            asked = read_dialog_request(self._simulator, texts_of(form))
-        except DialogRefusedError as refusal:
-            return _PAGES.refused(refusal)
-        if text_of(form, "answer") != "continue":
-            return redirect(cancel_url(self._simulator, asked.redirect_uri, asked.state))
-        person = self._simulator.world.person(text_of(form, "person"))
+            dialog_request = read_dialog_request(self._simulator, form_values(form))
+        except DialogError as error:
+            return _PAGES.error_page(error)
+        if form_value(form, "answer") != "continue":
+            return redirect(cancel_url(self._simulator, dialog_request.redirect_uri, dialog_request.state))
+        person = self._simulator.world.person(form_value(form, "person"))
         if person is None:
-            return self._login_page(request, asked, problem=_UNKNOWN_ADDRESS)
-        return redirect(self._finish(asked, person, form))
+            return self._login_page(request, dialog_request, problem=_UNKNOWN_ADDRESS)
+        return redirect(self._finish(dialog_request, person, form))
 
-    def _finish(self, asked: DialogRequest, person: Person, form: FormData) -> str:
-        names = asked.asked_of(self._simulator.grants.of(asked.app.id, person.id))
-        answer = login_answer(
+    def _finish(self, dialog_request: DialogRequest, person: Person, form: FormData) -> str:
+        names = dialog_request.permissions_to_request(self._simulator.grants.of(dialog_request.app.id, person.id))
+        consent = build_consent(
             self._simulator,
             person,
-            asked=names,
-            # A saved configuration is granted as a whole or not at all.
-            granted=names if asked.is_configured else chosen_in(form, "permission"),
-            page_ids=chosen_in(form, "page"),
-            instagram_ids=chosen_in(form, "instagram_account"),
+            requested=names,
+            # A configuration is granted as a whole.
+            granted=names if dialog_request.is_configured else checked_values(form, "permission"),
+            page_ids=checked_values(form, "page"),
+            instagram_ids=checked_values(form, "instagram_account"),
         )
-        code = finish_login(self._simulator, asked.app, person, answer, asked.redirect_uri)
-        return success_url(self._simulator, code, asked.state)
+        code = complete_login(self._simulator, dialog_request.app, person, consent, dialog_request.redirect_uri)
+        return success_url(self._simulator, code, dialog_request.state)
 
-    def _login_page(self, request: Request, asked: DialogRequest, *, problem: str = "", email: str = "") -> Response:
+    def _login_page(
+        self, request: Request, dialog_request: DialogRequest, *, problem: str = "", email: str = ""
+    ) -> Response:
         return _PAGES.page(
             "login.html",
-            asked=asked,
+            dialog_request=dialog_request,
             status=400 if problem else 200,
             dialog_path=_dialog_path(request),
             people=self._simulator.world.people,
@@ -102,19 +104,19 @@ class _Dialog:
             email=email,
         )
 
-    def _choice_page(self, request: Request, asked: DialogRequest, person: Person) -> Response:
-        names = asked.asked_of(self._simulator.grants.of(asked.app.id, person.id))
+    def _choice_page(self, request: Request, dialog_request: DialogRequest, person: Person) -> Response:
+        names = dialog_request.permissions_to_request(self._simulator.grants.of(dialog_request.app.id, person.id))
         return _PAGES.page(
             "choose.html",
-            asked=asked,
+            dialog_request=dialog_request,
             dialog_path=_dialog_path(request),
             person=person,
             pages=[page for page, _ in self._simulator.world.pages_of(person)],
-            # Without such a permission the choice of assets means nothing to anybody.
-            shows_pages=any(name.startswith(("pages_", "instagram_")) for name in asked.requested),
-            shows_instagram=any(name in INSTAGRAM_PERMISSIONS for name in asked.requested),
+            # Selecting assets is only meaningful with a permission that applies to them.
+            shows_pages=any(name.startswith(("pages_", "instagram_")) for name in dialog_request.requested),
+            shows_instagram=any(name in INSTAGRAM_PERMISSIONS for name in dialog_request.requested),
             permissions=[(name, KNOWN_PERMISSIONS[name]) for name in names],
-            declined_before=[name for name in asked.requested if name not in names],
+            declined_before=[name for name in dialog_request.requested if name not in names],
             always_granted=KNOWN_PERMISSIONS[ALWAYS_GRANTED],
         )
 

@@ -1,4 +1,4 @@
-"""graph.facebook.com: which operation answers which method and path."""
+"""graph.facebook.com: routing of methods and paths to operations."""
 
 from typing import Final
 
@@ -55,7 +55,7 @@ def _resolve(simulator: Simulator, call: GraphCall) -> Operation:
 
 
 def _node_operation(simulator: Simulator, node_id: str) -> str:
-    """Name the reading of a node after what the id stands for, so that faults can tell them apart."""
+    """Return an operation name that depends on the node type, so that faults can distinguish them."""
     if node_id == "me":
         return "read_me"
     if simulator.world.page(node_id):

@@ -1,4 +1,4 @@
-"""The nodes of graph.facebook.com that can be read: User, Page, Instagram account.
+"""The readable nodes of graph.facebook.com: User, Page, Instagram account.
 
 Sources: Meta, "User", "Page" and "IG User" references.
 """
@@ -6,7 +6,7 @@ Sources: Meta, "User", "Page" and "IG User" references.
 from meta_simulator import errors
 from meta_simulator.authentication import Session, require_session, visible_pages
 from meta_simulator.graph.call import GraphCall
-from meta_simulator.graph.fields import FieldRequest, NodeType, cut_to, parse_fields
+from meta_simulator.graph.fields import FieldRequest, NodeType, parse_fields, select_fields
 from meta_simulator.profile_pictures import picture_url
 from meta_simulator.simulator import Simulator
 from meta_simulator.world import InstagramAccount, Page, PageRole
@@ -38,17 +38,17 @@ USER = NodeType("User", frozenset({"email", "id", "name"}))
 
 
 def requested_fields(call: GraphCall, node_type: NodeType, default: str) -> tuple[FieldRequest, ...]:
-    """Return the checked `fields` of a call, or those that Meta sends when none are asked for."""
+    """Return the validated `fields` of a call, or the default ones."""
     requested = parse_fields(call.params.get("fields") or default)
     node_type.check(requested)
     return requested
 
 
 def read_node(simulator: Simulator, call: GraphCall) -> dict[str, object]:
-    """Answer a node by id, or `me`: the person, for a Page token the Page.
+    """Return a node by its id, or `me`: the person, or with a Page token the Page.
 
-    Raises GraphError: see `authenticate`; absent or not visible 100/33; an Instagram account
-    without `instagram_basic` 10.
+    Raises GraphError as `authenticate`; 100/33 if the node is absent or not visible; 10 for an Instagram account
+    without `instagram_basic`.
     """
     session = require_session(simulator, call)
     node_id = call.segments[0]
@@ -66,7 +66,7 @@ def read_node(simulator: Simulator, call: GraphCall) -> dict[str, object]:
 
 
 def reachable_pages(simulator: Simulator, session: Session) -> list[tuple[Page, PageRole]]:
-    """Return the Pages that a token can read: a Page token's own, a user token's visible ones."""
+    """Return the Pages that a token can read: a Page token's own, or a user token's visible ones."""
     if not session.is_page:
         return visible_pages(simulator, session)
     return [pair for pair in simulator.world.pages_of(session.person) if pair[0].id == session.token.page_id]
@@ -80,7 +80,7 @@ def page_node(
     role: PageRole,
     requested: tuple[FieldRequest, ...],
 ) -> dict[str, object]:
-    """Return a Page as this session sees it, with its access token if that is asked for."""
+    """Return a Page as this session sees it, with an access token if requested."""
 
     def access_token(_: FieldRequest) -> str:
         if session.is_page:
@@ -93,7 +93,7 @@ def page_node(
             return None
         return instagram_node(call, account, wanted.subfields or (FieldRequest("id"),))
 
-    return cut_to(
+    return select_fields(
         requested,
         {
             "access_token": access_token,
@@ -109,8 +109,8 @@ def page_node(
 def instagram_node(
     call: GraphCall, account: InstagramAccount, requested: tuple[FieldRequest, ...]
 ) -> dict[str, object]:
-    """Return an Instagram account cut down to the requested fields."""
-    return cut_to(
+    """Return an Instagram account with the requested fields."""
+    return select_fields(
         requested,
         {
             "biography": lambda _: account.biography,
@@ -142,7 +142,7 @@ def _is_ticked(session: Session, account: InstagramAccount) -> bool:
 
 def _user_node(session: Session, requested: tuple[FieldRequest, ...]) -> dict[str, object]:
     person = session.person
-    return cut_to(
+    return select_fields(
         requested,
         {
             "email": lambda _: person.email if session.grant.allows("email") else None,

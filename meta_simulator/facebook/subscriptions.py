@@ -1,4 +1,4 @@
-"""graph.facebook.com/{version}/{page-id}/subscribed_apps: which webhooks of a Page an app gets.
+"""graph.facebook.com/{version}/{page-id}/subscribed_apps: webhook subscriptions of a Page.
 
 Source: Meta, "Page Subscribed Apps" reference.
 """
@@ -10,7 +10,7 @@ from meta_simulator.graph.call import GraphCall
 from meta_simulator.graph.subscribed_fields import subscribed_fields
 from meta_simulator.simulator import Simulator
 
-# The names that the Page edge takes. Instagram field names are refused there.
+# The fields that the Page edge accepts; it rejects Instagram's.
 PAGE_FIELDS = (
     "feed",
     "mention",
@@ -28,10 +28,10 @@ PAGE_FIELDS = (
 
 
 def subscribe_page(simulator: Simulator, call: GraphCall) -> dict[str, object]:
-    """Subscribe the app to `subscribed_fields` (comma-separated or a JSON list).
+    """Subscribe the app to `subscribed_fields` (a comma-separated or JSON list).
 
-    Raises GraphError: no Page token 210; another Page's, or no `pages_manage_metadata` 200; a field
-    that Pages do not have 100.
+    Raises GraphError: not a Page token 210; another Page's token, or no `pages_manage_metadata` 200; an unknown field
+    100.
     """
     page_id, session = _page_and_session(simulator, call)
     fields = subscribed_fields(call, PAGE_FIELDS)
@@ -40,19 +40,19 @@ def subscribe_page(simulator: Simulator, call: GraphCall) -> dict[str, object]:
 
 
 def unsubscribe_page(simulator: Simulator, call: GraphCall) -> dict[str, object]:
-    """End the app's subscription; repeating it succeeds."""
+    """Remove the app's subscription. Succeeds even if there is none."""
     page_id, session = _page_and_session(simulator, call)
     simulator.subscriptions.unsubscribe(page_id, session.token.app_id)
     return {"success": True}
 
 
 def list_page_subscriptions(simulator: Simulator, call: GraphCall) -> dict[str, object]:
-    """Answer {"data": [{id, name, subscribed_fields}]} for the apps subscribed to the Page."""
+    """Return {"data": [{id, name, subscribed_fields}]} for the apps subscribed to the Page."""
     page_id, _ = _page_and_session(simulator, call)
     return {
         "data": [
             {"id": app_id, "name": simulator.apps[app_id].name, "subscribed_fields": list(fields)}
-            for app_id, fields in simulator.subscriptions.of(page_id).items()
+            for app_id, fields in simulator.subscriptions.fields_by_app(page_id).items()
         ]
     }
 

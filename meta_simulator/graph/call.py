@@ -1,4 +1,4 @@
-"""One call of a Graph API host: version, path, parameters and token, wherever the client put them."""
+"""One call to an API host: version, path, parameters and token, wherever the client put them."""
 
 import json
 import re
@@ -13,8 +13,8 @@ from meta_simulator.errors import GraphError
 
 ApiHost = Literal["graph.facebook.com", "graph.instagram.com", "api.instagram.com"]
 
-# Versions in use (Meta, "Graph API Changelog"). A call to an older one, or to none, is served as
-# the oldest usable one, silently but for the facebook-api-version header.
+# Source: Meta, "Graph API Changelog". A call with an older version, or without one, is served as the oldest usable
+# version; only the facebook-api-version header shows it.
 USABLE_VERSIONS = ("v22.0", "v23.0", "v24.0", "v25.0", "v26.0")
 OLDEST_VERSION = USABLE_VERSIONS[0]
 _VERSION = re.compile(r"v(\d+)\.\d+")
@@ -23,7 +23,7 @@ _FIRST_UNRELEASED = int(USABLE_VERSIONS[-1][1:].split(".")[0]) + 1
 
 @dataclass(frozen=True)
 class GraphCall:
-    """A parsed call; `segments` is the path after the version, `form` what came as form fields only."""
+    """A parsed call. `segments` is the path after the version; `form` holds form fields only."""
 
     host: ApiHost
     origin: str
@@ -36,16 +36,16 @@ class GraphCall:
 
     @property
     def base_url(self) -> str:
-        """Where this host is reached: the simulator's origin and the host as a path prefix."""
+        """The URL of this host: the simulator's origin with the host as path prefix."""
         return f"{self.origin}/{self.host}"
 
     @property
     def access_token(self) -> str | None:
-        """The token of the call, or None."""
+        """The call's access token, or None."""
         return self.params.get("access_token") or None
 
     def required(self, name: str, code: int) -> str:
-        """Return a parameter; raises GraphError with this code when it is missing or empty."""
+        """Return a parameter. Raises GraphError with this code if it is missing or empty."""
         value = self.params.get(name)
         if not value:
             raise GraphError(f"Missing {name} parameter.", code)
@@ -53,7 +53,7 @@ class GraphCall:
 
 
 def served_version(asked: str) -> str | None:
-    """Return the version that answers, or None if the text is no version released so far."""
+    """Return the version that serves a call, or None if this is not a released version."""
     match = _VERSION.fullmatch(asked)
     if match is None or int(match[1]) >= _FIRST_UNRELEASED:
         return None
@@ -61,7 +61,7 @@ def served_version(asked: str) -> str | None:
 
 
 async def read_call(request: Request, host: ApiHost) -> GraphCall:
-    """Parse a request. Query, form or JSON body and the Authorization header may carry parameters."""
+    """Parse a request. Parameters may be in the query, a form or JSON body, or the Authorization header."""
     path = "/" + str(request.path_params["path"]).strip("/")
     segments = tuple(segment for segment in path.split("/") if segment)
     version = served_version(segments[0]) if segments else None

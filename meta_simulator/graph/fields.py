@@ -1,6 +1,6 @@
-"""The `fields` parameter: its grammar with nested braces, and answers cut down to it.
+"""The `fields` parameter: parsing nested braces, and limiting nodes to the requested fields.
 
-Source: Meta, "Field Expansion". Modifiers such as `.limit(5)` are not played.
+Source: Meta, "Field Expansion". Modifiers such as `.limit(5)` are not supported.
 """
 
 import re
@@ -16,7 +16,7 @@ _TOKEN = re.compile(r"\s*([A-Za-z0-9_]+|[{},])\s*")
 
 @dataclass(frozen=True)
 class FieldRequest:
-    """One requested field with the fields asked of what it points to."""
+    """One requested field, with the fields requested of the node it refers to."""
 
     name: str
     subfields: tuple["FieldRequest", ...] = ()
@@ -24,7 +24,7 @@ class FieldRequest:
 
 @dataclass(frozen=True)
 class NodeType:
-    """A kind of node: the fields it has, and the node types behind those that point on."""
+    """A type of node: its fields, and the types of nodes that some of them refer to."""
 
     name: str
     fields: frozenset[str]
@@ -45,10 +45,10 @@ class NodeType:
 Resolve = Callable[[FieldRequest], object]
 
 
-def cut_to(requested: tuple[FieldRequest, ...], resolve: Mapping[str, Resolve]) -> dict[str, object]:
-    """Return the requested fields in the order asked for, and `id`, which Meta always sends.
+def select_fields(requested: tuple[FieldRequest, ...], resolve: Mapping[str, Resolve]) -> dict[str, object]:
+    """Return the requested fields in the requested order, plus `id`, which Meta always sends.
 
-    A field without a value (None or empty text) is absent rather than null, as at Meta.
+    A field without a value (None or empty text) is left out instead of null, as at Meta.
     """
     answer: dict[str, object] = {}
     for wanted in requested:
@@ -61,7 +61,7 @@ def cut_to(requested: tuple[FieldRequest, ...], resolve: Mapping[str, Resolve]) 
 
 
 def parse_fields(text: str) -> tuple[FieldRequest, ...]:
-    """Parse `a,b{c,d{e}}`; raises GraphError 2500 where the grammar breaks."""
+    """Parse `a,b{c,d{e}}`. Raises GraphError 2500 for a syntax error."""
     parser = _Parser(text)
     requested = parser.read_list(depth=1)
     parser.expect_end()
@@ -69,7 +69,7 @@ def parse_fields(text: str) -> tuple[FieldRequest, ...]:
 
 
 class _Parser:
-    """Recursive descent over names, commas and braces."""
+    """A recursive descent parser for names, commas and braces."""
 
     def __init__(self, text: str) -> None:
         self._text = text

@@ -1,6 +1,6 @@
-"""What every API host does around a call: logs it, plays faults, counts it, turns errors into answers.
+"""What every API host does around a call: log it, apply faults, count it, format errors.
 
-A host brings its own table of operations, and its own shape of errors if it is no Graph host.
+Each host has its own table of operations, and may have its own error format.
 """
 
 import asyncio
@@ -12,57 +12,57 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
+from meta_simulator.call_log import LoggedCall
 from meta_simulator.callers import token_owners
-from meta_simulator.calls import LoggedCall
 from meta_simulator.connection import DroppedConnection
 from meta_simulator.errors import GraphError
 from meta_simulator.faults import Fault
-from meta_simulator.graph.answer import GRAPH_ERRORS, ErrorShape, data_answer
 from meta_simulator.graph.call import ApiHost, GraphCall, read_call
+from meta_simulator.graph.response import GRAPH_ERRORS, ErrorFormat, data_response
 from meta_simulator.graph.usage import count_call
-from meta_simulator.named_errors import named_answer
+from meta_simulator.named_errors import named_response
 from meta_simulator.simulator import Simulator
 
-# An operation answers at once, without awaiting: nothing can happen between its steps.
-Answer = Callable[[Simulator, GraphCall], object]
+# Handlers are synchronous, so no other call can run between their steps.
+Handler = Callable[[Simulator, GraphCall], object]
 METHODS = ["GET", "POST", "DELETE"]
 
 
 @dataclass(frozen=True)
 class Operation:
-    """A named thing that a host can do; the name appears in the call log and in faults."""
+    """A named operation of a host. The name appears in the call log and in faults."""
 
     name: str
-    answer: Answer
+    handler: Handler
 
 
 Resolve = Callable[[Simulator, GraphCall], Operation]
 
 
 def mount_graph_host(
-    simulator: Simulator, host: ApiHost, resolve: Resolve, error_shape: ErrorShape = GRAPH_ERRORS
+    simulator: Simulator, host: ApiHost, resolve: Resolve, error_format: ErrorFormat = GRAPH_ERRORS
 ) -> Mount:
     """Return the routes of a host under the path prefix /<host>."""
 
     async def endpoint(request: Request) -> Response:
         call = await read_call(request, host)
-        return await _serve(simulator, call, resolve(simulator, call), error_shape)
+        return await _serve(simulator, call, resolve(simulator, call), error_format)
 
     return Mount(f"/{host}", routes=[Route("/{path:path}", endpoint, methods=METHODS)])
 
 
-async def _serve(simulator: Simulator, call: GraphCall, operation: Operation, error_shape: ErrorShape) -> Response:
+async def _serve(simulator: Simulator, call: GraphCall, operation: Operation, error_format: ErrorFormat) -> Response:
     entry = simulator.calls.begin(call, operation.name, simulator.clock.now())
     fault = simulator.faults.take(call, operation.name, token_owners(simulator, call))
     status: int | None = None
     try:
         if fault is not None:
             entry.fault = fault.outcome
-            early = await _play(fault, call, simulator, error_shape)
+            early = await _apply_fault(fault, call, simulator, error_format)
             if early is not None:
                 status = None if isinstance(early, DroppedConnection) else early.status_code
                 return early
-        response = _answer(simulator, call, operation, error_shape, entry)
+        response = _run_operation(simulator, call, operation, error_format, entry)
         if fault is not None and fault.apply_then_disconnect:
             return DroppedConnection()
         status = response.status_code
@@ -71,23 +71,25 @@ async def _serve(simulator: Simulator, call: GraphCall, operation: Operation, er
         entry.finish(status)
 
 
-def _answer(
-    simulator: Simulator, call: GraphCall, operation: Operation, error_shape: ErrorShape, entry: LoggedCall
+def _run_operation(
+    simulator: Simulator, call: GraphCall, operation: Operation, error_format: ErrorFormat, entry: LoggedCall
 ) -> Response:
-    """Let the rules answer: those of the rate limits first, then those of the operation."""
+    """Check the rate limits, then run the operation."""
     usage = count_call(simulator, call)
     try:
-        usage.require_room()
-        response = data_answer(operation.answer(simulator, call), call.version)
+        usage.require_within_limits()
+        response = data_response(operation.handler(simulator, call), call.version)
     except GraphError as error:
         entry.error_code, entry.error_subcode = error.code, error.subcode
-        response = error_shape.write(error, call.version)
+        response = error_format.render(error, call.version)
     response.headers.update(usage.headers())
     return response
 
 
-async def _play(fault: Fault, call: GraphCall, simulator: Simulator, error_shape: ErrorShape) -> Response | None:
-    """Wait as planned; return what stands in for the answer, or None to go on."""
+async def _apply_fault(
+    fault: Fault, call: GraphCall, simulator: Simulator, error_format: ErrorFormat
+) -> Response | None:
+    """Wait as the fault demands; return the response that replaces the real one, or None to continue."""
     await asyncio.sleep(fault.latency_ms / 1000)
     if fault.hang_seconds is not None:
         await asyncio.sleep(fault.hang_seconds)
@@ -95,13 +97,13 @@ async def _play(fault: Fault, call: GraphCall, simulator: Simulator, error_shape
     if fault.disconnect:
         return DroppedConnection()
     if fault.error is not None:
-        return named_answer(fault.error, call, simulator.clock.now(), fault.regain_minutes, error_shape)
+        return named_response(fault.error, call, simulator.clock.now(), fault.regain_minutes, error_format)
     if fault.status is not None:
-        return _raw_answer(fault.status, fault.body)
+        return _raw_response(fault.status, fault.body)
     return None
 
 
-def _raw_answer(status: int, body: dict[str, object] | str) -> Response:
+def _raw_response(status: int, body: dict[str, object] | str) -> Response:
     if isinstance(body, str):
         return Response(body, status_code=status, media_type="text/html" if body else None)
     return Response(json.dumps(body), status_code=status, media_type="application/json")

@@ -10,27 +10,27 @@ from meta_simulator import errors
 from meta_simulator.graph.call import GraphCall
 
 DEFAULT_LIMIT = 25
-# Base64 of "AQH" is the QVFI that Meta's cursors start with.
+# Like Meta's, the encoded cursor starts with QVFI, the base64 of "AQH".
 _CURSOR = re.compile(r"AQH:(\d+):(data|gap)")
-# `before` and `after` replace each other; the proof is bound to a call, not to a link.
+# Not copied into paging.next: set there anew, or (appsecret_proof) added by clients to each call.
 _NOT_CARRIED_OVER = frozenset({"access_token", "after", "before", "limit", "appsecret_proof"})
 
 
 @dataclass(frozen=True)
 class Position:
-    """Where a page starts; at a gap it holds no items although more follow."""
+    """Where a page of results starts. A page at a gap has no items although more follow."""
 
     offset: int = 0
     is_gap: bool = False
 
     def cursor(self) -> str:
-        """Return the opaque text that clients send back."""
+        """Return the opaque cursor that clients send back."""
         kind = "gap" if self.is_gap else "data"
         return base64.urlsafe_b64encode(f"AQH:{self.offset}:{kind}".encode()).decode()
 
     @classmethod
     def of(cls, cursor: str) -> "Position":
-        """Read a cursor; raises GraphError 100 when it is none of ours."""
+        """Parse a cursor. Raises GraphError 100 if it is invalid."""
         try:
             text = base64.urlsafe_b64decode(cursor.encode()).decode()
         except (binascii.Error, UnicodeError):
@@ -43,7 +43,7 @@ class Position:
 
 @dataclass(frozen=True)
 class Slice:
-    """The part of `total` items that one answer shows, and where the next one starts."""
+    """The range of items in one response, and where the next one starts."""
 
     start: int
     stop: int
@@ -52,10 +52,11 @@ class Slice:
 
 
 def slice_of(call: GraphCall, total: int, *, max_size: int, empty_pages: bool) -> Slice:
-    """Work out what a call asks for with `limit` and `after`.
+    """Return the range that a call requests with `limit` and `after`, out of `total` items.
 
-    With `empty_pages` every page but the first is preceded by one without data.
-    Raises GraphError 100 for a limit that is no positive number or a broken cursor.
+    With `empty_pages`, every page but the first is preceded by one without data.
+
+    Raises GraphError 100 for an invalid limit or cursor.
     """
     limit = min(_limit(call), max_size)
     after = call.params.get("after")
@@ -68,7 +69,7 @@ def slice_of(call: GraphCall, total: int, *, max_size: int, empty_pages: bool) -
 
 
 def paging_block(call: GraphCall, shown: Slice, path: str) -> dict[str, object]:
-    """Return {"cursors": {before, after}, "next"?}; the `next` URL holds the token, as Meta's does."""
+    """Return {"cursors": {before, after}, "next"?}. The `next` URL contains the token, as at Meta."""
     following = shown.following or Position(shown.stop)
     block: dict[str, object] = {"cursors": {"before": Position(shown.start).cursor(), "after": following.cursor()}}
     if shown.following is not None:

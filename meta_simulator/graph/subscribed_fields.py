@@ -8,9 +8,9 @@ from meta_simulator.graph.call import GraphCall
 
 
 def subscribed_fields(call: GraphCall, allowed: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the fields of a call, separated by commas or a JSON list, without repeats.
+    """Return the fields of a call, given as a comma-separated or JSON list, without repeats.
 
-    Raises GraphError 100 when there are none, or for the first that is not allowed.
+    Raises GraphError 100 if there are none, or for the first one that is not allowed.
     """
     text = call.params.get("subscribed_fields", "")
     fields = _json_list(text) or [part.strip() for part in text.split(",") if part.strip()]

@@ -1,4 +1,4 @@
-"""The usage headers of the Graph hosts, and the refusal of calls beyond the limits in the settings.
+"""Rate limits of the Graph hosts: usage headers, and errors beyond the limits in the settings.
 
 Source: Meta, "Rate Limits".
 """
@@ -15,21 +15,21 @@ from meta_simulator.simulator import Simulator
 
 @dataclass(frozen=True)
 class CallUsage:
-    """What the app and the account behind a call have used; None where nothing is limited."""
+    """The usage of the app and the account behind a call; None if not limited."""
 
     app: Usage | None = None
     account: Usage | None = None
     account_id: str = ""
 
-    def require_room(self) -> None:
-        """Raise GraphError: the account's limit is reached 80002, the app's 4."""
+    def require_within_limits(self) -> None:
+        """Raise GraphError 80002 if the account's limit is exceeded, or 4 if the app's is."""
         if self.account is not None and self.account.is_exceeded:
             raise errors.account_limit_reached()
         if self.app is not None and self.app.is_exceeded:
             raise errors.app_limit_reached()
 
     def headers(self) -> dict[str, str]:
-        """Return the headers that every answer to the call carries, refusals too."""
+        """Return the usage headers, which error responses carry too."""
         headers = {}
         if self.app is not None:
             percent = self.app.percent
@@ -40,7 +40,7 @@ class CallUsage:
 
 
 def count_call(simulator: Simulator, call: GraphCall) -> CallUsage:
-    """Count a call against the limits that are set; `api.instagram.com` has none."""
+    """Count a call against the configured limits. `api.instagram.com` has none."""
     app_id = calling_app(simulator, call)
     if call.host == "api.instagram.com" or app_id is None:
         return CallUsage()

@@ -1,4 +1,4 @@
-"""Who is calling graph.instagram.com: Instagram user tokens only."""
+"""Authentication on graph.instagram.com, which accepts Instagram user tokens only."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from meta_simulator.world import InstagramAccount
 
 @dataclass(frozen=True)
 class InstagramSession:
-    """A valid token with the account behind it and the permissions that the app has now."""
+    """A valid token, its account, and the permissions that the app currently has."""
 
     token: AccessToken
     account: InstagramAccount
@@ -28,8 +28,8 @@ class InstagramSession:
 def require_instagram_session(simulator: Simulator, call: GraphCall) -> InstagramSession:
     """Return the session of the call's token.
 
-    Raises GraphError: no token 104; an app token, a token of Facebook Login, anything else that is no
-    token here, or a dead one 190.
+    Raises GraphError: no token 104; an app token, a Facebook Login token, or an unknown, revoked or expired token
+    190.
     """
     value = call.access_token
     if value is None:
@@ -37,7 +37,7 @@ def require_instagram_session(simulator: Simulator, call: GraphCall) -> Instagra
     if "|" in value:
         raise GraphError("Access token does not contain a valid app ID", errors.INVALID_TOKEN)
     token = simulator.instagram_tokens.find(value)
-    account = simulator.world.instagram_account(token.holder_id) if token is not None else None
+    account = simulator.world.instagram_account(token.owner_id) if token is not None else None
     if token is None or account is None:
         raise errors.unparseable_token()
     simulator.instagram_tokens.require_valid(token, simulator.clock.now())
@@ -45,6 +45,6 @@ def require_instagram_session(simulator: Simulator, call: GraphCall) -> Instagra
 
 
 def require_own_account(session: InstagramSession, call: GraphCall) -> None:
-    """Raise GraphError 100/33 unless the call is about `me` or the token's own professional account."""
+    """Raise GraphError 100/33 unless the path names `me` or the token's own professional account."""
     if call.segments[0] not in ("me", session.account.id):
         raise errors.object_missing(call.segments[0], call.method)

@@ -1,4 +1,4 @@
-"""api.instagram.com/oauth/access_token: the code of a login becomes a token of one hour.
+"""api.instagram.com/oauth/access_token: exchange of a code for a one-hour token.
 
 Source: Meta, "Business Login for Instagram".
 """
@@ -8,7 +8,7 @@ from typing import Final
 
 from starlette.routing import Mount
 
-from meta_simulator.authorization_codes import AuthorizationCode, CodeProblem, CodeRefusedError
+from meta_simulator.authorization_codes import AuthorizationCode, CodeError, CodeProblem
 from meta_simulator.errors import GraphError
 from meta_simulator.graph.call import GraphCall
 from meta_simulator.graph.host import Operation, mount_graph_host
@@ -19,7 +19,7 @@ from meta_simulator.meta_apps import MetaApp
 from meta_simulator.simulator import Simulator
 
 HOST: Final = "api.instagram.com"
-PATH = "/oauth/access_token"  # without a version
+PATH = "/oauth/access_token"  # this endpoint has no version
 SHORT_LIVED = timedelta(hours=1)
 
 
@@ -29,29 +29,31 @@ def mount_instagram_api(simulator: Simulator) -> Mount:
 
 
 def exchange_instagram_code(simulator: Simulator, call: GraphCall) -> dict[str, object]:
-    """Answer {access_token, user_id, permissions}; `user_id` is the app-scoped id.
+    """Return {access_token, user_id, permissions}, where `user_id` is the app-scoped id.
 
-    The setting `instagram_answers` decides whether it comes flat, with a number and a list, or in
-    `data`, with text for both. Only form fields are read.
-    Raises GraphError, written flat: a missing field, the app, its secret, grant type, code, redirect URI.
+    The setting `instagram_answers` selects the flat format, with a number and a list, or the `data` format, with text
+    for both. Only form fields are read.
+
+    Raises GraphError, in the flat format, for a missing field or a wrong client, secret, grant type, code or redirect
+    URI.
     """
-    app = _calling_app(simulator, call)
+    app = _authenticate_client(simulator, call)
     if _required(call, "grant_type") != "authorization_code":
         raise flat_error("Invalid grant_type")
     redirect_uri = _required(call, "redirect_uri")
-    code = _spend(simulator, app, redirect_uri, _required(call, "code"))
+    code = _redeem_code(simulator, app, redirect_uri, _required(call, "code"))
     now = simulator.clock.now()
     token = simulator.instagram_tokens.issue_user_token(
-        app.id, code.holder_id, now, now + SHORT_LIVED, is_long_lived=False
+        app.id, code.owner_id, now, now + SHORT_LIVED, is_long_lived=False
     )
-    user_id = app_scoped_id(app.id, code.holder_id)
-    granted = simulator.instagram_grants.of(app.id, code.holder_id)
+    user_id = app_scoped_id(app.id, code.owner_id)
+    granted = simulator.instagram_grants.of(app.id, code.owner_id)
     if simulator.settings.instagram_answers == "wrapped":
         return {"data": [{"access_token": token.value, "user_id": user_id, "permissions": ",".join(granted)}]}
     return {"access_token": token.value, "user_id": int(user_id), "permissions": list(granted)}
 
 
-def _calling_app(simulator: Simulator, call: GraphCall) -> MetaApp:
+def _authenticate_client(simulator: Simulator, call: GraphCall) -> MetaApp:
     app_id = _required(call, "client_id")
     if not app_id.isdecimal():
         raise flat_error("Invalid Client ID")
@@ -70,16 +72,16 @@ def _required(call: GraphCall, name: str) -> str:
     return value
 
 
-def _spend(simulator: Simulator, app: MetaApp, redirect_uri: str, value: str) -> AuthorizationCode:
+def _redeem_code(simulator: Simulator, app: MetaApp, redirect_uri: str, value: str) -> AuthorizationCode:
     try:
-        return simulator.instagram_codes.spend(
+        return simulator.instagram_codes.redeem(
             value, app_id=app.id, redirect_uri=redirect_uri, now=simulator.clock.now()
         )
-    except CodeRefusedError as refusal:
-        raise _worded(refusal.problem) from refusal
+    except CodeError as error:
+        raise _flat_error(error.problem) from error
 
 
-def _worded(problem: CodeProblem) -> GraphError:
+def _flat_error(problem: CodeProblem) -> GraphError:
     match problem:
         case CodeProblem.UNKNOWN | CodeProblem.USED | CodeProblem.OTHER_APP:
             return flat_errors.code_not_found()

@@ -1,6 +1,6 @@
-"""www.instagram.com/oauth/authorize: the pages on which an account logs in and allows an app.
+"""www.instagram.com/oauth/authorize: the pages of Instagram's login dialog.
 
-Step 1 says which account, step 2 says what; the answer redirects to the app.
+On the first page an account logs in, on the second it chooses what to grant. The answer redirects to the app.
 """
 
 from pathlib import Path
@@ -9,10 +9,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
-from meta_simulator.dialog.pages import DialogPages, DialogRefusedError, chosen_in, redirect, text_of, texts_of
+from meta_simulator.dialog.pages import DialogError, DialogPages, checked_values, form_value, form_values, redirect
 from meta_simulator.instagram.dialog_request import InstagramDialogRequest, read_instagram_dialog_request
 from meta_simulator.instagram.login import (
-    finish_instagram_login,
+    complete_instagram_login,
     instagram_cancel_url,
     instagram_success_url,
     may_log_in,
@@ -46,74 +46,80 @@ class _Dialog:
         self._simulator = simulator
 
     async def start(self, request: Request) -> Response:
-        """Show step 1."""
+        """Show the login page."""
         try:
-            asked = read_instagram_dialog_request(self._simulator, request.query_params)
-        except DialogRefusedError as refusal:
-            return _PAGES.refused(refusal)
-        return self._login_page(asked)
+            dialog_request = read_instagram_dialog_request(self._simulator, request.query_params)
+        except DialogError as error:
+            return _PAGES.error_page(error)
+        return self._login_page(dialog_request)
 
     async def log_in(self, request: Request) -> Response:
-        """Show step 2 to the chosen account, or step 1 again with what was wrong."""
+        """Show the consent page, or the login page again with an error."""
         form = await request.form()
         try:
-            asked = read_instagram_dialog_request(self._simulator, texts_of(form))
-        except DialogRefusedError as refusal:
-            return _PAGES.refused(refusal)
-        username = text_of(form, "username")
-        account = self._simulator.world.find_instagram_account(text_of(form, "account") or username)
+            dialog_request = read_instagram_dialog_request(self._simulator, form_values(form))
+        except DialogError as error:
+            return _PAGES.error_page(error)
+        username = form_value(form, "username")
+        account = self._simulator.world.find_instagram_account(form_value(form, "account") or username)
         if account is None:
-            return self._login_page(asked, problem=_UNKNOWN_USERNAME, username=username)
-        if "account" not in form and not text_of(form, "password"):
-            return self._login_page(asked, problem=_NO_PASSWORD, username=username)
-        return self._choice_page(asked, account)
+            return self._login_page(dialog_request, problem=_UNKNOWN_USERNAME, username=username)
+        if "account" not in form and not form_value(form, "password"):
+            return self._login_page(dialog_request, problem=_NO_PASSWORD, username=username)
+        return self._choice_page(dialog_request, account)
 
     async def answer(self, request: Request) -> Response:
-        """Send the browser back to the app, with a code or with the refusal."""
+        """Redirect to the app, with a code or an error."""
         form = await request.form()
         try:
-            asked = read_instagram_dialog_request(self._simulator, texts_of(form))
-        except DialogRefusedError as refusal:
-            return _PAGES.refused(refusal)
-        if text_of(form, "answer") != "allow":
-            return redirect(instagram_cancel_url(asked.redirect_uri, asked.state))
-        account = self._simulator.world.instagram_account(text_of(form, "account"))
+            dialog_request = read_instagram_dialog_request(self._simulator, form_values(form))
+        except DialogError as error:
+            return _PAGES.error_page(error)
+        if form_value(form, "answer") != "allow":
+            return redirect(instagram_cancel_url(dialog_request.redirect_uri, dialog_request.state))
+        account = self._simulator.world.instagram_account(form_value(form, "account"))
         if account is None:
-            return self._login_page(asked, problem=_UNKNOWN_USERNAME)
+            return self._login_page(dialog_request, problem=_UNKNOWN_USERNAME)
         if not may_log_in(self._simulator, account):
-            return _not_professional_page(asked, account)
-        code = finish_instagram_login(
+            return _not_professional_page(dialog_request, account)
+        code = complete_instagram_login(
             self._simulator,
-            asked.app,
+            dialog_request.app,
             account,
-            asked=asked.requested,
-            granted=chosen_in(form, "permission"),
-            redirect_uri=asked.redirect_uri,
+            requested=dialog_request.requested,
+            granted=checked_values(form, "permission"),
+            redirect_uri=dialog_request.redirect_uri,
         )
-        return redirect(instagram_success_url(code, asked.state))
+        return redirect(instagram_success_url(code, dialog_request.state))
 
-    def _login_page(self, asked: InstagramDialogRequest, *, problem: str = "", username: str = "") -> Response:
+    def _login_page(self, dialog_request: InstagramDialogRequest, *, problem: str = "", username: str = "") -> Response:
         return _PAGES.page(
             "login.html",
             status=400 if problem else 200,
-            asked=asked,
+            dialog_request=dialog_request,
             dialog_path=f"/{HOST}{_PATH}",
             accounts=self._simulator.world.instagram_accounts,
             problem=problem,
             username=username,
         )
 
-    def _choice_page(self, asked: InstagramDialogRequest, account: InstagramAccount) -> Response:
+    def _choice_page(self, dialog_request: InstagramDialogRequest, account: InstagramAccount) -> Response:
         if not may_log_in(self._simulator, account):
-            return _not_professional_page(asked, account)
+            return _not_professional_page(dialog_request, account)
         return _PAGES.page(
             "choose.html",
-            asked=asked,
+            dialog_request=dialog_request,
             dialog_path=f"/{HOST}{_PATH}",
             account=account,
-            permissions=[(name, INSTAGRAM_LOGIN_PERMISSIONS[name]) for name in asked.requested],
+            permissions=[(name, INSTAGRAM_LOGIN_PERMISSIONS[name]) for name in dialog_request.requested],
         )
 
 
-def _not_professional_page(asked: InstagramDialogRequest, account: InstagramAccount) -> Response:
-    return _PAGES.page("not_professional.html", status=400, asked=asked, dialog_path=f"/{HOST}{_PATH}", account=account)
+def _not_professional_page(dialog_request: InstagramDialogRequest, account: InstagramAccount) -> Response:
+    return _PAGES.page(
+        "not_professional.html",
+        status=400,
+        dialog_request=dialog_request,
+        dialog_path=f"/{HOST}{_PATH}",
+        account=account,
+    )

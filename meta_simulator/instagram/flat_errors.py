@@ -1,33 +1,33 @@
-"""Errors of api.instagram.com: flat, with the HTTP status for a code, told apart by their text only.
+"""Errors of api.instagram.com: a flat object whose code is the HTTP status and whose text differs.
 
-Source: what clients report; Meta documents the shape without a list.
+Source: client reports. Meta documents the format but does not list the errors.
 """
 
 from starlette.responses import Response
 
 from meta_simulator.errors import GraphError
-from meta_simulator.graph.answer import ErrorShape, GraphJSONResponse, error_answer
+from meta_simulator.graph.response import ErrorFormat, GraphJSONResponse, error_response
 
 SERVER_ERROR = 500
 
 
 def flat_error(message: str) -> GraphError:
-    """Return an error of the token endpoint: HTTP 400, which is its code too."""
+    """Return an error of the token endpoint, with HTTP status and code 400."""
     return GraphError(message, 400)
 
 
 def code_not_found() -> GraphError:
-    """Return the error of a code that is unknown, used, or another app's."""
+    """Return the error for a code that is unknown, used, or another app's."""
     return flat_error("Matching code was not found or was already used")
 
 
 def code_expired() -> GraphError:
-    """Return the error of a code that was kept for too long."""
+    """Return the error for an expired code."""
     return flat_error("This authorization code has expired")
 
 
 def redirect_uri_mismatch() -> GraphError:
-    """Return the error of an exchange whose redirect URI is not the dialog's."""
+    """Return the error for a redirect URI that differs from the one used in the dialog."""
     return flat_error(
         "Error validating verification code. Please make sure your redirect_uri is identical to the one"
         " you used in the OAuth dialog request"
@@ -35,24 +35,24 @@ def redirect_uri_mismatch() -> GraphError:
 
 
 def wrong_secret() -> GraphError:
-    """Return the error of a secret that is not the app's."""
+    """Return the error for a wrong app secret."""
     return flat_error("Error validating client secret.")
 
 
 def unknown_app() -> GraphError:
-    """Return the error of an id that no app has at Instagram, a Facebook app id for instance."""
+    """Return the error for an id that is not an Instagram app id, such as a Facebook app id."""
     return flat_error("Invalid platform app")
 
 
-def _write(error: GraphError, version: str) -> Response:
+def _render(error: GraphError, version: str) -> Response:
     if error.status >= SERVER_ERROR:  # not from the endpoint itself, but from what stands before it
-        return error_answer(error, version)
+        return error_response(error, version)
     body = {"error_type": error.type, "code": error.status, "error_message": error.message}
     return GraphJSONResponse(body, status_code=error.status, headers=error.headers())
 
 
-FLAT_ERRORS = ErrorShape(
-    _write,
+FLAT_ERRORS = ErrorFormat(
+    _render,
     {
         "code_used": code_not_found,
         "code_expired": code_expired,

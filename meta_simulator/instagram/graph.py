@@ -1,4 +1,4 @@
-"""graph.instagram.com: which operation answers which method and path."""
+"""graph.instagram.com: routing of methods and paths to operations."""
 
 from typing import Final
 
@@ -43,7 +43,7 @@ def _resolve(_: Simulator, call: GraphCall) -> Operation:
     if call.path in _TOKEN_PATHS:
         return _TOKEN_PATHS[call.path] if call.method == "GET" else Operation("unknown", _refuse_method)
     match call.segments:
-        case ("access_token" | "refresh_access_token",):  # these have no version
+        case ("access_token" | "refresh_access_token",):  # the token endpoints have no version
             return Operation("unknown", _refuse_path)
         case (_,):
             return _READ_ME if call.method == "GET" else Operation("unknown", _refuse_method)

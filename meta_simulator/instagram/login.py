@@ -1,4 +1,4 @@
-"""The end of a login with Instagram: the dialog and the control API share it."""
+"""The end of an Instagram login, shared by the dialog and the control API."""
 
 from collections.abc import Iterable
 
@@ -12,34 +12,34 @@ FRAGMENT = "#_"  # Meta: "appended to the end of the redirect URI, not part of t
 
 
 def may_log_in(simulator: Simulator, account: InstagramAccount) -> bool:
-    """Tell whether the dialog lets an account through: professional ones, others if the setting says so."""
+    """Return whether the dialog accepts an account: professional ones, others if the setting allows."""
     return account.is_professional or simulator.settings.instagram_personal_accounts
 
 
-def finish_instagram_login(
+def complete_instagram_login(
     simulator: Simulator,
     app: MetaApp,
     account: InstagramAccount,
     *,
-    asked: Iterable[str],
+    requested: Iterable[str],
     granted: Iterable[str],
     redirect_uri: str,
 ) -> AuthorizationCode:
-    """Remember what was ticked and return a fresh code."""
-    simulator.instagram_grants.record(app.id, account.id, asked, granted)
+    """Record the granted permissions and return a new authorization code."""
+    simulator.instagram_grants.record(app.id, account.id, requested, granted)
     return simulator.instagram_codes.issue(app.id, account.id, redirect_uri, simulator.clock.now())
 
 
 def instagram_success_url(code: AuthorizationCode, state: str | None) -> str:
-    """Return where the browser goes after "Allow"."""
+    """Return the redirect after "Allow"."""
     return redirect_url(code.redirect_uri, {"code": code.value}, state, FRAGMENT)
 
 
 def instagram_cancel_url(redirect_uri: str, state: str | None) -> str:
-    """Return where the browser goes after "Cancel" (Meta, "Business Login for Instagram")."""
-    refusal = {
+    """Return the redirect after "Cancel". Source: Meta, "Business Login for Instagram"."""
+    error = {
         "error": "access_denied",
         "error_reason": "user_denied",
         "error_description": "The user denied your request",
     }
-    return redirect_url(redirect_uri, refusal, state)
+    return redirect_url(redirect_uri, error, state)

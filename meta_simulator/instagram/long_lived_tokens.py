@@ -1,6 +1,6 @@
-"""graph.instagram.com/access_token and /refresh_access_token: tokens of 60 days, and 60 more.
+"""graph.instagram.com/access_token and /refresh_access_token: 60-day tokens and their refresh.
 
-Source: Meta, "Business Login for Instagram". Both are called with GET and without a version.
+Source: Meta, "Business Login for Instagram". Both take GET requests without a version.
 """
 
 from datetime import timedelta
@@ -10,16 +10,18 @@ from meta_simulator.errors import GraphError
 from meta_simulator.graph.call import GraphCall
 from meta_simulator.instagram.authentication import require_instagram_session
 from meta_simulator.simulator import Simulator
-from meta_simulator.token_answers import token_answer
+from meta_simulator.token_response import token_response
 from meta_simulator.tokens import LONG_LIVED
 
 REFRESHABLE_AFTER = timedelta(hours=24)
 
 
 def extend_instagram_token(simulator: Simulator, call: GraphCall) -> dict[str, object]:
-    """Answer {access_token, token_type, expires_in} with a new token; the short one lives out its hour.
+    """Return {access_token, token_type, expires_in} with a 60-day token.
 
-    Raises GraphError: see `require_instagram_session`; a wrong secret 1; a long-lived token 100.
+    The short-lived token stays valid until it expires.
+
+    Raises GraphError as `require_instagram_session`; wrong secret 1; a long-lived token 100.
     """
     _require_grant_type(call, "ig_exchange_token")
     session = require_instagram_session(simulator, call)
@@ -34,15 +36,17 @@ def extend_instagram_token(simulator: Simulator, call: GraphCall) -> dict[str, o
     token = simulator.instagram_tokens.issue_user_token(
         session.token.app_id, session.account.id, now, now + LONG_LIVED, is_long_lived=True
     )
-    return token_answer(simulator, token)
+    return token_response(simulator, token)
 
 
 def refresh_instagram_token(simulator: Simulator, call: GraphCall) -> dict[str, object]:
-    """Answer like `extend_instagram_token`, with 60 days from now; no secret is asked for.
+    """Return {access_token, token_type, expires_in} with 60 days from now. No secret is needed.
 
-    Whether the token is another string is a setting; the old string then lives out its own time.
-    Raises GraphError: see `require_instagram_session`; a short-lived token, or one younger than
-    24 hours 100; without `instagram_business_basic` 10.
+    The setting `instagram_refresh_changes_token` decides whether the token is a new string; if so, the old one stays
+    valid until it expires.
+
+    Raises GraphError as `require_instagram_session`; a short-lived token, or one younger than 24 hours 100; without
+    `instagram_business_basic` 10.
     """
     _require_grant_type(call, "ig_refresh_token")
     session = require_instagram_session(simulator, call)
@@ -57,11 +61,11 @@ def refresh_instagram_token(simulator: Simulator, call: GraphCall) -> dict[str, 
         )
     else:
         token = tokens.renew(session.token, now, now + LONG_LIVED)
-    return token_answer(simulator, token)
+    return token_response(simulator, token)
 
 
 def unsupported_request(method: str) -> GraphError:
-    """Return the 100 that these endpoints give for another method, and for a token they do not take."""
+    """Return the 100 that these endpoints use for a wrong method and for a token they reject."""
     return GraphError(
         f"Unsupported request - method type: {method.lower()}", errors.INVALID_PARAMETER, type="IGApiException"
     )

@@ -1,10 +1,10 @@
-"""graph.instagram.com/{version}/me: the account behind a token, with its two ids.
+"""graph.instagram.com/{version}/me: the account behind a token, with both of its ids.
 
 Source: Meta, "Instagram API with Instagram Login: Get Started".
 """
 
 from meta_simulator.graph.call import GraphCall
-from meta_simulator.graph.fields import NodeType, cut_to, parse_fields
+from meta_simulator.graph.fields import NodeType, parse_fields, select_fields
 from meta_simulator.instagram.app_scoped_ids import app_scoped_id
 from meta_simulator.instagram.authentication import require_instagram_session, require_own_account
 from meta_simulator.profile_pictures import picture_url
@@ -30,11 +30,12 @@ DEFAULT_FIELDS = "id"
 
 
 def read_instagram_me(simulator: Simulator, call: GraphCall) -> dict[str, object]:
-    """Answer the requested fields, flat or in `data` as the setting `instagram_answers` says.
+    """Return the requested fields, flat or in `data` depending on the setting `instagram_answers`.
 
-    `id` is app-scoped, `user_id` is the professional account's, which webhooks carry.
-    Raises GraphError: see `require_instagram_session`; another account 100/33; without
-    `instagram_business_basic` 10; an unknown field 100.
+    `id` is the app-scoped id; `user_id` is the professional account id, which webhooks carry.
+
+    Raises GraphError as `require_instagram_session`; another account 100/33; without `instagram_business_basic` 10;
+    an unknown field 100.
     """
     session = require_instagram_session(simulator, call)
     require_own_account(session, call)
@@ -45,7 +46,7 @@ def read_instagram_me(simulator: Simulator, call: GraphCall) -> dict[str, object
     account_type = account.account_type.value
     if simulator.settings.instagram_upper_case_account_types:
         account_type = account_type.upper()
-    answer = cut_to(
+    answer = select_fields(
         requested,
         {
             "account_type": lambda _: account_type,

@@ -1,4 +1,4 @@
-"""graph.instagram.com/{version}/{account}/subscribed_apps: which webhooks of an account an app gets.
+"""graph.instagram.com/{version}/{account}/subscribed_apps: webhook subscriptions of an account.
 
 Source: Meta, "Instagram API with Instagram Login: Webhooks". `{account}` is `me` or the professional id.
 """
@@ -28,10 +28,10 @@ INSTAGRAM_FIELDS = (
 
 
 def subscribe_instagram(simulator: Simulator, call: GraphCall) -> dict[str, object]:
-    """Subscribe the app to `subscribed_fields` (comma-separated or a JSON list).
+    """Subscribe the app to `subscribed_fields` (a comma-separated or JSON list).
 
-    Raises GraphError: see `require_instagram_session`; another account 100/33; without
-    `instagram_business_basic` 10; a field that accounts do not have 100.
+    Raises GraphError as `require_instagram_session`; another account 100/33; without `instagram_business_basic` 10;
+    an unknown field 100.
     """
     session = _session(simulator, call)
     fields = subscribed_fields(call, INSTAGRAM_FIELDS)
@@ -41,19 +41,19 @@ def subscribe_instagram(simulator: Simulator, call: GraphCall) -> dict[str, obje
 
 
 def unsubscribe_instagram(simulator: Simulator, call: GraphCall) -> dict[str, object]:
-    """End the app's subscription; repeating it succeeds."""
+    """Remove the app's subscription. Succeeds even if there is none."""
     session = _session(simulator, call)
     simulator.instagram_subscriptions.unsubscribe(session.account.id, session.token.app_id)
     return {"success": True}
 
 
 def list_instagram_subscriptions(simulator: Simulator, call: GraphCall) -> dict[str, object]:
-    """Answer {"data": [{id, name, subscribed_fields}]} for the apps subscribed to the account."""
+    """Return {"data": [{id, name, subscribed_fields}]} for the apps subscribed to the account."""
     account_id = _session(simulator, call).account.id
     return {
         "data": [
             {"id": app_id, "name": simulator.instagram_apps[app_id].name, "subscribed_fields": list(fields)}
-            for app_id, fields in simulator.instagram_subscriptions.of(account_id).items()
+            for app_id, fields in simulator.instagram_subscriptions.fields_by_app(account_id).items()
         ]
     }
 

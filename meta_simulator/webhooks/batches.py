@@ -1,4 +1,4 @@
-"""From described events to the bodies of webhooks: one update each, put together in entries, written as Meta writes."""
+"""Webhook bodies: described events become updates, updates become entries, entries a JSON body."""
 
 import json
 import secrets
@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 from meta_simulator.meta_apps import MetaApp, Product
 from meta_simulator.webhooks.events import EventType, WebhookEvent
-from meta_simulator.webhooks.payloads import Occasion, Place, write
+from meta_simulator.webhooks.payloads import EventContext, Place, render_update
 
 MAX_UPDATES_PER_POST = 1000
 DASHBOARD_ENTRY = "0"
@@ -15,7 +15,10 @@ TopLevel = Literal["object", "list"]
 
 
 class Update(NamedTuple):
-    """One thing that happened; `number` counts within its event, `position` in all; `happened_at` in milliseconds."""
+    """One event occurrence.
+
+    `number` counts within its event, `position` within the request. `happened_at` is in Unix milliseconds.
+    """
 
     event: WebhookEvent
     entry_id: str
@@ -24,37 +27,37 @@ class Update(NamedTuple):
     happened_at: int
 
 
-def updates_of(events: Sequence[WebhookEvent], entry_ids: Mapping[str, str], now_ms: int) -> Iterator[Update]:
-    """Return every single update, a millisecond apart, the last one now; `entry_ids` are by `account`."""
-    position, before_all = 0, now_ms - sum(event.count for event in events)
+def expand_events(events: Sequence[WebhookEvent], entry_ids: Mapping[str, str], now_ms: int) -> Iterator[Update]:
+    """Yield the updates, one millisecond apart and the last one now. `entry_ids` are keyed by `account`."""
+    position, start_ms = 0, now_ms - sum(event.count for event in events)
     for event in events:
         entry_id = DASHBOARD_ENTRY if event.account is None else entry_ids[event.account]
         for number in range(1, event.count + 1):
             position += 1
-            happened_at = before_all + position if event.timestamp is None else event.timestamp
+            happened_at = start_ms + position if event.timestamp is None else event.timestamp
             yield Update(event, entry_id, number, position, happened_at)
 
 
-def batches_of(updates: Iterable[Update], size: int) -> list[list[Update]]:
-    """Cut the updates into what goes out in one POST each."""
+def split_into_batches(updates: Iterable[Update], size: int) -> list[list[Update]]:
+    """Split the updates into lists of at most `size`, one per POST."""
     given = list(updates)
     return [given[start : start + size] for start in range(0, len(given), size)]
 
 
 class BatchWriter:
-    """Writes the bodies of one control request: what it writes twice is the same."""
+    """Builds the bodies of one control request. The same batch always gives the same body."""
 
     def __init__(self, product: Product, app: MetaApp, now_ms: int, top_level: TopLevel = "object") -> None:
         self._product = product
         self._app_id = app.id
         self._now_ms = now_ms
         self._top_level = top_level
-        # Long and opaque, as Meta's are; numbered, because random ones for each event would take most of the time.
+        # Long and opaque, as at Meta. Numbered, because generating random ids would dominate the run time.
         self._mids = f"aWdfZAG1{secrets.token_urlsafe(120)}"
         self._numbers = f"17{secrets.randbelow(10**10):010d}"
 
     def body(self, batch: Sequence[Update]) -> bytes:
-        """Return the raw body: compact, everything beyond ASCII as \\uXXXX; `time` in seconds where Meta uses them."""
+        """Return the compact, ASCII-only body. Entry times are in seconds for changes, else milliseconds."""
         entries: dict[object, dict[str, Any]] = {}
         for index, update in enumerate(batch):
             place, content = self._write(update)
@@ -74,7 +77,7 @@ class BatchWriter:
 
     def _write(self, update: Update) -> tuple[Place, dict[str, Any]]:
         event = update.event
-        occasion = Occasion(
+        context = EventContext(
             account_id=update.entry_id,
             customer=event.customer,
             id=self._id_of(update),
@@ -83,7 +86,7 @@ class BatchWriter:
             product=self._product,
             app_id=self._app_id,
         )
-        return write(event.type, occasion, event.overrides)
+        return render_update(event.type, context, event.overrides)
 
     def _id_of(self, update: Update) -> str:
         event = update.event

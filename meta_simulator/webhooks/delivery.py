@@ -1,7 +1,7 @@
-"""Sending webhooks, again and again by Meta's schedule until the app answers 200 in time.
+"""Sending webhooks, and retrying them on Meta's schedule until the app returns 200 in time.
 
-An attempt counts as made when it was due, also where the clock jumped over that moment: 36 hours at one go bring every
-retry of them.
+A retry counts as made at the time it was due, even if the clock jumped past that time: advancing it by 36 hours at
+once makes every retry of that period.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 import httpx
 
 from meta_simulator.meta_apps import Product
-from meta_simulator.outgoing import exchange
+from meta_simulator.outgoing import send_request
 from meta_simulator.simulator import Simulator
 from meta_simulator.webhooks.outbox import Delivery, Outbox
 
@@ -26,14 +26,14 @@ async def deliver(
     at_once: int,
     done: Callable[[Delivery], None] = lambda _: None,
 ) -> None:
-    """Send all, with the retry that follows a failure at once; later ones go out by themselves as time passes.
+    """Send all deliveries, each with its immediate retry; later retries are scheduled.
 
-    `done` is told of each. The deliveries are taken from the iterable only as they are sent.
+    `done` is called for each one. Deliveries are taken from the iterable only when they are sent.
     """
     outbox, waiting = simulator.outbox, iter(deliveries)
 
     async def work() -> None:
-        # A client for each: with a shared one, requests wait for connections, some of them for seconds.
+        # One client per worker: in a shared pool some requests wait seconds for a connection.
         async with simulator.open_client() as client:
             for delivery in waiting:
                 await _send(simulator, outbox, client, delivery)
@@ -45,13 +45,13 @@ async def deliver(
 
 
 async def send_due(simulator: Simulator) -> None:
-    """Send what is due by the simulated clock, until nothing is."""
+    """Send what is due on the simulated clock until nothing is left."""
     while due := simulator.outbox.take_due(simulator.clock.now()):
         await deliver(simulator, due, at_once=min(RETRIES_AT_ONCE, len(due)))
 
 
-def keep_retrying(simulator: Simulator, poll_seconds: float = POLL_SECONDS) -> None:
-    """See to it that pending deliveries go out as time passes, for as long as there are any."""
+def schedule_retries(simulator: Simulator, poll_seconds: float = POLL_SECONDS) -> None:
+    """Start a task that sends pending deliveries as they come due, as long as there are any."""
     outbox = simulator.outbox
 
     async def retry() -> None:
@@ -64,7 +64,7 @@ def keep_retrying(simulator: Simulator, poll_seconds: float = POLL_SECONDS) -> N
 
 
 def is_subscribed(simulator: Simulator, product: Product, account_id: str) -> bool:
-    """Tell whether the product's app gets the webhooks of an account: its own, or at Facebook its Page's."""
+    """Return whether the product's app is subscribed to an account, or at Facebook to its Page."""
     subscriptions = simulator.subscriptions_of(product)
     return subscriptions.has(_subscribed_object(simulator, product, account_id), simulator.app_of(product).id)
 
@@ -77,20 +77,20 @@ async def _send(simulator: Simulator, outbox: Outbox, client: httpx.AsyncClient,
             outbox.drop(delivery, "unsubscribed")
             return
         request = client.build_request("POST", delivery.url, content=delivery.body, headers=delivery.headers)
-        delivery.answer = await exchange(client, request, simulator.settings.webhook_timeout_seconds)
+        delivery.response = await send_request(client, request, simulator.settings.webhook_timeout_seconds)
         delivery.attempts += 1
         outbox.count_attempt()
-        if delivery.answer.status == OK:
-            outbox.note_delivered(delivery)
+        if delivery.response.status == OK:
+            outbox.record_success(delivery)
             return
         if not delivery.is_retried:
             outbox.drop(delivery, "not_retried")
             return
-        for account in outbox.note_failed(delivery, at):
+        for account in outbox.record_failure(delivery, at):
             _unsubscribe(simulator, outbox, delivery.product, account)
         if delivery.due_at is not None and delivery.due_at > at:
             outbox.keep(delivery)
-            keep_retrying(simulator)
+            schedule_retries(simulator)
             return
     outbox.drop(delivery, "gave_up")
 
@@ -99,7 +99,7 @@ def _unsubscribe(simulator: Simulator, outbox: Outbox, product: Product, account
     if is_subscribed(simulator, product, account_id):
         subscribed = _subscribed_object(simulator, product, account_id)
         simulator.subscriptions_of(product).unsubscribe(subscribed, simulator.app_of(product).id)
-        outbox.note_unsubscribed(product, account_id)
+        outbox.record_unsubscribed(product, account_id)
 
 
 def _subscribed_object(simulator: Simulator, product: Product, account_id: str) -> str:

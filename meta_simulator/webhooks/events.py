@@ -1,4 +1,4 @@
-"""What can happen to an account that Meta tells apps about, as the control API takes it."""
+"""The webhook events that the control API can send."""
 
 from enum import StrEnum
 from typing import Annotated, Any
@@ -10,7 +10,7 @@ DEFAULT_CUSTOMER = "900100"
 
 
 class EventType(StrEnum):
-    """The kinds of events, which differ in their payloads."""
+    """The types of events. Each has its own payload."""
 
     MESSAGE = "message"
     ECHO = "echo"
@@ -40,15 +40,15 @@ class EventType(StrEnum):
 
     @property
     def is_from_dashboard(self) -> bool:
-        """Whether the dashboard's "Test" button sends it: about nobody, and to apps that nobody subscribed."""
+        """Whether the dashboard's "Test" button sends it: without an account or a subscription."""
         return self in (EventType.DASHBOARD_MESSAGE, EventType.DASHBOARD_REACTION)
 
 
 class WebhookEvent(BaseModel):
-    """One event, or `count` of them that differ in their ids and times.
+    """One event, or `count` of them with different ids and times.
 
-    `id` is the mid, comment or media id that it is about; of several, each gets its number behind it.
-    `overrides` are laid over the inner object (`message`, `reaction`, `value`, …), null takes away.
+    `id` is the mid, comment id or media id; if `count` is above 1, each id gets its number appended. `overrides` are
+    merged into the inner object (`message`, `reaction`, `value`, …); null removes a key.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -63,7 +63,7 @@ class WebhookEvent(BaseModel):
     overrides: dict[str, Any] = {}
 
     @model_validator(mode="after")
-    def _is_about_somebody(self) -> "WebhookEvent":
+    def _check(self) -> "WebhookEvent":
         if self.type.is_from_dashboard != (self.account is None):
-            raise ValueError("account goes with every event but the dashboard's")
+            raise ValueError("account is required, except for the dashboard's events, which have none")
         return self

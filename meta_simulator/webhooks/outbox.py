@@ -1,7 +1,7 @@
-"""What became of every webhook: delivered, waiting for its next attempt, or dropped.
+"""The state of every webhook: delivered, waiting for its next attempt, or dropped.
 
 Sources: Meta, "Get started with webhooks" (retries over 36 hours) and "Meta Webhooks for Messenger Platform" (an app
-that fails for an hour is unsubscribed). Meta tells no more of the schedule than that it begins at once and slows down.
+that fails for an hour is unsubscribed). Meta documents only that retries start immediately and become less frequent.
 """
 
 import asyncio
@@ -11,11 +11,11 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from meta_simulator.meta_apps import Product
-from meta_simulator.outgoing import Answer, Headers
+from meta_simulator.outgoing import AppResponse, Headers
 
 RETRY_AFTER = tuple(timedelta(minutes=minutes) for minutes in (0, 1, 5, 15, 30, 60, 120, 240, 480, 960, 1440, 2160))
 UNSUBSCRIBED_AFTER = timedelta(hours=1)
-MAX_PENDING_UPDATES = 100_000  # their bodies are kept
+MAX_PENDING_UPDATES = 100_000  # bounds the memory for their bodies
 MAX_SHOWN = 1000
 
 State = Literal["new", "delivered", "pending", "dropped"]
@@ -25,7 +25,7 @@ Account = tuple[Product, str]
 
 @dataclass
 class Delivery:
-    """One webhook on its way; `message_accounts` are those with direct messages in it."""
+    """One webhook being sent. `message_accounts` are the accounts with direct messages in it."""
 
     id: int
     product: Product
@@ -39,13 +39,13 @@ class Delivery:
     needs_subscription: bool
     first_attempt_at: datetime
     attempts: int = 0
-    answer: Answer | None = None
+    response: AppResponse | None = None
     state: State = "new"
     drop_reason: DropReason | None = None
 
     @property
     def due_at(self) -> datetime | None:
-        """When the next attempt is due, None after the last."""
+        """When the next attempt is due, or None after the last one."""
         if self.attempts == 0:
             return self.first_attempt_at
         retry = self.attempts - 1
@@ -60,7 +60,7 @@ class Delivery:
             "accounts": sorted(self.accounts),
             "updates": self.updates,
             "attempts": self.attempts,
-            "last_answer": self.answer.outcome if self.answer else None,
+            "last_answer": self.response.outcome if self.response else None,
             "first_attempt_at": self.first_attempt_at.isoformat(),
             "next_attempt_at": due_at.isoformat() if due_at else None,
             "drop_reason": self.drop_reason,
@@ -68,7 +68,7 @@ class Delivery:
 
 
 class Outbox:
-    """The webhooks since they were last forgotten: numbers of all, the pending ones, the latest dropped."""
+    """Counters of all webhooks, the pending ones, and the latest dropped ones."""
 
     def __init__(self) -> None:
         self.retrying: asyncio.Task[None] | None = None
@@ -76,7 +76,7 @@ class Outbox:
         self.clear()
 
     def clear(self) -> None:
-        """Forget all deliveries, so that none is retried; ids go on counting."""
+        """Forget all deliveries, so that none is retried. Ids are not reused."""
         self.pending: dict[int, Delivery] = {}
         self._pending_updates = 0
         self._dropped: deque[Delivery] = deque(maxlen=MAX_SHOWN)
@@ -84,12 +84,12 @@ class Outbox:
         self._failing_since: dict[Account, datetime] = {}
 
     def next_id(self) -> int:
-        """Return the id of a new delivery."""
+        """Return the id for a new delivery."""
         self._last_id += 1
         return self._last_id
 
     def take_due(self, now: datetime) -> list[Delivery]:
-        """Take out what is due by now, what waited longest first; the caller attempts it."""
+        """Remove and return what is due by now, oldest first. The caller attempts it."""
         due = sorted((at, id_) for id_, each in self.pending.items() if (at := each.due_at) is not None and at <= now)
         taken = [self.pending.pop(id_) for _, id_ in due]
         self._pending_updates -= sum(each.updates for each in taken)
@@ -99,28 +99,28 @@ class Outbox:
         """Count a request that was sent."""
         self._counts["attempts"] += 1
 
-    def note_delivered(self, delivery: Delivery) -> None:
-        """Note an answer 200: its accounts no longer fail."""
+    def record_success(self, delivery: Delivery) -> None:
+        """Record a 200. The accounts in the delivery are no longer failing."""
         delivery.state = "delivered"
         self._counts["delivered"] += 1
         for account in delivery.message_accounts:
             self._failing_since.pop((delivery.product, account), None)
 
-    def note_failed(self, delivery: Delivery, at: datetime) -> list[str]:
-        """Note any other answer; return the accounts whose direct messages have failed for an hour."""
+    def record_failure(self, delivery: Delivery, at: datetime) -> list[str]:
+        """Record a failed attempt; return the accounts whose direct messages have failed for an hour."""
         return [
             account
             for account in sorted(delivery.message_accounts)
             if at - self._failing_since.setdefault((delivery.product, account), at) >= UNSUBSCRIBED_AFTER
         ]
 
-    def note_unsubscribed(self, product: Product, account: str) -> None:
-        """Count an app that lost an account; a new subscription gets its own hour."""
+    def record_unsubscribed(self, product: Product, account: str) -> None:
+        """Count a lost subscription. A new subscription gets a new hour."""
         self._failing_since.pop((product, account), None)
         self._counts["unsubscribed"] += 1
 
     def keep(self, delivery: Delivery) -> None:
-        """Let a delivery wait for its next attempt, or drop it when too many do."""
+        """Keep a delivery for its next attempt, or drop it if too many are pending."""
         if self._pending_updates + delivery.updates > MAX_PENDING_UPDATES:
             self.drop(delivery, "too_many_pending")
             return
@@ -129,15 +129,15 @@ class Outbox:
         self._pending_updates += delivery.updates
 
     def drop(self, delivery: Delivery, reason: DropReason) -> None:
-        """Give a delivery up for good."""
+        """Give up on a delivery."""
         delivery.state = "dropped"
         delivery.drop_reason = reason
-        delivery.body = b""  # nobody needs it any more
+        delivery.body = b""  # free the memory
         self._counts["dropped"] += 1
         self._dropped.append(delivery)
 
     def view(self) -> dict[str, object]:
-        """Return the numbers, the pending deliveries due next, and the latest dropped ones."""
+        """Return the counters, the pending deliveries that are due next, and the latest dropped ones."""
         counted = ("attempts", "delivered", "dropped", "unsubscribed")
         due = sorted(self.pending.values(), key=lambda each: (each.due_at or each.first_attempt_at, each.id))
         return {

@@ -1,8 +1,7 @@
-"""What each kind of event looks like inside a webhook.
+"""The payload of each event type.
 
-Source: Meta, "Instagram Platform Webhook Notification Examples" and "Instagram Post Shares: New Attachment Type"; the
-shapes of the dashboard's tests and of the flat comment are as reported by clients, that of `optin` is the Messenger
-Platform's.
+Source: Meta, "Instagram Platform Webhook Notification Examples" and "Instagram Post Shares: New Attachment Type". The
+dashboard's test payloads and the flat comment follow client reports; `optin` follows the Messenger Platform.
 """
 
 from collections.abc import Callable
@@ -12,7 +11,7 @@ from typing import Any, Literal
 from meta_simulator.meta_apps import Product
 from meta_simulator.webhooks.events import EventType
 
-# Where an update stands in its entry; "entry" is the flat form, in which it is the entry.
+# The key of an entry that holds the update; "entry" means that the update is the entry itself.
 Place = Literal["messaging", "standby", "changes", "entry"]
 Json = dict[str, Any]
 
@@ -22,8 +21,8 @@ _DASHBOARD_SECONDS = "1527459824"
 
 
 @dataclass(frozen=True, slots=True)
-class Occasion:
-    """Who and what one event is about; `timestamp` is in milliseconds."""
+class EventContext:
+    """Who and what one event is about. `timestamp` is in Unix milliseconds."""
 
     account_id: str
     customer: str
@@ -34,67 +33,67 @@ class Occasion:
     app_id: str
 
 
-Inner = Callable[[Occasion], Json]
+BuildInner = Callable[[EventContext], Json]
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Where an event stands, under which name (a key of `messaging` or a field of `changes`), and what is inside."""
+    """Where an event's payload goes, its name there (a `messaging` key or a `changes` field), and its content."""
 
     place: Place
     name: str
-    inner: Inner
+    inner: BuildInner
 
 
-def write(event_type: EventType, occasion: Occasion, overrides: Json) -> tuple[Place, Json]:
-    """Return the update with the overrides laid over its inner object, and where it belongs."""
+def render_update(event_type: EventType, context: EventContext, overrides: Json) -> tuple[Place, Json]:
+    """Return the place of an update and its content, with the overrides merged into the inner object."""
     shape = SHAPES[event_type]
-    inner = shape.inner(occasion)
+    inner = shape.inner(context)
     if overrides:
         inner = {name: value for name, value in {**inner, **overrides}.items() if value is not None}
     if shape.place in ("changes", "entry"):
         return shape.place, {"field": shape.name, "value": inner}
-    ends = (occasion.customer, occasion.account_id)
+    ends = (context.customer, context.account_id)
     sender, recipient = reversed(ends) if event_type is EventType.ECHO else ends
     return shape.place, {
         "sender": {"id": sender},
         "recipient": {"id": recipient},
-        "timestamp": occasion.timestamp,
+        "timestamp": context.timestamp,
         shape.name: inner,
     }
 
 
 def is_direct_message(event_type: EventType) -> bool:
-    """Tell whether the stricter rules of messaging are about this kind."""
+    """Return whether the stricter delivery rules of messaging apply to this type."""
     return SHAPES[event_type].place in ("messaging", "standby")
 
 
-def _message(**more: object) -> Inner:
-    return lambda about: {"mid": about.id, **more}
+def _message(**more: object) -> BuildInner:
+    return lambda event: {"mid": event.id, **more}
 
 
-def _text_message(**more: object) -> Inner:
-    return lambda about: {"mid": about.id, "text": about.text, **more}
+def _text_message(**more: object) -> BuildInner:
+    return lambda event: {"mid": event.id, "text": event.text, **more}
 
 
-def _attachment(kind: str, **payload: str) -> Inner:
+def _attachment(kind: str, **payload: str) -> BuildInner:
     return _message(attachments=[{"type": kind, "payload": payload}])
 
 
-def _comment(media_type: str) -> Inner:
-    def inner(about: Occasion) -> Json:
+def _comment(media_type: str) -> BuildInner:
+    def inner(event: EventContext) -> Json:
         return {
-            # Both names are in Meta's examples, one with each product.
-            "id" if about.product == "instagram" else "comment_id": about.id,
-            "text": about.text,
-            "from": {"id": about.customer, "username": "anna"},
+            # Meta's examples differ between the products.
+            "id" if event.product == "instagram" else "comment_id": event.id,
+            "text": event.text,
+            "from": {"id": event.customer, "username": "anna"},
             "media": {"id": "18000000000000001", "media_product_type": media_type},
         }
 
     return inner
 
 
-def _dashboard(name: str, **inner: str) -> Inner:
+def _dashboard(name: str, **inner: str) -> BuildInner:
     ends = {"sender": {"id": "12334"}, "recipient": {"id": "23245"}, "timestamp": _DASHBOARD_SECONDS}
     return lambda _: {**ends, name: {"mid": "random_mid", **inner}}
 
@@ -120,7 +119,7 @@ SHAPES: dict[EventType, Shape] = {
     EventType.ECHO: Shape(
         "messaging",
         "message",
-        lambda about: {"mid": about.id, "text": about.text, "is_echo": True, "app_id": int(about.app_id)},
+        lambda event: {"mid": event.id, "text": event.text, "is_echo": True, "app_id": int(event.app_id)},
     ),
     EventType.UNSEND: Shape("messaging", "message", _message(is_deleted=True)),
     EventType.ATTACHMENT: Shape("messaging", "message", _attachment("image", url=_MEDIA_URL)),
@@ -150,9 +149,9 @@ SHAPES: dict[EventType, Shape] = {
     EventType.FLAT_COMMENT: Shape("entry", "comments", _comment("REELS")),
     EventType.LIVE_COMMENT: Shape("changes", "live_comments", _comment("LIVE")),
     EventType.MENTION: Shape(
-        "changes", "mentions", lambda about: {"media_id": "17910000000000001", "comment_id": about.id}
+        "changes", "mentions", lambda event: {"media_id": "17910000000000001", "comment_id": event.id}
     ),
-    EventType.STORY_INSIGHTS: Shape("changes", "story_insights", lambda about: {"media_id": about.id, **_METRICS}),
+    EventType.STORY_INSIGHTS: Shape("changes", "story_insights", lambda event: {"media_id": event.id, **_METRICS}),
     EventType.DASHBOARD_MESSAGE: Shape("changes", "messages", _dashboard("message", text="random_text")),
     EventType.DASHBOARD_REACTION: Shape(
         "changes", "message_reactions", _dashboard("reaction", action="react", reaction="love")

@@ -1,4 +1,4 @@
-"""The signature headers of a webhook, as Meta sends them and as nobody should accept them.
+"""The signature headers of a webhook, valid or deliberately wrong.
 
 Source: Meta, "Get started with webhooks" (Validating Payloads).
 """
@@ -14,7 +14,7 @@ SHA1_HEADER = b"X-Hub-Signature"
 
 
 class Signature(StrEnum):
-    """How a delivery is signed; all but `valid` are wrong."""
+    """How a delivery is signed. All but `valid` are wrong."""
 
     VALID = "valid"
     ABSENT = "absent"
@@ -26,7 +26,7 @@ class Signature(StrEnum):
 
 
 def signature_headers(body: bytes, secret: str, signature: Signature = Signature.VALID) -> Headers:
-    """Return the headers for the raw body; the legacy SHA-1 is right also beside a mutilated SHA-256."""
+    """Return the headers for a raw body. The legacy SHA-1 stays valid beside a malformed SHA-256."""
     key = (WRONG_SECRET if signature is Signature.WRONG_SECRET else secret).encode()
     digest = hmac.digest(key, body, "sha256").hex()
     sha1 = (SHA1_HEADER, f"sha1={hmac.digest(key, body, 'sha1').hex()}".encode())

@@ -22,7 +22,7 @@ from instagram_connect.models import DiscoveredAccount, Login, Provider
 from instagram_connect.runtime.deadline import Deadline
 from instagram_connect.runtime.settings import Secrets
 from instagram_connect.security.token_vault import TokenBinding, TokenVault
-from meta_simulator.calls import fingerprint
+from meta_simulator.call_log import fingerprint
 from tests.support.fakes import NOW, USER_ID, data_api
 from tests.support.instagram_client import InstagramClient
 from tests.support.meta_client import REDIRECT_URI, MetaClient

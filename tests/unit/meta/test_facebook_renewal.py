@@ -23,7 +23,7 @@ from instagram_connect.meta.facebook_login import FacebookLogin
 from instagram_connect.meta.graph import GraphClient
 from instagram_connect.models import DiscoveredAccount, Renewal
 from instagram_connect.runtime.deadline import Deadline
-from meta_simulator.calls import fingerprint
+from meta_simulator.call_log import fingerprint
 from meta_simulator.seed import ANA_CAFE
 from tests.support.fakes import NOW
 from tests.support.meta_client import GRAPH, ORIGIN, REDIRECT_URI, VERSION, MetaClient

@@ -28,7 +28,7 @@ from instagram_connect.meta.graph import GraphClient
 from instagram_connect.meta.instagram_login import SUBSCRIBED_FIELDS, InstagramApp, InstagramLogin
 from instagram_connect.models import DiscoveredAccount, Login, Provider, UserToken
 from instagram_connect.runtime.deadline import Deadline
-from meta_simulator.calls import fingerprint
+from meta_simulator.call_log import fingerprint
 from meta_simulator.instagram.app_scoped_ids import app_scoped_id
 from tests.support.fakes import NOW
 from tests.support.instagram_client import ALL_SCOPES, CAFE, GRAPH, InstagramClient

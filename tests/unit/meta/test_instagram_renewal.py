@@ -21,7 +21,7 @@ from instagram_connect.meta.graph import GraphClient
 from instagram_connect.meta.instagram_login import InstagramApp, InstagramLogin
 from instagram_connect.models import DiscoveredAccount
 from instagram_connect.runtime.deadline import Deadline
-from meta_simulator.calls import fingerprint
+from meta_simulator.call_log import fingerprint
 from tests.support.fakes import NOW
 from tests.support.instagram_client import CAFE, GRAPH, InstagramClient
 from tests.support.meta_client import ORIGIN, VERSION, MetaClient

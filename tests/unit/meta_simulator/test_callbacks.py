@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from meta_simulator.app import create_app
 from meta_simulator.callbacks import callbacks_from_environment
 from meta_simulator.meta_apps import MetaApp
-from meta_simulator.outgoing import MAX_ANSWER_BYTES, require_loopback
+from meta_simulator.outgoing import MAX_RESPONSE_BYTES, require_loopback
 from meta_simulator.simulator import Simulator
 from tests.support.app_endpoint import URL, AppEndpoint, Received, refuse
 from tests.support.meta_client import MetaClient
@@ -172,7 +172,7 @@ def test_a_long_answer_is_cut(meta: MetaClient, webhooks: WebhookSender, endpoin
 
     told = meta.control("POST", "/webhooks/handshake", {})
 
-    assert len(told["body"]) == MAX_ANSWER_BYTES
+    assert len(told["body"]) == MAX_RESPONSE_BYTES
 
 
 def test_nobody_listening_does_not_verify(meta: MetaClient, webhooks: WebhookSender, endpoint: AppEndpoint) -> None:

@@ -105,7 +105,7 @@ def test_a_fault_of_an_account_that_does_not_exist_is_refused(meta: MetaClient, 
     refused = meta.http.post("/_simulator/faults", json={"account": account, "error": "blocked"})
 
     assert refused.status_code == 404
-    assert refused.json() == {"error": "There is no such Instagram account, Page or person."}
+    assert refused.json() == {"error": "Unknown Instagram account, Page or person."}
     assert meta.control("GET", "/faults") == []
 
 

@@ -141,18 +141,18 @@ def test_a_deletion_is_valid_with_a_url_and_a_code(meta: MetaClient, endpoint: A
 @pytest.mark.parametrize(
     ("response", "problem"),
     [
-        (JSONResponse(GOOD, status_code=202), "the answer is 202, not 200"),
-        (Response("thanks"), "the body is no JSON object"),
-        (Response("[" * 60_000), "the body is no JSON object"),
-        (Response('{"url": NaN}'), "the body is no JSON object"),
-        (Response('{"url": "\\ud800"}'), "the body is no JSON object"),
-        (JSONResponse([GOOD]), "the body is no JSON object"),
-        (JSONResponse({**GOOD, "url": "/deletion"}), "url is no web address"),
-        (JSONResponse({**GOOD, "url": 5}), "url is no web address"),
-        (JSONResponse({**GOOD, "url": "http://a.example:port/"}), "url is no web address"),
-        (JSONResponse({"url": GOOD["url"]}), "confirmation_code is not alphanumeric text"),
-        (JSONResponse({**GOOD, "confirmation_code": "a b"}), "confirmation_code is not alphanumeric text"),
-        (JSONResponse({**GOOD, "confirmation_code": 12}), "confirmation_code is not alphanumeric text"),
+        (JSONResponse(GOOD, status_code=202), "expected status 200, got 202"),
+        (Response("thanks"), "the body is not a JSON object"),
+        (Response("[" * 60_000), "the body is not a JSON object"),
+        (Response('{"url": NaN}'), "the body is not a JSON object"),
+        (Response('{"url": "\\ud800"}'), "the body is not a JSON object"),
+        (JSONResponse([GOOD]), "the body is not a JSON object"),
+        (JSONResponse({**GOOD, "url": "/deletion"}), "url is not a web address"),
+        (JSONResponse({**GOOD, "url": 5}), "url is not a web address"),
+        (JSONResponse({**GOOD, "url": "http://a.example:port/"}), "url is not a web address"),
+        (JSONResponse({"url": GOOD["url"]}), "confirmation_code is not an alphanumeric string"),
+        (JSONResponse({**GOOD, "confirmation_code": "a b"}), "confirmation_code is not an alphanumeric string"),
+        (JSONResponse({**GOOD, "confirmation_code": 12}), "confirmation_code is not an alphanumeric string"),
     ],
 )
 def test_a_deletion_that_meta_would_not_take_is_told(
@@ -171,7 +171,7 @@ def test_no_answer_is_told(meta: MetaClient, endpoint: AppEndpoint) -> None:
     answer = meta.control("POST", "/privacy/data_deletion", {"person": "Ana Souza"})
 
     assert (answer["status"], answer["problem"]) == (None, "no_answer")
-    assert answer["problems"] == ["the answer is no_answer, not 200"]
+    assert answer["problems"] == ["expected status 200, got no_answer"]
 
 
 def test_removing_the_app_tells_it_of_everybody_who_had_it(

@@ -7,7 +7,7 @@ import pytest
 
 from meta_simulator.meta_apps import MetaApp
 from meta_simulator.seed import ANA_CAFE
-from meta_simulator.webhooks.batches import BatchWriter, updates_of
+from meta_simulator.webhooks.batches import BatchWriter, expand_events
 from meta_simulator.webhooks.events import EventType, WebhookEvent
 from tests.support.app_endpoint import AppEndpoint
 from tests.support.instagram_client import CAFE
@@ -235,6 +235,6 @@ def test_a_thousand_events_are_written_in_some_milliseconds() -> None:
     writer = BatchWriter("instagram", MetaApp("7777", "secret"), NOW_MS)
     started = time.process_time()
 
-    writer.body(list(updates_of([event], {CAFE: CAFE}, NOW_MS)))
+    writer.body(list(expand_events([event], {CAFE: CAFE}, NOW_MS)))
 
     assert time.process_time() - started < 0.2  # ten times of what it takes on a slow machine

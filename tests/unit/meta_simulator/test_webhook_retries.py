@@ -8,7 +8,7 @@ import pytest
 from starlette.responses import Response
 
 from meta_simulator.simulator import Simulator
-from meta_simulator.webhooks.delivery import keep_retrying, send_due
+from meta_simulator.webhooks.delivery import schedule_retries, send_due
 from meta_simulator.webhooks.outbox import Delivery, Outbox
 from tests.support.app_endpoint import URL, AppEndpoint, Received, never, refuse
 from tests.support.instagram_client import CAFE
@@ -291,7 +291,7 @@ def test_retries_go_out_by_themselves_as_time_passes(
     endpoint.answers(200)
 
     async def live() -> None:
-        keep_retrying(simulator, poll_seconds=0)
+        schedule_retries(simulator, poll_seconds=0)
         simulator.clock.advance(timedelta(minutes=1))
         assert simulator.outbox.retrying is not None
         await simulator.outbox.retrying

@@ -1,6 +1,6 @@
-"""The log of Graph calls, for tests that ask what was called, how often and how much at once.
+"""The log of API calls, for tests that assert what was called, how often and how concurrently.
 
-It never holds a token, secret, code or proof, only the first digits of their SHA-256.
+Tokens, secrets, codes and proofs are never stored; only the first digits of their SHA-256 are.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ _LONGEST_PATH_SEGMENT = 60  # ids and edge names are shorter, tokens and codes l
 
 @dataclass
 class LoggedCall:
-    """One call; `status` stays None while it runs and when no answer was sent."""
+    """One call. `status` is None while the call runs, and stays None if no response was sent."""
 
     sequence: int
     time: datetime
@@ -46,12 +46,12 @@ class LoggedCall:
     fault: str | None = None
 
     def finish(self, status: int | None) -> None:
-        """Note the end of the call and the HTTP status, None if the connection was dropped."""
+        """Record the end of the call and its HTTP status, or None if the connection was dropped."""
         self.ended = monotonic()
         self.status = status
 
     def view(self) -> dict[str, object]:
-        """Return the entry as the control API shows it; `started`, `ended` in monotonic seconds."""
+        """Return the entry as the control API shows it. `started` and `ended` are monotonic seconds."""
         duration = None if self.ended is None else round((self.ended - self.started) * 1000, 3)
         return {
             "sequence": self.sequence,
@@ -74,14 +74,14 @@ class LoggedCall:
 
 
 class CallLog:
-    """The latest calls in the order of their arrival; sequence numbers start again at a clear."""
+    """The latest calls in order of arrival. Clearing the log restarts the sequence numbers."""
 
     def __init__(self) -> None:
         self._calls: deque[LoggedCall] = deque(maxlen=MAX_LOGGED_CALLS)
         self._count = 0
 
     def begin(self, call: GraphCall, operation: str, now: datetime) -> LoggedCall:
-        """Log the arrival of a call; the caller finishes the entry."""
+        """Log the arrival of a call and return its entry, which the caller has to finish."""
         self._count += 1
         entry = LoggedCall(
             sequence=self._count,
@@ -99,17 +99,17 @@ class CallLog:
         return entry
 
     def entries(self, operation: str | None = None) -> list[LoggedCall]:
-        """Return all entries, or those of one operation."""
+        """Return all entries, or only those of one operation."""
         return [entry for entry in self._calls if operation in (None, entry.operation)]
 
     def clear(self) -> None:
-        """Forget all calls."""
+        """Remove all entries."""
         self._calls.clear()
         self._count = 0
 
 
 def fingerprint(secret: str) -> str:
-    """Return the digits by which a secret is recognised in the log."""
+    """Return the first 12 hex digits of a secret's SHA-256, by which the log identifies it."""
     return hashlib.sha256(secret.encode()).hexdigest()[:FINGERPRINT_DIGITS]
 
 
@@ -118,7 +118,7 @@ def _fingerprints(params: Mapping[str, str]) -> dict[str, str]:
 
 
 def _without_secrets(path: str) -> str:
-    # A confused client may put a token into the path.
+    # A client may put a token into the path by mistake.
     segments = path.split("/")
     return "/".join(
         f"sha256:{fingerprint(segment)}" if len(segment) > _LONGEST_PATH_SEGMENT or "|" in segment else segment

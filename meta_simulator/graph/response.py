@@ -1,4 +1,4 @@
-"""Answers of a Graph API host: JSON as Meta writes it, with the headers that go along."""
+"""Responses of a Graph API host: JSON as Meta formats it, with Meta's headers."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -11,34 +11,34 @@ from meta_simulator.errors import GraphError
 
 
 class GraphJSONResponse(Response):
-    """Compact JSON in which everything beyond ASCII is written as \\uXXXX."""
+    """Compact JSON in which non-ASCII characters are escaped as \\uXXXX."""
 
     media_type = "application/json; charset=UTF-8"
 
     def render(self, content: Any) -> bytes:
-        """Return the bytes of the body."""
+        """Return the encoded body."""
         return json.dumps(content, ensure_ascii=True, separators=(",", ":")).encode("ascii")
 
 
-def data_answer(content: object, version: str) -> Response:
-    """Return a 200; `version` is the Graph version that answered."""
+def data_response(content: object, version: str) -> Response:
+    """Return a 200. `version` is the Graph API version that served the call."""
     return GraphJSONResponse(content, headers=_headers(version))
 
 
-def error_answer(error: GraphError, version: str) -> Response:
+def error_response(error: GraphError, version: str) -> Response:
     """Return an error with its status, body and headers."""
     return GraphJSONResponse(error.body(), status_code=error.status, headers={**_headers(version), **error.headers()})
 
 
 @dataclass(frozen=True)
-class ErrorShape:
-    """How a host writes errors; `worded` holds its own version of errors that faults name."""
+class ErrorFormat:
+    """How a host formats errors. `overrides` are its own versions of errors that faults can name."""
 
-    write: Callable[[GraphError, str], Response]
-    worded: Mapping[str, Callable[[], GraphError]] = field(default_factory=dict)
+    render: Callable[[GraphError, str], Response]
+    overrides: Mapping[str, Callable[[], GraphError]] = field(default_factory=dict)
 
 
-GRAPH_ERRORS = ErrorShape(error_answer)
+GRAPH_ERRORS = ErrorFormat(error_response)
 
 
 def _headers(version: str) -> Mapping[str, str]:
