@@ -21,7 +21,7 @@ from meta_simulator.world import Person
 HOST = "www.facebook.com"
 _PAGES = DialogPages(Path(__file__).parent / "templates", "Facebook Login", "facebook")
 _UNKNOWN_ADDRESS = "The e-mail address you entered isn't connected to an account."
-_NO_PASSWORD = "Enter a password. Any password will do."
+_NO_PASSWORD = "Enter a password. Any password works."
 
 
 def mount_facebook_dialog(simulator: Simulator) -> Mount:

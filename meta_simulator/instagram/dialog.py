@@ -25,7 +25,7 @@ HOST = "www.instagram.com"
 _PATH = "/oauth/authorize"
 _PAGES = DialogPages(Path(__file__).parent / "templates", "Instagram Login", "instagram")
 _UNKNOWN_USERNAME = "The username you entered doesn't belong to an account."
-_NO_PASSWORD = "Enter a password. Any password will do."
+_NO_PASSWORD = "Enter a password. Any password works."
 
 
 def mount_instagram_dialog(simulator: Simulator) -> Mount:

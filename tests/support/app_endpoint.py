@@ -1,4 +1,4 @@
-"""The app that Meta calls, in this process: it keeps what came and answers as a test wants."""
+"""The app that Meta calls, in this process. It records requests and responds as a test wants."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ URL = "http://127.0.0.1:8080/webhook"
 
 @dataclass(frozen=True)
 class Received:
-    """One request as it arrived."""
+    """A received request."""
 
     method: str
     url: str
@@ -34,26 +34,26 @@ class Received:
         return dict(parse_qsl(self.body.decode(), strict_parsing=True))
 
 
-def answer_200(_: Received) -> Response:
+def respond_200(_: Received) -> Response:
     return PlainTextResponse("")
 
 
 class AppEndpoint:
-    """An ASGI application; `answer` may be replaced, and may raise what a client would raise."""
+    """An ASGI application. Tests may replace `respond`, which may raise what an HTTP client would raise."""
 
     def __init__(self) -> None:
         self.received: list[Received] = []
-        self.answer: Callable[[Received], Response | Awaitable[Response]] = answer_200
-        self.most_at_once = 0
-        self._at_once = 0
+        self.respond: Callable[[Received], Response | Awaitable[Response]] = respond_200
+        self.max_concurrency = 0
+        self._active = 0
 
     def client(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(transport=httpx.ASGITransport(self), trust_env=False)
 
-    def answers(self, *statuses: int) -> None:
-        """Answer with these statuses, the last one for ever."""
+    def respond_with(self, *statuses: int) -> None:
+        """Respond with these statuses in order, then keep repeating the last one."""
         left = list(statuses)
-        self.answer = lambda _: Response(status_code=left.pop(0) if len(left) > 1 else left[0])
+        self.respond = lambda _: Response(status_code=left.pop(0) if len(left) > 1 else left[0])
 
     @property
     def bodies(self) -> list[Any]:
@@ -65,21 +65,21 @@ class AppEndpoint:
         body = await request.body()
         received = Received(request.method, str(request.url), dict(request.query_params), headers, body)
         self.received.append(received)
-        self._at_once += 1
-        self.most_at_once = max(self.most_at_once, self._at_once)
+        self._active += 1
+        self.max_concurrency = max(self.max_concurrency, self._active)
         try:
-            await asyncio.sleep(0)  # lets others arrive
-            answer = self.answer(received)
-            response = answer if isinstance(answer, Response) else await answer
+            await asyncio.sleep(0)  # let concurrent requests arrive
+            result = self.respond(received)
+            response = result if isinstance(result, Response) else await result
         finally:
-            self._at_once -= 1
+            self._active -= 1
         await response(scope, receive, send)
 
 
-async def never(_: Received) -> Response:
+async def hang(_: Received) -> Response:
     await asyncio.Event().wait()
-    raise AssertionError("nobody sets the event")
+    raise AssertionError("the event is never set")
 
 
-def refuse(_: Received) -> Response:
-    raise httpx.ConnectError("nobody listens")
+def refuse_connection(_: Received) -> Response:
+    raise httpx.ConnectError("connection refused")

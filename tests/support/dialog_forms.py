@@ -1,4 +1,4 @@
-"""The forms of a dialog's page, as a browser would send them."""
+"""The last form of a dialog page, as a browser would submit it."""
 
 from html.parser import HTMLParser
 
@@ -6,7 +6,7 @@ import httpx
 
 
 class LastForm(HTMLParser):
-    """The names and values that the last form of a page would send, with every box that is ticked."""
+    """The action and the fields that the last form of a page would submit, including checked boxes."""
 
     def __init__(self, page: httpx.Response) -> None:
         super().__init__()
@@ -16,9 +16,9 @@ class LastForm(HTMLParser):
         self.feed(page.text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
+        attributes = dict(attrs)
         if tag == "form":
-            self.action, self.fields = given["action"] or "", {}
-        is_sent = tag == "input" and "disabled" not in given
-        if is_sent and (given["type"] == "hidden" or "checked" in given):
-            self.fields.setdefault(given["name"] or "", []).append(given.get("value") or "")
+            self.action, self.fields = attributes["action"] or "", {}
+        is_submitted = tag == "input" and "disabled" not in attributes
+        if is_submitted and (attributes["type"] == "hidden" or "checked" in attributes):
+            self.fields.setdefault(attributes["name"] or "", []).append(attributes.get("value") or "")

@@ -1,4 +1,4 @@
-"""What an app does at Instagram, one method per call, over the client of the simulator."""
+"""The calls that an app makes with Instagram API with Instagram Login, one method each."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ ALL_SCOPES = (
 
 
 class InstagramClient:
-    """Calls of Instagram API with Instagram Login."""
+    """Calls to the simulated Instagram hosts."""
 
     def __init__(self, meta: MetaClient, app_id: str, app_secret: str) -> None:
         self.meta = meta
@@ -37,40 +37,40 @@ class InstagramClient:
         assert response.status_code == 200, response.text
         return response.json()
 
-    def authorize(self, person: str = "cafe.azul", **wanted: object) -> str:
-        body = {"product": "instagram", "person": person, "redirect_uri": REDIRECT_URI, **wanted}
+    def authorize(self, person: str = "cafe.azul", **options: object) -> str:
+        body = {"product": "instagram", "person": person, "redirect_uri": REDIRECT_URI, **options}
         return str(self.meta.control("POST", "/authorize", body)["code"])
 
-    def form(self, code: str, **changed: str) -> dict[str, str]:
-        given = {
+    def form(self, code: str, **overrides: str) -> dict[str, str]:
+        fields = {
             "client_id": self.app_id,
             "client_secret": self.app_secret,
             "grant_type": "authorization_code",
             "redirect_uri": REDIRECT_URI,
             "code": code,
         }
-        return {**given, **changed}
+        return {**fields, **overrides}
 
-    def exchange(self, code: str, **changed: str) -> httpx.Response:
-        return self.meta.http.post(EXCHANGE, data=self.form(code, **changed))
+    def exchange(self, code: str, **overrides: str) -> httpx.Response:
+        return self.meta.http.post(EXCHANGE, data=self.form(code, **overrides))
 
-    def extend(self, token: str, /, **changed: str) -> httpx.Response:
+    def extend(self, token: str, /, **overrides: str) -> httpx.Response:
         params = {"grant_type": "ig_exchange_token", "client_secret": self.app_secret, "access_token": token}
-        return self.call("GET", "/access_token", **{**params, **changed})
+        return self.call("GET", "/access_token", **{**params, **overrides})
 
-    def refresh(self, token: str, /, **changed: str) -> httpx.Response:
-        params = {"grant_type": "ig_refresh_token", "access_token": token, **changed}
+    def refresh(self, token: str, /, **overrides: str) -> httpx.Response:
+        params = {"grant_type": "ig_refresh_token", "access_token": token, **overrides}
         return self.call("GET", "/refresh_access_token", **params)
 
-    def short_token(self, person: str = "cafe.azul", **wanted: object) -> str:
-        return str(self.exchange(self.authorize(person, **wanted)).json()["access_token"])
+    def short_token(self, person: str = "cafe.azul", **options: object) -> str:
+        return str(self.exchange(self.authorize(person, **options)).json()["access_token"])
 
-    def long_token(self, person: str = "cafe.azul", **wanted: object) -> str:
-        return str(self.extend(self.short_token(person, **wanted)).json()["access_token"])
+    def long_token(self, person: str = "cafe.azul", **options: object) -> str:
+        return str(self.extend(self.short_token(person, **options)).json()["access_token"])
 
 
 def flat_error_of(response: httpx.Response) -> str:
-    """Return the text of an error of the token endpoint, whose shape is always the same."""
+    """Return the message of a code exchange error, after checking its flat format."""
     assert response.status_code == 400, response.text
     body = response.json()
     assert (set(body), body["code"]) == ({"error_type", "code", "error_message"}, 400)

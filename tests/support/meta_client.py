@@ -1,4 +1,4 @@
-"""A client of the simulator that runs it in this process, without a socket."""
+"""A client that runs the simulator in this process, without sockets."""
 
 import asyncio
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ ALL_SCOPES = (
 
 
 class _InProcess(httpx.BaseTransport):
-    """Sends each request through the application on an event loop of its own."""
+    """A transport that runs the application for each request on a new event loop."""
 
     def __init__(self, app: Starlette) -> None:
         self._transport = httpx.ASGITransport(app)
@@ -36,7 +36,7 @@ class _InProcess(httpx.BaseTransport):
 
 
 class MetaClient:
-    """What a connecting app and a test do at Meta, one method per call."""
+    """The calls that an app and a test make, one method each."""
 
     def __init__(self, app: Starlette, app_id: str, app_secret: str) -> None:
         self.app = app
@@ -64,29 +64,31 @@ class MetaClient:
         assert response.status_code == 200, response.text
         return response.json()
 
-    def authorize(self, person: str = "Ana Souza", **wanted: object) -> str:
-        wanted = {"redirect_uri": REDIRECT_URI, "scopes": list(ALL_SCOPES), **wanted}
-        answer = self.control("POST", "/authorize", {"person": person, **wanted})
-        return str(answer["code"])
+    def authorize(self, person: str = "Ana Souza", **body: object) -> str:
+        defaults = {"redirect_uri": REDIRECT_URI, "scopes": list(ALL_SCOPES)}
+        response = self.control("POST", "/authorize", {"person": person, **defaults, **body})
+        return str(response["code"])
 
-    def exchange(self, code: str, /, **changed: str) -> httpx.Response:
+    def exchange(self, code: str, /, **overrides: str) -> httpx.Response:
         credentials = {"client_id": self.app_id, "client_secret": self.app_secret}
-        return self.get("/oauth/access_token", **{**credentials, "redirect_uri": REDIRECT_URI, "code": code, **changed})
+        return self.get(
+            "/oauth/access_token", **{**credentials, "redirect_uri": REDIRECT_URI, "code": code, **overrides}
+        )
 
-    def extend(self, token: str, /, **changed: str) -> httpx.Response:
+    def extend(self, token: str, /, **overrides: str) -> httpx.Response:
         params = {
             "grant_type": "fb_exchange_token",
             "client_id": self.app_id,
             "client_secret": self.app_secret,
             "fb_exchange_token": token,
         }
-        return self.get("/oauth/access_token", **{**params, **changed})
+        return self.get("/oauth/access_token", **{**params, **overrides})
 
-    def short_token(self, person: str = "Ana Souza", **wanted: object) -> str:
-        return str(self.exchange(self.authorize(person, **wanted)).json()["access_token"])
+    def short_token(self, person: str = "Ana Souza", **body: object) -> str:
+        return str(self.exchange(self.authorize(person, **body)).json()["access_token"])
 
-    def long_token(self, person: str = "Ana Souza", **wanted: object) -> str:
-        return str(self.extend(self.short_token(person, **wanted)).json()["access_token"])
+    def long_token(self, person: str = "Ana Souza", **body: object) -> str:
+        return str(self.extend(self.short_token(person, **body)).json()["access_token"])
 
     def accounts(self, token: str, **params: str | int) -> list[dict[str, Any]]:
         return list(self.data("/me/accounts", access_token=token, **params)["data"])
@@ -113,7 +115,7 @@ class MetaClient:
 
 
 def error_of(response: httpx.Response) -> tuple[int, int | None]:
-    """Return code and subcode of an error answer."""
+    """Return the code and subcode of an error response."""
     assert response.status_code >= 400, response.text
     error = response.json()["error"]
     return error["code"], error.get("error_subcode")

@@ -1,4 +1,4 @@
-"""Asks the simulator for webhooks."""
+"""Sending webhooks through the control API."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from tests.support.meta_client import MetaClient
 
 
 class WebhookSender:
-    """Sends to the app's endpoint; the account that it sends for has subscribed with Instagram Login."""
+    """Sends webhooks to the app. The café is subscribed with Instagram Login."""
 
     def __init__(self, meta: MetaClient, simulator: Simulator) -> None:
         self._meta = meta
@@ -21,17 +21,17 @@ class WebhookSender:
         app_id = self._simulator.instagram_app.id
         self._simulator.instagram_subscriptions.subscribe(account_id, app_id, ("messages",), account_id)
 
-    def send(self, *events: dict[str, object], **how: object) -> Any:
-        return self._meta.control("POST", "/webhooks/deliveries", {"events": list(events), **how})
+    def send(self, *events: dict[str, object], **options: object) -> Any:
+        return self._meta.control("POST", "/webhooks/deliveries", {"events": list(events), **options})
 
-    def send_raw(self, **how: object) -> Any:
-        return self._meta.control("POST", "/webhooks/deliveries", how)
+    def send_raw(self, **options: object) -> Any:
+        return self._meta.control("POST", "/webhooks/deliveries", options)
 
     @property
     def outbox(self) -> Any:
         return self._meta.control("GET", "/webhooks/deliveries")
 
 
-def message(**more: object) -> dict[str, object]:
-    """Describe a message to the café."""
-    return {"type": "message", "account": CAFE, **more}
+def message(**fields: object) -> dict[str, object]:
+    """Return an event: a message to the café."""
+    return {"type": "message", "account": CAFE, **fields}

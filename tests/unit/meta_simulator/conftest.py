@@ -1,4 +1,4 @@
-"""A simulator with a standing clock, a client for it, and the app that it calls."""
+"""A simulator with a stopped clock, clients for it, and the app that it calls."""
 
 import pytest
 

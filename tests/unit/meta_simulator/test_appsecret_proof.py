@@ -16,42 +16,42 @@ def token(meta: MetaClient) -> str:
     return meta.long_token()
 
 
-def test_a_right_proof_is_accepted(meta: MetaClient, token: str) -> None:
-    answer = meta.get("/me", access_token=token, appsecret_proof=_proof(meta.app_secret, token))
+def test_correct_proof_is_accepted(meta: MetaClient, token: str) -> None:
+    response = meta.get("/me", access_token=token, appsecret_proof=_proof(meta.app_secret, token))
 
-    assert answer.status_code == 200
+    assert response.status_code == 200
 
 
-def test_a_wrong_proof_is_refused_although_none_would_do(meta: MetaClient, token: str) -> None:
-    refused = meta.get("/me", access_token=token, appsecret_proof=_proof(meta.app_secret + "\n", token))
+def test_wrong_proof_is_rejected_even_if_proofs_are_optional(meta: MetaClient, token: str) -> None:
+    rejected = meta.get("/me", access_token=token, appsecret_proof=_proof(meta.app_secret + "\n", token))
 
-    assert error_of(refused) == (100, None)
-    error = refused.json()["error"]
+    assert error_of(rejected) == (100, None)
+    error = rejected.json()["error"]
     assert error["type"] == "GraphMethodException"
     assert error["message"] == "Invalid appsecret_proof provided in the API argument"
-    assert "www-authenticate" not in refused.headers
+    assert "www-authenticate" not in rejected.headers
 
 
-def test_a_proof_belongs_to_one_token(meta: MetaClient, token: str) -> None:
+def test_proof_of_another_token_is_rejected(meta: MetaClient, token: str) -> None:
     page_token = meta.page_token(token, ANA_CAFE.id)
 
-    refused = meta.get("/me", access_token=page_token, appsecret_proof=_proof(meta.app_secret, token))
+    rejected = meta.get("/me", access_token=page_token, appsecret_proof=_proof(meta.app_secret, token))
 
-    assert error_of(refused) == (100, None)
+    assert error_of(rejected) == (100, None)
 
 
-def test_the_proof_is_mandatory_once_the_app_requires_it(meta: MetaClient, token: str) -> None:
+def test_proof_is_mandatory_once_the_app_requires_it(meta: MetaClient, token: str) -> None:
     meta.control("POST", "/settings", {"require_app_secret": True})
 
-    refused = meta.get("/me", access_token=token)
+    rejected = meta.get("/me", access_token=token)
     accepted = meta.get("/me", access_token=token, appsecret_proof=_proof(meta.app_secret, token))
 
-    assert error_of(refused) == (100, None)
-    assert "require an appsecret_proof" in refused.json()["error"]["message"]
+    assert error_of(rejected) == (100, None)
+    assert "require an appsecret_proof" in rejected.json()["error"]["message"]
     assert accepted.status_code == 200
 
 
-def test_an_app_token_needs_no_proof(meta: MetaClient, token: str) -> None:
+def test_app_token_needs_no_proof(meta: MetaClient, token: str) -> None:
     meta.control("POST", "/settings", {"require_app_secret": True})
 
     assert meta.debug(token)["is_valid"] is True

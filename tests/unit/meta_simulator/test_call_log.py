@@ -12,7 +12,7 @@ def _calls(meta: MetaClient, query: str = "") -> list[dict[str, Any]]:
     return list(meta.control("GET", f"/calls{query}"))
 
 
-def test_every_graph_call_is_logged_under_the_name_of_its_operation(meta: MetaClient) -> None:
+def test_facebook_calls_are_logged_by_operation(meta: MetaClient) -> None:
     token = meta.long_token()
     pages = meta.accounts(token)
     page_id, page_token = pages[0]["id"], pages[0]["access_token"]
@@ -51,7 +51,7 @@ def test_every_graph_call_is_logged_under_the_name_of_its_operation(meta: MetaCl
     assert [call["sequence"] for call in calls] == list(range(1, 16))
 
 
-def test_every_instagram_call_is_logged_too(meta: MetaClient, instagram: InstagramClient) -> None:
+def test_instagram_calls_are_logged_by_operation(meta: MetaClient, instagram: InstagramClient) -> None:
     token = instagram.long_token()
     edge = "/v25.0/me/subscribed_apps"
     instagram.get("/me", access_token=token)
@@ -77,7 +77,7 @@ def test_every_instagram_call_is_logged_too(meta: MetaClient, instagram: Instagr
     assert set(calls[0]["fingerprints"]) == {"client_secret", "code"}
 
 
-def test_an_entry_tells_what_was_called_and_how_it_went(meta: MetaClient) -> None:
+def test_entry_describes_the_call_and_its_result(meta: MetaClient) -> None:
     meta.get("/me", access_token="EAAnope", fields="id")
 
     entry = _calls(meta)[0]
@@ -91,7 +91,7 @@ def test_an_entry_tells_what_was_called_and_how_it_went(meta: MetaClient) -> Non
     assert entry["started"] <= entry["ended"]
 
 
-def test_calls_at_the_same_time_overlap_in_the_log(meta: MetaClient) -> None:
+def test_concurrent_calls_overlap_in_the_log(meta: MetaClient) -> None:
     token = meta.short_token()
     meta.control("DELETE", "/calls")
     meta.control("POST", "/faults", {"operation": "read_me", "latency_ms": 20, "times": None})
@@ -102,7 +102,7 @@ def test_calls_at_the_same_time_overlap_in_the_log(meta: MetaClient) -> None:
     assert max(float(str(call["started"])) for call in calls) < min(float(str(call["ended"])) for call in calls)
 
 
-def test_secrets_appear_as_fingerprints_only(meta: MetaClient) -> None:
+def test_secrets_appear_only_as_fingerprints(meta: MetaClient) -> None:
     code = meta.authorize()
     short = meta.exchange(code).json()["access_token"]
     token = meta.extend(short).json()["access_token"]
@@ -117,7 +117,7 @@ def test_secrets_appear_as_fingerprints_only(meta: MetaClient) -> None:
     assert hashlib.sha256(token.encode()).hexdigest()[:12] in text
 
 
-def test_a_dropped_call_has_no_status_and_names_the_fault(meta: MetaClient) -> None:
+def test_dropped_call_has_no_status_and_names_the_fault(meta: MetaClient) -> None:
     meta.control("POST", "/faults", {"operation": "read_me", "disconnect": True})
 
     with pytest.raises(ConnectionDroppedError):
@@ -128,7 +128,7 @@ def test_a_dropped_call_has_no_status_and_names_the_fault(meta: MetaClient) -> N
     assert entry["ended"] is not None
 
 
-def test_the_log_can_be_narrowed_and_emptied(meta: MetaClient) -> None:
+def test_log_can_be_filtered_and_cleared(meta: MetaClient) -> None:
     meta.long_token()
 
     assert len(_calls(meta, "?operation=extend_token")) == 1

@@ -1,4 +1,4 @@
-"""Where the app wants to be called, and the handshake that checks it."""
+"""The app's callback URLs, and webhook verification."""
 
 import pytest
 from pydantic import ValidationError
@@ -9,7 +9,7 @@ from meta_simulator.callbacks import callbacks_from_environment
 from meta_simulator.meta_apps import MetaApp
 from meta_simulator.outgoing import MAX_RESPONSE_BYTES, require_loopback
 from meta_simulator.simulator import Simulator
-from tests.support.app_endpoint import URL, AppEndpoint, Received, refuse
+from tests.support.app_endpoint import URL, AppEndpoint, Received, refuse_connection
 from tests.support.meta_client import MetaClient
 from tests.support.webhook_sender import WebhookSender
 
@@ -31,15 +31,15 @@ def echo_challenge(received: Received) -> Response:
     return PlainTextResponse(received.query["hub.challenge"])
 
 
-def test_urls_from_the_environment_survive_a_reset_and_others_do_not() -> None:
+def test_reset_restores_the_urls_from_the_environment() -> None:
     simulator = Simulator(MetaApp("1111", secret="s"), callbacks=callbacks_from_environment(ENVIRONMENT))
     meta = MetaClient(create_app(simulator), "1111", "s")
-    changed = meta.control("POST", "/callbacks", {"webhook_url": URL, "webhook_verify_token": None})
+    updated = meta.control("POST", "/callbacks", {"webhook_url": URL, "webhook_verify_token": None})
 
     meta.control("POST", "/reset")
 
-    assert (changed["webhook_url"], changed["has_webhook_verify_token"]) == (URL, False)
-    assert changed["deauthorize_url"] == ENVIRONMENT["DEAUTHORIZE_URL"]
+    assert (updated["webhook_url"], updated["has_webhook_verify_token"]) == (URL, False)
+    assert updated["deauthorize_url"] == ENVIRONMENT["DEAUTHORIZE_URL"]
     assert meta.control("GET", "/callbacks") == {
         "webhook_url": ENVIRONMENT["WEBHOOK_URL"],
         "deauthorize_url": ENVIRONMENT["DEAUTHORIZE_URL"],
@@ -48,7 +48,7 @@ def test_urls_from_the_environment_survive_a_reset_and_others_do_not() -> None:
     }
 
 
-def test_nothing_is_set_without_an_environment_and_after_a_reset(meta: MetaClient) -> None:
+def test_no_url_is_set_by_default_or_after_a_reset(meta: MetaClient) -> None:
     before = meta.control("GET", "/callbacks")
     meta.control("POST", "/callbacks", {"webhook_url": URL})
 
@@ -58,13 +58,13 @@ def test_nothing_is_set_without_an_environment_and_after_a_reset(meta: MetaClien
     assert callbacks_from_environment({"WEBHOOK_URL": ""}).view() == NONE_SET
 
 
-def test_the_verify_token_is_not_shown(meta: MetaClient, webhooks: WebhookSender, simulator: Simulator) -> None:
+def test_verify_token_is_not_shown(meta: MetaClient, webhooks: WebhookSender, simulator: Simulator) -> None:
     assert "the-verify-token" not in meta.http.get("/_simulator/callbacks").text
     assert "the-verify-token" not in repr(simulator.callbacks)
 
 
 @pytest.mark.parametrize("url", ["http://localhost", "http://LOCALHOST:80/x?y=1", "http://127.8.9.1/", "http://[::1]/"])
-def test_this_machine_may_be_called(url: str) -> None:
+def test_loopback_urls_are_accepted(url: str) -> None:
     assert require_loopback(url) == url
 
 
@@ -87,55 +87,57 @@ def test_this_machine_may_be_called(url: str) -> None:
         "",
     ],
 )
-def test_nothing_else_may_be_called(meta: MetaClient, endpoint: AppEndpoint, url: str) -> None:
+def test_other_urls_are_rejected(meta: MetaClient, endpoint: AppEndpoint, url: str) -> None:
     webhook = {"raw_text": "{}", "url": url}
     deletion = {"person": "Ana Souza", "url": url}
-    refusals = [
+    rejections = [
         meta.http.post("/_simulator/callbacks", json={"webhook_url": url}),
         meta.http.post("/_simulator/webhooks/deliveries", json=webhook),
         meta.http.post("/_simulator/webhooks/handshake", json={"url": url}),
         meta.http.post("/_simulator/privacy/data_deletion", json=deletion),
     ]
 
-    assert [refused.status_code for refused in refusals] == [422] * 4
-    assert "URL" in refusals[0].text or "loopback" in refusals[0].text
+    assert [rejected.status_code for rejected in rejections] == [422] * 4
+    assert "URL" in rejections[0].text or "loopback" in rejections[0].text
     assert meta.control("GET", "/callbacks") == NONE_SET
     assert endpoint.received == []
     with pytest.raises(ValidationError):
         callbacks_from_environment({"WEBHOOK_URL": url or "x"})
 
 
-def test_the_handshake_is_verified_when_the_challenge_comes_back(
+def test_webhook_is_verified_when_the_challenge_is_echoed(
     meta: MetaClient, webhooks: WebhookSender, endpoint: AppEndpoint
 ) -> None:
-    endpoint.answer = echo_challenge
+    endpoint.respond = echo_challenge
 
-    answer = meta.control("POST", "/webhooks/handshake", {})
+    response = meta.control("POST", "/webhooks/handshake", {})
 
     (received,) = endpoint.received
     assert (received.method, received.body) == ("GET", b"")
     assert received.query == {
         "hub.mode": "subscribe",
         "hub.verify_token": "the-verify-token",
-        "hub.challenge": answer["challenge"],
+        "hub.challenge": response["challenge"],
     }
-    assert answer["challenge"].isdecimal()
-    assert answer.pop("milliseconds") > 0
-    assert answer == {
+    assert response["challenge"].isdecimal()
+    assert response.pop("milliseconds") > 0
+    assert response == {
         "verified": True,
-        "challenge": answer["challenge"],
+        "challenge": response["challenge"],
         "status": 200,
         "problem": None,
         "content_type": "text/plain; charset=utf-8",
-        "body": answer["challenge"],
+        "body": response["challenge"],
     }
 
 
-def test_a_handshake_can_be_any_other(meta: MetaClient, webhooks: WebhookSender, endpoint: AppEndpoint) -> None:
-    endpoint.answer = echo_challenge
-    wanted = {"verify_token": "wrong é", "challenge": "<b>1</b>", "mode": "unsubscribe", "url": f"{URL}?mine=1"}
+def test_verification_request_can_be_customised(
+    meta: MetaClient, webhooks: WebhookSender, endpoint: AppEndpoint
+) -> None:
+    endpoint.respond = echo_challenge
+    body = {"verify_token": "wrong é", "challenge": "<b>1</b>", "mode": "unsubscribe", "url": f"{URL}?mine=1"}
 
-    answer = meta.control("POST", "/webhooks/handshake", wanted)
+    response = meta.control("POST", "/webhooks/handshake", body)
 
     assert endpoint.received[0].query == {
         "mine": "1",
@@ -143,11 +145,11 @@ def test_a_handshake_can_be_any_other(meta: MetaClient, webhooks: WebhookSender,
         "hub.verify_token": "wrong é",
         "hub.challenge": "<b>1</b>",
     }
-    assert answer["verified"] is True
+    assert response["verified"] is True
 
 
 @pytest.mark.parametrize(
-    ("answer", "status"),
+    ("response", "status"),
     [
         (PlainTextResponse("1158201444", status_code=201), 201),
         (PlainTextResponse("1158201444\n"), 200),
@@ -157,27 +159,27 @@ def test_a_handshake_can_be_any_other(meta: MetaClient, webhooks: WebhookSender,
         (PlainTextResponse("forbidden", status_code=403), 403),
     ],
 )
-def test_an_answer_that_is_not_exact_does_not_verify(
-    meta: MetaClient, webhooks: WebhookSender, endpoint: AppEndpoint, answer: Response, status: int
+def test_inexact_response_does_not_verify(
+    meta: MetaClient, webhooks: WebhookSender, endpoint: AppEndpoint, response: Response, status: int
 ) -> None:
-    endpoint.answer = lambda _: answer
+    endpoint.respond = lambda _: response
 
-    told = meta.control("POST", "/webhooks/handshake", {"challenge": "1158201444"})
+    result = meta.control("POST", "/webhooks/handshake", {"challenge": "1158201444"})
 
-    assert (told["verified"], told["status"]) == (False, status)
-
-
-def test_a_long_answer_is_cut(meta: MetaClient, webhooks: WebhookSender, endpoint: AppEndpoint) -> None:
-    endpoint.answer = lambda _: PlainTextResponse("x" * 1_000_000)
-
-    told = meta.control("POST", "/webhooks/handshake", {})
-
-    assert len(told["body"]) == MAX_RESPONSE_BYTES
+    assert (result["verified"], result["status"]) == (False, status)
 
 
-def test_nobody_listening_does_not_verify(meta: MetaClient, webhooks: WebhookSender, endpoint: AppEndpoint) -> None:
-    endpoint.answer = refuse
+def test_long_response_is_truncated(meta: MetaClient, webhooks: WebhookSender, endpoint: AppEndpoint) -> None:
+    endpoint.respond = lambda _: PlainTextResponse("x" * 1_000_000)
 
-    told = meta.control("POST", "/webhooks/handshake", {})
+    result = meta.control("POST", "/webhooks/handshake", {})
 
-    assert (told["verified"], told["status"], told["problem"]) == (False, None, "no_answer")
+    assert len(result["body"]) == MAX_RESPONSE_BYTES
+
+
+def test_unreachable_endpoint_does_not_verify(meta: MetaClient, webhooks: WebhookSender, endpoint: AppEndpoint) -> None:
+    endpoint.respond = refuse_connection
+
+    result = meta.control("POST", "/webhooks/handshake", {})
+
+    assert (result["verified"], result["status"], result["problem"]) == (False, None, "no_answer")

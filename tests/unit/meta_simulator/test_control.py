@@ -14,7 +14,7 @@ from tests.support.instagram_client import InstagramClient
 from tests.support.meta_client import REDIRECT_URI, MetaClient, error_of
 
 
-def test_health_names_the_app_and_the_base_urls(meta: MetaClient) -> None:
+def test_health_lists_the_apps_and_base_urls(meta: MetaClient) -> None:
     assert meta.control("GET", "/health") == {
         "status": "ok",
         "app_id": "1111",
@@ -27,36 +27,36 @@ def test_health_names_the_app_and_the_base_urls(meta: MetaClient) -> None:
     }
 
 
-def test_an_authorization_gives_the_redirect_of_the_dialog(meta: MetaClient) -> None:
+def test_authorize_returns_the_dialogs_redirect(meta: MetaClient) -> None:
     body = {"person": "ana@people.example", "redirect_uri": REDIRECT_URI, "state": "a&b"}
 
-    answer = meta.control("POST", "/authorize", body)
+    response = meta.control("POST", "/authorize", body)
 
-    url = urlsplit(answer["redirect_url"])
+    url = urlsplit(response["redirect_url"])
     assert f"{url.scheme}://{url.netloc}{url.path}" == REDIRECT_URI
-    assert parse_qs(url.query) == {"code": [answer["code"]], "state": ["a&b"]}
+    assert parse_qs(url.query) == {"code": [response["code"]], "state": ["a&b"]}
     assert url.fragment == ""
 
 
-def test_an_instagram_authorization_gives_the_redirect_of_its_dialog(meta: MetaClient) -> None:
+def test_authorize_returns_the_instagram_dialogs_redirect(meta: MetaClient) -> None:
     body = {"product": "instagram", "person": "cafe.azul", "redirect_uri": REDIRECT_URI, "state": "a&b"}
 
-    answer = meta.control("POST", "/authorize", body)
+    response = meta.control("POST", "/authorize", body)
 
-    url = urlsplit(answer["redirect_url"])
-    assert parse_qs(url.query) == {"code": [answer["code"]], "state": ["a&b"]}
-    assert answer["redirect_url"].endswith("#_")
+    url = urlsplit(response["redirect_url"])
+    assert parse_qs(url.query) == {"code": [response["code"]], "state": ["a&b"]}
+    assert response["redirect_url"].endswith("#_")
 
 
 @pytest.mark.parametrize("person", ["CAFE.azul", "@cafe.azul", "17841400000000001", "Ana Souza", "ana@people.example"])
-def test_an_instagram_login_takes_a_username_an_id_or_the_person(
+def test_instagram_login_accepts_a_username_an_id_or_a_person(
     meta: MetaClient, instagram: InstagramClient, person: str
 ) -> None:
     assert instagram.me(instagram.short_token(person))["username"] == "cafe.azul"
 
 
 @pytest.mark.parametrize(
-    ("changed", "status"),
+    ("overrides", "status"),
     [
         ({"person": "nobody"}, 404),
         ({"person": "Ben Carter"}, 404),
@@ -68,45 +68,45 @@ def test_an_instagram_login_takes_a_username_an_id_or_the_person(
         ({"response_type": "token"}, 422),
     ],
 )
-def test_an_instagram_authorization_that_the_dialog_would_refuse_is_refused(
-    meta: MetaClient, changed: dict[str, object], status: int
+def test_authorize_rejects_what_the_instagram_dialog_would_reject(
+    meta: MetaClient, overrides: dict[str, object], status: int
 ) -> None:
-    body = {"product": "instagram", "person": "cafe.azul", "redirect_uri": REDIRECT_URI, **changed}
+    body = {"product": "instagram", "person": "cafe.azul", "redirect_uri": REDIRECT_URI, **overrides}
 
     assert meta.http.post("/_simulator/authorize", json=body).status_code == status
 
 
 @pytest.mark.parametrize("app_id", ["1111", "2222"])
-def test_a_login_made_elsewhere_gives_a_short_lived_user_token(meta: MetaClient, app_id: str) -> None:
+def test_response_type_token_returns_a_short_lived_user_token(meta: MetaClient, app_id: str) -> None:
     meta.control("POST", "/apps", {"id": "2222", "secret": "s"})
     body = {"response_type": "token", "person": "Ana Souza", "app_id": app_id, "scopes": "pages_show_list"}
 
-    answer = meta.control("POST", "/authorize", body)
+    response = meta.control("POST", "/authorize", body)
 
-    token = answer["access_token"]
-    assert set(answer) == {"access_token"}
+    token = response["access_token"]
+    assert set(response) == {"access_token"}
     assert len(meta.accounts(token)) == 2
     meta.advance(2 * 3600)
     assert error_of(meta.get("/me", access_token=token)) == (190, 463)
 
 
-def test_a_login_made_elsewhere_knows_its_app(meta: MetaClient) -> None:
+def test_response_type_token_binds_the_token_to_the_app(meta: MetaClient) -> None:
     token = meta.control("POST", "/authorize", {"response_type": "token", "person": "Ana Souza"})["access_token"]
 
     assert meta.debug(token)["app_id"] == "1111"
     assert meta.extend(token).status_code == 200
 
 
-def test_the_redirect_can_end_with_facebooks_fragment(meta: MetaClient) -> None:
+def test_redirect_can_end_with_facebooks_fragment(meta: MetaClient) -> None:
     meta.control("POST", "/settings", {"append_fragment": True})
 
-    answer = meta.control("POST", "/authorize", {"person": "Ana Souza", "redirect_uri": REDIRECT_URI})
+    response = meta.control("POST", "/authorize", {"person": "Ana Souza", "redirect_uri": REDIRECT_URI})
 
-    assert answer["redirect_url"].endswith("#_=_")
+    assert response["redirect_url"].endswith("#_=_")
 
 
 @pytest.mark.parametrize(
-    ("changed", "status"),
+    ("overrides", "status"),
     [
         ({"person": "Nobody"}, 404),
         ({"redirect_uri": "https://evil.example"}, 400),
@@ -115,15 +115,15 @@ def test_the_redirect_can_end_with_facebooks_fragment(meta: MetaClient) -> None:
         ({"surprise": 1}, 422),
     ],
 )
-def test_an_authorization_that_the_dialog_would_refuse_is_refused(
-    meta: MetaClient, changed: dict[str, object], status: int
+def test_authorize_rejects_what_the_dialog_would_reject(
+    meta: MetaClient, overrides: dict[str, object], status: int
 ) -> None:
-    body = {"person": "Ana Souza", "redirect_uri": REDIRECT_URI, **changed}
+    body = {"person": "Ana Souza", "redirect_uri": REDIRECT_URI, **overrides}
 
     assert meta.http.post("/_simulator/authorize", json=body).status_code == status
 
 
-def test_a_reset_forgets_logins_faults_calls_settings_people_and_time(meta: MetaClient) -> None:
+def test_reset_restores_the_initial_state(meta: MetaClient) -> None:
     token = meta.long_token()
     before = meta.control("GET", "/clock")
     meta.advance(3600)
@@ -141,18 +141,18 @@ def test_a_reset_forgets_logins_faults_calls_settings_people_and_time(meta: Meta
     assert error_of(meta.get("/me", access_token=token)) == (190, None)
 
 
-def test_the_clock_can_be_moved_to_a_moment(meta: MetaClient) -> None:
+def test_clock_can_be_set(meta: MetaClient) -> None:
     moved = meta.control("POST", "/clock", {"now": "2027-01-01T00:00:00+01:00"})
 
     assert moved == {"now": "2026-12-31T23:00:00+00:00"}
 
 
 @pytest.mark.parametrize("body", [{}, {"now": "2027-01-01T00:00:00"}, {"advance_seconds": 1, "now": None, "x": 1}])
-def test_an_unclear_move_of_the_clock_is_refused(meta: MetaClient, body: dict[str, object]) -> None:
+def test_ambiguous_clock_change_is_rejected(meta: MetaClient, body: dict[str, object]) -> None:
     assert meta.http.post("/_simulator/clock", json=body).status_code == 422
 
 
-def test_an_added_person_can_log_in_and_has_their_pages(meta: MetaClient) -> None:
+def test_added_person_can_log_in_and_has_their_pages(meta: MetaClient) -> None:
     body = {
         "name": "Zoë Ünal",
         "email": "zoe@people.example",
@@ -171,7 +171,7 @@ def test_an_added_person_can_log_in_and_has_their_pages(meta: MetaClient) -> Non
 
 
 @pytest.mark.parametrize(
-    ("changed", "status"),
+    ("overrides", "status"),
     [
         ({"email": "ANA@people.example"}, 409),
         ({"id": ANA_CAFE.id}, 409),
@@ -182,18 +182,18 @@ def test_an_added_person_can_log_in_and_has_their_pages(meta: MetaClient) -> Non
         ({"email": ""}, 422),
     ],
 )
-def test_a_person_that_cannot_be_is_refused_and_leaves_nothing_behind(
-    meta: MetaClient, changed: dict[str, object], status: int
+def test_invalid_person_is_rejected_and_leaves_nothing_behind(
+    meta: MetaClient, overrides: dict[str, object], status: int
 ) -> None:
     before = meta.control("GET", "/people")
 
-    refused = meta.http.post("/_simulator/people", json={"name": "New", "email": "new@people.example", **changed})
+    rejected = meta.http.post("/_simulator/people", json={"name": "New", "email": "new@people.example", **overrides})
 
-    assert refused.status_code == status
+    assert rejected.status_code == status
     assert meta.control("GET", "/people") == before
 
 
-def test_an_account_without_a_page_can_be_added_and_logs_in(meta: MetaClient, instagram: InstagramClient) -> None:
+def test_added_account_without_a_page_can_log_in(meta: MetaClient, instagram: InstagramClient) -> None:
     body = {"instagram": {"username": "solo", "account_type": "Media_Creator", "followers_count": 5}}
 
     added = meta.control("POST", "/people", body)["instagram"]
@@ -213,16 +213,16 @@ def test_an_account_without_a_page_can_be_added_and_logs_in(meta: MetaClient, in
         ({}, 422),
     ],
 )
-def test_an_account_that_cannot_be_is_refused(meta: MetaClient, account: dict[str, str], status: int) -> None:
+def test_invalid_account_is_rejected(meta: MetaClient, account: dict[str, str], status: int) -> None:
     before = meta.control("GET", "/instagram_accounts")
 
-    refused = meta.http.post("/_simulator/people", json={"instagram": account})
+    rejected = meta.http.post("/_simulator/people", json={"instagram": account})
 
-    assert refused.status_code == status
+    assert rejected.status_code == status
     assert meta.control("GET", "/instagram_accounts") == before
 
 
-def test_the_instagram_accounts_are_listed_with_their_pages(meta: MetaClient) -> None:
+def test_instagram_accounts_are_listed_with_their_pages(meta: MetaClient) -> None:
     accounts = {account["username"]: account for account in meta.control("GET", "/instagram_accounts")}
 
     assert len(accounts) == 113
@@ -231,34 +231,34 @@ def test_the_instagram_accounts_are_listed_with_their_pages(meta: MetaClient) ->
     assert accounts["pia.privat"]["account_type"] == "PERSONAL"
 
 
-def test_settings_change_one_by_one_and_unknown_ones_are_refused(meta: MetaClient) -> None:
-    changed = meta.control("POST", "/settings", {"max_page_size": 7})
+def test_settings_change_individually_and_unknown_ones_are_rejected(meta: MetaClient) -> None:
+    updated = meta.control("POST", "/settings", {"max_page_size": 7})
 
-    assert changed["max_page_size"] == 7
-    assert changed["empty_pages"] is False
+    assert updated["max_page_size"] == 7
+    assert updated["empty_pages"] is False
     assert meta.http.post("/_simulator/settings", json={"nope": 1}).status_code == 422
     assert meta.http.post("/_simulator/settings", json=[1]).status_code == 400
 
 
-def test_an_apps_secret_can_be_replaced(meta: MetaClient) -> None:
+def test_app_secret_can_be_replaced(meta: MetaClient) -> None:
     meta.control("POST", "/apps", {"id": meta.app_id, "secret": "new", "redirect_uris": [REDIRECT_URI]})
 
     assert error_of(meta.exchange(meta.authorize())) == (1, None)
     assert "new" not in meta.http.get("/_simulator/apps").text
 
 
-def test_a_body_that_is_not_json_is_refused(meta: MetaClient) -> None:
+def test_non_json_body_is_rejected(meta: MetaClient) -> None:
     assert meta.http.post("/_simulator/clock", content=b"{").status_code == 400
 
 
-def test_refusals_do_not_repeat_secrets(meta: MetaClient) -> None:
-    refused = meta.http.post("/_simulator/tokens/revoke", json={"token": "EAAsecret", "reason": "nope"})
+def test_errors_do_not_echo_secrets(meta: MetaClient) -> None:
+    rejected = meta.http.post("/_simulator/tokens/revoke", json={"token": "EAAsecret", "reason": "nope"})
 
-    assert refused.status_code == 422
-    assert "EAAsecret" not in refused.text
+    assert rejected.status_code == 422
+    assert "EAAsecret" not in rejected.text
 
 
-def test_the_app_comes_from_the_environment_or_has_defaults() -> None:
+def test_app_is_configured_by_the_environment_with_defaults() -> None:
     app = app_from_environment(
         {
             "FACEBOOK_APP_ID": "42",

@@ -8,7 +8,7 @@ from tests.support.meta_client import NOON, REDIRECT_URI, MetaClient, error_of
 DAY = 24 * 60 * 60
 
 
-def test_a_short_user_token_is_described_without_issued_at(meta: MetaClient) -> None:
+def test_short_lived_user_token_has_no_issued_at(meta: MetaClient) -> None:
     facts = meta.debug(meta.short_token(scopes=["pages_show_list"]))
 
     assert facts == {
@@ -24,14 +24,14 @@ def test_a_short_user_token_is_described_without_issued_at(meta: MetaClient) -> 
     }
 
 
-def test_a_long_token_has_issued_at_and_its_end(meta: MetaClient) -> None:
+def test_long_lived_token_has_issued_at_and_expires_at(meta: MetaClient) -> None:
     facts = meta.debug(meta.long_token())
 
     assert facts["issued_at"] == int(NOON.timestamp())
     assert facts["expires_at"] == int(NOON.timestamp()) + 5183944
 
 
-def test_a_never_expiring_page_token_has_expires_at_0_and_its_page(meta: MetaClient) -> None:
+def test_never_expiring_page_token_has_expires_at_0_and_its_page(meta: MetaClient) -> None:
     facts = meta.debug(meta.page_token(meta.long_token(), ANA_CAFE.id))
 
     assert facts["type"] == "PAGE"
@@ -40,7 +40,7 @@ def test_a_never_expiring_page_token_has_expires_at_0_and_its_page(meta: MetaCli
     assert facts["user_id"] == "10220000000000001"
 
 
-def test_an_ended_page_token_is_described_with_the_reason(meta: MetaClient) -> None:
+def test_revoked_page_token_is_described_with_the_reason(meta: MetaClient) -> None:
     page_token = meta.page_token(meta.long_token(), ANA_CAFE.id)
     meta.control("POST", "/tokens/revoke", {"person": "Ana Souza", "reason": "password_changed"})
 
@@ -52,7 +52,7 @@ def test_an_ended_page_token_is_described_with_the_reason(meta: MetaClient) -> N
     assert (facts["error"]["code"], facts["error"]["subcode"]) == (190, 460)
 
 
-def test_data_access_lasts_90_days_from_the_login_whatever_becomes_of_the_tokens(meta: MetaClient) -> None:
+def test_data_access_lasts_90_days_from_login_regardless_of_tokens(meta: MetaClient) -> None:
     meta.control("POST", "/settings", {"long_lived_reexchange": "extends"})
     token = meta.long_token()
     meta.advance(50 * DAY)
@@ -67,7 +67,7 @@ def test_data_access_lasts_90_days_from_the_login_whatever_becomes_of_the_tokens
     assert (at_page["is_valid"], at_page["data_access_expires_at"]) == (True, ends)
 
 
-def test_another_login_starts_the_90_days_again(meta: MetaClient) -> None:
+def test_another_login_restarts_the_90_days(meta: MetaClient) -> None:
     page_token = meta.page_token(meta.long_token(), ANA_CAFE.id)
     meta.advance(91 * DAY)
 
@@ -76,7 +76,7 @@ def test_another_login_starts_the_90_days_again(meta: MetaClient) -> None:
     assert meta.debug(page_token)["data_access_expires_at"] == int(NOON.timestamp()) + (91 + 90) * DAY
 
 
-def test_granular_scopes_name_the_ticked_assets(meta: MetaClient) -> None:
+def test_granular_scopes_list_the_ticked_assets(meta: MetaClient) -> None:
     token = meta.long_token(pages=[ANA_CAFE.id])
 
     granular = {entry["scope"]: entry.get("target_ids") for entry in meta.debug(token)["granular_scopes"]}
@@ -86,7 +86,7 @@ def test_granular_scopes_name_the_ticked_assets(meta: MetaClient) -> None:
     assert granular["business_management"] is None
 
 
-def test_an_expired_token_is_described_with_the_reason(meta: MetaClient) -> None:
+def test_expired_token_is_described_with_the_reason(meta: MetaClient) -> None:
     token = meta.short_token()
     meta.advance(2 * 3600)
 
@@ -96,7 +96,7 @@ def test_an_expired_token_is_described_with_the_reason(meta: MetaClient) -> None
     assert (facts["error"]["code"], facts["error"]["subcode"]) == (190, 463)
 
 
-def test_garbage_is_not_valid_but_the_call_succeeds(meta: MetaClient) -> None:
+def test_call_with_a_malformed_token_succeeds_and_reports_it_invalid(meta: MetaClient) -> None:
     facts = meta.debug("EAAgarbage")
 
     assert facts["is_valid"] is False
@@ -104,38 +104,38 @@ def test_garbage_is_not_valid_but_the_call_succeeds(meta: MetaClient) -> None:
     assert facts["scopes"] == []
 
 
-def test_a_user_may_look_at_their_own_token(meta: MetaClient) -> None:
+def test_user_token_may_inspect_itself(meta: MetaClient) -> None:
     token = meta.short_token()
 
     assert meta.data("/debug_token", access_token=token, input_token=token)["data"]["is_valid"] is True
 
 
-def test_a_user_may_not_look_at_somebody_elses_token(meta: MetaClient) -> None:
+def test_user_token_may_not_inspect_another_persons_token(meta: MetaClient) -> None:
     mine, other = meta.short_token(), meta.short_token("Ben Carter")
 
-    refused = meta.get("/debug_token", access_token=mine, input_token=other)
+    rejected = meta.get("/debug_token", access_token=mine, input_token=other)
 
-    assert error_of(refused) == (100, None)
-    assert "must provide an app access token" in refused.json()["error"]["message"]
+    assert error_of(rejected) == (100, None)
+    assert "must provide an app access token" in rejected.json()["error"]["message"]
 
 
-def test_another_apps_token_may_not_be_looked_at(meta: MetaClient) -> None:
+def test_token_of_another_app_may_not_be_inspected(meta: MetaClient) -> None:
     meta.control("POST", "/apps", {"id": "2222", "secret": "other", "redirect_uris": [REDIRECT_URI]})
 
-    refused = meta.get("/debug_token", access_token="2222|other", input_token=meta.short_token())
+    rejected = meta.get("/debug_token", access_token="2222|other", input_token=meta.short_token())
 
-    assert error_of(refused) == (100, None)
-    assert "did not match the Viewing App" in refused.json()["error"]["message"]
+    assert error_of(rejected) == (100, None)
+    assert "did not match the Viewing App" in rejected.json()["error"]["message"]
 
 
 @pytest.mark.parametrize(("access_token", "expected"), [("", 104), ("1111|wrong", 190), ("999|x", 101), ("EAAx", 190)])
-def test_the_looking_token_has_to_be_valid(meta: MetaClient, access_token: str, expected: int) -> None:
-    refused = meta.get("/debug_token", access_token=access_token, input_token=meta.short_token())
+def test_viewing_token_must_be_valid(meta: MetaClient, access_token: str, expected: int) -> None:
+    rejected = meta.get("/debug_token", access_token=access_token, input_token=meta.short_token())
 
-    assert error_of(refused) == (expected, None)
+    assert error_of(rejected) == (expected, None)
 
 
-def test_the_app_token_itself_can_be_described(meta: MetaClient) -> None:
+def test_app_token_can_be_inspected(meta: MetaClient) -> None:
     facts = meta.debug(meta.app_token)
 
     assert (facts["type"], facts["is_valid"], facts["app_id"]) == ("APP", True, meta.app_id)

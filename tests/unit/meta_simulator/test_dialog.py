@@ -12,19 +12,19 @@ SCOPE = "instagram_basic,pages_show_list"
 ANA = "10220000000000001"
 
 
-def _start(meta: MetaClient, **changed: str) -> httpx.Response:
+def _start(meta: MetaClient, **overrides: str) -> httpx.Response:
     params = {"client_id": meta.app_id, "redirect_uri": REDIRECT_URI, "state": "st", "scope": SCOPE}
-    return meta.http.get(DIALOG, params={**params, **changed})
+    return meta.http.get(DIALOG, params={**params, **overrides})
 
 
-def _choices(meta: MetaClient, person: str = ANA, **changed: str) -> LastForm:
-    login = LastForm(_start(meta, **changed))
-    # The last form of step 1 cancels; the one before posts to …/login with the same fields.
+def _choices(meta: MetaClient, person: str = ANA, **overrides: str) -> LastForm:
+    login = LastForm(_start(meta, **overrides))
+    # The last form of the login page is the one that cancels; the login form has the same fields.
     return LastForm(meta.http.post(f"{DIALOG}/login", data={**login.fields, "person": person}))
 
 
-def _answer(meta: MetaClient, form: LastForm, answer: str = "continue") -> dict[str, list[str]]:
-    response = meta.http.post(form.action, data={**form.fields, "answer": answer})
+def _submit(meta: MetaClient, form: LastForm, button: str = "continue") -> dict[str, list[str]]:
+    response = meta.http.post(form.action, data={**form.fields, "answer": button})
     assert response.status_code == 302
     location = response.headers["location"]
     assert location.startswith(REDIRECT_URI + "?")
@@ -32,7 +32,7 @@ def _answer(meta: MetaClient, form: LastForm, answer: str = "continue") -> dict[
 
 
 def _token(meta: MetaClient, form: LastForm) -> str:
-    code = _answer(meta, form)["code"][0]
+    code = _submit(meta, form)["code"][0]
     return str(meta.exchange(code).json()["access_token"])
 
 
@@ -41,14 +41,14 @@ def _statuses(meta: MetaClient, token: str) -> dict[str, str]:
     return {entry["permission"]: entry["status"] for entry in data}
 
 
-def test_clicking_through_redirects_with_a_code_that_works(meta: MetaClient) -> None:
-    query = _answer(meta, _choices(meta))
+def test_completed_dialog_redirects_with_a_working_code(meta: MetaClient) -> None:
+    query = _submit(meta, _choices(meta))
 
     assert query["state"] == ["st"]
     assert meta.exchange(query["code"][0]).status_code == 200
 
 
-def test_everything_is_ticked_at_first(meta: MetaClient) -> None:
+def test_everything_is_ticked_initially(meta: MetaClient) -> None:
     form = _choices(meta)
 
     assert form.fields["page"] == [ANA_CAFE.id, ANA_STUDIO.id]
@@ -56,7 +56,7 @@ def test_everything_is_ticked_at_first(meta: MetaClient) -> None:
     assert form.fields["permission"] == ["instagram_basic", "pages_show_list"]
 
 
-def test_an_e_mail_address_and_any_password_log_in(meta: MetaClient) -> None:
+def test_any_password_is_accepted_with_an_e_mail_address(meta: MetaClient) -> None:
     login = LastForm(_start(meta))
 
     page = meta.http.post(f"{DIALOG}/login", data={**login.fields, "email": "Ana@People.example", "password": "x"})
@@ -68,7 +68,7 @@ def test_an_e_mail_address_and_any_password_log_in(meta: MetaClient) -> None:
     ("email", "password", "problem"),
     [("no@people.example", "x", "connected to an account"), ("ana@people.example", "", "Enter a password")],
 )
-def test_a_failed_login_shows_the_form_again(meta: MetaClient, email: str, password: str, problem: str) -> None:
+def test_failed_login_shows_the_form_again(meta: MetaClient, email: str, password: str, problem: str) -> None:
     login = LastForm(_start(meta))
 
     page = meta.http.post(f"{DIALOG}/login", data={**login.fields, "email": email, "password": password})
@@ -87,7 +87,7 @@ def test_unticked_pages_and_accounts_are_not_shared(meta: MetaClient) -> None:
     assert pages == [{"id": ANA_STUDIO.id}]
 
 
-def test_an_unticked_permission_is_declined(meta: MetaClient) -> None:
+def test_unticked_permission_is_declined(meta: MetaClient) -> None:
     form = _choices(meta)
     form.fields["permission"] = ["pages_show_list"]
 
@@ -97,10 +97,10 @@ def test_an_unticked_permission_is_declined(meta: MetaClient) -> None:
     assert statuses["pages_show_list"] == "granted"
 
 
-def test_a_declined_permission_is_asked_again_only_with_rerequest(meta: MetaClient) -> None:
+def test_declined_permission_is_requested_again_only_with_rerequest(meta: MetaClient) -> None:
     form = _choices(meta)
     form.fields["permission"] = ["pages_show_list"]
-    _answer(meta, form)
+    _submit(meta, form)
 
     usual = _choices(meta)
     again = _choices(meta, auth_type="rerequest")
@@ -111,7 +111,7 @@ def test_a_declined_permission_is_asked_again_only_with_rerequest(meta: MetaClie
     assert _statuses(meta, _token(meta, again))["instagram_basic"] == "granted"
 
 
-def test_a_permission_that_was_not_asked_for_cannot_be_smuggled_in(meta: MetaClient) -> None:
+def test_permission_that_was_not_requested_cannot_be_granted(meta: MetaClient) -> None:
     form = _choices(meta)
     form.fields["permission"].append("business_management")
     form.fields["page"].append("104857600000003")
@@ -122,7 +122,7 @@ def test_a_permission_that_was_not_asked_for_cannot_be_smuggled_in(meta: MetaCli
     assert len(meta.accounts(token)) == 2
 
 
-def test_a_configuration_is_granted_as_a_whole(meta: MetaClient) -> None:
+def test_configuration_is_granted_as_a_whole(meta: MetaClient) -> None:
     meta.authorize(scopes=[], declined_scopes=["instagram_basic"])
     form = _choices(meta, config_id="77", scope="")
 
@@ -134,7 +134,7 @@ def test_a_configuration_is_granted_as_a_whole(meta: MetaClient) -> None:
 
 
 @pytest.mark.parametrize("step", ["login", "choices"])
-def test_cancel_redirects_with_the_refusal(meta: MetaClient, step: str) -> None:
+def test_cancel_redirects_with_access_denied(meta: MetaClient, step: str) -> None:
     form = LastForm(_start(meta)) if step == "login" else _choices(meta)
 
     response = meta.http.post(form.action, data={**form.fields, "answer": "cancel"})
@@ -146,7 +146,7 @@ def test_cancel_redirects_with_the_refusal(meta: MetaClient, step: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changed", "title"),
+    ("overrides", "title"),
     [
         ({"redirect_uri": REDIRECT_URI + "/"}, "URL Blocked"),
         ({"redirect_uri": "https://evil.example"}, "URL Blocked"),
@@ -156,10 +156,10 @@ def test_cancel_redirects_with_the_refusal(meta: MetaClient, step: str) -> None:
     ],
 )
 @pytest.mark.parametrize("step", ["", "/login", "/answer"])
-def test_a_wrong_request_is_refused_on_a_page_at_every_step(
-    meta: MetaClient, changed: dict[str, str], title: str, step: str
+def test_invalid_request_gets_an_error_page_at_every_step(
+    meta: MetaClient, overrides: dict[str, str], title: str, step: str
 ) -> None:
-    params = {"client_id": meta.app_id, "redirect_uri": REDIRECT_URI, "scope": SCOPE, **changed}
+    params = {"client_id": meta.app_id, "redirect_uri": REDIRECT_URI, "scope": SCOPE, **overrides}
     if step:
         page = meta.http.post(DIALOG + step, data={**params, "person": ANA, "answer": "continue"})
     else:
@@ -170,7 +170,7 @@ def test_a_wrong_request_is_refused_on_a_page_at_every_step(
     assert f"<h1>{title}</h1>" in page.text
 
 
-def test_what_the_app_sends_is_escaped(meta: MetaClient) -> None:
+def test_request_parameters_are_escaped(meta: MetaClient) -> None:
     state = "\"><script>alert('1')</script>"
 
     page = _start(meta, state=state)
@@ -179,7 +179,7 @@ def test_what_the_app_sends_is_escaped(meta: MetaClient) -> None:
     assert LastForm(page).fields["state"] == [state]
 
 
-def test_a_state_that_was_not_sent_is_not_returned(meta: MetaClient) -> None:
+def test_redirect_has_no_state_if_none_was_sent(meta: MetaClient) -> None:
     page = meta.http.get(DIALOG, params={"client_id": meta.app_id, "redirect_uri": REDIRECT_URI})
 
     response = meta.http.post(f"{DIALOG}/answer", data={**LastForm(page).fields, "answer": "cancel"})
@@ -187,7 +187,7 @@ def test_a_state_that_was_not_sent_is_not_returned(meta: MetaClient) -> None:
     assert "state=" not in response.headers["location"]
 
 
-def test_a_redirect_uri_with_a_query_keeps_it(meta: MetaClient) -> None:
+def test_redirect_uri_keeps_its_query(meta: MetaClient) -> None:
     uri = "https://app.example/cb?tenant=7"
     meta.control("POST", "/apps", {"id": "2222", "secret": "s", "redirect_uris": [uri]})
     form = _choices(meta, client_id="2222", redirect_uri=uri)
@@ -197,14 +197,14 @@ def test_a_redirect_uri_with_a_query_keeps_it(meta: MetaClient) -> None:
     assert response.headers["location"].startswith(f"{uri}&error=access_denied&")
 
 
-def test_the_pages_cannot_be_framed_and_run_no_scripts(meta: MetaClient) -> None:
+def test_pages_cannot_be_framed_and_run_no_scripts(meta: MetaClient) -> None:
     headers = _start(meta).headers
 
     assert headers["x-frame-options"] == "DENY"
     assert "default-src 'none'" in headers["content-security-policy"]
 
 
-def test_a_dialog_without_version_works(meta: MetaClient) -> None:
+def test_dialog_works_without_a_version(meta: MetaClient) -> None:
     params = {"client_id": meta.app_id, "redirect_uri": REDIRECT_URI, "scope": SCOPE}
 
     form = LastForm(meta.http.get("/www.facebook.com/dialog/oauth", params=params))

@@ -1,4 +1,4 @@
-"""Faults that happen to some callers only: those of an account, and those at a host."""
+"""Faults limited to the tokens of an account, or to a host."""
 
 import pytest
 
@@ -10,7 +10,7 @@ ANA = "10220000000000001"
 
 
 class Callers:
-    """One living token of each kind."""
+    """A valid token of each kind."""
 
     def __init__(self, meta: MetaClient, instagram: InstagramClient) -> None:
         ana, fatima = meta.long_token(), meta.long_token("fatima@people.example")
@@ -24,12 +24,12 @@ class Callers:
         self.instagram = {"cafe": instagram.long_token(), "luz": instagram.long_token("luz.cria")}
         self._meta, self._instagram = meta, instagram
 
-    def refused(self) -> set[str]:
-        answers = {
+    def failing(self) -> set[str]:
+        responses = {
             **{name: self._meta.get("/me", access_token=token) for name, token in self.facebook.items()},
             **{name: self._instagram.get("/me", access_token=token) for name, token in self.instagram.items()},
         }
-        return {name for name, answer in answers.items() if answer.is_error}
+        return {name for name, response in responses.items() if response.is_error}
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def _plan(meta: MetaClient, **fault: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("account", "refused"),
+    ("account", "rejected"),
     [
         ("cafe.azul", {"cafe", "her_cafe", "fatimas_cafe"}),
         ("@Cafe.Azul", {"cafe", "her_cafe", "fatimas_cafe"}),
@@ -54,37 +54,37 @@ def _plan(meta: MetaClient, **fault: object) -> None:
         ("fatima@people.example", {"fatimas_cafe"}),
     ],
 )
-def test_a_fault_of_an_account_happens_to_the_calls_with_its_tokens_only(
-    meta: MetaClient, callers: Callers, account: str, refused: set[str]
+def test_account_fault_affects_only_calls_with_its_tokens(
+    meta: MetaClient, callers: Callers, account: str, rejected: set[str]
 ) -> None:
     _plan(meta, account=account, error="server_error")
 
-    assert callers.refused() == refused
+    assert callers.failing() == rejected
 
 
-def test_a_fault_of_an_account_is_still_one_of_its_operation(meta: MetaClient, instagram: InstagramClient) -> None:
+def test_account_fault_is_limited_to_its_operation(meta: MetaClient, instagram: InstagramClient) -> None:
     meta.control("POST", "/faults", {"account": "cafe.azul", "operation": "read_instagram_me", "error": "blocked"})
     cafe, luz = instagram.long_token(), instagram.long_token("luz.cria")
 
-    answers = [instagram.get("/me", access_token=token) for token in (luz, cafe, cafe)]
+    responses = [instagram.get("/me", access_token=token) for token in (luz, cafe, cafe)]
 
-    assert [answer.status_code for answer in answers] == [200, 400, 200]
+    assert [response.status_code for response in responses] == [200, 400, 200]
     assert [planned["met"] for planned in meta.control("GET", "/faults")] == [1]
 
 
-def test_a_token_that_is_looked_at_or_exchanged_is_its_owners(meta: MetaClient) -> None:
+def test_inspected_or_exchanged_token_counts_for_its_owner(meta: MetaClient) -> None:
     anas, bens = meta.long_token(), meta.long_token("Ben Carter")
     _plan(meta, account="Ana Souza", status=503)
 
-    looked_at = [
+    inspected = [
         meta.get("/debug_token", access_token=meta.app_token, input_token=token).status_code for token in (anas, bens)
     ]
     exchanged = [meta.extend(token).status_code for token in (anas, bens)]
 
-    assert looked_at == exchanged == [503, 200]
+    assert inspected == exchanged == [503, 200]
 
 
-def test_a_dead_token_is_still_its_owners(meta: MetaClient, instagram: InstagramClient) -> None:
+def test_invalid_token_counts_for_its_owner(meta: MetaClient, instagram: InstagramClient) -> None:
     token = instagram.long_token()
     meta.control("POST", "/tokens/revoke", {"token": token, "reason": "logged_out"})
     _plan(meta, account="cafe.azul", error="server_error")
@@ -92,7 +92,7 @@ def test_a_dead_token_is_still_its_owners(meta: MetaClient, instagram: Instagram
     assert error_of(instagram.get("/me", access_token=token)) == (2, None)
 
 
-def test_the_account_of_a_fault_is_listed_as_it_was_given(meta: MetaClient) -> None:
+def test_account_of_a_fault_is_listed_as_given(meta: MetaClient) -> None:
     _plan(meta, account="@cafe.azul", host="graph.facebook.com", disconnect=True)
 
     listed = meta.control("GET", "/faults")[0]
@@ -101,25 +101,25 @@ def test_the_account_of_a_fault_is_listed_as_it_was_given(meta: MetaClient) -> N
 
 
 @pytest.mark.parametrize("account", ["nobody", "", "104857699999999"])
-def test_a_fault_of_an_account_that_does_not_exist_is_refused(meta: MetaClient, account: str) -> None:
-    refused = meta.http.post("/_simulator/faults", json={"account": account, "error": "blocked"})
+def test_fault_for_an_unknown_account_is_rejected(meta: MetaClient, account: str) -> None:
+    rejected = meta.http.post("/_simulator/faults", json={"account": account, "error": "blocked"})
 
-    assert refused.status_code == 404
-    assert refused.json() == {"error": "Unknown Instagram account, Page or person."}
+    assert rejected.status_code == 404
+    assert rejected.json() == {"error": "Unknown Instagram account, Page or person."}
     assert meta.control("GET", "/faults") == []
 
 
-def test_a_fault_at_a_host_blocks_one_product_until_it_is_removed(meta: MetaClient, callers: Callers) -> None:
+def test_host_fault_blocks_one_product_until_removed(meta: MetaClient, callers: Callers) -> None:
     _plan(meta, host="graph.instagram.com", error="invalid_token")
 
-    assert callers.refused() == {"cafe", "luz"}
+    assert callers.failing() == {"cafe", "luz"}
 
     meta.control("DELETE", "/faults")
 
-    assert callers.refused() == set()
+    assert callers.failing() == set()
 
 
-def test_the_code_exchange_of_a_blocked_product_has_a_host_of_its_own(
+def test_blocking_the_instagram_graph_leaves_the_code_exchange_working(
     meta: MetaClient, instagram: InstagramClient
 ) -> None:
     _plan(meta, host="graph.instagram.com", error="invalid_token")

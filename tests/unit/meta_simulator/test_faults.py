@@ -27,13 +27,13 @@ def _statuses(meta: MetaClient, token: str, count: int) -> list[int]:
     return [meta.get("/me", access_token=token).status_code for _ in range(count)]
 
 
-def test_a_fault_happens_as_often_as_planned_after_those_let_through(meta: MetaClient, token: str) -> None:
+def test_fault_skips_calls_then_fires_the_planned_number_of_times(meta: MetaClient, token: str) -> None:
     _plan(meta, operation="read_me", error="server_error", skip=1, times=2)
 
     assert _statuses(meta, token, 5) == [200, 500, 500, 200, 200]
 
 
-def test_a_fault_without_end_happens_until_it_is_removed(meta: MetaClient, token: str) -> None:
+def test_unlimited_fault_fires_until_removed(meta: MetaClient, token: str) -> None:
     fault_id = _plan(meta, operation="read_me", error="empty_500", times=None)
 
     assert _statuses(meta, token, 3) == [500, 500, 500]
@@ -43,7 +43,7 @@ def test_a_fault_without_end_happens_until_it_is_removed(meta: MetaClient, token
     assert _statuses(meta, token, 1) == [200]
 
 
-def test_the_first_fault_that_is_left_wins(meta: MetaClient, token: str) -> None:
+def test_first_remaining_fault_wins(meta: MetaClient, token: str) -> None:
     _plan(meta, operation="read_me", status=418)
     _plan(meta, path="/*/me", status=503, times=2)
 
@@ -61,7 +61,7 @@ def test_the_first_fault_that_is_left_wins(meta: MetaClient, token: str) -> None
         ({"operation": "read_me", "method": "get"}, True),
     ],
 )
-def test_a_fault_meets_calls_by_operation_path_and_method(
+def test_fault_matches_by_operation_path_and_method(
     meta: MetaClient, token: str, fault: dict[str, str], is_met: bool
 ) -> None:
     _plan(meta, status=503, **fault)
@@ -88,18 +88,18 @@ def test_a_fault_meets_calls_by_operation_path_and_method(
         ("wrong_secret", 400, (1, None)),
     ],
 )
-def test_a_named_error_has_metas_code(
+def test_named_error_has_metas_code(
     meta: MetaClient, token: str, name: str, status: int, expected: tuple[int, int | None]
 ) -> None:
     _plan(meta, operation="read_me", error=name)
 
-    answer = meta.get("/me", access_token=token)
+    response = meta.get("/me", access_token=token)
 
-    assert answer.status_code == status
-    assert error_of(answer) == expected
+    assert response.status_code == status
+    assert error_of(response) == expected
 
 
-def test_every_named_error_can_be_played_and_is_in_the_readme(meta: MetaClient, token: str) -> None:
+def test_every_named_error_works_and_is_in_the_readme(meta: MetaClient, token: str) -> None:
     readme = README.read_text(encoding="utf-8")
     for name in named_errors.ERROR_NAMES:
         _plan(meta, operation="read_me", error=name)
@@ -108,42 +108,42 @@ def test_every_named_error_can_be_played_and_is_in_the_readme(meta: MetaClient, 
         assert f"`{name}`" in readme, name
 
 
-def test_a_server_error_is_transient(meta: MetaClient, token: str) -> None:
+def test_server_error_is_transient(meta: MetaClient, token: str) -> None:
     _plan(meta, operation="read_me", error="server_error")
 
     assert meta.get("/me", access_token=token).json()["error"]["is_transient"] is True
 
 
-def test_a_business_limit_says_in_its_header_when_access_returns(meta: MetaClient, token: str) -> None:
+def test_business_limit_header_says_when_access_returns(meta: MetaClient, token: str) -> None:
     _plan(meta, operation="read_instagram_account", error="buc_rate_limit", regain_minutes=17)
 
-    answer = meta.get("/17841400000000001", access_token=token)
+    response = meta.get("/17841400000000001", access_token=token)
 
-    assert error_of(answer) == (80002, None)
-    usage = json.loads(answer.headers["x-business-use-case-usage"])
+    assert error_of(response) == (80002, None)
+    usage = json.loads(response.headers["x-business-use-case-usage"])
     assert usage["17841400000000001"][0]["type"] == "instagram"
     assert usage["17841400000000001"][0]["estimated_time_to_regain_access"] == 17
 
 
-def test_an_edge_proxy_answers_html(meta: MetaClient, token: str) -> None:
+def test_edge_proxy_error_is_html(meta: MetaClient, token: str) -> None:
     _plan(meta, operation="read_me", error="html_502")
 
-    answer = meta.get("/me", access_token=token)
+    response = meta.get("/me", access_token=token)
 
-    assert answer.status_code == 502
-    assert answer.headers["content-type"].startswith("text/html")
+    assert response.status_code == 502
+    assert response.headers["content-type"].startswith("text/html")
 
 
 @pytest.mark.parametrize(
     ("body", "sent"), [("<p>down", b"<p>down"), ({"error": {"code": 9}}, b'{"error": {"code": 9}}')]
 )
-def test_a_raw_answer_is_sent_as_planned(meta: MetaClient, token: str, body: object, sent: bytes) -> None:
+def test_raw_response_is_sent_unchanged(meta: MetaClient, token: str, body: object, sent: bytes) -> None:
     _plan(meta, operation="read_me", status=503, body=body)
 
     assert meta.get("/me", access_token=token).content == sent
 
 
-def test_a_faulty_exchange_leaves_the_code_usable(meta: MetaClient) -> None:
+def test_failed_exchange_leaves_the_code_usable(meta: MetaClient) -> None:
     code = meta.authorize()
     _plan(meta, operation="exchange_code", error="server_error")
 
@@ -151,7 +151,7 @@ def test_a_faulty_exchange_leaves_the_code_usable(meta: MetaClient) -> None:
     assert meta.exchange(code).status_code == 200
 
 
-def test_a_dropped_exchange_leaves_the_code_usable(meta: MetaClient) -> None:
+def test_dropped_exchange_leaves_the_code_usable(meta: MetaClient) -> None:
     code = meta.authorize()
     _plan(meta, operation="exchange_code", disconnect=True)
 
@@ -161,7 +161,7 @@ def test_a_dropped_exchange_leaves_the_code_usable(meta: MetaClient) -> None:
     assert meta.exchange(code).status_code == 200
 
 
-def test_an_exchange_dropped_after_it_took_effect_has_spent_the_code(meta: MetaClient) -> None:
+def test_exchange_dropped_after_taking_effect_redeems_the_code(meta: MetaClient) -> None:
     code = meta.authorize()
     _plan(meta, operation="exchange_code", apply_then_disconnect=True)
 
@@ -171,7 +171,7 @@ def test_an_exchange_dropped_after_it_took_effect_has_spent_the_code(meta: MetaC
     assert error_of(meta.exchange(code)) == (100, 36009)
 
 
-def test_a_hanging_call_is_dropped_without_effect(meta: MetaClient) -> None:
+def test_hanging_call_is_dropped_without_effect(meta: MetaClient) -> None:
     code = meta.authorize()
     _plan(meta, operation="exchange_code", hang_seconds=0.01)
 
@@ -181,14 +181,14 @@ def test_a_hanging_call_is_dropped_without_effect(meta: MetaClient) -> None:
     assert meta.exchange(code).status_code == 200
 
 
-def test_a_hundred_slow_calls_wait_at_the_same_time(meta: MetaClient, token: str) -> None:
+def test_hundred_slow_calls_wait_concurrently(meta: MetaClient, token: str) -> None:
     _plan(meta, operation="read_me", latency_ms=200, times=None)
     started = time.monotonic()
 
-    answers = meta.at_once([f"{GRAPH}/{VERSION}/me?access_token={token}"] * 100)
+    responses = meta.at_once([f"{GRAPH}/{VERSION}/me?access_token={token}"] * 100)
 
     one_after_the_other = 100 * 0.2
-    assert {answer.status_code for answer in answers} == {200}
+    assert {response.status_code for response in responses} == {200}
     assert time.monotonic() - started < one_after_the_other / 2
 
 
@@ -201,7 +201,7 @@ def test_faults_are_listed_with_their_counts(meta: MetaClient, token: str) -> No
     assert listed == [{"id": fault_id, "operation": "read_me", "error": "blocked", "skip": 1, "met": 2, "happened": 1}]
 
 
-def test_all_faults_are_removed_at_once(meta: MetaClient, token: str) -> None:
+def test_all_faults_can_be_removed_at_once(meta: MetaClient, token: str) -> None:
     _plan(meta, operation="read_me", error="blocked")
 
     meta.control("DELETE", "/faults")
@@ -223,11 +223,11 @@ def test_all_faults_are_removed_at_once(meta: MetaClient, token: str) -> None:
         {"operation": "read_me", "error": "blocked", "times": 0},
     ],
 )
-def test_a_fault_that_cannot_be_understood_is_refused(meta: MetaClient, fault: dict[str, object]) -> None:
+def test_invalid_fault_is_rejected(meta: MetaClient, fault: dict[str, object]) -> None:
     assert meta.http.post("/_simulator/faults", json=fault).status_code == 422
 
 
-def test_a_dropped_connection_closes_the_transport_and_sends_nothing() -> None:
+def test_dropped_connection_closes_the_transport_and_sends_nothing() -> None:
     closed: list[bool] = []
     sent: list[MutableMapping[str, Any]] = []
 

@@ -6,7 +6,7 @@ from meta_simulator.errors import GraphError
 from meta_simulator.graph.fields import FieldRequest, parse_fields
 
 
-def test_nested_braces_are_read_into_nested_requests() -> None:
+def test_nested_braces_become_nested_requests() -> None:
     parsed = parse_fields("id, a{b,c{d}} ,e")
 
     assert parsed == (
@@ -17,7 +17,7 @@ def test_nested_braces_are_read_into_nested_requests() -> None:
 
 
 @pytest.mark.parametrize("text", ["", ",", "a,", "a{", "a{}", "a}", "a{b", "{a}", "a b", "a.limit(5)", "a{" * 50])
-def test_a_broken_expression_is_a_query_error(text: str) -> None:
+def test_syntax_error_is_code_2500(text: str) -> None:
     with pytest.raises(GraphError) as caught:
         parse_fields(text)
 
@@ -25,7 +25,7 @@ def test_a_broken_expression_is_a_query_error(text: str) -> None:
 
 
 @given(st.text(alphabet="ab{}, é", max_size=40))
-def test_any_text_is_parsed_or_refused(text: str) -> None:
+def test_any_text_is_parsed_or_rejected(text: str) -> None:
     try:
         parsed = parse_fields(text)
     except GraphError:

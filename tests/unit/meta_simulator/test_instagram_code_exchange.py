@@ -12,10 +12,10 @@ from tests.support.meta_client import ORIGIN, REDIRECT_URI, MetaClient
 NOT_FOUND = "Matching code was not found or was already used"
 
 
-def test_a_code_becomes_a_token_with_the_app_scoped_id_and_the_permissions(instagram: InstagramClient) -> None:
-    answer = instagram.exchange(instagram.authorize())
+def test_exchange_returns_token_app_scoped_id_and_permissions(instagram: InstagramClient) -> None:
+    response = instagram.exchange(instagram.authorize())
 
-    body = answer.json()
+    body = response.json()
     assert body["access_token"].startswith("IGAA")
     assert body == {
         "access_token": body["access_token"],
@@ -24,7 +24,7 @@ def test_a_code_becomes_a_token_with_the_app_scoped_id_and_the_permissions(insta
     }
 
 
-def test_the_documented_shape_can_be_chosen(meta: MetaClient, instagram: InstagramClient) -> None:
+def test_documented_format_can_be_selected(meta: MetaClient, instagram: InstagramClient) -> None:
     meta.control("POST", "/settings", {"instagram_answers": "wrapped"})
 
     (entry,) = instagram.exchange(instagram.authorize()).json()["data"]
@@ -43,16 +43,14 @@ def test_unticked_permissions_are_missing_even_the_basic_one(instagram: Instagra
     ]
 
 
-def test_a_code_works_once(instagram: InstagramClient) -> None:
+def test_code_works_only_once(instagram: InstagramClient) -> None:
     code = instagram.authorize()
     instagram.exchange(code)
 
     assert flat_error_of(instagram.exchange(code)) == NOT_FOUND
 
 
-def test_of_many_exchanges_at_the_same_time_exactly_one_gets_the_token(
-    meta: MetaClient, instagram: InstagramClient
-) -> None:
+def test_exactly_one_of_many_concurrent_exchanges_succeeds(meta: MetaClient, instagram: InstagramClient) -> None:
     form = instagram.form(instagram.authorize())
     meta.control("POST", "/faults", {"operation": "exchange_instagram_code", "latency_ms": 5, "times": None})
 
@@ -61,10 +59,10 @@ def test_of_many_exchanges_at_the_same_time_exactly_one_gets_the_token(
         async with httpx.AsyncClient(transport=transport, base_url=ORIGIN, trust_env=False) as client:
             return list(await asyncio.gather(*(client.post(EXCHANGE, data=form) for _ in range(20))))
 
-    assert Counter(answer.status_code for answer in asyncio.run(send_all())) == {200: 1, 400: 19}
+    assert Counter(response.status_code for response in asyncio.run(send_all())) == {200: 1, 400: 19}
 
 
-def test_a_code_lives_for_one_hour(meta: MetaClient, instagram: InstagramClient) -> None:
+def test_code_expires_after_one_hour(meta: MetaClient, instagram: InstagramClient) -> None:
     kept, expired = instagram.authorize(), instagram.authorize()
     meta.advance(3600 - 1)
 
@@ -76,7 +74,7 @@ def test_a_code_lives_for_one_hour(meta: MetaClient, instagram: InstagramClient)
 
 
 @pytest.mark.parametrize(
-    ("changed", "text"),
+    ("overrides", "text"),
     [
         (
             {"redirect_uri": REDIRECT_URI + "/"},
@@ -95,33 +93,33 @@ def test_a_code_lives_for_one_hour(meta: MetaClient, instagram: InstagramClient)
         ({"code": "garbage"}, NOT_FOUND),
     ],
 )
-def test_a_wrong_exchange_says_why_and_leaves_the_code_usable(
-    instagram: InstagramClient, changed: dict[str, str], text: str
+def test_invalid_exchange_says_why_and_leaves_the_code_usable(
+    instagram: InstagramClient, overrides: dict[str, str], text: str
 ) -> None:
     code = instagram.authorize()
 
-    assert flat_error_of(instagram.exchange(**{"code": code, **changed})).startswith(text)
+    assert flat_error_of(instagram.exchange(**{"code": code, **overrides})).startswith(text)
     assert instagram.exchange(code).status_code == 200
 
 
-def test_the_fragment_is_no_part_of_the_code(instagram: InstagramClient) -> None:
+def test_fragment_is_not_part_of_the_code(instagram: InstagramClient) -> None:
     assert flat_error_of(instagram.exchange(instagram.authorize() + "#_")) == NOT_FOUND
 
 
-def test_a_code_of_another_app_is_not_found(meta: MetaClient, instagram: InstagramClient) -> None:
+def test_code_of_another_app_is_not_found(meta: MetaClient, instagram: InstagramClient) -> None:
     other = {"id": "8888", "secret": "s", "product": "instagram", "redirect_uris": [REDIRECT_URI]}
     meta.control("POST", "/apps", other)
 
-    refused = instagram.exchange(instagram.authorize(), client_id="8888", client_secret="s")
+    rejected = instagram.exchange(instagram.authorize(), client_id="8888", client_secret="s")
 
-    assert flat_error_of(refused) == NOT_FOUND
+    assert flat_error_of(rejected) == NOT_FOUND
 
 
-def test_a_code_of_facebook_login_is_not_found(meta: MetaClient, instagram: InstagramClient) -> None:
+def test_facebook_login_code_is_not_found(meta: MetaClient, instagram: InstagramClient) -> None:
     assert flat_error_of(instagram.exchange(meta.authorize())) == NOT_FOUND
 
 
-def test_only_a_posted_form_is_read(meta: MetaClient, instagram: InstagramClient) -> None:
+def test_only_form_fields_are_read(meta: MetaClient, instagram: InstagramClient) -> None:
     form = instagram.form(instagram.authorize())
 
     with_get = meta.http.get(EXCHANGE, params=form)
@@ -144,7 +142,7 @@ def test_only_a_posted_form_is_read(meta: MetaClient, instagram: InstagramClient
         ("permission_denied", "(#10) Application does not have permission for this action"),
     ],
 )
-def test_a_named_fault_comes_in_the_endpoints_own_shape(
+def test_named_fault_uses_the_endpoints_error_format(
     meta: MetaClient, instagram: InstagramClient, name: str, text: str
 ) -> None:
     meta.control("POST", "/faults", {"operation": "exchange_instagram_code", "error": name})
@@ -156,20 +154,18 @@ def test_a_named_fault_comes_in_the_endpoints_own_shape(
     ("name", "status", "start"),
     [("server_error", 500, '{"error":'), ("html_502", 502, "<!DOCTYPE"), ("empty_500", 500, "")],
 )
-def test_a_server_error_comes_as_it_is(
+def test_server_error_keeps_the_graph_format(
     meta: MetaClient, instagram: InstagramClient, name: str, status: int, start: str
 ) -> None:
     meta.control("POST", "/faults", {"operation": "exchange_instagram_code", "error": name})
 
-    answer = instagram.exchange("any")
+    response = instagram.exchange("any")
 
-    assert answer.status_code == status
-    assert answer.text.startswith(start)
+    assert response.status_code == status
+    assert response.text.startswith(start)
 
 
-def test_an_exchange_dropped_after_it_took_effect_has_spent_the_code(
-    meta: MetaClient, instagram: InstagramClient
-) -> None:
+def test_exchange_dropped_after_taking_effect_redeems_the_code(meta: MetaClient, instagram: InstagramClient) -> None:
     code = instagram.authorize()
     meta.control("POST", "/faults", {"operation": "exchange_instagram_code", "apply_then_disconnect": True})
 

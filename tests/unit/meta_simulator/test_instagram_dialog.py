@@ -12,22 +12,22 @@ DIALOG = "/www.instagram.com/oauth/authorize"
 SCOPES = ["instagram_business_basic", "instagram_business_manage_comments"]
 
 
-def _params(**changed: str) -> dict[str, str]:
+def _params(**overrides: str) -> dict[str, str]:
     params = {"client_id": "7777", "redirect_uri": REDIRECT_URI, "response_type": "code", "state": "st"}
-    return {**params, "scope": ",".join(SCOPES), **changed}
+    return {**params, "scope": ",".join(SCOPES), **overrides}
 
 
-def _start(meta: MetaClient, **changed: str) -> httpx.Response:
-    return meta.http.get(DIALOG, params=_params(**changed))
+def _start(meta: MetaClient, **overrides: str) -> httpx.Response:
+    return meta.http.get(DIALOG, params=_params(**overrides))
 
 
-def _consent(meta: MetaClient, account: str = CAFE, **changed: str) -> LastForm:
-    login = LastForm(_start(meta, **changed))
+def _consent(meta: MetaClient, account: str = CAFE, **overrides: str) -> LastForm:
+    login = LastForm(_start(meta, **overrides))
     return LastForm(meta.http.post(f"{DIALOG}/login", data={**login.fields, "account": account}))
 
 
-def _location(meta: MetaClient, form: LastForm, answer: str = "allow") -> str:
-    response = meta.http.post(form.action, data={**form.fields, "answer": answer})
+def _location(meta: MetaClient, form: LastForm, button: str = "allow") -> str:
+    response = meta.http.post(form.action, data={**form.fields, "answer": button})
     assert response.status_code == 302, response.text
     return str(response.headers["location"])
 
@@ -36,7 +36,7 @@ def _code(location: str) -> str:
     return parse_qs(urlsplit(location).query)["code"][0]
 
 
-def test_clicking_through_redirects_with_a_code_that_works(meta: MetaClient, instagram: InstagramClient) -> None:
+def test_completed_dialog_redirects_with_a_working_code(meta: MetaClient, instagram: InstagramClient) -> None:
     form = _consent(meta)
 
     location = _location(meta, form)
@@ -47,7 +47,7 @@ def test_clicking_through_redirects_with_a_code_that_works(meta: MetaClient, ins
 
 
 @pytest.mark.parametrize("username", ["luz.cria", "@Luz.Cria "])
-def test_a_username_and_any_password_log_in(meta: MetaClient, username: str) -> None:
+def test_any_password_is_accepted_with_a_username(meta: MetaClient, username: str) -> None:
     login = LastForm(_start(meta))
 
     page = meta.http.post(f"{DIALOG}/login", data={**login.fields, "username": username, "password": "x"})
@@ -59,7 +59,7 @@ def test_a_username_and_any_password_log_in(meta: MetaClient, username: str) -> 
     ("username", "password", "problem"),
     [("nobody", "x", "belong to an account"), ("cafe.azul", "", "Enter a password")],
 )
-def test_a_failed_login_shows_the_form_again(meta: MetaClient, username: str, password: str, problem: str) -> None:
+def test_failed_login_shows_the_form_again(meta: MetaClient, username: str, password: str, problem: str) -> None:
     login = LastForm(_start(meta))
 
     page = meta.http.post(f"{DIALOG}/login", data={**login.fields, "username": username, "password": password})
@@ -68,7 +68,7 @@ def test_a_failed_login_shows_the_form_again(meta: MetaClient, username: str, pa
     assert problem in page.text
 
 
-def test_every_permission_may_be_unticked(meta: MetaClient, instagram: InstagramClient) -> None:
+def test_every_permission_can_be_unticked(meta: MetaClient, instagram: InstagramClient) -> None:
     form = _consent(meta)
     form.fields["permission"] = ["instagram_business_manage_comments"]
 
@@ -77,9 +77,7 @@ def test_every_permission_may_be_unticked(meta: MetaClient, instagram: Instagram
     assert instagram.exchange(code).json()["permissions"] == ["instagram_business_manage_comments"]
 
 
-def test_a_permission_that_was_not_asked_for_cannot_be_smuggled_in(
-    meta: MetaClient, instagram: InstagramClient
-) -> None:
+def test_permission_that_was_not_requested_cannot_be_granted(meta: MetaClient, instagram: InstagramClient) -> None:
     form = _consent(meta)
     form.fields["permission"].append("instagram_business_content_publish")
 
@@ -88,12 +86,12 @@ def test_a_permission_that_was_not_asked_for_cannot_be_smuggled_in(
     assert instagram.exchange(code).json()["permissions"] == SCOPES
 
 
-def test_scopes_may_be_separated_by_spaces(meta: MetaClient) -> None:
+def test_scopes_can_be_separated_by_spaces(meta: MetaClient) -> None:
     assert _consent(meta, scope=" ".join(SCOPES)).fields["permission"] == SCOPES
 
 
 @pytest.mark.parametrize("step", ["login", "consent"])
-def test_cancel_redirects_with_the_refusal(meta: MetaClient, step: str) -> None:
+def test_cancel_redirects_with_access_denied(meta: MetaClient, step: str) -> None:
     form = LastForm(_start(meta)) if step == "login" else _consent(meta)
 
     assert _location(meta, form, "cancel") == (
@@ -103,7 +101,7 @@ def test_cancel_redirects_with_the_refusal(meta: MetaClient, step: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changed", "problem"),
+    ("overrides", "problem"),
     [
         ({"client_id": "1111"}, "Invalid platform app"),
         ({"redirect_uri": REDIRECT_URI + "/"}, "Invalid redirect_uri"),
@@ -116,10 +114,10 @@ def test_cancel_redirects_with_the_refusal(meta: MetaClient, step: str) -> None:
     ],
 )
 @pytest.mark.parametrize("step", ["", "/login", "/answer"])
-def test_a_wrong_request_is_refused_on_a_page_at_every_step(
-    meta: MetaClient, changed: dict[str, str], problem: str, step: str
+def test_invalid_request_gets_an_error_page_at_every_step(
+    meta: MetaClient, overrides: dict[str, str], problem: str, step: str
 ) -> None:
-    params = _params(**changed)
+    params = _params(**overrides)
     if step:
         page = meta.http.post(DIALOG + step, data={**params, "account": CAFE, "answer": "allow"})
     else:
@@ -131,14 +129,14 @@ def test_a_wrong_request_is_refused_on_a_page_at_every_step(
 
 
 @pytest.mark.parametrize("step", ["/login", "/answer"])
-def test_a_personal_account_is_told_to_become_professional(meta: MetaClient, step: str) -> None:
+def test_personal_account_is_asked_to_become_professional(meta: MetaClient, step: str) -> None:
     page = meta.http.post(DIALOG + step, data={**_params(), "account": PIA_PERSONAL.id, "answer": "allow"})
 
     assert page.status_code == 400
     assert "You need a professional account" in page.text
 
 
-def test_a_personal_account_gets_through_if_the_setting_says_so(meta: MetaClient, instagram: InstagramClient) -> None:
+def test_personal_account_is_accepted_if_the_setting_allows(meta: MetaClient, instagram: InstagramClient) -> None:
     meta.control("POST", "/settings", {"instagram_personal_accounts": True})
 
     code = _code(_location(meta, _consent(meta, PIA_PERSONAL.id)))
@@ -146,14 +144,14 @@ def test_a_personal_account_gets_through_if_the_setting_says_so(meta: MetaClient
     assert instagram.exchange(code).status_code == 200
 
 
-def test_an_account_that_is_not_there_leads_back_to_the_login(meta: MetaClient) -> None:
+def test_unknown_account_returns_to_the_login_page(meta: MetaClient) -> None:
     page = meta.http.post(f"{DIALOG}/answer", data={**_params(), "account": "1", "answer": "allow"})
 
     assert page.status_code == 400
     assert "belong to an account" in page.text
 
 
-def test_what_the_app_sends_is_escaped_and_carried(meta: MetaClient) -> None:
+def test_request_parameters_are_escaped_and_carried_to_the_next_step(meta: MetaClient) -> None:
     state = "\"><script>alert('1')</script>"
 
     page = _start(meta, state=state, force_reauth="true", enable_fb_login="false")
@@ -164,7 +162,7 @@ def test_what_the_app_sends_is_escaped_and_carried(meta: MetaClient) -> None:
     assert "asks you to log in again" in page.text
 
 
-def test_a_state_that_was_not_sent_is_not_returned(meta: MetaClient, instagram: InstagramClient) -> None:
+def test_redirect_has_no_state_if_none_was_sent(meta: MetaClient, instagram: InstagramClient) -> None:
     params = _params()
     del params["state"]
 
@@ -173,7 +171,7 @@ def test_a_state_that_was_not_sent_is_not_returned(meta: MetaClient, instagram: 
     assert "state=" not in _location(meta, form, "cancel")
 
 
-def test_the_pages_cannot_be_framed_and_run_no_scripts(meta: MetaClient) -> None:
+def test_pages_cannot_be_framed_and_run_no_scripts(meta: MetaClient) -> None:
     headers = _start(meta).headers
 
     assert headers["x-frame-options"] == "DENY"

@@ -7,28 +7,28 @@ SUBCODES = {"app_removed": 458, "checkpoint": 459, "password_changed": 460, "exp
 
 
 @pytest.mark.parametrize(("reason", "subcode"), SUBCODES.items())
-def test_one_token_can_be_ended_for_a_reason(
+def test_single_token_can_be_revoked_with_a_reason(
     meta: MetaClient, instagram: InstagramClient, reason: str, subcode: int
 ) -> None:
     ended, other = instagram.long_token(), instagram.long_token()
 
-    answer = meta.control("POST", "/tokens/revoke", {"token": ended, "reason": reason})
+    response = meta.control("POST", "/tokens/revoke", {"token": ended, "reason": reason})
 
-    assert answer == {"revoked": 1}
+    assert response == {"revoked": 1}
     assert error_of(instagram.get("/me", access_token=ended)) == (190, subcode)
     assert instagram.get("/me", access_token=other).status_code == 200
 
 
 @pytest.mark.parametrize("reference", ["cafe.azul", "@Cafe.Azul", "17841400000000001"])
-def test_an_account_loses_its_tokens_and_nobody_else_theirs(
+def test_revoking_an_account_revokes_only_its_own_tokens(
     meta: MetaClient, instagram: InstagramClient, reference: str
 ) -> None:
     short, long = instagram.short_token(), instagram.long_token()
     other, anas = instagram.long_token("estudio_ana"), meta.long_token()
 
-    answer = meta.control("POST", "/tokens/revoke", {"person": reference, "reason": "password_changed"})
+    response = meta.control("POST", "/tokens/revoke", {"person": reference, "reason": "password_changed"})
 
-    assert answer == {"revoked": 3}  # the short one behind the long one died too
+    assert response == {"revoked": 3}  # including the short-lived token behind a long-lived one
     assert error_of(instagram.get("/me", access_token=short)) == (190, 460)
     assert error_of(instagram.get("/me", access_token=long)) == (190, 460)
     assert instagram.get("/me", access_token=other).status_code == 200
@@ -39,7 +39,7 @@ def test_an_account_loses_its_tokens_and_nobody_else_theirs(
 @pytest.mark.parametrize(
     ("product", "at_facebook", "at_instagram"), [(None, 400, 400), ("facebook", 400, 200), ("instagram", 200, 400)]
 )
-def test_a_person_loses_both_products_tokens_unless_one_is_named(
+def test_revoking_a_person_covers_both_products_unless_one_is_named(
     meta: MetaClient, instagram: InstagramClient, product: str | None, at_facebook: int, at_instagram: int
 ) -> None:
     facebooks, instagrams = meta.long_token(), instagram.long_token()
@@ -50,7 +50,7 @@ def test_a_person_loses_both_products_tokens_unless_one_is_named(
     assert instagram.get("/me", access_token=instagrams).status_code == at_instagram
 
 
-def test_a_teammate_has_no_say_over_the_account(meta: MetaClient, instagram: InstagramClient) -> None:
+def test_revoking_a_teammate_leaves_the_accounts_tokens_valid(meta: MetaClient, instagram: InstagramClient) -> None:
     token = instagram.long_token()
 
     meta.control("POST", "/tokens/revoke", {"person": "fatima@people.example", "reason": "logged_out"})
@@ -58,9 +58,7 @@ def test_a_teammate_has_no_say_over_the_account(meta: MetaClient, instagram: Ins
     assert instagram.get("/me", access_token=token).status_code == 200
 
 
-def test_removing_the_app_forgets_the_grant_and_ends_the_subscriptions(
-    meta: MetaClient, instagram: InstagramClient
-) -> None:
+def test_removing_the_app_removes_grant_and_subscriptions(meta: MetaClient, instagram: InstagramClient) -> None:
     token = instagram.long_token()
     edge = "/v25.0/me/subscribed_apps"
     instagram.call("POST", edge, access_token=token, subscribed_fields="messages")
@@ -76,13 +74,13 @@ def test_removing_the_app_forgets_the_grant_and_ends_the_subscriptions(
 @pytest.mark.parametrize(
     "body", [{"person": "nobody"}, {"token": "IGAAnope"}, {"person": "cafe.azul", "product": "facebook"}]
 )
-def test_who_is_not_there_cannot_lose_tokens(meta: MetaClient, body: dict[str, str]) -> None:
-    refused = meta.http.post("/_simulator/tokens/revoke", json={"reason": "expired", **body})
+def test_unknown_token_person_or_account_is_rejected(meta: MetaClient, body: dict[str, str]) -> None:
+    rejected = meta.http.post("/_simulator/tokens/revoke", json={"reason": "expired", **body})
 
-    assert refused.status_code == 404
+    assert rejected.status_code == 404
 
 
-def test_an_ended_token_is_neither_extended_nor_refreshed(meta: MetaClient, instagram: InstagramClient) -> None:
+def test_revoked_token_is_neither_extended_nor_refreshed(meta: MetaClient, instagram: InstagramClient) -> None:
     short, long = instagram.short_token(), instagram.long_token()
     meta.control("POST", "/tokens/revoke", {"person": "cafe.azul", "reason": "logged_out"})
 

@@ -10,7 +10,7 @@ def token(instagram: InstagramClient) -> str:
 
 
 @pytest.mark.parametrize("account", ["me", CAFE])
-def test_an_app_subscribes_lists_and_unsubscribes(instagram: InstagramClient, token: str, account: str) -> None:
+def test_app_can_subscribe_list_and_unsubscribe(instagram: InstagramClient, token: str, account: str) -> None:
     edge = f"/v25.0/{account}/subscribed_apps"
 
     subscribed = instagram.call("POST", edge, access_token=token, subscribed_fields="messages,comments")
@@ -26,13 +26,13 @@ def test_an_app_subscribes_lists_and_unsubscribes(instagram: InstagramClient, to
     assert instagram.call("DELETE", edge, access_token=token).json() == {"success": True}
 
 
-def test_an_unknown_field_is_refused_with_the_allowed_ones(instagram: InstagramClient, token: str) -> None:
+def test_error_for_an_unknown_field_lists_the_allowed_ones(instagram: InstagramClient, token: str) -> None:
     edge = "/v25.0/me/subscribed_apps"
 
-    refused = instagram.call("POST", edge, access_token=token, subscribed_fields="messages,feed")
+    rejected = instagram.call("POST", edge, access_token=token, subscribed_fields="messages,feed")
 
-    assert error_of(refused) == (100, None)
-    message = refused.json()["error"]["message"]
+    assert error_of(rejected) == (100, None)
+    message = rejected.json()["error"]["message"]
     assert message.startswith("(#100) Param subscribed_fields[1] must be one of {comments, live_comments, mentions, ")
     assert message.endswith('story_insights} - got "feed".')
     assert instagram.call("GET", edge, access_token=token).json() == {"data": []}
@@ -43,32 +43,32 @@ def test_fields_are_required(instagram: InstagramClient, token: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
-def test_another_account_is_not_there(instagram: InstagramClient, token: str, method: str) -> None:
+def test_another_account_is_not_found(instagram: InstagramClient, token: str, method: str) -> None:
     edge = "/v25.0/17841400000000002/subscribed_apps"
 
-    refused = instagram.call(method, edge, access_token=token, subscribed_fields="messages")
+    rejected = instagram.call(method, edge, access_token=token, subscribed_fields="messages")
 
-    assert error_of(refused) == (100, 33)
+    assert error_of(rejected) == (100, 33)
 
 
-def test_an_app_token_is_refused(instagram: InstagramClient) -> None:
+def test_app_token_is_rejected(instagram: InstagramClient) -> None:
     app_token = f"{instagram.app_id}|{instagram.app_secret}"
 
-    refused = instagram.call("DELETE", f"/v25.0/{CAFE}/subscribed_apps", access_token=app_token)
+    rejected = instagram.call("DELETE", f"/v25.0/{CAFE}/subscribed_apps", access_token=app_token)
 
-    assert error_of(refused) == (190, None)
-    assert refused.json()["error"]["message"] == "Access token does not contain a valid app ID"
+    assert error_of(rejected) == (190, None)
+    assert rejected.json()["error"]["message"] == "Access token does not contain a valid app ID"
 
 
-def test_the_basic_permission_is_needed(instagram: InstagramClient) -> None:
+def test_basic_permission_is_required(instagram: InstagramClient) -> None:
     token = instagram.short_token(declined_scopes=["instagram_business_basic"])
 
-    refused = instagram.call("POST", "/v25.0/me/subscribed_apps", access_token=token, subscribed_fields="messages")
+    rejected = instagram.call("POST", "/v25.0/me/subscribed_apps", access_token=token, subscribed_fields="messages")
 
-    assert error_of(refused) == (10, None)
+    assert error_of(rejected) == (10, None)
 
 
-def test_the_subscriptions_of_both_products_are_apart(meta: MetaClient, instagram: InstagramClient, token: str) -> None:
+def test_subscriptions_of_the_products_are_separate(meta: MetaClient, instagram: InstagramClient, token: str) -> None:
     instagram.call("POST", "/v25.0/me/subscribed_apps", access_token=token, subscribed_fields="messages")
     page_id = "104857600000001"
     page_token = meta.page_token(meta.long_token(), page_id)

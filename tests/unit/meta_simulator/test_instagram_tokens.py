@@ -14,7 +14,7 @@ def _message(response: httpx.Response) -> str:
     return str(response.json()["error"]["message"])
 
 
-def test_a_short_token_lives_for_one_hour(meta: MetaClient, instagram: InstagramClient) -> None:
+def test_short_lived_token_expires_after_one_hour(meta: MetaClient, instagram: InstagramClient) -> None:
     token = instagram.short_token()
     meta.advance(HOUR - 1)
 
@@ -25,19 +25,19 @@ def test_a_short_token_lives_for_one_hour(meta: MetaClient, instagram: Instagram
     assert error_of(instagram.get("/me", access_token=token)) == (190, 463)
 
 
-def test_a_short_token_becomes_another_one_of_60_days(meta: MetaClient, instagram: InstagramClient) -> None:
+def test_short_lived_token_is_exchanged_for_a_60_day_token(meta: MetaClient, instagram: InstagramClient) -> None:
     short = instagram.short_token()
 
-    answer = instagram.extend(short).json()
+    response = instagram.extend(short).json()
 
-    assert answer["access_token"].startswith("IGAA")
-    assert answer["access_token"] != short
-    assert (answer["token_type"], answer["expires_in"]) == ("bearer", LONG_LIVED_S)
+    assert response["access_token"].startswith("IGAA")
+    assert response["access_token"] != short
+    assert (response["token_type"], response["expires_in"]) == ("bearer", LONG_LIVED_S)
     meta.advance(LONG_LIVED_S)
-    assert error_of(instagram.get("/me", access_token=answer["access_token"])) == (190, 463)
+    assert error_of(instagram.get("/me", access_token=response["access_token"])) == (190, 463)
 
 
-def test_an_expired_short_token_cannot_be_extended(meta: MetaClient, instagram: InstagramClient) -> None:
+def test_expired_short_lived_token_cannot_be_extended(meta: MetaClient, instagram: InstagramClient) -> None:
     token = instagram.short_token()
     meta.advance(HOUR)
 
@@ -45,7 +45,7 @@ def test_an_expired_short_token_cannot_be_extended(meta: MetaClient, instagram: 
 
 
 @pytest.mark.parametrize(
-    ("changed", "code"),
+    ("overrides", "code"),
     [
         ({"client_secret": "wrong"}, 1),
         ({"client_secret": "the-app-secret"}, 1),
@@ -55,21 +55,21 @@ def test_an_expired_short_token_cannot_be_extended(meta: MetaClient, instagram: 
         ({"access_token": "IGAAnope"}, 190),
     ],
 )
-def test_a_wrong_extension_is_refused(instagram: InstagramClient, changed: dict[str, str], code: int) -> None:
+def test_invalid_extension_is_rejected(instagram: InstagramClient, overrides: dict[str, str], code: int) -> None:
     token = instagram.short_token()
 
-    assert error_of(instagram.extend(token, **changed)) == (code, None)
+    assert error_of(instagram.extend(token, **overrides)) == (code, None)
 
 
-def test_a_long_token_cannot_be_extended_again(instagram: InstagramClient) -> None:
-    refused = instagram.extend(instagram.long_token())
+def test_long_lived_token_cannot_be_extended_again(instagram: InstagramClient) -> None:
+    rejected = instagram.extend(instagram.long_token())
 
-    assert error_of(refused) == (100, None)
-    assert _message(refused) == UNSUPPORTED
+    assert error_of(rejected) == (100, None)
+    assert _message(rejected) == UNSUPPORTED
 
 
 @pytest.mark.parametrize("path", ["/access_token", "/refresh_access_token"])
-def test_the_token_endpoints_take_get_only_and_no_version(instagram: InstagramClient, path: str) -> None:
+def test_token_endpoints_accept_only_get_without_a_version(instagram: InstagramClient, path: str) -> None:
     posted = instagram.call("POST", path, grant_type="ig_exchange_token")
     versioned = instagram.call("GET", f"/v25.0{path}")
 
@@ -78,49 +78,51 @@ def test_the_token_endpoints_take_get_only_and_no_version(instagram: InstagramCl
     assert error_of(versioned) == (2500, None)
 
 
-def test_a_token_of_24_hours_is_refreshed_for_60_days_from_then(meta: MetaClient, instagram: InstagramClient) -> None:
+def test_refresh_after_24_hours_gives_60_days_from_then(meta: MetaClient, instagram: InstagramClient) -> None:
     token = instagram.long_token()
     meta.advance(DAY)
 
-    answer = instagram.refresh(token).json()
+    response = instagram.refresh(token).json()
 
-    assert answer["access_token"] != token
-    assert (answer["token_type"], answer["expires_in"]) == ("bearer", LONG_LIVED_S)
+    assert response["access_token"] != token
+    assert (response["token_type"], response["expires_in"]) == ("bearer", LONG_LIVED_S)
     meta.advance(LONG_LIVED_S - 1)
-    assert instagram.get("/me", access_token=answer["access_token"]).status_code == 200
+    assert instagram.get("/me", access_token=response["access_token"]).status_code == 200
     assert error_of(instagram.get("/me", access_token=token)) == (190, 463)
 
 
-def test_a_refresh_can_keep_the_string(meta: MetaClient, instagram: InstagramClient) -> None:
+def test_refresh_can_keep_the_token_string(meta: MetaClient, instagram: InstagramClient) -> None:
     meta.control("POST", "/settings", {"instagram_refresh_changes_token": False})
     token = instagram.long_token()
     meta.advance(DAY)
 
-    answer = instagram.refresh(token).json()
+    response = instagram.refresh(token).json()
 
-    assert (answer["access_token"], answer["expires_in"]) == (token, LONG_LIVED_S)
+    assert (response["access_token"], response["expires_in"]) == (token, LONG_LIVED_S)
     meta.advance(LONG_LIVED_S - 1)
     assert instagram.get("/me", access_token=token).status_code == 200
 
 
-def test_a_token_younger_than_24_hours_is_not_refreshed(meta: MetaClient, instagram: InstagramClient) -> None:
+def test_token_younger_than_24_hours_cannot_be_refreshed(meta: MetaClient, instagram: InstagramClient) -> None:
     token = instagram.long_token()
     meta.advance(DAY - 1)
 
-    refused = instagram.refresh(token)
+    rejected = instagram.refresh(token)
 
-    assert error_of(refused) == (100, None)
-    assert _message(refused) == UNSUPPORTED
+    assert error_of(rejected) == (100, None)
+    assert _message(rejected) == UNSUPPORTED
 
 
-def test_a_refreshed_token_is_young_again(meta: MetaClient, instagram: InstagramClient) -> None:
+def test_refreshed_token_cannot_be_refreshed_for_24_hours(meta: MetaClient, instagram: InstagramClient) -> None:
     token = instagram.long_token()
     meta.advance(DAY)
 
     assert error_of(instagram.refresh(instagram.refresh(token).json()["access_token"])) == (100, None)
 
 
-def test_a_refreshed_token_with_the_same_string_is_young_again(meta: MetaClient, instagram: InstagramClient) -> None:
+def test_refreshed_token_with_the_same_string_cannot_be_refreshed_for_24_hours(
+    meta: MetaClient, instagram: InstagramClient
+) -> None:
     meta.control("POST", "/settings", {"instagram_refresh_changes_token": False})
     token = instagram.long_token()
     meta.advance(DAY)
@@ -134,12 +136,12 @@ def test_a_refreshed_token_with_the_same_string_is_young_again(meta: MetaClient,
     assert instagram.refresh(token).json()["expires_in"] == LONG_LIVED_S
 
 
-def test_a_short_token_is_not_refreshed(instagram: InstagramClient) -> None:
+def test_short_lived_token_cannot_be_refreshed(instagram: InstagramClient) -> None:
     assert error_of(instagram.refresh(instagram.short_token())) == (100, None)
 
 
 @pytest.mark.parametrize("changes_token", [True, False])
-def test_an_expired_token_is_not_refreshed(meta: MetaClient, instagram: InstagramClient, changes_token: bool) -> None:
+def test_expired_token_cannot_be_refreshed(meta: MetaClient, instagram: InstagramClient, changes_token: bool) -> None:
     meta.control("POST", "/settings", {"instagram_refresh_changes_token": changes_token})
     token = instagram.long_token()
     meta.advance(LONG_LIVED_S)
@@ -147,7 +149,7 @@ def test_an_expired_token_is_not_refreshed(meta: MetaClient, instagram: Instagra
     assert error_of(instagram.refresh(token)) == (190, 463)
 
 
-def test_a_refresh_needs_the_basic_permission(meta: MetaClient, instagram: InstagramClient) -> None:
+def test_refresh_requires_the_basic_permission(meta: MetaClient, instagram: InstagramClient) -> None:
     token = instagram.long_token()
     meta.advance(DAY)
     instagram.authorize(declined_scopes=["instagram_business_basic"])
@@ -161,7 +163,7 @@ def test_expires_in_can_be_left_out(meta: MetaClient, instagram: InstagramClient
     assert set(instagram.extend(instagram.short_token()).json()) == {"access_token", "token_type"}
 
 
-def test_each_product_refuses_the_others_tokens(meta: MetaClient, instagram: InstagramClient) -> None:
+def test_each_product_rejects_the_others_tokens(meta: MetaClient, instagram: InstagramClient) -> None:
     instagrams, facebooks = instagram.long_token(), meta.long_token()
 
     at_facebook = meta.get("/me", access_token=instagrams)
@@ -176,8 +178,8 @@ def test_each_product_refuses_the_others_tokens(meta: MetaClient, instagram: Ins
 
 
 @pytest.mark.parametrize(("asked", "served"), [("/v26.0/me", "v26.0"), ("/v21.0/me", "v22.0"), ("/me", "v22.0")])
-def test_resources_are_served_by_version_as_at_facebook(instagram: InstagramClient, asked: str, served: str) -> None:
-    answer = instagram.meta.http.get(GRAPH + asked, params={"access_token": instagram.short_token()})
+def test_versions_are_served_as_at_facebook(instagram: InstagramClient, asked: str, served: str) -> None:
+    response = instagram.meta.http.get(GRAPH + asked, params={"access_token": instagram.short_token()})
 
-    assert answer.status_code == 200
-    assert answer.headers["facebook-api-version"] == served
+    assert response.status_code == 200
+    assert response.headers["facebook-api-version"] == served

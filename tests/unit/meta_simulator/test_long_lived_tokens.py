@@ -5,17 +5,17 @@ from tests.support.meta_client import REDIRECT_URI, MetaClient, error_of
 DAY = 24 * 60 * 60
 
 
-def test_a_short_token_becomes_a_different_one_of_60_days(meta: MetaClient) -> None:
+def test_short_lived_token_is_exchanged_for_a_60_day_token(meta: MetaClient) -> None:
     short = meta.short_token()
 
-    answer = meta.extend(short).json()
+    response = meta.extend(short).json()
 
-    assert answer["access_token"].startswith("EAA")
-    assert answer["access_token"] != short
-    assert answer["expires_in"] == 5183944
+    assert response["access_token"].startswith("EAA")
+    assert response["access_token"] != short
+    assert response["expires_in"] == 5183944
 
 
-def test_the_short_token_keeps_working_until_its_own_end(meta: MetaClient) -> None:
+def test_short_lived_token_stays_valid_until_it_expires(meta: MetaClient) -> None:
     short = meta.short_token()
     meta.extend(short)
 
@@ -26,7 +26,7 @@ def test_the_short_token_keeps_working_until_its_own_end(meta: MetaClient) -> No
     assert error_of(meta.get("/me", access_token=short)) == (190, 463)
 
 
-def test_the_long_token_ends_after_60_days(meta: MetaClient) -> None:
+def test_long_lived_token_expires_after_60_days(meta: MetaClient) -> None:
     token = meta.long_token()
     meta.advance(59 * DAY)
 
@@ -37,14 +37,14 @@ def test_the_long_token_ends_after_60_days(meta: MetaClient) -> None:
     assert error_of(meta.get("/me", access_token=token)) == (190, 463)
 
 
-def test_an_expired_token_cannot_be_exchanged(meta: MetaClient) -> None:
+def test_expired_short_lived_token_cannot_be_exchanged(meta: MetaClient) -> None:
     short = meta.short_token()
     meta.advance(2 * 3600)
 
-    refused = meta.extend(short)
+    rejected = meta.extend(short)
 
-    assert error_of(refused) == (190, 463)
-    assert "Session has expired on Sunday, 22-Nov-26 06:00:00 PST" in refused.json()["error"]["message"]
+    assert error_of(rejected) == (190, 463)
+    assert "Session has expired on Sunday, 22-Nov-26 06:00:00 PST" in rejected.json()["error"]["message"]
 
 
 def test_expires_in_can_be_left_out(meta: MetaClient) -> None:
@@ -54,19 +54,21 @@ def test_expires_in_can_be_left_out(meta: MetaClient) -> None:
 
 
 @pytest.mark.parametrize(("setting", "remaining"), [("keeps_expiry", 5183944 - DAY), ("extends", 5183944)])
-def test_exchanging_a_long_token_again_keeps_or_moves_its_end(meta: MetaClient, setting: str, remaining: int) -> None:
+def test_exchanging_a_long_lived_token_keeps_or_extends_its_expiry(
+    meta: MetaClient, setting: str, remaining: int
+) -> None:
     token = meta.long_token()
     meta.control("POST", "/settings", {"long_lived_reexchange": setting})
     meta.advance(DAY)
 
-    answer = meta.extend(token).json()
+    response = meta.extend(token).json()
 
-    assert answer["expires_in"] == remaining
-    assert answer["access_token"] != token
+    assert response["expires_in"] == remaining
+    assert response["access_token"] != token
 
 
 @pytest.mark.parametrize(("setting", "expected"), [("keeps_expiry", (190, 463)), ("extends", None)])
-def test_a_token_that_was_exchanged_again_ends_when_its_answer_said(
+def test_reexchanged_token_expires_when_its_response_said(
     meta: MetaClient, setting: str, expected: tuple[int, int] | None
 ) -> None:
     first = meta.long_token()
@@ -82,7 +84,7 @@ def test_a_token_that_was_exchanged_again_ends_when_its_answer_said(
 
 
 @pytest.mark.parametrize("setting", ["keeps_expiry", "extends"])
-def test_an_expired_long_token_cannot_be_exchanged(meta: MetaClient, setting: str) -> None:
+def test_expired_long_lived_token_cannot_be_exchanged(meta: MetaClient, setting: str) -> None:
     meta.control("POST", "/settings", {"long_lived_reexchange": setting})
     token = meta.long_token()
     meta.advance(60 * DAY)
@@ -90,16 +92,16 @@ def test_an_expired_long_token_cannot_be_exchanged(meta: MetaClient, setting: st
     assert error_of(meta.extend(token)) == (190, 463)
 
 
-def test_a_token_of_one_app_is_refused_for_another(meta: MetaClient) -> None:
+def test_token_of_another_app_is_rejected(meta: MetaClient) -> None:
     meta.control("POST", "/apps", {"id": "2222", "secret": "other", "redirect_uris": [REDIRECT_URI]})
 
-    refused = meta.extend(meta.short_token(), client_id="2222", client_secret="other")
+    rejected = meta.extend(meta.short_token(), client_id="2222", client_secret="other")
 
-    assert error_of(refused) == (190, None)
+    assert error_of(rejected) == (190, None)
 
 
 @pytest.mark.parametrize(
-    ("changed", "expected"),
+    ("overrides", "expected"),
     [
         ({"fb_exchange_token": ""}, 1),
         ({"fb_exchange_token": "EAAnonsense"}, 190),
@@ -107,11 +109,11 @@ def test_a_token_of_one_app_is_refused_for_another(meta: MetaClient) -> None:
         ({"client_id": "999"}, 101),
     ],
 )
-def test_a_broken_exchange_names_what_is_wrong(meta: MetaClient, changed: dict[str, str], expected: int) -> None:
-    assert error_of(meta.extend(meta.short_token(), **changed)) == (expected, None)
+def test_invalid_exchange_has_a_specific_error(meta: MetaClient, overrides: dict[str, str], expected: int) -> None:
+    assert error_of(meta.extend(meta.short_token(), **overrides)) == (expected, None)
 
 
-def test_a_page_token_is_nothing_to_exchange(meta: MetaClient) -> None:
+def test_page_token_cannot_be_exchanged(meta: MetaClient) -> None:
     page_token = meta.accounts(meta.long_token())[0]["access_token"]
 
     assert error_of(meta.extend(page_token)) == (190, None)

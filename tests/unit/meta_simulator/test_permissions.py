@@ -5,8 +5,8 @@ from tests.support.meta_client import MetaClient, error_of
 
 
 def _statuses(meta: MetaClient, token: str) -> dict[str, str]:
-    answer = meta.data("/me/permissions", access_token=token)
-    return {entry["permission"]: entry["status"] for entry in answer["data"]}
+    response = meta.data("/me/permissions", access_token=token)
+    return {entry["permission"]: entry["status"] for entry in response["data"]}
 
 
 def test_granted_and_declined_permissions_are_listed(meta: MetaClient) -> None:
@@ -19,7 +19,7 @@ def test_granted_and_declined_permissions_are_listed(meta: MetaClient) -> None:
     }
 
 
-def test_a_later_login_adds_to_what_was_granted(meta: MetaClient) -> None:
+def test_later_login_adds_permissions(meta: MetaClient) -> None:
     meta.authorize(scopes=["instagram_basic"])
 
     token = meta.short_token(scopes=["pages_show_list"])
@@ -27,7 +27,7 @@ def test_a_later_login_adds_to_what_was_granted(meta: MetaClient) -> None:
     assert _statuses(meta, token)["instagram_basic"] == "granted"
 
 
-def test_the_last_answer_wins_for_a_permission_asked_again(meta: MetaClient) -> None:
+def test_latest_login_wins_for_a_permission_requested_again(meta: MetaClient) -> None:
     first = meta.short_token(scopes=["pages_show_list"], declined_scopes=["instagram_basic"])
     meta.authorize(scopes=["instagram_basic"], declined_scopes=["pages_show_list"])
 
@@ -36,7 +36,7 @@ def test_the_last_answer_wins_for_a_permission_asked_again(meta: MetaClient) -> 
     assert (statuses["instagram_basic"], statuses["pages_show_list"]) == ("granted", "declined")
 
 
-def test_the_grants_of_one_app_are_not_those_of_another(meta: MetaClient) -> None:
+def test_grants_are_separate_per_app(meta: MetaClient) -> None:
     redirect_uri = "https://other.example"
     meta.control("POST", "/apps", {"id": "2222", "secret": "s", "redirect_uris": [redirect_uri]})
     meta.authorize(scopes=["instagram_basic"], app_id="2222", redirect_uri=redirect_uri)
@@ -44,17 +44,17 @@ def test_the_grants_of_one_app_are_not_those_of_another(meta: MetaClient) -> Non
     assert "instagram_basic" not in _statuses(meta, meta.short_token(scopes=["pages_show_list"]))
 
 
-def test_a_permission_can_be_taken_back(meta: MetaClient) -> None:
+def test_permission_can_be_revoked(meta: MetaClient) -> None:
     token = meta.short_token()
 
-    answer = meta.call("DELETE", "/me/permissions/instagram_basic", access_token=token)
+    response = meta.call("DELETE", "/me/permissions/instagram_basic", access_token=token)
 
-    assert answer.json() == {"success": True}
+    assert response.json() == {"success": True}
     assert _statuses(meta, token)["instagram_basic"] == "declined"
 
 
 @pytest.mark.parametrize("with_app_token", [True, False])
-def test_removing_the_app_ends_all_its_tokens(meta: MetaClient, with_app_token: bool) -> None:
+def test_removing_the_app_revokes_all_its_tokens(meta: MetaClient, with_app_token: bool) -> None:
     token = meta.long_token()
     page_token = meta.accounts(token)[0]["access_token"]
     user_id = meta.data("/me", access_token=token)["id"]
@@ -65,7 +65,7 @@ def test_removing_the_app_ends_all_its_tokens(meta: MetaClient, with_app_token: 
     assert error_of(meta.get("/me", access_token=page_token)) == (190, 458)
 
 
-def test_removing_the_app_ends_the_page_subscriptions_made_for_the_person(meta: MetaClient) -> None:
+def test_removing_the_app_removes_page_subscriptions_made_with_the_persons_tokens(meta: MetaClient) -> None:
     token = meta.long_token()
     edge = f"/{ANA_CAFE.id}/subscribed_apps"
     page_token = meta.page_token(token, ANA_CAFE.id)
@@ -77,7 +77,7 @@ def test_removing_the_app_ends_the_page_subscriptions_made_for_the_person(meta: 
     assert meta.data(edge, access_token=again) == {"data": []}
 
 
-def test_removing_the_app_leaves_what_a_colleague_subscribed(meta: MetaClient) -> None:
+def test_removing_the_app_keeps_a_colleagues_subscription(meta: MetaClient) -> None:
     edge = f"/{ANA_CAFE.id}/subscribed_apps"
     colleagues = meta.page_token(meta.long_token("fatima@people.example"), ANA_CAFE.id)
     meta.call("POST", edge, access_token=colleagues, subscribed_fields="feed")
@@ -87,7 +87,7 @@ def test_removing_the_app_leaves_what_a_colleague_subscribed(meta: MetaClient) -
     assert len(meta.data(edge, access_token=colleagues)["data"]) == 1
 
 
-def test_without_business_management_a_portfolios_page_is_not_listed(meta: MetaClient) -> None:
+def test_portfolio_page_is_not_listed_without_business_management(meta: MetaClient) -> None:
     declined = meta.long_token("Emeka Business", declined_scopes=["business_management"])
 
     assert _statuses(meta, declined)["business_management"] == "declined"
@@ -96,14 +96,14 @@ def test_without_business_management_a_portfolios_page_is_not_listed(meta: MetaC
     assert len(meta.accounts(meta.long_token("Emeka Business"))) == 1
 
 
-def test_an_unknown_permission_cannot_be_taken_back(meta: MetaClient) -> None:
-    refused = meta.call("DELETE", "/me/permissions/nope", access_token=meta.short_token())
+def test_unknown_permission_cannot_be_revoked(meta: MetaClient) -> None:
+    rejected = meta.call("DELETE", "/me/permissions/nope", access_token=meta.short_token())
 
-    assert error_of(refused) == (100, None)
+    assert error_of(rejected) == (100, None)
 
 
 @pytest.mark.parametrize(("scopes", "has_email"), [(["email"], True), (["pages_show_list"], False)])
-def test_the_e_mail_address_needs_its_permission(meta: MetaClient, scopes: list[str], has_email: bool) -> None:
+def test_e_mail_address_requires_its_permission(meta: MetaClient, scopes: list[str], has_email: bool) -> None:
     me = meta.data("/me", access_token=meta.short_token(scopes=scopes), fields="id,email")
 
     assert ("email" in me) is has_email

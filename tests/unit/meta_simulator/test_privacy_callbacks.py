@@ -1,4 +1,4 @@
-"""Deauthorize and data deletion: who is named, with which secret, and what counts as an answer."""
+"""The deauthorize and data deletion callbacks: user ids, signatures, and checks of the app's response."""
 
 import base64
 import hashlib
@@ -10,7 +10,7 @@ import pytest
 from starlette.responses import JSONResponse, Response
 
 from meta_simulator.instagram.app_scoped_ids import app_scoped_id
-from tests.support.app_endpoint import AppEndpoint, refuse
+from tests.support.app_endpoint import AppEndpoint, refuse_connection
 from tests.support.instagram_client import CAFE, InstagramClient
 from tests.support.meta_client import NOON, REDIRECT_URI, MetaClient, error_of
 
@@ -33,7 +33,7 @@ def decoded(text: str) -> bytes:
 
 
 def signers(text: str) -> list[str]:
-    """Return whose secret signed, as an app finds out."""
+    """Return the products whose secret verifies the signature."""
     signature, _, payload = text.partition(".")
     return [
         product
@@ -46,10 +46,10 @@ def payload_of(text: str) -> Any:
     return json.loads(decoded(text.partition(".")[2]))
 
 
-def test_deauthorize_names_a_person_by_the_id_that_the_login_gave(meta: MetaClient, endpoint: AppEndpoint) -> None:
+def test_deauthorize_uses_the_user_id_of_the_login(meta: MetaClient, endpoint: AppEndpoint) -> None:
     known_as = meta.data("/me", access_token=meta.long_token())["id"]
 
-    answer = meta.control("POST", "/privacy/deauthorize", {"person": "Ana Souza"})
+    response = meta.control("POST", "/privacy/deauthorize", {"person": "Ana Souza"})
 
     (received,) = endpoint.received
     text = received.form["signed_request"]
@@ -62,8 +62,8 @@ def test_deauthorize_names_a_person_by_the_id_that_the_login_gave(meta: MetaClie
         "issued_at": int(NOON.timestamp()),
         "user_id": known_as,
     }
-    assert answer.pop("milliseconds") > 0
-    assert answer == {
+    assert response.pop("milliseconds") > 0
+    assert response == {
         "user_id": ANA,
         "status": 200,
         "problem": None,
@@ -73,7 +73,7 @@ def test_deauthorize_names_a_person_by_the_id_that_the_login_gave(meta: MetaClie
 
 
 @pytest.mark.parametrize(("professional_id", "user_id"), [(False, CAFE_IN_APP), (True, CAFE)])
-def test_instagram_names_an_account_by_either_id_and_signs_with_its_own_secret(
+def test_instagram_callback_can_use_either_id_and_is_signed_with_the_instagram_secret(
     meta: MetaClient,
     instagram: InstagramClient,
     endpoint: AppEndpoint,
@@ -83,15 +83,15 @@ def test_instagram_names_an_account_by_either_id_and_signs_with_its_own_secret(
     me = instagram.me(instagram.long_token())
     wanted = {"product": "instagram", "person": "cafe.azul", "professional_id": professional_id}
 
-    answer = meta.control("POST", "/privacy/deauthorize", wanted)
+    response = meta.control("POST", "/privacy/deauthorize", wanted)
 
     text = endpoint.received[0].form["signed_request"]
     assert signers(text) == ["instagram"]
-    assert answer["user_id"] == payload_of(text)["user_id"] == user_id == me["user_id" if professional_id else "id"]
+    assert response["user_id"] == payload_of(text)["user_id"] == user_id == me["user_id" if professional_id else "id"]
 
 
 @pytest.mark.parametrize(("product", "signed_by"), [("facebook", "instagram"), ("instagram", "facebook")])
-def test_the_other_products_secret_can_sign(
+def test_callback_can_be_signed_with_the_other_products_secret(
     meta: MetaClient, endpoint: AppEndpoint, product: str, signed_by: str
 ) -> None:
     wanted = {"product": product, "person": "Ana Souza", "signed_by": signed_by}
@@ -101,7 +101,7 @@ def test_the_other_products_secret_can_sign(
     assert signers(endpoint.received[0].form["signed_request"]) == [signed_by]
 
 
-def test_the_payload_can_expire_and_have_a_number(meta: MetaClient, endpoint: AppEndpoint) -> None:
+def test_payload_can_have_an_expiry_and_a_numeric_user_id(meta: MetaClient, endpoint: AppEndpoint) -> None:
     wanted = {"user_id": "99999999999999999", "user_id_as_number": True, "expires_in_seconds": -5}
 
     meta.control("POST", "/privacy/deauthorize", wanted)
@@ -111,7 +111,7 @@ def test_the_payload_can_expire_and_have_a_number(meta: MetaClient, endpoint: Ap
 
 
 @pytest.mark.parametrize("forgery", ["wrong_secret", "tampered", "unsigned"])
-def test_a_forged_request_is_signed_by_nobody(meta: MetaClient, endpoint: AppEndpoint, forgery: str) -> None:
+def test_forged_request_has_no_valid_signature(meta: MetaClient, endpoint: AppEndpoint, forgery: str) -> None:
     meta.control("POST", "/privacy/deauthorize", {"person": "Ana Souza", "forgery": forgery})
 
     text = endpoint.received[0].form["signed_request"]
@@ -119,7 +119,7 @@ def test_a_forged_request_is_signed_by_nobody(meta: MetaClient, endpoint: AppEnd
     assert payload_of(text)["user_id"] == ANA
 
 
-def test_other_forgeries_are_no_signed_request_or_of_another_algorithm(meta: MetaClient, endpoint: AppEndpoint) -> None:
+def test_request_can_be_malformed_or_use_another_algorithm(meta: MetaClient, endpoint: AppEndpoint) -> None:
     for forgery in ("malformed", "other_algorithm"):
         meta.control("POST", "/privacy/deauthorize", {"person": "Ana Souza", "forgery": forgery})
 
@@ -129,13 +129,13 @@ def test_other_forgeries_are_no_signed_request_or_of_another_algorithm(meta: Met
     assert payload_of(other_algorithm)["algorithm"] == "none"
 
 
-def test_a_deletion_is_valid_with_a_url_and_a_code(meta: MetaClient, endpoint: AppEndpoint) -> None:
-    endpoint.answer = lambda _: JSONResponse(GOOD)
+def test_deletion_response_is_valid_with_a_url_and_a_code(meta: MetaClient, endpoint: AppEndpoint) -> None:
+    endpoint.respond = lambda _: JSONResponse(GOOD)
 
-    answer = meta.control("POST", "/privacy/data_deletion", {"person": "Ana Souza"})
+    response = meta.control("POST", "/privacy/data_deletion", {"person": "Ana Souza"})
 
     assert endpoint.received[0].url == DELETION
-    assert (answer["status"], answer["json"], answer["is_valid"], answer["problems"]) == (200, GOOD, True, [])
+    assert (response["status"], response["json"], response["is_valid"], response["problems"]) == (200, GOOD, True, [])
 
 
 @pytest.mark.parametrize(
@@ -155,51 +155,51 @@ def test_a_deletion_is_valid_with_a_url_and_a_code(meta: MetaClient, endpoint: A
         (JSONResponse({**GOOD, "confirmation_code": 12}), "confirmation_code is not an alphanumeric string"),
     ],
 )
-def test_a_deletion_that_meta_would_not_take_is_told(
+def test_invalid_deletion_response_is_reported(
     meta: MetaClient, endpoint: AppEndpoint, response: Response, problem: str
 ) -> None:
-    endpoint.answer = lambda _: response
+    endpoint.respond = lambda _: response
 
-    answer = meta.control("POST", "/privacy/data_deletion", {"person": "Ana Souza"})
+    result = meta.control("POST", "/privacy/data_deletion", {"person": "Ana Souza"})
 
-    assert (answer["is_valid"], answer["problems"]) == (False, [problem])
-
-
-def test_no_answer_is_told(meta: MetaClient, endpoint: AppEndpoint) -> None:
-    endpoint.answer = refuse
-
-    answer = meta.control("POST", "/privacy/data_deletion", {"person": "Ana Souza"})
-
-    assert (answer["status"], answer["problem"]) == (None, "no_answer")
-    assert answer["problems"] == ["expected status 200, got no_answer"]
+    assert (result["is_valid"], result["problems"]) == (False, [problem])
 
 
-def test_removing_the_app_tells_it_of_everybody_who_had_it(
+def test_unreachable_app_is_reported(meta: MetaClient, endpoint: AppEndpoint) -> None:
+    endpoint.respond = refuse_connection
+
+    response = meta.control("POST", "/privacy/data_deletion", {"person": "Ana Souza"})
+
+    assert (response["status"], response["problem"]) == (None, "no_answer")
+    assert response["problems"] == ["expected status 200, got no_answer"]
+
+
+def test_removing_the_app_can_send_a_callback_for_each_product_and_account(
     meta: MetaClient, instagram: InstagramClient, endpoint: AppEndpoint
 ) -> None:
     token = meta.long_token()
-    instagram.long_token()  # of the café, not of the studio
+    instagram.long_token()  # for the café, not the studio
     removal = {"person": "Ana Souza", "reason": "app_removed", "send_deauthorize": True}
-    told_after: list[tuple[int, int | None]] = []
+    errors_after_removal: list[tuple[int, int | None]] = []
 
-    answer = meta.control("POST", "/tokens/revoke", removal)
-    told_after.append(error_of(meta.get("/me", access_token=token)))
+    response = meta.control("POST", "/tokens/revoke", removal)
+    errors_after_removal.append(error_of(meta.get("/me", access_token=token)))
     again = meta.control("POST", "/tokens/revoke", removal)
 
-    told = [(each["product"], each["user_id"], each["status"]) for each in answer["deauthorized"]]
+    notified = [(each["product"], each["user_id"], each["status"]) for each in response["deauthorized"]]
     texts = [received.form["signed_request"] for received in endpoint.received]
-    assert answer["revoked"] == 4
-    assert told == [("facebook", ANA, 200), ("instagram", CAFE_IN_APP, 200)]
+    assert response["revoked"] == 4
+    assert notified == [("facebook", ANA, 200), ("instagram", CAFE_IN_APP, 200)]
     assert [(payload_of(text)["user_id"], signers(text)) for text in texts] == [
         (ANA, ["facebook"]),
         (CAFE_IN_APP, ["instagram"]),
     ]
-    assert told_after == [(190, 458)]
+    assert errors_after_removal == [(190, 458)]
     assert again["deauthorized"] == []
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("overrides", "notified"),
     [
         ({"product": "facebook"}, ["facebook"]),
         ({"product": "instagram"}, ["instagram"]),
@@ -209,35 +209,35 @@ def test_removing_the_app_tells_it_of_everybody_who_had_it(
         ({"app_id": "2222"}, []),
     ],
 )
-def test_only_those_who_lost_it_are_told_of(
-    meta: MetaClient, instagram: InstagramClient, changed: dict[str, str], told: list[str]
+def test_callbacks_are_sent_only_for_removed_apps(
+    meta: MetaClient, instagram: InstagramClient, overrides: dict[str, str], notified: list[str]
 ) -> None:
     meta.control("POST", "/apps", {"id": "2222", "secret": "s", "redirect_uris": [REDIRECT_URI]})
     meta.long_token()
     instagram.long_token()
-    removal = {"person": "Ana Souza", "reason": "app_removed", "send_deauthorize": True, **changed}
+    removal = {"person": "Ana Souza", "reason": "app_removed", "send_deauthorize": True, **overrides}
 
-    answer = meta.control("POST", "/tokens/revoke", removal)
+    response = meta.control("POST", "/tokens/revoke", removal)
 
-    assert [each["product"] for each in answer["deauthorized"]] == told
+    assert [each["product"] for each in response["deauthorized"]] == notified
 
 
-def test_removing_the_app_tells_nobody_unless_asked_to(meta: MetaClient, endpoint: AppEndpoint) -> None:
+def test_removing_the_app_sends_no_callback_by_default(meta: MetaClient, endpoint: AppEndpoint) -> None:
     meta.long_token()
 
-    answer = meta.control("POST", "/tokens/revoke", {"person": "Ana Souza", "reason": "app_removed"})
+    response = meta.control("POST", "/tokens/revoke", {"person": "Ana Souza", "reason": "app_removed"})
 
-    assert (answer, endpoint.received) == ({"revoked": 2}, [])
+    assert (response, endpoint.received) == ({"revoked": 2}, [])
 
 
-def test_without_a_url_nothing_is_removed(meta: MetaClient, endpoint: AppEndpoint) -> None:
+def test_nothing_is_removed_without_a_callback_url(meta: MetaClient, endpoint: AppEndpoint) -> None:
     meta.control("POST", "/callbacks", {"deauthorize_url": None})
     token = meta.long_token()
     removal = {"person": "Ana Souza", "reason": "app_removed", "send_deauthorize": True}
 
-    refused = meta.http.post("/_simulator/tokens/revoke", json=removal)
+    rejected = meta.http.post("/_simulator/tokens/revoke", json=removal)
 
-    assert (refused.status_code, "deauthorize_url" in refused.json()["error"]) == (409, True)
+    assert (rejected.status_code, "deauthorize_url" in rejected.json()["error"]) == (409, True)
     assert meta.get("/me", access_token=token).status_code == 200
 
 
@@ -257,7 +257,7 @@ def test_without_a_url_nothing_is_removed(meta: MetaClient, endpoint: AppEndpoin
     ],
 )
 @pytest.mark.parametrize("callback", ["deauthorize", "data_deletion"])
-def test_an_unclear_callback_is_not_sent(
+def test_invalid_callback_request_is_rejected_and_not_sent(
     meta: MetaClient, endpoint: AppEndpoint, callback: str, body: dict[str, object], status: int
 ) -> None:
     assert meta.http.post(f"/_simulator/privacy/{callback}", json=body).status_code == status
@@ -265,9 +265,9 @@ def test_an_unclear_callback_is_not_sent(
 
 
 @pytest.mark.parametrize(
-    "changed", [{"reason": "expired"}, {"person": None, "token": "EAA"}, {"send_deauthorize": "maybe"}]
+    "overrides", [{"reason": "expired"}, {"person": None, "token": "EAA"}, {"send_deauthorize": "maybe"}]
 )
-def test_only_the_removal_by_a_person_can_be_told(meta: MetaClient, changed: dict[str, object]) -> None:
-    removal = {"person": "Ana Souza", "reason": "app_removed", "send_deauthorize": True, **changed}
+def test_send_deauthorize_requires_a_person_and_app_removed(meta: MetaClient, overrides: dict[str, object]) -> None:
+    removal = {"person": "Ana Souza", "reason": "app_removed", "send_deauthorize": True, **overrides}
 
     assert meta.http.post("/_simulator/tokens/revoke", json=removal).status_code == 422

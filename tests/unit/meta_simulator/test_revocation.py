@@ -14,17 +14,17 @@ SUBCODES = {
 
 
 @pytest.mark.parametrize(("reason", "subcode"), SUBCODES.items())
-def test_one_token_can_be_ended_for_a_reason(meta: MetaClient, reason: str, subcode: int) -> None:
+def test_single_token_can_be_revoked_with_a_reason(meta: MetaClient, reason: str, subcode: int) -> None:
     ended, other = meta.long_token(), meta.long_token()
 
-    answer = meta.control("POST", "/tokens/revoke", {"token": ended, "reason": reason})
+    response = meta.control("POST", "/tokens/revoke", {"token": ended, "reason": reason})
 
-    assert answer == {"revoked": 1}
+    assert response == {"revoked": 1}
     assert error_of(meta.get("/me", access_token=ended)) == (190, subcode)
     assert meta.get("/me", access_token=other).status_code == 200
 
 
-def test_a_changed_password_ends_every_token_of_the_person_but_no_later_one(meta: MetaClient) -> None:
+def test_password_change_revokes_all_earlier_tokens_of_the_person(meta: MetaClient) -> None:
     user_token = meta.long_token()
     page_token = meta.page_token(user_token, ANA_CAFE.id)
     bens = meta.long_token("Ben Carter")
@@ -37,7 +37,7 @@ def test_a_changed_password_ends_every_token_of_the_person_but_no_later_one(meta
     assert meta.get("/me", access_token=meta.short_token()).status_code == 200
 
 
-def test_a_lost_page_role_ends_the_tokens_of_that_page_only(meta: MetaClient) -> None:
+def test_lost_page_role_revokes_only_that_pages_tokens(meta: MetaClient) -> None:
     user_token = meta.long_token()
     lost, kept = (meta.page_token(user_token, page.id) for page in (ANA_CAFE, ANA_STUDIO))
 
@@ -48,7 +48,7 @@ def test_a_lost_page_role_ends_the_tokens_of_that_page_only(meta: MetaClient) ->
     assert [page["id"] for page in meta.accounts(user_token)] == [ANA_STUDIO.id]
 
 
-def test_removing_the_app_forgets_its_permissions(meta: MetaClient) -> None:
+def test_removing_the_app_removes_its_permissions(meta: MetaClient) -> None:
     meta.authorize(scopes=["instagram_basic"])
 
     meta.control("POST", "/tokens/revoke", {"person": "Ana Souza", "reason": "app_removed"})
@@ -58,14 +58,14 @@ def test_removing_the_app_forgets_its_permissions(meta: MetaClient) -> None:
     assert [entry["permission"] for entry in permissions] == ["public_profile", "pages_show_list"]
 
 
-def test_an_ended_token_cannot_be_exchanged(meta: MetaClient) -> None:
+def test_revoked_token_cannot_be_exchanged(meta: MetaClient) -> None:
     token = meta.short_token()
     meta.control("POST", "/tokens/revoke", {"token": token, "reason": "password_changed"})
 
     assert error_of(meta.extend(token)) == (190, 460)
 
 
-def test_debug_token_tells_why_a_token_ended(meta: MetaClient) -> None:
+def test_debug_token_says_why_a_token_was_revoked(meta: MetaClient) -> None:
     token = meta.long_token()
     meta.control("POST", "/tokens/revoke", {"token": token, "reason": "app_removed"})
 
@@ -81,5 +81,5 @@ def test_debug_token_tells_why_a_token_ended(meta: MetaClient) -> None:
         {"reason": "expired", "person": "Ana Souza", "page": "1"},
     ],
 )
-def test_an_unclear_revocation_is_refused(meta: MetaClient, body: dict[str, str]) -> None:
+def test_invalid_revocation_is_rejected(meta: MetaClient, body: dict[str, str]) -> None:
     assert meta.http.post("/_simulator/tokens/revoke", json=body).status_code == 422

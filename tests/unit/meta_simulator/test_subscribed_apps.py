@@ -11,7 +11,7 @@ def page_token(meta: MetaClient) -> str:
     return meta.page_token(meta.long_token(), ANA_CAFE.id)
 
 
-def test_an_app_subscribes_lists_and_unsubscribes(meta: MetaClient, page_token: str) -> None:
+def test_app_can_subscribe_list_and_unsubscribe(meta: MetaClient, page_token: str) -> None:
     subscribed = meta.call("POST", EDGE, access_token=page_token, subscribed_fields="messages,feed")
     listed = meta.data(EDGE, access_token=page_token)
     removed = meta.call("DELETE", EDGE, access_token=page_token)
@@ -24,17 +24,17 @@ def test_an_app_subscribes_lists_and_unsubscribes(meta: MetaClient, page_token: 
     assert meta.data(EDGE, access_token=page_token) == {"data": []}
 
 
-def test_fields_may_be_a_json_list(meta: MetaClient, page_token: str) -> None:
-    answer = meta.call("POST", EDGE, access_token=page_token, subscribed_fields='["messages"]')
+def test_fields_can_be_a_json_list(meta: MetaClient, page_token: str) -> None:
+    response = meta.call("POST", EDGE, access_token=page_token, subscribed_fields='["messages"]')
 
-    assert answer.status_code == 200
+    assert response.status_code == 200
 
 
-def test_a_field_that_pages_do_not_have_is_refused(meta: MetaClient, page_token: str) -> None:
-    refused = meta.call("POST", EDGE, access_token=page_token, subscribed_fields="messages,messaging_seen")
+def test_error_for_an_unknown_field_lists_the_allowed_ones(meta: MetaClient, page_token: str) -> None:
+    rejected = meta.call("POST", EDGE, access_token=page_token, subscribed_fields="messages,messaging_seen")
 
-    assert error_of(refused) == (100, None)
-    message = refused.json()["error"]["message"]
+    assert error_of(rejected) == (100, None)
+    message = rejected.json()["error"]["message"]
     assert message.startswith("(#100) Param subscribed_fields[1] must be one of {feed, mention, messages")
     assert meta.data(EDGE, access_token=page_token) == {"data": []}
 
@@ -43,23 +43,23 @@ def test_fields_are_required(meta: MetaClient, page_token: str) -> None:
     assert error_of(meta.call("POST", EDGE, access_token=page_token)) == (100, None)
 
 
-def test_a_user_token_is_refused(meta: MetaClient) -> None:
-    refused = meta.call("POST", EDGE, access_token=meta.long_token(), subscribed_fields="messages")
+def test_user_token_is_rejected(meta: MetaClient) -> None:
+    rejected = meta.call("POST", EDGE, access_token=meta.long_token(), subscribed_fields="messages")
 
-    assert error_of(refused) == (210, None)
+    assert error_of(rejected) == (210, None)
 
 
-def test_another_pages_token_is_refused(meta: MetaClient) -> None:
+def test_token_of_another_page_is_rejected(meta: MetaClient) -> None:
     other = meta.page_token(meta.long_token(), ANA_STUDIO.id)
 
     assert error_of(meta.call("POST", EDGE, access_token=other, subscribed_fields="feed")) == (200, None)
 
 
-def test_without_pages_manage_metadata_it_is_refused(meta: MetaClient) -> None:
+def test_subscribing_requires_pages_manage_metadata(meta: MetaClient) -> None:
     token = meta.long_token(declined_scopes=["pages_manage_metadata"])
     page_token = meta.page_token(token, ANA_CAFE.id)
 
-    refused = meta.call("POST", EDGE, access_token=page_token, subscribed_fields="feed")
+    rejected = meta.call("POST", EDGE, access_token=page_token, subscribed_fields="feed")
 
-    assert error_of(refused) == (200, None)
-    assert "pages_manage_metadata" in refused.json()["error"]["message"]
+    assert error_of(rejected) == (200, None)
+    assert "pages_manage_metadata" in rejected.json()["error"]["message"]

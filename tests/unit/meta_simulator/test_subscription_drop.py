@@ -1,4 +1,4 @@
-"""Meta forgets webhook subscriptions without telling anybody; tests make it do so."""
+"""Webhook subscriptions that Meta drops without notice."""
 
 import pytest
 
@@ -13,7 +13,7 @@ CAFE_ACCOUNT = {"product": "instagram", "account": CAFE, "app_id": "7777", "fiel
 
 @pytest.fixture
 def tokens(meta: MetaClient, instagram: InstagramClient) -> dict[str, str]:
-    """Subscribe two Pages, and the account that one of them is linked to; return their tokens by id."""
+    """Subscribe two Pages and the account linked to one of them; return their tokens by id."""
     ana = meta.long_token()
     tokens = {page.id: meta.page_token(ana, page.id) for page in (ANA_CAFE, ANA_STUDIO)}
     for page_id, token in tokens.items():
@@ -23,7 +23,7 @@ def tokens(meta: MetaClient, instagram: InstagramClient) -> dict[str, str]:
     return tokens
 
 
-def test_the_subscriptions_of_both_products_are_listed(meta: MetaClient, tokens: dict[str, str]) -> None:
+def test_subscriptions_of_both_products_are_listed(meta: MetaClient, tokens: dict[str, str]) -> None:
     assert meta.control("GET", "/subscriptions") == [CAFE_PAGE, STUDIO_PAGE, CAFE_ACCOUNT]
 
 
@@ -37,16 +37,16 @@ def test_the_subscriptions_of_both_products_are_listed(meta: MetaClient, tokens:
         ("luz.cria", [CAFE_PAGE, STUDIO_PAGE, CAFE_ACCOUNT]),
     ],
 )
-def test_an_account_and_its_page_or_a_page_alone_lose_their_subscriptions(
+def test_dropping_an_account_includes_its_page_but_not_vice_versa(
     meta: MetaClient, tokens: dict[str, str], account: str, kept: list[object]
 ) -> None:
-    answer = meta.control("POST", "/subscriptions/drop", {"account": account})
+    response = meta.control("POST", "/subscriptions/drop", {"account": account})
 
-    assert answer == {"dropped": 3 - len(kept)}
+    assert response == {"dropped": 3 - len(kept)}
     assert meta.control("GET", "/subscriptions") == kept
 
 
-def test_the_token_lives_on_and_can_subscribe_again(
+def test_token_stays_valid_and_can_subscribe_again(
     meta: MetaClient, instagram: InstagramClient, tokens: dict[str, str]
 ) -> None:
     meta.control("POST", "/subscriptions/drop", {"account": "cafe.azul"})
@@ -64,7 +64,7 @@ def test_the_token_lives_on_and_can_subscribe_again(
     ("body", "status"),
     [({"account": "nobody"}, 404), ({"account": "Ana Souza"}, 404), ({"account": ""}, 422), ({}, 422)],
 )
-def test_who_has_no_subscriptions_cannot_lose_them(
+def test_invalid_drop_request_is_rejected_and_changes_nothing(
     meta: MetaClient, tokens: dict[str, str], body: dict[str, str], status: int
 ) -> None:
     assert meta.http.post("/_simulator/subscriptions/drop", json=body).status_code == status

@@ -1,4 +1,4 @@
-"""Which webhooks go out, in which order and company, and what the control API tells of them."""
+"""Which webhooks are sent, in which order and batches, and the summary that the control API returns."""
 
 import json
 from collections import Counter
@@ -21,15 +21,15 @@ def mids(endpoint: AppEndpoint) -> list[str]:
     ]
 
 
-def test_the_answer_tells_what_became_of_the_deliveries(webhooks: WebhookSender, endpoint: AppEndpoint) -> None:
-    endpoint.answers(200, 503, 200)
+def test_response_summarises_the_deliveries(webhooks: WebhookSender, endpoint: AppEndpoint) -> None:
+    endpoint.respond_with(200, 503, 200)
 
-    answer = webhooks.send(message(count=5), updates_per_post=2)
+    response = webhooks.send(message(count=5), updates_per_post=2)
 
-    times = [result.pop("milliseconds") for result in answer["results"]]
-    assert answer.pop("milliseconds") == {"median": sorted(times)[1], "longest": max(times)}
+    times = [result.pop("milliseconds") for result in response["results"]]
+    assert response.pop("milliseconds") == {"median": sorted(times)[1], "longest": max(times)}
     assert all(time > 0 for time in times)
-    assert answer == {
+    assert response == {
         "updates": 5,
         "deliveries": 3,
         "attempts": 4,
@@ -49,15 +49,15 @@ def test_the_answer_tells_what_became_of_the_deliveries(webhooks: WebhookSender,
 def test_only_subscribed_accounts_get_webhooks(webhooks: WebhookSender, endpoint: AppEndpoint) -> None:
     both = [message(), {"type": "message", "account": "estudio_ana", "count": 2}]
 
-    answer = webhooks.send(*both, updates_per_post=3)
+    response = webhooks.send(*both, updates_per_post=3)
     sent_anyway = webhooks.send(*both, updates_per_post=3, even_if_not_subscribed=True)
 
-    assert (answer["updates"], answer["not_subscribed"]) == (1, {STUDIO: 2})
+    assert (response["updates"], response["not_subscribed"]) == (1, {STUDIO: 2})
     assert (sent_anyway["updates"], sent_anyway["not_subscribed"]) == (3, {})
     assert [[entry["id"] for entry in body["entry"]] for body in endpoint.bodies] == [[CAFE], [CAFE, STUDIO]]
 
 
-def test_a_subscription_made_as_apps_make_it_counts(
+def test_subscription_made_through_the_graph_api_counts(
     meta: MetaClient, instagram: InstagramClient, endpoint: AppEndpoint
 ) -> None:
     meta.control("POST", "/callbacks", {"webhook_url": URL})
@@ -68,25 +68,25 @@ def test_a_subscription_made_as_apps_make_it_counts(
 
     after = meta.control("POST", "/webhooks/deliveries", request)
 
-    # Instagram sends every field to whoever subscribed to one.
+    # A subscription to one field covers all of them.
     assert (before["delivered"], after["delivered"]) == (0, 2)
 
 
 @pytest.mark.parametrize(("account", "delivered"), [(CAFE, 1), (ANA_CAFE.id, 1), (STUDIO, 0), (ANA_STUDIO.id, 0)])
-def test_at_facebook_the_page_is_what_is_subscribed(
+def test_facebook_subscriptions_belong_to_pages(
     meta: MetaClient, simulator: Simulator, account: str, delivered: int
 ) -> None:
     meta.control("POST", "/callbacks", {"webhook_url": URL})
     simulator.subscriptions.subscribe(ANA_CAFE.id, "1111", ("messages",), "somebody")
     event = {"type": "message", "account": account}
 
-    answer = meta.control("POST", "/webhooks/deliveries", {"product": "facebook", "events": [event]})
+    response = meta.control("POST", "/webhooks/deliveries", {"product": "facebook", "events": [event]})
     with_instagram = meta.control("POST", "/webhooks/deliveries", {"events": [event]})
 
-    assert (answer["delivered"], with_instagram["delivered"]) == (delivered, 0)
+    assert (response["delivered"], with_instagram["delivered"]) == (delivered, 0)
 
 
-def test_another_apps_subscription_does_not_count(
+def test_subscription_of_another_app_does_not_count(
     webhooks: WebhookSender, simulator: Simulator, endpoint: AppEndpoint
 ) -> None:
     simulator.instagram_subscriptions.subscribe(STUDIO, "8888", ("messages",), STUDIO)
@@ -94,21 +94,19 @@ def test_another_apps_subscription_does_not_count(
     assert webhooks.send({"type": "message", "account": STUDIO})["not_subscribed"] == {STUDIO: 1}
 
 
-def test_a_thousand_updates_fit_into_one_post(webhooks: WebhookSender, endpoint: AppEndpoint) -> None:
+def test_thousand_updates_fit_into_one_post(webhooks: WebhookSender, endpoint: AppEndpoint) -> None:
     webhooks.subscribe(STUDIO)
 
-    answer = webhooks.send(
+    response = webhooks.send(
         message(count=600), {"type": "message", "account": STUDIO, "count": 400}, updates_per_post=1000
     )
 
     entries = endpoint.bodies[0]["entry"]
-    assert (answer["deliveries"], answer["updates"]) == (1, 1000)
+    assert (response["deliveries"], response["updates"]) == (1, 1000)
     assert [(entry["id"], len(entry["messaging"])) for entry in entries] == [(CAFE, 600), (STUDIO, 400)]
 
 
-def test_messages_and_changes_of_an_account_are_entries_of_their_own(
-    webhooks: WebhookSender, endpoint: AppEndpoint
-) -> None:
+def test_messages_and_changes_are_in_separate_entries(webhooks: WebhookSender, endpoint: AppEndpoint) -> None:
     webhooks.send(message(), {"type": "comment", "account": CAFE, "count": 2}, message(), updates_per_post=4)
 
     (body,) = endpoint.bodies
@@ -116,17 +114,15 @@ def test_messages_and_changes_of_an_account_are_entries_of_their_own(
     assert [len(entry.get("messaging") or entry["changes"]) for entry in body["entry"]] == [2, 2]
 
 
-def test_without_a_seed_everything_comes_in_order_and_duplicates_together(
-    webhooks: WebhookSender, endpoint: AppEndpoint
-) -> None:
+def test_order_is_kept_with_duplicates_adjacent_without_a_seed(webhooks: WebhookSender, endpoint: AppEndpoint) -> None:
     webhooks.send(message(id="m", count=3), repeat=2)
 
     assert mids(endpoint) == ["m1", "m1", "m2", "m2", "m3", "m3"]
-    first, again = endpoint.received[:2]
-    assert (first.body, first.headers) == (again.body, again.headers)
+    first, second = endpoint.received[:2]
+    assert (first.body, first.headers) == (second.body, second.headers)
 
 
-def test_a_seed_shuffles_everything_in_the_same_way_every_time(webhooks: WebhookSender, endpoint: AppEndpoint) -> None:
+def test_seed_makes_the_shuffle_reproducible(webhooks: WebhookSender, endpoint: AppEndpoint) -> None:
     orders = []
     for seed in (7, 7, 8):
         webhooks.send(message(id="m", count=20), repeat=2, shuffle=seed)
@@ -137,11 +133,11 @@ def test_a_seed_shuffles_everything_in_the_same_way_every_time(webhooks: Webhook
     assert Counter(orders[0]) == {f"m{number}": 2 for number in range(1, 21)}
     assert orders[0] != sorted(orders[0])
     firsts = list(dict.fromkeys(orders[0]))
-    assert orders[0] != [mid for mid in firsts for _ in range(2)]  # duplicates are apart
+    assert orders[0] != [mid for mid in firsts for _ in range(2)]  # duplicates are not adjacent
     assert firsts != [f"m{number}" for number in range(1, 21)]
 
 
-def test_a_shuffle_mixes_the_batches_too_and_keeps_the_times(webhooks: WebhookSender, endpoint: AppEndpoint) -> None:
+def test_shuffle_mixes_batches_and_keeps_timestamps(webhooks: WebhookSender, endpoint: AppEndpoint) -> None:
     webhooks.send(message(id="m", count=20), updates_per_post=10, shuffle=1)
 
     items = [item for body in endpoint.bodies for item in body["entry"][0]["messaging"]]
@@ -152,20 +148,22 @@ def test_a_shuffle_mixes_the_batches_too_and_keeps_the_times(webhooks: WebhookSe
 
 
 @pytest.mark.parametrize("at_once", [1, 5])
-def test_as_many_go_out_at_once_as_was_asked_for(webhooks: WebhookSender, endpoint: AppEndpoint, at_once: int) -> None:
-    answer = webhooks.send(message(count=30), at_once=at_once)
+def test_at_once_sets_the_concurrency(webhooks: WebhookSender, endpoint: AppEndpoint, at_once: int) -> None:
+    response = webhooks.send(message(count=30), at_once=at_once)
 
-    assert (answer["delivered"], endpoint.most_at_once) == (30, at_once)
-
-
-def test_a_big_request_is_answered_without_its_bodies(webhooks: WebhookSender, endpoint: AppEndpoint) -> None:
-    answer = webhooks.send(message(count=1200, text="needle"), at_once=10)
-
-    assert (answer["deliveries"], len(answer["results"])) == (1200, 1000)
-    assert "needle" not in json.dumps(answer)
+    assert (response["delivered"], endpoint.max_concurrency) == (30, at_once)
 
 
-def test_a_request_can_name_another_url(webhooks: WebhookSender, endpoint: AppEndpoint) -> None:
+def test_response_to_a_large_request_is_limited_and_has_no_bodies(
+    webhooks: WebhookSender, endpoint: AppEndpoint
+) -> None:
+    response = webhooks.send(message(count=1200, text="needle"), at_once=10)
+
+    assert (response["deliveries"], len(response["results"])) == (1200, 1000)
+    assert "needle" not in json.dumps(response)
+
+
+def test_request_can_override_the_url(webhooks: WebhookSender, endpoint: AppEndpoint) -> None:
     webhooks.send(message(), url="http://localhost:9999/other?x=1")
 
     assert endpoint.received[0].url == "http://localhost:9999/other?x=1"

@@ -1,4 +1,4 @@
-"""What each kind of event looks like inside the webhook that an app receives."""
+"""The payload of each event type in the webhook that an app receives."""
 
 import time
 from typing import Any
@@ -88,7 +88,7 @@ def about_cafe(kind: str, **more: object) -> dict[str, object]:
 
 
 @pytest.mark.parametrize(("kind", "inner"), DIRECT_MESSAGES.items())
-def test_a_direct_message_has_both_ends_and_milliseconds(
+def test_direct_message_has_sender_recipient_and_milliseconds(
     webhooks: WebhookSender, endpoint: AppEndpoint, kind: str, inner: dict[str, Any]
 ) -> None:
     webhooks.send(about_cafe(kind))
@@ -101,7 +101,7 @@ def test_a_direct_message_has_both_ends_and_milliseconds(
 
 
 @pytest.mark.parametrize(("kind", "change"), CHANGES.items())
-def test_a_change_has_a_field_and_seconds(
+def test_change_has_a_field_and_seconds(
     webhooks: WebhookSender, endpoint: AppEndpoint, kind: str, change: tuple[str, dict[str, Any]]
 ) -> None:
     webhooks.send(about_cafe(kind))
@@ -116,7 +116,7 @@ def test_a_change_has_a_field_and_seconds(
 
 
 @pytest.mark.parametrize(("kind", "change"), DASHBOARD.items())
-def test_the_dashboards_test_is_about_nobody_and_needs_no_subscription(
+def test_dashboard_test_has_no_account_and_needs_no_subscription(
     webhooks: WebhookSender, endpoint: AppEndpoint, kind: str, change: tuple[str, dict[str, Any]]
 ) -> None:
     webhooks.send({"type": kind})
@@ -130,9 +130,7 @@ def test_the_dashboards_test_is_about_nobody_and_needs_no_subscription(
     ]
 
 
-def test_the_flat_comment_is_the_entry_itself_and_never_shares_it(
-    webhooks: WebhookSender, endpoint: AppEndpoint
-) -> None:
+def test_flat_comment_is_an_entry_of_its_own(webhooks: WebhookSender, endpoint: AppEndpoint) -> None:
     webhooks.send(about_cafe("flat_comment", count=2), updates_per_post=2)
 
     media = {"id": MEDIA, "media_product_type": "REELS"}
@@ -147,7 +145,7 @@ def test_the_flat_comment_is_the_entry_itself_and_never_shares_it(
     ]
 
 
-def test_standby_is_a_list_of_its_own(webhooks: WebhookSender, endpoint: AppEndpoint) -> None:
+def test_standby_is_a_separate_list(webhooks: WebhookSender, endpoint: AppEndpoint) -> None:
     webhooks.send(about_cafe("standby"), about_cafe("message"), updates_per_post=2)
 
     standby, messaging = endpoint.bodies[0]["entry"]
@@ -155,13 +153,13 @@ def test_standby_is_a_list_of_its_own(webhooks: WebhookSender, endpoint: AppEndp
     assert standby["standby"][0]["message"] == {"mid": "m", "text": "é"}
 
 
-def test_every_kind_is_tested_here() -> None:
+def test_every_event_type_is_tested_here() -> None:
     tested = {*DIRECT_MESSAGES, *CHANGES, *DASHBOARD, "flat_comment", "standby"}
 
     assert tested == set(EventType)
 
 
-def test_the_body_can_be_a_list(webhooks: WebhookSender, endpoint: AppEndpoint) -> None:
+def test_body_can_be_a_list(webhooks: WebhookSender, endpoint: AppEndpoint) -> None:
     webhooks.send(message(), top_level="list")
 
     (body,) = endpoint.bodies
@@ -169,9 +167,7 @@ def test_the_body_can_be_a_list(webhooks: WebhookSender, endpoint: AppEndpoint) 
     assert body[0]["object"] == "instagram"
 
 
-def test_the_body_is_compact_and_escapes_everything_beyond_ascii(
-    webhooks: WebhookSender, endpoint: AppEndpoint
-) -> None:
+def test_body_is_compact_with_non_ascii_escaped(webhooks: WebhookSender, endpoint: AppEndpoint) -> None:
     webhooks.send(message(id="m", text="Café 🧀"))
 
     body = endpoint.received[0].body
@@ -180,19 +176,19 @@ def test_the_body_is_compact_and_escapes_everything_beyond_ascii(
     assert b" " not in body.replace(rb"\u00e9 \ud83e", b"")
 
 
-def test_overrides_replace_add_and_take_away(webhooks: WebhookSender, endpoint: AppEndpoint) -> None:
+def test_overrides_replace_add_and_remove_keys(webhooks: WebhookSender, endpoint: AppEndpoint) -> None:
     webhooks.send(message(id="m", overrides={"text": None, "mid": "other", "is_self": True}))
 
     assert endpoint.bodies[0]["entry"][0]["messaging"][0]["message"] == {"mid": "other", "is_self": True}
 
 
-def test_the_time_of_an_event_can_be_told(webhooks: WebhookSender, endpoint: AppEndpoint) -> None:
+def test_timestamp_can_be_set(webhooks: WebhookSender, endpoint: AppEndpoint) -> None:
     webhooks.send(message(timestamp=1_700_000_000_000))
 
     assert endpoint.bodies[0]["entry"][0]["messaging"][0]["timestamp"] == 1_700_000_000_000
 
 
-def test_a_facebook_comment_calls_its_id_comment_id(webhooks: WebhookSender, endpoint: AppEndpoint) -> None:
+def test_facebook_comment_has_comment_id(webhooks: WebhookSender, endpoint: AppEndpoint) -> None:
     webhooks.send(about_cafe("comment"), product="facebook", even_if_not_subscribed=True)
 
     value = endpoint.bodies[0]["entry"][0]["changes"][0]["value"]
@@ -203,7 +199,7 @@ def test_a_facebook_comment_calls_its_id_comment_id(webhooks: WebhookSender, end
     ("account", "entry_id"),
     [("@Cafe.Azul", CAFE), (CAFE, CAFE), (ANA_CAFE.id, ANA_CAFE.id), ("17841499999999999", "17841499999999999")],
 )
-def test_the_entry_is_the_accounts_or_whatever_number_is_named(
+def test_entry_id_is_the_accounts_or_the_given_number(
     webhooks: WebhookSender, endpoint: AppEndpoint, account: str, entry_id: str
 ) -> None:
     webhooks.send({"type": "message", "account": account}, even_if_not_subscribed=True)
@@ -213,7 +209,7 @@ def test_the_entry_is_the_accounts_or_whatever_number_is_named(
 
 
 @pytest.mark.parametrize("kind", ["message", "comment"])
-def test_ids_that_nobody_chose_are_all_different_and_times_ascend(
+def test_generated_ids_are_unique_and_timestamps_ascend(
     webhooks: WebhookSender, endpoint: AppEndpoint, kind: str
 ) -> None:
     for _ in range(2):
@@ -230,11 +226,11 @@ def test_ids_that_nobody_chose_are_all_different_and_times_ascend(
     assert len(set(ids)) == 100
 
 
-def test_a_thousand_events_are_written_in_some_milliseconds() -> None:
+def test_thousand_events_are_built_within_milliseconds() -> None:
     event = WebhookEvent.model_validate(message(count=1000))
     writer = BatchWriter("instagram", MetaApp("7777", "secret"), NOW_MS)
     started = time.process_time()
 
     writer.body(list(expand_events([event], {CAFE: CAFE}, NOW_MS)))
 
-    assert time.process_time() - started < 0.2  # ten times of what it takes on a slow machine
+    assert time.process_time() - started < 0.2  # ten times what a slow machine needs

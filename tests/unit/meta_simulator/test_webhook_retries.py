@@ -1,4 +1,4 @@
-"""Webhooks that the app does not take: retries by the simulated clock, and the end of the subscription."""
+"""Failed webhooks: retries on the simulated clock, and the loss of the subscription."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from starlette.responses import Response
 from meta_simulator.simulator import Simulator
 from meta_simulator.webhooks.delivery import schedule_retries, send_due
 from meta_simulator.webhooks.outbox import Delivery, Outbox
-from tests.support.app_endpoint import URL, AppEndpoint, Received, never, refuse
+from tests.support.app_endpoint import URL, AppEndpoint, Received, hang, refuse_connection
 from tests.support.instagram_client import CAFE
 from tests.support.meta_client import NOON, MetaClient
 from tests.support.webhook_sender import WebhookSender, message
@@ -21,48 +21,48 @@ COMMENT: dict[str, object] = {"type": "comment", "account": CAFE}
 DUE_MINUTES = [1, 5, 15, 30, 60, 120, 240, 480, 960, 1440, 2160]
 
 
-def test_a_failure_is_followed_by_another_attempt_at_once(webhooks: WebhookSender, endpoint: AppEndpoint) -> None:
-    endpoint.answers(500, 200)
+def test_failed_attempt_is_retried_immediately(webhooks: WebhookSender, endpoint: AppEndpoint) -> None:
+    endpoint.respond_with(500, 200)
 
-    answer = webhooks.send(message())
+    response = webhooks.send(message())
 
-    assert (answer["attempts"], answer["delivered"], answer["pending"]) == (2, 1, 0)
-    first, again = endpoint.received
-    assert (first.body, first.headers) == (again.body, again.headers)
+    assert (response["attempts"], response["delivered"], response["pending"]) == (2, 1, 0)
+    first, second = endpoint.received
+    assert (first.body, first.headers) == (second.body, second.headers)
 
 
 @pytest.mark.parametrize(
-    ("answer", "outcome"),
+    ("response", "outcome"),
     [
         (lambda _: Response(status_code=204), "204"),
         (lambda _: Response(status_code=302, headers={"Location": "/elsewhere"}), "302"),
         (lambda _: Response(status_code=401), "401"),
-        (never, "timeout"),
-        (refuse, "no_answer"),
+        (hang, "timeout"),
+        (refuse_connection, "no_answer"),
     ],
 )
-def test_only_200_in_time_is_taken_for_an_answer(
+def test_only_200_in_time_counts_as_success(
     meta: MetaClient,
     webhooks: WebhookSender,
     endpoint: AppEndpoint,
-    answer: Callable[[Received], Response],
+    response: Callable[[Received], Response],
     outcome: str,
 ) -> None:
     meta.control("POST", "/settings", {"webhook_timeout_seconds": 0.01})
-    endpoint.answer = answer
+    endpoint.respond = response
 
     sent = webhooks.send(message())
 
     assert (sent["pending"], sent["attempts"], sent["answers"]) == (1, 2, {outcome: 1})
-    assert sent["milliseconds"]["longest"] < 2000  # not the five seconds of the default
+    assert sent["milliseconds"]["longest"] < 2000  # not the default of five seconds
     assert webhooks.outbox["pending"][0]["last_answer"] == outcome
     assert {received.url for received in endpoint.received} == {URL}
 
 
-def test_retries_slow_down_over_36_hours_and_end(
+def test_retries_slow_down_and_stop_after_36_hours(
     meta: MetaClient, webhooks: WebhookSender, endpoint: AppEndpoint
 ) -> None:
-    endpoint.answers(500)
+    endpoint.respond_with(500)
     webhooks.send(COMMENT)
     elapsed, attempts = 0, []
 
@@ -80,10 +80,10 @@ def test_retries_slow_down_over_36_hours_and_end(
     assert outbox["counts"] == {"attempts": 13, "delivered": 0, "dropped": 1, "unsubscribed": 0, "pending": 0}
 
 
-def test_a_jump_of_the_clock_makes_every_retry_that_was_due(
+def test_advancing_the_clock_makes_every_retry_that_was_due(
     meta: MetaClient, webhooks: WebhookSender, endpoint: AppEndpoint
 ) -> None:
-    endpoint.answers(500)
+    endpoint.respond_with(500)
     webhooks.send(COMMENT)
 
     meta.advance(36 * HOUR)
@@ -92,11 +92,11 @@ def test_a_jump_of_the_clock_makes_every_retry_that_was_due(
     assert webhooks.outbox["counts"]["dropped"] == 1
 
 
-def test_a_retry_that_is_taken_is_the_last(meta: MetaClient, webhooks: WebhookSender, endpoint: AppEndpoint) -> None:
-    endpoint.answers(500)
+def test_successful_retry_is_the_last(meta: MetaClient, webhooks: WebhookSender, endpoint: AppEndpoint) -> None:
+    endpoint.respond_with(500)
     webhooks.send(message())
     pending = webhooks.outbox["pending"]
-    endpoint.answers(200)
+    endpoint.respond_with(200)
 
     meta.advance(36 * HOUR)
 
@@ -107,10 +107,10 @@ def test_a_retry_that_is_taken_is_the_last(meta: MetaClient, webhooks: WebhookSe
     assert webhooks.outbox["counts"] == {"attempts": 3, "delivered": 1, "dropped": 0, "unsubscribed": 0, "pending": 0}
 
 
-def test_direct_messages_that_fail_for_an_hour_end_the_subscription(
+def test_subscription_ends_after_direct_messages_fail_for_an_hour(
     meta: MetaClient, webhooks: WebhookSender, endpoint: AppEndpoint
 ) -> None:
-    endpoint.answers(500)
+    endpoint.respond_with(500)
     webhooks.send(message())
 
     meta.advance(HOUR - 1)
@@ -124,14 +124,12 @@ def test_direct_messages_that_fail_for_an_hour_end_the_subscription(
     meta.advance(HOUR)
 
     assert [each["drop_reason"] for each in webhooks.outbox["dropped"]] == ["unsubscribed"]
-    assert len(endpoint.received) == 7  # none after the one of the full hour
+    assert len(endpoint.received) == 7  # none after the retry at one hour
     assert webhooks.send(message())["not_subscribed"] == {CAFE: 1}
 
 
-def test_whoever_subscribes_again_gets_another_hour(
-    meta: MetaClient, webhooks: WebhookSender, endpoint: AppEndpoint
-) -> None:
-    endpoint.answers(500)
+def test_new_subscription_gets_another_hour(meta: MetaClient, webhooks: WebhookSender, endpoint: AppEndpoint) -> None:
+    endpoint.respond_with(500)
     webhooks.send(message())
     meta.advance(HOUR)
 
@@ -141,11 +139,11 @@ def test_whoever_subscribes_again_gets_another_hour(
     assert len(meta.control("GET", "/subscriptions")) == 1
 
 
-def test_another_apps_subscription_survives(
+def test_subscription_of_another_app_survives(
     meta: MetaClient, webhooks: WebhookSender, simulator: Simulator, endpoint: AppEndpoint
 ) -> None:
     simulator.instagram_subscriptions.subscribe(CAFE, "8888", ("messages",), CAFE)
-    endpoint.answers(500)
+    endpoint.respond_with(500)
     webhooks.send(message())
 
     meta.advance(HOUR)
@@ -153,11 +151,11 @@ def test_another_apps_subscription_survives(
     assert [each["app_id"] for each in meta.control("GET", "/subscriptions")] == ["8888"]
 
 
-def test_at_facebook_the_page_loses_its_subscription(
+def test_facebook_page_loses_its_subscription(
     meta: MetaClient, webhooks: WebhookSender, simulator: Simulator, endpoint: AppEndpoint
 ) -> None:
     simulator.subscriptions.subscribe("104857600000001", "1111", ("messages",), "somebody")
-    endpoint.answers(500)
+    endpoint.respond_with(500)
     webhooks.send(message(), product="facebook")
 
     meta.advance(HOUR)
@@ -165,10 +163,10 @@ def test_at_facebook_the_page_loses_its_subscription(
     assert [each["product"] for each in meta.control("GET", "/subscriptions")] == ["instagram"]
 
 
-def test_comments_may_fail_for_as_long_as_they_are_retried(
+def test_failing_comments_do_not_end_the_subscription(
     meta: MetaClient, webhooks: WebhookSender, endpoint: AppEndpoint
 ) -> None:
-    endpoint.answers(500)
+    endpoint.respond_with(500)
     webhooks.send(COMMENT)
 
     meta.advance(36 * HOUR)
@@ -177,13 +175,11 @@ def test_comments_may_fail_for_as_long_as_they_are_retried(
     assert [each["drop_reason"] for each in webhooks.outbox["dropped"]] == ["gave_up"]
 
 
-def test_an_answer_in_between_gives_another_hour(
-    meta: MetaClient, webhooks: WebhookSender, endpoint: AppEndpoint
-) -> None:
+def test_success_in_between_restarts_the_hour(meta: MetaClient, webhooks: WebhookSender, endpoint: AppEndpoint) -> None:
     def fail_poison(received: Received) -> Response:
         return Response(status_code=500 if b"poison" in received.body else 200)
 
-    endpoint.answer = fail_poison
+    endpoint.respond = fail_poison
     webhooks.send(message(id="poison"))
     meta.advance(31 * MINUTE)
     webhooks.send(message(id="good"))
@@ -194,40 +190,40 @@ def test_an_answer_in_between_gives_another_hour(
     at_two_hours = meta.control("GET", "/subscriptions")
     meta.advance(2 * HOUR)
 
-    # Failing again since the retry after an hour: the one after two hours ends it.
+    # Failing since the retry at one hour, so the one at two hours ends the subscription.
     assert len(still_there) == 1
     assert at_two_hours == []
 
 
-def test_what_fails_in_company_is_retried_alone(
+def test_failing_delivery_is_retried_without_the_others(
     meta: MetaClient, webhooks: WebhookSender, endpoint: AppEndpoint
 ) -> None:
-    endpoint.answer = lambda got: Response(status_code=500 if b'"m2"' in got.body else 200)
+    endpoint.respond = lambda got: Response(status_code=500 if b'"m2"' in got.body else 200)
 
-    answer = webhooks.send(message(id="m", count=3))
-    endpoint.answers(200)
+    response = webhooks.send(message(id="m", count=3))
+    endpoint.respond_with(200)
     meta.advance(MINUTE)
 
-    assert (answer["delivered"], answer["pending"], answer["answers"]) == (2, 1, {"200": 2, "500": 1})
+    assert (response["delivered"], response["pending"], response["answers"]) == (2, 1, {"200": 2, "500": 1})
     assert [b'"m2"' in received.body for received in endpoint.received] == [False, True, True, False, True]
 
 
-@pytest.mark.parametrize("how", [{"retry": False}, {"signature": "wrong_secret"}, {"signature": "absent"}])
-def test_what_meta_would_not_retry_is_dropped(
-    meta: MetaClient, webhooks: WebhookSender, endpoint: AppEndpoint, how: dict[str, object]
+@pytest.mark.parametrize("options", [{"retry": False}, {"signature": "wrong_secret"}, {"signature": "absent"}])
+def test_delivery_that_meta_would_not_retry_is_dropped(
+    meta: MetaClient, webhooks: WebhookSender, endpoint: AppEndpoint, options: dict[str, object]
 ) -> None:
-    endpoint.answers(401)
+    endpoint.respond_with(401)
 
-    answer = webhooks.send(message(), **how)
+    response = webhooks.send(message(), **options)
     meta.advance(36 * HOUR)
 
-    assert (answer["attempts"], answer["dropped"], len(endpoint.received)) == (1, 1, 1)
+    assert (response["attempts"], response["dropped"], len(endpoint.received)) == (1, 1, 1)
     assert webhooks.outbox["dropped"][0]["drop_reason"] == "not_retried"
     assert len(meta.control("GET", "/subscriptions")) == 1
 
 
-def test_deliveries_can_be_forgotten(meta: MetaClient, webhooks: WebhookSender, endpoint: AppEndpoint) -> None:
-    endpoint.answers(500)
+def test_deliveries_can_be_cleared(meta: MetaClient, webhooks: WebhookSender, endpoint: AppEndpoint) -> None:
+    endpoint.respond_with(500)
     webhooks.send(message())
 
     meta.control("DELETE", "/webhooks/deliveries")
@@ -241,8 +237,8 @@ def test_deliveries_can_be_forgotten(meta: MetaClient, webhooks: WebhookSender, 
     }
 
 
-def test_a_reset_forgets_them_too(meta: MetaClient, webhooks: WebhookSender, endpoint: AppEndpoint) -> None:
-    endpoint.answers(500)
+def test_reset_clears_deliveries(meta: MetaClient, webhooks: WebhookSender, endpoint: AppEndpoint) -> None:
+    endpoint.respond_with(500)
     webhooks.send(message())
 
     meta.control("POST", "/reset")
@@ -252,7 +248,7 @@ def test_a_reset_forgets_them_too(meta: MetaClient, webhooks: WebhookSender, end
     assert webhooks.outbox["counts"]["attempts"] == 0
 
 
-def test_the_memory_of_pending_deliveries_is_bounded() -> None:
+def test_memory_for_pending_deliveries_is_bounded() -> None:
     outbox = Outbox()
     first, second, third = (_failed_delivery(outbox, updates=60_000) for _ in range(3))
 
@@ -282,13 +278,11 @@ def _failed_delivery(outbox: Outbox, updates: int) -> Delivery:
     )
 
 
-def test_retries_go_out_by_themselves_as_time_passes(
-    webhooks: WebhookSender, simulator: Simulator, endpoint: AppEndpoint
-) -> None:
-    endpoint.answers(500)
+def test_retries_are_sent_as_time_passes(webhooks: WebhookSender, simulator: Simulator, endpoint: AppEndpoint) -> None:
+    endpoint.respond_with(500)
     webhooks.send(message())
     started = simulator.outbox.retrying
-    endpoint.answers(200)
+    endpoint.respond_with(200)
 
     async def live() -> None:
         schedule_retries(simulator, poll_seconds=0)
@@ -303,12 +297,12 @@ def test_retries_go_out_by_themselves_as_time_passes(
     assert webhooks.outbox["counts"]["delivered"] == 1
 
 
-def test_a_retry_under_way_is_not_sent_twice(
+def test_retry_in_progress_is_not_sent_twice(
     webhooks: WebhookSender, simulator: Simulator, endpoint: AppEndpoint
 ) -> None:
-    endpoint.answers(500)
+    endpoint.respond_with(500)
     webhooks.send(message())
-    endpoint.answers(200)
+    endpoint.respond_with(200)
     simulator.clock.advance(timedelta(minutes=1))
 
     async def twice() -> None:

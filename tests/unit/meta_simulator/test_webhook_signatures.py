@@ -1,4 +1,4 @@
-"""The signatures of webhooks, right and wrong, over the bytes that arrive."""
+"""Valid and wrong webhook signatures over the received bytes."""
 
 import base64
 import hashlib
@@ -24,7 +24,7 @@ def sha1_of(received: Received, secret: str) -> bytes:
 
 @pytest.mark.parametrize("product", ["instagram", "facebook"])
 @pytest.mark.parametrize("signed_by", [None, "instagram", "facebook"])
-def test_a_webhook_is_signed_with_its_products_secret_or_the_one_named(
+def test_webhook_is_signed_with_its_products_secret_or_the_given_one(
     webhooks: WebhookSender, endpoint: AppEndpoint, product: str, signed_by: str | None
 ) -> None:
     webhooks.send(message(), product=product, signed_by=signed_by, even_if_not_subscribed=True)
@@ -38,7 +38,7 @@ def test_a_webhook_is_signed_with_its_products_secret_or_the_one_named(
 
 
 @pytest.mark.parametrize(("product", "app_id"), [("instagram", "7777"), ("facebook", "1111")])
-def test_a_replaced_secret_signs_from_then_on(
+def test_replaced_secret_signs_later_webhooks(
     meta: MetaClient, webhooks: WebhookSender, endpoint: AppEndpoint, product: str, app_id: str
 ) -> None:
     meta.control("POST", "/apps", {"id": app_id, "secret": "rotated", "product": product})
@@ -49,10 +49,10 @@ def test_a_replaced_secret_signs_from_then_on(
 
 
 @pytest.mark.parametrize("signature", WRONG)
-def test_a_wrong_signature_is_wrong_for_both_secrets(
+def test_wrong_signature_is_invalid_for_both_secrets(
     webhooks: WebhookSender, endpoint: AppEndpoint, signature: str
 ) -> None:
-    # Whoever forges knows nothing of subscriptions.
+    # Forged webhooks need no subscription.
     webhooks.send({"type": "message", "account": "estudio_ana"}, signature=signature)
 
     (received,) = endpoint.received
@@ -61,9 +61,7 @@ def test_a_wrong_signature_is_wrong_for_both_secrets(
     assert (sent is None) == (signature in ("absent", "sha1_only"))
 
 
-def test_wrong_signatures_are_wrong_in_the_way_that_was_asked_for(
-    webhooks: WebhookSender, endpoint: AppEndpoint
-) -> None:
+def test_wrong_signatures_have_the_requested_defect(webhooks: WebhookSender, endpoint: AppEndpoint) -> None:
     for signature in WRONG:
         webhooks.send(message(), signature=signature)
 
@@ -83,9 +81,7 @@ def test_wrong_signatures_are_wrong_in_the_way_that_was_asked_for(
 
 
 @pytest.mark.parametrize("body", [b"", b"{not json", "é".encode(), b"\xff\xfe\x00"])
-def test_any_body_can_be_sent_as_it_is_and_is_signed(
-    webhooks: WebhookSender, endpoint: AppEndpoint, body: bytes
-) -> None:
+def test_any_raw_body_is_sent_unchanged_and_signed(webhooks: WebhookSender, endpoint: AppEndpoint, body: bytes) -> None:
     webhooks.send_raw(raw_base64=base64.b64encode(body).decode())
 
     (received,) = endpoint.received
@@ -93,7 +89,7 @@ def test_any_body_can_be_sent_as_it_is_and_is_signed(
     assert received.headers["x-hub-signature-256"] == sha256_of(received, SECRETS["instagram"])
 
 
-def test_a_body_can_be_given_as_text(webhooks: WebhookSender, endpoint: AppEndpoint) -> None:
+def test_raw_body_can_be_given_as_text(webhooks: WebhookSender, endpoint: AppEndpoint) -> None:
     webhooks.send_raw(raw_text='{"object": "é"}')
 
     assert endpoint.received[0].body == '{"object": "é"}'.encode()

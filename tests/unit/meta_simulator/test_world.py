@@ -8,7 +8,7 @@ def _pages_of(world: World, name: str) -> list[Page]:
     return [page for page, _ in world.pages_of(person)]
 
 
-def test_the_seeded_people_have_what_the_readme_says() -> None:
+def test_seeded_world_matches_the_readme() -> None:
     world = seeded_world()
 
     ana, ben = _pages_of(world, "Ana Souza"), _pages_of(world, "Ben Carter")
@@ -21,7 +21,7 @@ def test_the_seeded_people_have_what_the_readme_says() -> None:
     assert [page.owned_by_portfolio for page in emeka] == [True]
 
 
-def test_all_seeded_ids_differ() -> None:
+def test_seeded_ids_are_unique() -> None:
     world = seeded_world()
     pages = {page.id: page for person in world.people for page, _ in world.pages_of(person)}.values()
     ids = [person.id for person in world.people] + [page.id for page in pages]
