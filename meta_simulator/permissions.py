@@ -8,11 +8,11 @@ ALWAYS_GRANTED = "public_profile"
 INSTAGRAM_PERMISSIONS = {
     "instagram_basic": "See the profile and posts of your Instagram accounts",
     "instagram_content_publish": "Publish to your Instagram accounts",
-    "instagram_manage_comments": "Read and answer comments on Instagram",
+    "instagram_manage_comments": "Read and reply to comments on Instagram",
     "instagram_manage_contents": "Delete content on Instagram",
     "instagram_manage_engagement": "Like content on Instagram",
     "instagram_manage_insights": "See insights of your Instagram accounts",
-    "instagram_manage_messages": "Read and answer messages on Instagram",
+    "instagram_manage_messages": "Read and reply to messages on Instagram",
 }
 PAGE_PERMISSIONS = {
     "pages_manage_engagement": "Manage comments on your Pages",
@@ -36,8 +36,8 @@ KNOWN_PERMISSIONS = {**INSTAGRAM_PERMISSIONS, **PAGE_PERMISSIONS, **OTHER_PERMIS
 INSTAGRAM_BASIC = "instagram_business_basic"
 INSTAGRAM_LOGIN_PERMISSIONS = {
     INSTAGRAM_BASIC: "See your profile and your posts",
-    "instagram_business_manage_messages": "Read and answer your messages",
-    "instagram_business_manage_comments": "Read and answer comments on your posts",
+    "instagram_business_manage_messages": "Read and reply to your messages",
+    "instagram_business_manage_comments": "Read and reply to comments on your posts",
     "instagram_business_content_publish": "Publish posts for you",
     "instagram_business_manage_insights": "See insights of your account and your posts",
 }

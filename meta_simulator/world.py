@@ -124,9 +124,9 @@ class World:
 
     def find_person(self, reference: str) -> Person | None:
         """Return the person with this id, e-mail address (in any case) or exact name, or None."""
-        wanted = reference.strip()
+        key = reference.strip()
         for person in self.people:
-            if wanted in (person.id, person.name) or wanted.lower() == person.email.lower():
+            if key in (person.id, person.name) or key.lower() == person.email.lower():
                 return person
         return None
 
@@ -145,9 +145,9 @@ class World:
 
     def find_instagram_account(self, reference: str) -> InstagramAccount | None:
         """Return the account with this id or username (in any case, with or without @), or None."""
-        wanted = reference.strip().removeprefix("@").lower()
+        key = reference.strip().removeprefix("@").lower()
         return next(
-            (account for account in self._accounts.values() if wanted in (account.id, account.username.lower())), None
+            (account for account in self._accounts.values() if key in (account.id, account.username.lower())), None
         )
 
     def instagram_accounts_of(self, person: Person) -> list[InstagramAccount]:

@@ -114,10 +114,10 @@ class _Control:
         return authorize(self._simulator, await read_body(request, Authorization))
 
     async def revoke(self, request: Request) -> View:
-        wanted = await read_body(request, Revocation)
-        if wanted.send_deauthorize:
-            return await remove_app_and_notify(self._simulator, wanted)
-        return {"revoked": revoke(self._simulator, wanted)}
+        command = await read_body(request, Revocation)
+        if command.send_deauthorize:
+            return await remove_app_and_notify(self._simulator, command)
+        return {"revoked": revoke(self._simulator, command)}
 
     async def list_subscriptions(self, _: Request) -> View:
         return subscription_views(self._simulator)

@@ -11,9 +11,9 @@ def change_callbacks(simulator: Simulator, changes: dict[str, object]) -> dict[s
     return simulator.callbacks.view()
 
 
-def required_url(given: str | None, configured: str | None, name: str) -> str:
+def required_url(requested: str | None, configured: str | None, name: str) -> str:
     """Return the URL of the request, else the configured one. Raises ControlError 409 if there is neither."""
-    url = given or configured
+    url = requested or configured
     if url is None:
         raise ControlError(f"No {name} is set: post it to /callbacks, or send url.", status=409)
     return url

@@ -36,8 +36,8 @@ async def verify_webhook(simulator: Simulator, command: WebhookVerification) -> 
     challenge = command.challenge or str(secrets.randbelow(10**10))
     query = {"hub.mode": command.mode, "hub.verify_token": token or "", "hub.challenge": challenge}
     async with simulator.open_client() as client:
-        asked = httpx.URL(url).copy_merge_params(query)
-        request = client.build_request("GET", asked, headers={"User-Agent": USER_AGENT})
+        verification_url = httpx.URL(url).copy_merge_params(query)
+        request = client.build_request("GET", verification_url, headers={"User-Agent": USER_AGENT})
         response = await send_request(client, request, VERIFICATION_TIMEOUT_SECONDS)
     is_plain_text = response.content_type.partition(";")[0].strip().lower() == "text/plain"
     return {
@@ -68,7 +68,7 @@ async def deliver_webhooks(simulator: Simulator, command: WebhookDeliveries) -> 
 
 
 def _entry_ids(world: World, events: Iterable[WebhookEvent]) -> dict[str, str]:
-    """Return the entry id of every `account`. A number is used as it is, even if nobody has it."""
+    """Return the entry id of every `account`. A number is used unchanged, even if no account has it."""
     return {name: _entry_id(world, name) for name in {event.account for event in events} if name is not None}
 
 

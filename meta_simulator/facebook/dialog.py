@@ -1,6 +1,6 @@
 """www.facebook.com/{version}/dialog/oauth: the pages of Facebook's login dialog.
 
-On the first page a person logs in, on the second they choose what to grant. The answer redirects to the app.
+On the first page a person logs in, on the second they choose what to grant. Submitting that page redirects to the app.
 """
 
 from pathlib import Path
@@ -30,7 +30,7 @@ def mount_facebook_dialog(simulator: Simulator) -> Mount:
     steps = [
         Route("/dialog/oauth", dialog.start),
         Route("/dialog/oauth/login", dialog.log_in, methods=["POST"]),
-        Route("/dialog/oauth/answer", dialog.answer, methods=["POST"]),
+        Route("/dialog/oauth/answer", dialog.submit, methods=["POST"]),
     ]
     return Mount(f"/{HOST}", routes=[*steps, Mount("/{version}", routes=steps)])
 
@@ -63,7 +63,7 @@ class _Dialog:
             return self._login_page(request, dialog_request, problem=_NO_PASSWORD, email=person.email)
         return self._choice_page(request, dialog_request, person)
 
-    async def answer(self, request: Request) -> Response:
+    async def submit(self, request: Request) -> Response:
         """Redirect to the app, with a code or an error."""
         form = await request.form()
         try:

@@ -87,11 +87,11 @@ def page_node(
             return session.token.value
         return simulator.tokens.page_token(session.token, page.id, simulator.clock.now()).value
 
-    def instagram(wanted: FieldRequest) -> dict[str, object] | None:
+    def instagram(field: FieldRequest) -> dict[str, object] | None:
         account = page.instagram
         if account is None or not _is_ticked(session, account) or not session.grant.allows("instagram_basic"):
             return None
-        return instagram_node(call, account, wanted.subfields or (FieldRequest("id"),))
+        return instagram_node(call, account, field.subfields or (FieldRequest("id"),))
 
     return select_fields(
         requested,

@@ -32,14 +32,14 @@ class NodeType:
 
     def check(self, requested: tuple[FieldRequest, ...]) -> None:
         """Raise GraphError 100 for the first field that this type or a nested one does not have."""
-        for wanted in requested:
-            if wanted.name not in self.fields:
-                raise errors.nonexisting_field(wanted.name, self.name)
-            nested = self.nested.get(wanted.name)
+        for item in requested:
+            if item.name not in self.fields:
+                raise errors.nonexisting_field(item.name, self.name)
+            nested = self.nested.get(item.name)
             if nested is not None:
-                nested.check(wanted.subfields)
-            elif wanted.subfields:
-                raise errors.invalid_parameter(f"Subfields are not supported by {wanted.name}")
+                nested.check(item.subfields)
+            elif item.subfields:
+                raise errors.invalid_parameter(f"Subfields are not supported by {item.name}")
 
 
 Resolve = Callable[[FieldRequest], object]
@@ -50,14 +50,14 @@ def select_fields(requested: tuple[FieldRequest, ...], resolve: Mapping[str, Res
 
     A field without a value (None or empty text) is left out instead of null, as at Meta.
     """
-    answer: dict[str, object] = {}
-    for wanted in requested:
-        value = resolve[wanted.name](wanted)
+    node: dict[str, object] = {}
+    for item in requested:
+        value = resolve[item.name](item)
         if value is not None and value != "":
-            answer[wanted.name] = value
-    if "id" not in answer:
-        answer["id"] = resolve["id"](FieldRequest("id"))
-    return answer
+            node[item.name] = value
+    if "id" not in node:
+        node["id"] = resolve["id"](FieldRequest("id"))
+    return node
 
 
 def parse_fields(text: str) -> tuple[FieldRequest, ...]:

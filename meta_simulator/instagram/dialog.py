@@ -1,6 +1,6 @@
 """www.instagram.com/oauth/authorize: the pages of Instagram's login dialog.
 
-On the first page an account logs in, on the second it chooses what to grant. The answer redirects to the app.
+On the first page an account logs in, on the second it chooses what to grant. Submitting that page redirects to the app.
 """
 
 from pathlib import Path
@@ -34,7 +34,7 @@ def mount_instagram_dialog(simulator: Simulator) -> Mount:
     steps = [
         Route(_PATH, dialog.start),
         Route(f"{_PATH}/login", dialog.log_in, methods=["POST"]),
-        Route(f"{_PATH}/answer", dialog.answer, methods=["POST"]),
+        Route(f"{_PATH}/answer", dialog.submit, methods=["POST"]),
     ]
     return Mount(f"/{HOST}", routes=steps)
 
@@ -68,7 +68,7 @@ class _Dialog:
             return self._login_page(dialog_request, problem=_NO_PASSWORD, username=username)
         return self._choice_page(dialog_request, account)
 
-    async def answer(self, request: Request) -> Response:
+    async def submit(self, request: Request) -> Response:
         """Redirect to the app, with a code or an error."""
         form = await request.form()
         try:

@@ -46,7 +46,7 @@ def read_instagram_me(simulator: Simulator, call: GraphCall) -> dict[str, object
     account_type = account.account_type.value
     if simulator.settings.instagram_upper_case_account_types:
         account_type = account_type.upper()
-    answer = select_fields(
+    node = select_fields(
         requested,
         {
             "account_type": lambda _: account_type,
@@ -60,4 +60,4 @@ def read_instagram_me(simulator: Simulator, call: GraphCall) -> dict[str, object
             "username": lambda _: account.username,
         },
     )
-    return {"data": [answer]} if simulator.settings.instagram_answers == "wrapped" else answer
+    return {"data": [node]} if simulator.settings.instagram_answers == "wrapped" else node
