@@ -45,7 +45,7 @@ def app_from_environment(environment: Mapping[str, str]) -> MetaApp:
 
 
 def instagram_app_from_environment(environment: Mapping[str, str]) -> MetaApp:
-    """Return the app's Instagram registration from INSTAGRAM_APP_ID, _SECRET and _REDIRECT_URIS likewise."""
+    """Return the app's Instagram registration from INSTAGRAM_APP_ID, _SECRET and _REDIRECT_URIS."""
     return _from_variables(environment, "INSTAGRAM", DEFAULT_INSTAGRAM_APP_ID, DEFAULT_INSTAGRAM_APP_SECRET)
 
 

@@ -70,8 +70,8 @@ class Tokens:
         `extend` decides whether a parent that is already long-lived gets 60 new days or keeps its expiry, which Meta
         does not document.
         """
-        ends = parent.expires_at if parent.is_long_lived and not extend else now + LONG_LIVED
-        return self.issue_user_token(parent.app_id, parent.owner_id, now, ends, is_long_lived=True)
+        expires_at = parent.expires_at if parent.is_long_lived and not extend else now + LONG_LIVED
+        return self.issue_user_token(parent.app_id, parent.owner_id, now, expires_at, is_long_lived=True)
 
     def renew(self, token: AccessToken, now: datetime, expires_at: datetime) -> AccessToken:
         """Restart a token's lifetime under the same value."""

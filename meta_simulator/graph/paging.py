@@ -12,7 +12,7 @@ from meta_simulator.graph.call import GraphCall
 DEFAULT_LIMIT = 25
 # Like Meta's, the encoded cursor starts with QVFI, the base64 of "AQH".
 _CURSOR = re.compile(r"AQH:(\d+):(data|gap)")
-# Not copied into paging.next: set there anew, or (appsecret_proof) added by clients to each call.
+# Not copied into paging.next: either set there, or (appsecret_proof) sent by the client with each call.
 _NOT_CARRIED_OVER = frozenset({"access_token", "after", "before", "limit", "appsecret_proof"})
 
 

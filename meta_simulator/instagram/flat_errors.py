@@ -1,4 +1,4 @@
-"""Errors of api.instagram.com: a flat object whose code is the HTTP status and whose text differs.
+"""Errors of api.instagram.com: flat, with the HTTP status as code; only the message differs.
 
 Source: client reports. Meta documents the format but does not list the errors.
 """

@@ -53,8 +53,8 @@ def render_update(event_type: EventType, context: EventContext, overrides: Json)
         inner = {name: value for name, value in {**inner, **overrides}.items() if value is not None}
     if shape.place in ("changes", "entry"):
         return shape.place, {"field": shape.name, "value": inner}
-    ends = (context.customer, context.account_id)
-    sender, recipient = reversed(ends) if event_type is EventType.ECHO else ends
+    participants = (context.customer, context.account_id)
+    sender, recipient = reversed(participants) if event_type is EventType.ECHO else participants
     return shape.place, {
         "sender": {"id": sender},
         "recipient": {"id": recipient},
@@ -94,8 +94,8 @@ def _comment(media_type: str) -> BuildInner:
 
 
 def _dashboard(name: str, **inner: str) -> BuildInner:
-    ends = {"sender": {"id": "12334"}, "recipient": {"id": "23245"}, "timestamp": _DASHBOARD_SECONDS}
-    return lambda _: {**ends, name: {"mid": "random_mid", **inner}}
+    participants = {"sender": {"id": "12334"}, "recipient": {"id": "23245"}, "timestamp": _DASHBOARD_SECONDS}
+    return lambda _: {**participants, name: {"mid": "random_mid", **inner}}
 
 
 _STORY = {"id": "17900000000000001", "url": _MEDIA_URL, "link_sticker_url": "https://cafe-azul.example/menu"}

@@ -62,9 +62,9 @@ def test_data_access_lasts_90_days_from_login_regardless_of_tokens(meta: MetaCli
 
     at_user, at_page = meta.debug(token), meta.debug(page_token)
 
-    ends = int(NOON.timestamp()) + 90 * DAY
-    assert (at_user["is_valid"], at_user["data_access_expires_at"]) == (True, ends)
-    assert (at_page["is_valid"], at_page["data_access_expires_at"]) == (True, ends)
+    expected = int(NOON.timestamp()) + 90 * DAY
+    assert (at_user["is_valid"], at_user["data_access_expires_at"]) == (True, expected)
+    assert (at_page["is_valid"], at_page["data_access_expires_at"]) == (True, expected)
 
 
 def test_another_login_restarts_the_90_days(meta: MetaClient) -> None:

@@ -73,13 +73,14 @@ def test_account_fault_is_limited_to_its_operation(meta: MetaClient, instagram: 
 
 
 def test_inspected_or_exchanged_token_counts_for_its_owner(meta: MetaClient) -> None:
-    anas, bens = meta.long_token(), meta.long_token("Ben Carter")
+    ana_token, ben_token = meta.long_token(), meta.long_token("Ben Carter")
     _plan(meta, account="Ana Souza", status=503)
 
     inspected = [
-        meta.get("/debug_token", access_token=meta.app_token, input_token=token).status_code for token in (anas, bens)
+        meta.get("/debug_token", access_token=meta.app_token, input_token=token).status_code
+        for token in (ana_token, ben_token)
     ]
-    exchanged = [meta.extend(token).status_code for token in (anas, bens)]
+    exchanged = [meta.extend(token).status_code for token in (ana_token, ben_token)]
 
     assert inspected == exchanged == [503, 200]
 

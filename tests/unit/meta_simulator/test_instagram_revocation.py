@@ -24,7 +24,7 @@ def test_revoking_an_account_revokes_only_its_own_tokens(
     meta: MetaClient, instagram: InstagramClient, reference: str
 ) -> None:
     short, long = instagram.short_token(), instagram.long_token()
-    other, anas = instagram.long_token("estudio_ana"), meta.long_token()
+    other, ana_token = instagram.long_token("estudio_ana"), meta.long_token()
 
     response = meta.control("POST", "/tokens/revoke", {"person": reference, "reason": "password_changed"})
 
@@ -32,7 +32,7 @@ def test_revoking_an_account_revokes_only_its_own_tokens(
     assert error_of(instagram.get("/me", access_token=short)) == (190, 460)
     assert error_of(instagram.get("/me", access_token=long)) == (190, 460)
     assert instagram.get("/me", access_token=other).status_code == 200
-    assert meta.get("/me", access_token=anas).status_code == 200
+    assert meta.get("/me", access_token=ana_token).status_code == 200
     assert instagram.get("/me", access_token=instagram.short_token()).status_code == 200
 
 
@@ -42,12 +42,12 @@ def test_revoking_an_account_revokes_only_its_own_tokens(
 def test_revoking_a_person_covers_both_products_unless_one_is_named(
     meta: MetaClient, instagram: InstagramClient, product: str | None, at_facebook: int, at_instagram: int
 ) -> None:
-    facebooks, instagrams = meta.long_token(), instagram.long_token()
+    facebook_token, instagram_token = meta.long_token(), instagram.long_token()
 
     meta.control("POST", "/tokens/revoke", {"person": "Ana Souza", "reason": "checkpoint", "product": product})
 
-    assert meta.get("/me", access_token=facebooks).status_code == at_facebook
-    assert instagram.get("/me", access_token=instagrams).status_code == at_instagram
+    assert meta.get("/me", access_token=facebook_token).status_code == at_facebook
+    assert instagram.get("/me", access_token=instagram_token).status_code == at_instagram
 
 
 def test_revoking_a_teammate_leaves_the_accounts_tokens_valid(meta: MetaClient, instagram: InstagramClient) -> None:

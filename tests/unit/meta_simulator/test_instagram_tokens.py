@@ -164,17 +164,17 @@ def test_expires_in_can_be_left_out(meta: MetaClient, instagram: InstagramClient
 
 
 def test_each_product_rejects_the_others_tokens(meta: MetaClient, instagram: InstagramClient) -> None:
-    instagrams, facebooks = instagram.long_token(), meta.long_token()
+    instagram_token, facebook_token = instagram.long_token(), meta.long_token()
 
-    at_facebook = meta.get("/me", access_token=instagrams)
-    at_instagram = instagram.get("/me", access_token=facebooks)
+    at_facebook = meta.get("/me", access_token=instagram_token)
+    at_instagram = instagram.get("/me", access_token=facebook_token)
 
     assert error_of(at_facebook) == error_of(at_instagram) == (190, None)
     assert "Cannot parse access token" in _message(at_facebook)
     assert _message(at_instagram) == "Invalid OAuth access token - Cannot parse access token"
-    assert meta.debug(instagrams)["is_valid"] is False
-    assert error_of(instagram.refresh(facebooks)) == (190, None)
-    assert error_of(instagram.extend(facebooks)) == (190, None)
+    assert meta.debug(instagram_token)["is_valid"] is False
+    assert error_of(instagram.refresh(facebook_token)) == (190, None)
+    assert error_of(instagram.extend(facebook_token)) == (190, None)
 
 
 @pytest.mark.parametrize(("asked", "served"), [("/v26.0/me", "v26.0"), ("/v21.0/me", "v22.0"), ("/me", "v22.0")])

@@ -27,13 +27,13 @@ def test_single_token_can_be_revoked_with_a_reason(meta: MetaClient, reason: str
 def test_password_change_revokes_all_earlier_tokens_of_the_person(meta: MetaClient) -> None:
     user_token = meta.long_token()
     page_token = meta.page_token(user_token, ANA_CAFE.id)
-    bens = meta.long_token("Ben Carter")
+    ben_token = meta.long_token("Ben Carter")
 
     meta.control("POST", "/tokens/revoke", {"person": "Ana Souza", "reason": "password_changed"})
 
     assert error_of(meta.get("/me", access_token=user_token)) == (190, 460)
     assert error_of(meta.get("/me", access_token=page_token)) == (190, 460)
-    assert meta.get("/me", access_token=bens).status_code == 200
+    assert meta.get("/me", access_token=ben_token).status_code == 200
     assert meta.get("/me", access_token=meta.short_token()).status_code == 200
 
 

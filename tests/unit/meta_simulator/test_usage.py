@@ -43,10 +43,12 @@ def test_there_are_no_usage_headers_without_limits(meta: MetaClient, instagram: 
 
 
 def test_app_is_limited_once_its_usage_reaches_100_percent(meta: MetaClient) -> None:
-    anas, bens = meta.long_token(), meta.long_token("Ben Carter")
+    ana_token, ben_token = meta.long_token(), meta.long_token("Ben Carter")
     _limit(meta, app_calls_per_hour=4)
 
-    responses = [meta.get("/me", access_token=token) for token in (anas, bens, anas, bens, anas)]
+    responses = [
+        meta.get("/me", access_token=token) for token in (ana_token, ben_token, ana_token, ben_token, ana_token)
+    ]
 
     assert [_app_percent(response) for response in responses] == [25, 50, 75, 100, 125]
     assert [response.status_code for response in responses] == [200, 200, 200, 200, 400]
