@@ -20,7 +20,7 @@ from bench.frontend import Frontend
 from bench.recording import Call, Recording
 from bench.system import HOME, deployed
 from instagram_connect.models import Provider
-from instagram_connect.refresh.queue import ACCOUNTS_IN_A_MESSAGE
+from instagram_connect.refresh.queue import ACCOUNTS_PER_MESSAGE
 from instagram_connect.refresh.repository import DAY_S, RefreshRules
 from local.progress import step
 from local.settings import Keys
@@ -107,7 +107,7 @@ def _works(frontend: Frontend, usage: Mapping[str, float]) -> Iterator[Work]:
         yield Work("connecting", logins, {**_used("ExchangeTokenFunction", connect), "api_gateway": 1})
         # Of a message with a hundred accounts this is a fifth, and so are its invocation and its requests to SQS.
         messages = number / REFRESHED
-        part = REFRESHED / ACCOUNTS_IN_A_MESSAGE
+        part = REFRESHED / ACCOUNTS_PER_MESSAGE
         queued = {"lambda_requests": part, "sqs": part * (1 + SQS_REQUESTS_TO_INVOKE)}
         yield Work(
             "looking after webhook subscriptions",

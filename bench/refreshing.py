@@ -25,7 +25,7 @@ from instagram_connect.models import Provider
 from instagram_connect.outbox.publisher import EventPublisher
 from instagram_connect.outbox.repository import OutboxRepository
 from instagram_connect.refresh.batch import CONCURRENCY, RefreshBatch
-from instagram_connect.refresh.queue import ACCOUNTS_IN_A_MESSAGE, RefreshQueue
+from instagram_connect.refresh.queue import ACCOUNTS_PER_MESSAGE, RefreshQueue
 from instagram_connect.refresh.repository import RefreshRepository
 from instagram_connect.runtime.batches import batches
 from instagram_connect.runtime.clock import utc_now
@@ -78,7 +78,7 @@ def _measure(bench: Bench, size: int) -> Iterator[Figure]:
     with step(f"Refreshing {size} accounts"), recorded(bench.stack) as calls, silent():
         owner = "bench"
         claims = bench.batch.repository.claim(owner, size, Deadline(60))
-        for part in batches(claims, ACCOUNTS_IN_A_MESSAGE):
+        for part in batches(claims, ACCOUNTS_PER_MESSAGE):
             bench.batch.work(owner, part, Deadline(60))
     row = bench.database.execute(
         "select count(*) from instagram_credentials where expires_at > now() + interval '59 days'"

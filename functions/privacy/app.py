@@ -89,7 +89,7 @@ def deauthorize(request: ProxyRequest, deps: Dependencies) -> dict[str, Any]:
     """Ends what a person who removed the app had connected. Raises SignatureInvalidError, CallbackNotKeptError."""
     meta_user_id, asked_at = _read(request, deps)
     asked = PrivacyRequest(kind="deauthorize", meta_user_id=meta_user_id, asked_at=asked_at)
-    if not requests.is_carried_out(asked, deps.repository, Deadline(ANSWERING_S)):
+    if not requests.try_carry_out(asked, deps.repository, Deadline(ANSWERING_S)):
         _keep(asked, deps)
     return raw_request.text("OK")
 
@@ -106,7 +106,7 @@ def begin_deletion(request: ProxyRequest, deps: Dependencies) -> dict[str, Any]:
         _keep(asked, deps)
     except CallbackNotKeptError:
         # Meta may never ask again.
-        if not requests.is_carried_out(asked, deps.repository, Deadline(ANSWERING_S)):
+        if not requests.try_carry_out(asked, deps.repository, Deadline(ANSWERING_S)):
             raise
     page = f"{deps.public_url.rstrip('/')}{request.path}" if deps.public_url else request.url
     answer = {"url": f"{page}?code={code}", "confirmation_code": code}
@@ -116,14 +116,14 @@ def begin_deletion(request: ProxyRequest, deps: Dependencies) -> dict[str, Any]:
 def show_deletion(request: ProxyRequest, deps: Dependencies) -> dict[str, Any]:
     """The status page."""
     code = request.query.get("code", "")
-    if not callbacks.can_be_code(code):
+    if not callbacks.is_well_formed_code(code):
         return _unknown_code()
     try:
         status = deps.repository.status(code, Deadline(ANSWERING_S))
     except StorageError as error:
         logger.warning("Could not look at a deletion", extra={"reason": error.reason, **error.log_context})
         return raw_request.text(status_page.unavailable(), status=HTTPStatus.SERVICE_UNAVAILABLE, content_type=HTML)
-    if status is None and not callbacks.is_own_code(code, deps.code_key):
+    if status is None and not callbacks.was_made_here(code, deps.code_key):
         return _unknown_code()
     return raw_request.text(status_page.of(code, status), content_type=HTML)
 

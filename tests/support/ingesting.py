@@ -136,7 +136,7 @@ class FakeDeadLetters:
         self.buried: list[tuple[bytes, str]] = []
         self.is_down = False
 
-    def bury(self, body: bytes, reason: str) -> None:
+    def send_to_dead_letters(self, body: bytes, reason: str) -> None:
         if self.is_down:
             raise QueueError("EndpointConnectionError")
         self.buried.append((body, reason))

@@ -209,7 +209,7 @@ class FakeQueue:
             raise QueueError("EndpointConnectionError")
         self.kept.append(payload)
 
-    def bury(self, account_id: str, reason: str) -> None:
+    def send_to_dead_letters(self, account_id: str, reason: str) -> None:
         if self.is_down:
             raise QueueError("EndpointConnectionError")
         self.buried.append((account_id, reason))

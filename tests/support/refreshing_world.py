@@ -22,7 +22,7 @@ from instagram_connect.refresh.account_refresh import AccountRefresh
 from instagram_connect.refresh.batch import RefreshBatch
 from instagram_connect.refresh.models import Claim
 from instagram_connect.refresh.outage_detection import OutageDetector
-from instagram_connect.refresh.queue import ACCOUNTS_IN_A_MESSAGE
+from instagram_connect.refresh.queue import ACCOUNTS_PER_MESSAGE
 from instagram_connect.refresh.repository import DAY_S, RefreshRepository, RefreshRules
 from instagram_connect.refresh.sweep import RefreshSweep
 from instagram_connect.runtime.batches import batches
@@ -277,7 +277,7 @@ class _Queue:
         self._world = world
 
     def send_claims(self, owner: str, claims: Sequence[Claim]) -> tuple[Claim, ...]:
-        for part in batches(claims, ACCOUNTS_IN_A_MESSAGE):
+        for part in batches(claims, ACCOUNTS_PER_MESSAGE):
             self._world.may_die()
             self._world.send((owner, part))
         return ()
@@ -285,7 +285,7 @@ class _Queue:
     def keep(self, payload: dict[str, Any]) -> None:
         self._world.send(payload, VISIBILITY)
 
-    def bury(self, account_id: str, reason: str) -> None:
+    def send_to_dead_letters(self, account_id: str, reason: str) -> None:
         self._world.buried.append(f"{account_id}: {reason}")
 
 

@@ -20,7 +20,7 @@ from instagram_connect.storage.diagnosis import diagnose
 from instagram_connect.storage.rpc import Rpcs
 from instagram_connect.webhooks import parser
 from instagram_connect.webhooks.events import EventKind
-from instagram_connect.webhooks.ingestion import OF_THE_EVENT
+from instagram_connect.webhooks.ingestion import EVENT_ERRORS
 from instagram_connect.webhooks.parser import parse_again
 from instagram_connect.webhooks.repository import Stored, WebhookRepository
 from tests.support.database import Database, add_user, disconnect, unique_id
@@ -333,7 +333,7 @@ def test_more_than_an_index_takes_is_refused_as_a_defect_of_the_event_in_words_w
     with pytest.raises(psycopg.errors.ProgramLimitExceeded) as raised, database.transaction():
         store(database, comment(account.entry_id, "c"), replace(message(account.entry_id, "m", SECRET), key=long_key))
 
-    assert diagnose(DataApiError(code=raised.value.sqlstate, status=500)).reason in OF_THE_EVENT
+    assert diagnose(DataApiError(code=raised.value.sqlstate, status=500)).reason in EVENT_ERRORS
     assert SECRET not in str(raised.value)
     assert long_key[:20] not in str(raised.value)
     assert keys_of(database, account) == []
@@ -361,7 +361,7 @@ def test_a_refused_event_is_refused_with_its_batch_and_the_error_holds_nothing_o
             through_the_data_api.store([comment(account.entry_id, "c"), refused], Deadline(20))
 
         said = "".join(traceback.format_exception(raised.value)) + repr(vars(raised.value))
-        assert raised.value.reason in OF_THE_EVENT
+        assert raised.value.reason in EVENT_ERRORS
         assert SECRET not in said
         assert account.entry_id not in said
         assert (keys_of(database, account), counts_of(database, account.entry_id)) == ([], {})

@@ -15,7 +15,7 @@ from moto import mock_aws
 from functions.privacy import app
 from functions.privacy.app import Dependencies, handle, lambda_handler, work
 from instagram_connect.errors import ConfigurationError, InternalError, StorageError
-from instagram_connect.privacy.callbacks import MAX_BODY_BYTES, is_own_code, new_confirmation_code
+from instagram_connect.privacy.callbacks import MAX_BODY_BYTES, new_confirmation_code, was_made_here
 from instagram_connect.privacy.repository import PrivacyRepository
 from instagram_connect.privacy.requests import PrivacyRequest
 from instagram_connect.runtime.deadline import Deadline
@@ -157,7 +157,7 @@ def test_a_deletion_is_taken_on_and_told_of_in_metas_shape(
     }
     assert code.isascii()
     assert code.isalnum()
-    assert is_own_code(code, CODE_KEY)
+    assert was_made_here(code, CODE_KEY)
     assert queue.requests == [
         PrivacyRequest(kind="delete", meta_user_id="17841400000000001", asked_at=NOW, confirmation_code=code)
     ]

@@ -11,7 +11,7 @@ from functions.webhook_worker import app
 from functions.webhook_worker.app import RESERVED_FOR_RETURNING_S, handle, lambda_handler
 from instagram_connect.errors import ConfigurationError, StorageError
 from instagram_connect.runtime.deadline import Deadline
-from instagram_connect.webhooks.ingestion import LEAST_ROUND_S
+from instagram_connect.webhooks.ingestion import MIN_ROUND_S
 from tests.support.counting import counts
 from tests.support.deployments import deploy
 from tests.support.ingesting import REFUSED, Ingesting, stored
@@ -160,7 +160,7 @@ def test_the_entry_point_stores_what_its_messages_hold(
 def test_the_entry_point_begins_nothing_that_lambda_would_not_let_it_end(
     called: list[str], load_event: LoadEvent, lambda_context: FakeLambdaContext, more_s: float, adopts: bool
 ) -> None:
-    lambda_context.remaining_s = RESERVED_FOR_RETURNING_S + LEAST_ROUND_S + more_s
+    lambda_context.remaining_s = RESERVED_FOR_RETURNING_S + MIN_ROUND_S + more_s
 
     assert lambda_handler(load_event("webhook_tidy"), lambda_context) == {}  # type: ignore[arg-type]
 

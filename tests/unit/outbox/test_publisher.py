@@ -14,12 +14,12 @@ from botocore.stub import ANY, Stubber
 from instagram_connect.errors import StorageError
 from instagram_connect.outbox import publisher
 from instagram_connect.outbox.publisher import (
-    CALLS_AT_ONCE,
+    CONCURRENT_CALLS,
+    EVENTS_PER_ROUND,
     LEASE_S,
-    LEAST_S,
-    MOST_AT_ONCE,
-    MOST_BYTES,
-    MOST_TAKEN,
+    MAX_BYTES_PER_CALL,
+    MAX_ENTRIES_PER_CALL,
+    MIN_REMAINING_S,
     SOURCE,
     EventPublisher,
 )
@@ -145,7 +145,7 @@ def events(outbox: Outbox) -> EventPublisher:
 @pytest.fixture
 def one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """One call to the bus after the other."""
-    monkeypatch.setattr(publisher, "CALLS_AT_ONCE", 1)
+    monkeypatch.setattr(publisher, "CONCURRENT_CALLS", 1)
 
 
 @pytest.fixture
@@ -162,7 +162,11 @@ def test_what_waits_is_published_and_forgotten(outbox: Outbox, events: EventPubl
     assert events.publish_pending(Deadline(20)) == 3
 
     assert outbox.waiting == []
-    assert outbox.storage.asked("take_events")[0] == {"now": NOW.isoformat(), "limit": MOST_TAKEN, "lease_s": LEASE_S}
+    assert outbox.storage.asked("take_events")[0] == {
+        "now": NOW.isoformat(),
+        "limit": EVENTS_PER_ROUND,
+        "lease_s": LEASE_S,
+    }
 
 
 def test_an_entry_names_bus_source_and_type_and_carries_its_id(events: EventPublisher) -> None:
@@ -207,33 +211,33 @@ def test_a_bus_that_does_not_answer_costs_no_event(outbox: Outbox, events: Event
 
 
 def test_a_call_takes_ten_and_one_that_fails_costs_none_that_is_under_way() -> None:
-    outbox = Outbox(2 * MOST_AT_ONCE + 5)
+    outbox = Outbox(2 * MAX_ENTRIES_PER_CALL + 5)
     events = bus_of(outbox)
     bridge = FakeEventBridge(events)
     bridge.failing, bridge.together = {"event-14"}, threading.Barrier(3)
 
-    assert events.publish_pending(Deadline(20)) == MOST_AT_ONCE + 5
+    assert events.publish_pending(Deadline(20)) == MAX_ENTRIES_PER_CALL + 5
 
     assert sorted(map(len, bridge.calls)) == [5, 10, 10]
     assert [event["id"] for event in outbox.waiting] == [f"event-{number}" for number in range(10, 20)]
 
 
 def test_more_than_are_taken_at_once_are_published_in_one_go() -> None:
-    outbox = Outbox(MOST_TAKEN + 1)
+    outbox = Outbox(EVENTS_PER_ROUND + 1)
     events = bus_of(outbox)
     bus = Bus(events)
-    for _ in range(MOST_TAKEN // MOST_AT_ONCE):
-        bus.takes(MOST_AT_ONCE)
+    for _ in range(EVENTS_PER_ROUND // MAX_ENTRIES_PER_CALL):
+        bus.takes(MAX_ENTRIES_PER_CALL)
     bus.takes(1)
 
     with bus.stub:
-        assert events.publish_pending(Deadline(20)) == MOST_TAKEN + 1
+        assert events.publish_pending(Deadline(20)) == EVENTS_PER_ROUND + 1
 
     assert outbox.waiting == []
 
 
 def test_while_the_bus_refuses_no_more_are_taken() -> None:
-    outbox = Outbox(MOST_TAKEN + 1)
+    outbox = Outbox(EVENTS_PER_ROUND + 1)
     events = bus_of(outbox)
     bridge = FakeEventBridge(events)
     bridge.failing = {event["id"] for event in outbox.waiting}
@@ -251,7 +255,7 @@ def test_a_bus_that_does_not_answer_is_not_waited_for_call_by_call(outbox: Outbo
 
     assert events.publish(batch, Deadline(40)) == 0
 
-    assert 1 <= len(bridge.calls) <= CALLS_AT_ONCE
+    assert 1 <= len(bridge.calls) <= CONCURRENT_CALLS
 
 
 def test_what_the_bus_took_before_it_fell_silent_is_forgotten_and_the_rest_waits(
@@ -260,17 +264,17 @@ def test_what_the_bus_took_before_it_fell_silent_is_forgotten_and_the_rest_waits
     bridge = FakeEventBridge(events)
     bridge.failing = {"event-14"}
 
-    assert events.publish([webhook_event(number) for number in range(45)], Deadline(20)) == MOST_AT_ONCE
+    assert events.publish([webhook_event(number) for number in range(45)], Deadline(20)) == MAX_ENTRIES_PER_CALL
 
-    assert [len(entries) for entries in bridge.calls] == [MOST_AT_ONCE, MOST_AT_ONCE]
-    assert forgotten(outbox) == [f"event-{number}" for number in range(MOST_AT_ONCE)]
+    assert [len(entries) for entries in bridge.calls] == [MAX_ENTRIES_PER_CALL, MAX_ENTRIES_PER_CALL]
+    assert forgotten(outbox) == [f"event-{number}" for number in range(MAX_ENTRIES_PER_CALL)]
 
 
 def test_a_bus_that_refuses_events_has_answered_and_is_told_of_the_next_ones(
     outbox: Outbox, events: EventPublisher, one_by_one: None
 ) -> None:
     bridge = FakeEventBridge(events)
-    bridge.refusing = {f"event-{number}" for number in range(MOST_AT_ONCE)}
+    bridge.refusing = {f"event-{number}" for number in range(MAX_ENTRIES_PER_CALL)}
 
     assert events.publish([webhook_event(number) for number in range(12)], Deadline(20)) == 2
 
@@ -290,13 +294,15 @@ def test_no_call_is_begun_without_the_time_for_it(outbox: Outbox, events: EventP
     bridge = FakeEventBridge(events)
     bridge.takes_s = 4
 
-    taken = events.publish([webhook_event(number) for number in range(45)], bridge.deadline(LEAST_S + 5))
+    taken = events.publish([webhook_event(number) for number in range(45)], bridge.deadline(MIN_REMAINING_S + 5))
 
-    assert (taken, len(bridge.calls)) == (2 * MOST_AT_ONCE, 2)
-    assert forgotten(outbox) == [f"event-{number}" for number in range(2 * MOST_AT_ONCE)]
+    assert (taken, len(bridge.calls)) == (2 * MAX_ENTRIES_PER_CALL, 2)
+    assert forgotten(outbox) == [f"event-{number}" for number in range(2 * MAX_ENTRIES_PER_CALL)]
 
 
-@pytest.mark.parametrize(("left_s", "published"), [(LEAST_S - 0.5, 0), (LEAST_S, 1), (LEAST_S + 0.5, 1)])
+@pytest.mark.parametrize(
+    ("left_s", "published"), [(MIN_REMAINING_S - 0.5, 0), (MIN_REMAINING_S, 1), (MIN_REMAINING_S + 0.5, 1)]
+)
 def test_one_event_is_published_only_in_time_too(
     outbox: Outbox, events: EventPublisher, left_s: float, published: int
 ) -> None:
@@ -311,20 +317,20 @@ def test_nothing_is_taken_that_could_not_be_published_in_time(outbox: Outbox, ev
     """What is taken is kept from everybody else for a minute."""
     bridge = FakeEventBridge(events)
 
-    assert events.publish_pending(bridge.deadline(LEAST_S - 0.5)) == 0
+    assert events.publish_pending(bridge.deadline(MIN_REMAINING_S - 0.5)) == 0
     assert outbox.storage.calls == []
 
-    assert events.publish_pending(bridge.deadline(LEAST_S + 0.5)) == 3
+    assert events.publish_pending(bridge.deadline(MIN_REMAINING_S + 0.5)) == 3
 
 
 def test_more_are_taken_only_as_long_as_there_is_time(one_by_one: None) -> None:
-    outbox = Outbox(3 * MOST_TAKEN)
+    outbox = Outbox(3 * EVENTS_PER_ROUND)
     events = bus_of(outbox)
     bridge = FakeEventBridge(events)
     bridge.takes_s = 1
-    calls = MOST_TAKEN // MOST_AT_ONCE
+    calls = EVENTS_PER_ROUND // MAX_ENTRIES_PER_CALL
 
-    assert events.publish_pending(bridge.deadline(LEAST_S + calls)) == MOST_TAKEN
+    assert events.publish_pending(bridge.deadline(MIN_REMAINING_S + calls)) == EVENTS_PER_ROUND
 
     assert (len(bridge.calls), len(outbox.storage.asked("take_events"))) == (calls, 1)
     assert outbox.leased == set(forgotten(outbox))
@@ -383,7 +389,7 @@ def test_many_events_go_in_as_few_calls_as_there_can_be(outbox: Outbox, events: 
 
     assert events.publish(batch, Deadline(20)) == count
 
-    assert len(bridge.calls) == -(-count // MOST_AT_ONCE)
+    assert len(bridge.calls) == -(-count // MAX_ENTRIES_PER_CALL)
     assert set(bridge.told) == {event["id"] for event in batch}
     assert forgotten(outbox) == [event["id"] for event in batch]
 
@@ -437,7 +443,7 @@ def test_an_event_is_told_of_whole_as_long_as_a_call_takes_it(
 ) -> None:
     bridge = FakeEventBridge(events)
     around = len(json.dumps({"id": "event-1", **webhook_event(1, "")["detail"]}))
-    text = "x" * (MOST_BYTES - len(MESSAGE) - len(SOURCE) - around + more)
+    text = "x" * (MAX_BYTES_PER_CALL - len(MESSAGE) - len(SOURCE) - around + more)
 
     assert events.publish([webhook_event(1, text)], Deadline(20)) == 1
 

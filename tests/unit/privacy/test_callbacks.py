@@ -10,9 +10,9 @@ from instagram_connect.errors import InvalidRequestError, SignatureInvalidError
 from instagram_connect.privacy.callbacks import (
     MAX_BODY_BYTES,
     TOLERANCE,
-    is_own_code,
     new_confirmation_code,
     read_callback,
+    was_made_here,
 )
 from tests.support.asking import (
     APP_SECRETS,
@@ -201,8 +201,8 @@ def test_a_confirmation_code_is_of_letters_and_digits_and_never_the_same() -> No
 def test_a_code_is_known_again_by_whoever_has_the_key() -> None:
     code = new_confirmation_code(CODE_KEY)
 
-    assert is_own_code(code, CODE_KEY)
-    assert not is_own_code(code, "another-key")
+    assert was_made_here(code, CODE_KEY)
+    assert not was_made_here(code, "another-key")
 
 
 @pytest.mark.parametrize("place", [0, 12, 23, 24, 31, 39])
@@ -210,7 +210,7 @@ def test_a_code_with_one_other_character_is_nobodys(place: int) -> None:
     code = new_confirmation_code(CODE_KEY)
     other = "0" if code[place] != "0" else "1"
 
-    assert not is_own_code(code[:place] + other + code[place + 1 :], CODE_KEY)
+    assert not was_made_here(code[:place] + other + code[place + 1 :], CODE_KEY)
 
 
 @pytest.mark.parametrize(
@@ -227,4 +227,4 @@ def test_a_code_with_one_other_character_is_nobodys(place: int) -> None:
     ],
 )
 def test_what_is_no_code_is_nobodys(change: Any) -> None:
-    assert not is_own_code(change(new_confirmation_code(CODE_KEY)), CODE_KEY)
+    assert not was_made_here(change(new_confirmation_code(CODE_KEY)), CODE_KEY)

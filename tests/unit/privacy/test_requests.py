@@ -14,13 +14,13 @@ from pydantic import ValidationError
 from instagram_connect.errors import InternalError, StorageError
 from instagram_connect.privacy.repository import ROWS_AT_ONCE, PrivacyRepository
 from instagram_connect.privacy.requests import (
-    LEAST_STEP_S,
+    MIN_STEP_S,
     PrivacyQueue,
     PrivacyRequest,
     UnfinishedError,
     carry_out,
-    is_carried_out,
     read_message,
+    try_carry_out,
 )
 from instagram_connect.runtime.deadline import Deadline
 from instagram_connect.runtime.sqs import QueueError
@@ -178,12 +178,12 @@ def test_a_deletion_begins_no_step_without_the_time_for_it_and_goes_on_where_it_
     storage.answers["delete_person"] = delete_slowly
 
     with pytest.raises(UnfinishedError):
-        carry_out(DELETE, repository, Deadline(LEAST_STEP_S + 25, monotonic=lambda: now_s))
+        carry_out(DELETE, repository, Deadline(MIN_STEP_S + 25, monotonic=lambda: now_s))
 
     assert len(storage.asked("delete_person")) == 3
     assert storage.deletions[CODE]["completed_at"] is None
 
-    carry_out(DELETE, repository, Deadline(LEAST_STEP_S + 25, monotonic=lambda: now_s))
+    carry_out(DELETE, repository, Deadline(MIN_STEP_S + 25, monotonic=lambda: now_s))
 
     assert storage.deletions[CODE]["completed_at"] is not None
 
@@ -215,7 +215,7 @@ def test_what_comes_twice_is_done_twice_with_the_same_time(
 def test_what_can_be_carried_out_at_once_is_told_to_be_done(
     storage: PrivacyStorage, repository: PrivacyRepository, log: io.StringIO, request_: PrivacyRequest
 ) -> None:
-    assert is_carried_out(request_, repository, Deadline(8)) is True
+    assert try_carry_out(request_, repository, Deadline(8)) is True
 
     assert len(storage.calls) == 1
     assert "cannot be carried out" not in log.getvalue()
@@ -242,7 +242,7 @@ def test_whatever_it_fails_with_is_told_as_not_done_and_never_raised(
 ) -> None:
     storage.failures = {"revoke_person": failure, "delete_person": failure}
 
-    assert is_carried_out(request_, repository, Deadline(8)) is False
+    assert try_carry_out(request_, repository, Deadline(8)) is False
 
     (line,) = log.getvalue().splitlines()
     assert json.loads(line)["level"] == level
@@ -255,6 +255,6 @@ def test_a_deletion_of_which_more_is_left_than_the_time_allows_is_not_done(
 ) -> None:
     storage.steps[PERSON] = 2
 
-    assert is_carried_out(DELETE, repository, Deadline(LEAST_STEP_S - 1)) is False
+    assert try_carry_out(DELETE, repository, Deadline(MIN_STEP_S - 1)) is False
 
     assert storage.deletions[CODE]["completed_at"] is None

@@ -341,11 +341,11 @@ def test_a_meta_that_fails_at_the_subscription_does_not_cost_the_renewal(
     done = attempted(make_flow, make_task, FakeProduct(**told), check=True)
 
     assert done.renewal is not None
-    assert (done.error, done.subscription, done.is_proof) == (failure, None, True)
+    assert (done.error, done.subscription, done.shows_meta_works) == (failure, None, True)
 
 
 @pytest.mark.parametrize(
-    ("renewal", "subscription", "error", "is_proof"),
+    ("renewal", "subscription", "error", "shows_meta_works"),
     [
         (True, None, None, True),
         (True, None, MetaUnavailableError(), True),
@@ -362,11 +362,11 @@ def test_only_what_meta_did_is_proof_that_it_answers(
     renewal: bool,
     subscription: SubscriptionCheck | None,
     error: InstagramConnectError | None,
-    is_proof: bool,
+    shows_meta_works: bool,
 ) -> None:
     stored = EncryptedRenewal(NOW, None, None, None, None, None) if renewal else None
 
-    assert Attempt(make_task(), stored, subscription, (), error).is_proof is is_proof
+    assert Attempt(make_task(), stored, subscription, (), error).shows_meta_works is shows_meta_works
 
 
 def test_a_token_that_dies_between_renewal_and_subscription_leaves_the_renewal_and_says_why(
@@ -399,9 +399,9 @@ def test_a_failure_without_a_cause_is_none_of_a_token_that_works(
     done = attempted(make_flow, make_task, product)
 
     assert isinstance(done.error, MetaUnavailableError)
-    assert failure_kind(done.error) is FailureKind.PASSING
+    assert failure_kind(done.error) is FailureKind.TRANSIENT
     assert done.error.log_context == {**failure.log_context, "token": "works"}
-    assert done.is_refused
+    assert done.is_renewal_refused
     assert product.called == [("renew", "IGAA-old"), ("check_access", "IGAA-old")]
 
 
@@ -416,7 +416,7 @@ def test_a_failure_without_a_cause_is_confirmed_by_a_second_call_which_is_the_on
 
     assert done.error is second
     assert failure_kind(done.error) is FailureKind.DEAD
-    assert not done.is_refused
+    assert not done.is_renewal_refused
 
 
 @pytest.mark.parametrize("second", [MetaUnavailableError(), MetaRateLimitedError(), MetaAppMisconfiguredError()])
@@ -426,7 +426,7 @@ def test_a_second_call_that_fails_otherwise_confirms_nothing(
     done = attempted(make_flow, make_task, FakeProduct(renewal=lone_190(), access=second))
 
     assert done.error is second
-    assert not done.is_refused
+    assert not done.is_renewal_refused
 
 
 def test_a_subscription_refused_with_a_lone_190_is_confirmed_with_the_new_token(
@@ -437,7 +437,7 @@ def test_a_subscription_refused_with_a_lone_190_is_confirmed_with_the_new_token(
     done = attempted(make_flow, make_task, product, check=True)
 
     assert isinstance(done.error, MetaUnavailableError)
-    assert (done.is_refused, done.is_proof) == (True, True)
+    assert (done.is_renewal_refused, done.shows_meta_works) == (True, True)
     assert done.renewal is not None
     assert product.called[-1] == ("check_access", "IGAA-new")
 
@@ -448,7 +448,7 @@ def test_only_a_token_that_was_found_to_work_is_refused(
 ) -> None:
     done = attempted(make_flow, make_task, FakeProduct(renewal=error))
 
-    assert (done.error, done.is_refused) == (error, False)
+    assert (done.error, done.is_renewal_refused) == (error, False)
 
 
 def test_a_token_that_is_too_young_passes(
@@ -457,7 +457,7 @@ def test_a_token_that_is_too_young_passes(
     done = make_flow().attempt(make_task(instagram_token(meta, instagram, days=0.5)), Deadline(20))
 
     assert done.error is not None
-    assert (failure_kind(done.error), done.renewal) == (FailureKind.PASSING, None)
+    assert (failure_kind(done.error), done.renewal) == (FailureKind.TRANSIENT, None)
 
 
 @pytest.mark.parametrize(
@@ -506,12 +506,12 @@ def test_a_permission_that_was_taken_back_is_confirmed_and_ends_the_account(
 @pytest.mark.parametrize(
     ("fault", "kind"),
     [
-        ("server_error", FailureKind.PASSING),
-        ("html_502", FailureKind.PASSING),
-        ("app_rate_limit", FailureKind.PASSING),
-        ("user_rate_limit", FailureKind.PASSING),
-        ("buc_rate_limit", FailureKind.PASSING),
-        ("blocked", FailureKind.PASSING),
+        ("server_error", FailureKind.TRANSIENT),
+        ("html_502", FailureKind.TRANSIENT),
+        ("app_rate_limit", FailureKind.TRANSIENT),
+        ("user_rate_limit", FailureKind.TRANSIENT),
+        ("buc_rate_limit", FailureKind.TRANSIENT),
+        ("blocked", FailureKind.TRANSIENT),
         ("wrong_secret", FailureKind.APP),
         ("unknown_application", FailureKind.APP),
         ("capability_missing", FailureKind.APP),
@@ -546,14 +546,14 @@ def test_a_meta_that_answers_every_call_like_this_means(
         (ReconnectRequiredError(reason="APP_REMOVED"), FailureKind.DEAD),
         (PermissionMissingError(), FailureKind.DEAD),
         (MetaAppMisconfiguredError(reason="APP_SECRET_INVALID"), FailureKind.APP),
-        (MetaUnavailableError(), FailureKind.PASSING),
-        (MetaRateLimitedError(), FailureKind.PASSING),
-        (MetaActionBlockedError(), FailureKind.PASSING),
-        (MetaRequestRejectedError(), FailureKind.PASSING),
-        (TokenEncryptionError(), FailureKind.PASSING),
-        (ConfigurationError(), FailureKind.PASSING),
-        (StorageError(reason="UNREACHABLE"), FailureKind.PASSING),
-        (InternalError(), FailureKind.PASSING),
+        (MetaUnavailableError(), FailureKind.TRANSIENT),
+        (MetaRateLimitedError(), FailureKind.TRANSIENT),
+        (MetaActionBlockedError(), FailureKind.TRANSIENT),
+        (MetaRequestRejectedError(), FailureKind.TRANSIENT),
+        (TokenEncryptionError(), FailureKind.TRANSIENT),
+        (ConfigurationError(), FailureKind.TRANSIENT),
+        (StorageError(reason="UNREACHABLE"), FailureKind.TRANSIENT),
+        (InternalError(), FailureKind.TRANSIENT),
     ],
     ids=lambda value: getattr(value, "code", None),
 )
@@ -566,7 +566,7 @@ def test_a_deployment_without_the_product_fails_without_raising(vault: TokenVaul
     flow = AccountRefresh(LoginProducts(Secrets({}), client, lambda: NOW), vault, lambda: NOW, LEAD.total_seconds())
 
     assert isinstance(flow.attempt(make_task(), Deadline(20)).error, ConfigurationError)
-    assert isinstance(flow.is_alive(make_task(), Deadline(20)), ConfigurationError)
+    assert isinstance(flow.token_error(make_task(), Deadline(20)), ConfigurationError)
 
 
 @pytest.mark.parametrize("ciphertext", ["", "no base64!", base64.b64encode(b"damaged").decode()])
@@ -764,14 +764,14 @@ def test_whether_an_account_works_is_what_the_product_says(
 ) -> None:
     product = FakeProduct(access=answer)
 
-    assert make_flow(product).is_alive(make_task(), Deadline(20)) is answer
+    assert make_flow(product).token_error(make_task(), Deadline(20)) is answer
     assert product.called == [("check_access", "IGAA-old")]
 
 
 def test_whether_an_account_works_cannot_be_told_without_its_token(make_flow: MakeFlow, make_task: MakeTask) -> None:
     product = FakeProduct()
 
-    error = make_flow(product).is_alive(make_task(access_token_ciphertext="damaged"), Deadline(20))
+    error = make_flow(product).token_error(make_task(access_token_ciphertext="damaged"), Deadline(20))
 
     assert isinstance(error, TokenEncryptionError)
     assert product.called == []
@@ -780,7 +780,7 @@ def test_whether_an_account_works_cannot_be_told_without_its_token(make_flow: Ma
 def test_a_witness_whom_nobody_foresaw_does_not_stop_a_judgement(
     make_flow: MakeFlow, make_task: MakeTask, log: io.StringIO
 ) -> None:
-    error = make_flow(FakeProduct(access=ValueError("IGAA-secret"))).is_alive(make_task(), Deadline(20))
+    error = make_flow(FakeProduct(access=ValueError("IGAA-secret"))).token_error(make_task(), Deadline(20))
 
     assert isinstance(error, InternalError)
     assert '"cause":"ValueError"' in log.getvalue()

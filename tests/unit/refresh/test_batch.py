@@ -20,7 +20,7 @@ from instagram_connect.errors import (
     TokenEncryptionError,
 )
 from instagram_connect.models import Provider
-from instagram_connect.refresh.rate_limits import FAILURES_IN_A_ROW, SLOW_PAUSE_S
+from instagram_connect.refresh.rate_limits import MAX_CONSECUTIVE_FAILURES, SLOW_PAUSE_S
 from instagram_connect.runtime.deadline import Deadline
 from tests.support.counting import counts
 from tests.support.fakes import NOW
@@ -416,22 +416,22 @@ def test_the_used_share_of_the_apps_limit_slows_and_then_stops_the_batch(
 
 
 def test_a_meta_that_fails_for_one_account_after_the_other_is_left_alone(one_by_one: Refreshing) -> None:
-    names = [f"{number:02}" for number in range(FAILURES_IN_A_ROW + 5)]
+    names = [f"{number:02}" for number in range(MAX_CONSECUTIVE_FAILURES + 5)]
     claims = one_by_one.lease(*map(task, names))
     one_by_one.meta.failures = dict.fromkeys(names, MetaUnavailableError())
 
     one_by_one.batch.work(OWNER, claims, Deadline(60))
 
-    assert len(one_by_one.meta.renewed) == FAILURES_IN_A_ROW
+    assert len(one_by_one.meta.renewed) == MAX_CONSECUTIVE_FAILURES
     assert one_by_one.storage.released == dict.fromkeys(names)
     assert one_by_one.storage.asked("brake_refreshes") == []
 
 
 def test_failures_with_a_success_between_them_do_not_stop_the_batch(one_by_one: Refreshing) -> None:
-    names = [f"{number:02}" for number in range(FAILURES_IN_A_ROW * 2)]
+    names = [f"{number:02}" for number in range(MAX_CONSECUTIVE_FAILURES * 2)]
     claims = one_by_one.lease(*map(task, names))
     one_by_one.meta.failures = {
-        name: MetaUnavailableError() for number, name in enumerate(names) if number % FAILURES_IN_A_ROW
+        name: MetaUnavailableError() for number, name in enumerate(names) if number % MAX_CONSECUTIVE_FAILURES
     }
 
     one_by_one.batch.work(OWNER, claims, Deadline(60))

@@ -22,7 +22,7 @@ from instagram_connect.errors import (
 from instagram_connect.models import Account
 from instagram_connect.refresh.batch import RefreshBatch
 from instagram_connect.refresh.models import ON_DEMAND
-from instagram_connect.refresh.on_demand import LEASE_S, LOOK_AGAIN_S, RefreshOnDemand
+from instagram_connect.refresh.on_demand import LEASE_S, POLL_INTERVAL_S, RefreshOnDemand
 from instagram_connect.refresh.repository import RefreshRepository
 from instagram_connect.runtime.deadline import Deadline
 from tests.support.fakes import NOW, USER_ID
@@ -199,7 +199,7 @@ def test_whoever_comes_second_waits_for_the_first_ones_outcome_and_gives_it_too(
     account = desk.refresh()
 
     assert account.id == "a"
-    assert desk.clock.s == pytest.approx(3 * LOOK_AGAIN_S)
+    assert desk.clock.s == pytest.approx(3 * POLL_INTERVAL_S)
     assert (desk.world.meta.renewed, desk.world.storage.released) == ([], {})
 
 

@@ -23,7 +23,13 @@ from instagram_connect.errors import (
 from instagram_connect.models import DiscoveredAccount, Provider
 from instagram_connect.refresh.account_refresh import AccountRefresh, Attempt
 from instagram_connect.refresh.models import EncryptedRenewal, RefreshTask, SubscriptionCheck
-from instagram_connect.refresh.outage_detection import HEARD_AGAIN, LEAST_PEOPLE, WITNESS_S, WITNESSES, OutageDetector
+from instagram_connect.refresh.outage_detection import (
+    CHECK_TIMEOUT_S,
+    CONTROL_GROUP_SIZE,
+    MIN_FAILING_PEOPLE,
+    RECHECKED_PEOPLE,
+    OutageDetector,
+)
 from instagram_connect.refresh.repository import RefreshRepository
 from instagram_connect.runtime.deadline import Deadline
 from tests.support.fakes import NOW
@@ -150,9 +156,9 @@ class Court:
             if answer is not None:
                 self.meta.errors[witness.account_id] = answer
 
-    def dead_among(self, *attempts: Attempt, provider: Provider = Provider.INSTAGRAM) -> list[str]:
+    def dead_tokens(self, *attempts: Attempt, provider: Provider = Provider.INSTAGRAM) -> list[str]:
         failures = [done for done in attempts if done.error and not done.renewal]
-        verdict = self.judgement.dead_among(provider, failures, attempts, Deadline(60))
+        verdict = self.judgement.dead_tokens(provider, failures, attempts, Deadline(60))
         return sorted(done.task.account_id for done in verdict)
 
 
@@ -164,12 +170,12 @@ def court() -> Court:
 def test_one_dead_token_among_many_that_work_is_its_persons_own(court: Court) -> None:
     attempts = [failed("p"), *map(worked, people(2, "living"))]
 
-    assert court.dead_among(*attempts) == ["account-of-p"]
+    assert court.dead_tokens(*attempts) == ["account-of-p"]
     assert court.storage.asked == []
 
 
 def test_without_failures_nobody_is_asked(court: Court) -> None:
-    assert court.dead_among(*map(worked, people(9))) == []
+    assert court.dead_tokens(*map(worked, people(9))) == []
     assert court.storage.asked == []
 
 
@@ -182,7 +188,7 @@ def test_a_large_share_of_at_least_five_people_that_fail_alike_is_the_fault_of_t
 ) -> None:
     attempts = [*map(failed, people(dying)), *map(worked, people(living, "living"))]
 
-    marked = court.dead_among(*attempts)
+    marked = court.dead_tokens(*attempts)
 
     assert len(marked) == (0 if is_at_large else dying)
     assert court.storage.suspensions == (["190/458 APP_REMOVED"] if is_at_large else [])
@@ -191,37 +197,37 @@ def test_a_large_share_of_at_least_five_people_that_fail_alike_is_the_fault_of_t
 def test_people_are_counted_and_not_their_accounts(court: Court) -> None:
     attempts = [failed("agency", account=f"a{number}") for number in range(108)]
 
-    assert len(court.dead_among(*attempts)) == 108
+    assert len(court.dead_tokens(*attempts)) == 108
     assert court.storage.suspensions == []
 
 
 def test_many_living_accounts_of_one_person_speak_for_one(court: Court) -> None:
-    attempts = [*map(failed, people(LEAST_PEOPLE)), *(worked("agency", f"a{number}") for number in range(108))]
+    attempts = [*map(failed, people(MIN_FAILING_PEOPLE)), *(worked("agency", f"a{number}") for number in range(108))]
 
-    assert court.dead_among(*attempts) == []
+    assert court.dead_tokens(*attempts) == []
     assert len(court.storage.suspensions) == 1
 
 
 def test_a_person_of_whom_meta_told_no_id_is_the_user(court: Court) -> None:
-    same = [failed("x", account=f"a{number}", meta_user_id=None, user_id="u") for number in range(LEAST_PEOPLE)]
+    same = [failed("x", account=f"a{number}", meta_user_id=None, user_id="u") for number in range(MIN_FAILING_PEOPLE)]
     others = [failed("x", account=f"b{number}", meta_user_id=None, user_id=f"u{number}") for number in range(5)]
 
-    assert len(court.dead_among(*same)) == LEAST_PEOPLE
-    assert court.dead_among(*others) == []
+    assert len(court.dead_tokens(*same)) == MIN_FAILING_PEOPLE
+    assert court.dead_tokens(*others) == []
 
 
 def test_somebody_with_a_dead_and_a_living_account_does_not_speak_against_the_app_being_at_fault(court: Court) -> None:
-    dying = people(LEAST_PEOPLE)
+    dying = people(MIN_FAILING_PEOPLE)
     attempts = [*map(failed, dying), *(worked(person, f"other-{person}") for person in dying), worked("living")]
 
-    assert court.dead_among(*attempts) == []
+    assert court.dead_tokens(*attempts) == []
     assert len(court.storage.suspensions) == 1
 
 
 def test_a_renewal_shows_that_a_token_lives_even_if_something_failed_after_it(court: Court) -> None:
     renewed = [worked(person, error=dead()) for person in people(6, "living")]
 
-    assert len(court.dead_among(*map(failed, people(LEAST_PEOPLE)), *renewed)) == LEAST_PEOPLE
+    assert len(court.dead_tokens(*map(failed, people(MIN_FAILING_PEOPLE)), *renewed)) == MIN_FAILING_PEOPLE
     assert court.storage.asked == []
 
 
@@ -234,9 +240,9 @@ def test_a_checked_subscription_shows_it_too_and_doing_nothing_shows_nothing(
 ) -> None:
     others = [Attempt(task(person), None, subscription, (), None) for person in people(6, "living")]
 
-    marked = court.dead_among(*map(failed, people(LEAST_PEOPLE)), *others)
+    marked = court.dead_tokens(*map(failed, people(MIN_FAILING_PEOPLE)), *others)
 
-    assert len(marked) == (LEAST_PEOPLE if proves else 0)
+    assert len(marked) == (MIN_FAILING_PEOPLE if proves else 0)
 
 
 @pytest.mark.parametrize(
@@ -252,15 +258,15 @@ def test_a_checked_subscription_shows_it_too_and_doing_nothing_shows_nothing(
 def test_only_what_has_the_same_numbers_and_meaning_is_alike(court: Court, others: InstagramConnectError) -> None:
     attempts = [*map(failed, people(3)), *(failed(person, others) for person in people(3, "q"))]
 
-    assert len(court.dead_among(*attempts)) == 6
+    assert len(court.dead_tokens(*attempts)) == 6
     assert court.storage.suspensions == []
 
 
 def test_each_kind_of_failure_is_judged_by_itself(court: Court) -> None:
-    many = [failed(person, blocked()) for person in people(LEAST_PEOPLE)]
+    many = [failed(person, blocked()) for person in people(MIN_FAILING_PEOPLE)]
     attempts = [*many[:2], failed("a"), *many[2:4], failed("z"), *many[4:]]
 
-    assert court.dead_among(*attempts) == ["account-of-a", "account-of-z"]
+    assert court.dead_tokens(*attempts) == ["account-of-a", "account-of-z"]
     assert court.storage.suspensions == ["200/- PERMISSION_MISSING"]
 
 
@@ -270,15 +276,15 @@ def test_no_subcode_and_the_subcode_zero_are_the_same(court: Court) -> None:
         *(failed(person, dead(190, 0, "TOKEN_INVALID")) for person in people(2, "q")),
     ]
 
-    assert court.dead_among(*attempts) == []
+    assert court.dead_tokens(*attempts) == []
     assert court.storage.suspensions == ["190/- TOKEN_INVALID"]
 
 
 @pytest.mark.parametrize(("alike", "is_at_large"), [(9, True), (5, True), (3, False), (0, False)])
 def test_a_single_dead_token_is_judged_by_nine_other_people(court: Court, alike: int, is_at_large: bool) -> None:
-    court.call_witnesses(*[dead()] * alike, *[None] * (WITNESSES - alike))
+    court.call_witnesses(*[dead()] * alike, *[None] * (CONTROL_GROUP_SIZE - alike))
 
-    marked = court.dead_among(failed("p"))
+    marked = court.dead_tokens(failed("p"))
 
     assert marked == ([] if is_at_large else ["account-of-p"])
     assert len(court.meta.asked) == 9
@@ -301,7 +307,7 @@ def test_where_most_others_work_three_of_many_accused_are_heard_again(
     court.call_witnesses(None, None, None, dead(), dead())
     court.meta.errors |= again
 
-    assert len(court.dead_among(*map(failed, people(5)))) == marked
+    assert len(court.dead_tokens(*map(failed, people(5)))) == marked
     assert len(court.storage.suspensions) == suspensions
     assert court.meta.asked[5:] == ["account-of-p0", "account-of-p1", "account-of-p2"]
 
@@ -320,15 +326,15 @@ def test_witnesses_who_fail_otherwise_count_for_neither_side(court: Court, other
     other_court = Court()
     other_court.call_witnesses(*[dead()] * 3, *[otherwise] * 6)
 
-    assert court.dead_among(failed("p"), worked("q")) == []
-    assert other_court.dead_among(failed("p")) == ["account-of-p"]
+    assert court.dead_tokens(failed("p"), worked("q")) == []
+    assert other_court.dead_tokens(failed("p")) == ["account-of-p"]
 
 
 @pytest.mark.parametrize("error", [MetaUnavailableError(), MetaRateLimitedError(), blocked()])
 def test_nobody_is_marked_while_none_of_the_others_can_say_anything(court: Court, error: InstagramConnectError) -> None:
-    court.call_witnesses(*[error] * WITNESSES)
+    court.call_witnesses(*[error] * CONTROL_GROUP_SIZE)
 
-    assert court.dead_among(failed("p")) == []
+    assert court.dead_tokens(failed("p")) == []
     assert court.storage.suspensions == []
 
 
@@ -336,7 +342,7 @@ def test_two_people_whose_tokens_ended_for_causes_of_their_own_do_not_protect_ea
     court.storage.witnesses = [task("p"), task("q")]
     court.meta.errors = {"account-of-p": dead(), "account-of-q": dead(190, 460, "PASSWORD_CHANGED")}
 
-    marked = court.dead_among(*(failed(name, court.meta.errors[f"account-of-{name}"]) for name in ("p", "q")))
+    marked = court.dead_tokens(*(failed(name, court.meta.errors[f"account-of-{name}"]) for name in ("p", "q")))
 
     assert marked == ["account-of-p", "account-of-q"]
 
@@ -345,38 +351,38 @@ def test_a_witness_whose_token_cannot_be_decrypted_counts_for_neither_side(court
     court.call_witnesses(*[dead()] * 4)
     court.storage.witnesses += [task(person, access_token_ciphertext="damaged") for person in people(5, "damaged")]
 
-    assert court.dead_among(failed("p")) == []
+    assert court.dead_tokens(failed("p")) == []
     assert len(court.meta.asked) == 4
 
 
 @pytest.mark.parametrize(("living", "asks"), [(0, True), (1, True), (2, True), (3, False), (9, False)])
 def test_others_are_asked_only_while_those_that_are_known_do_not_decide(court: Court, living: int, asks: bool) -> None:
-    court.call_witnesses(*[None] * WITNESSES)
+    court.call_witnesses(*[None] * CONTROL_GROUP_SIZE)
 
-    marked = court.dead_among(*map(failed, people(2)), *map(worked, people(living, "living")))
+    marked = court.dead_tokens(*map(failed, people(2)), *map(worked, people(living, "living")))
 
     assert len(marked) == 2
     assert len(court.storage.searches) == asks
-    assert len(court.meta.asked) == (WITNESSES if asks else 0)
+    assert len(court.meta.asked) == (CONTROL_GROUP_SIZE if asks else 0)
 
 
 def test_nobody_who_was_asked_already_is_a_witness(court: Court) -> None:
     court.call_witnesses(None)
 
-    court.dead_among(failed("p2"), failed("p1"), worked("living"), provider=Provider.FACEBOOK)
+    court.dead_tokens(failed("p2"), failed("p1"), worked("living"), provider=Provider.FACEBOOK)
 
     assert court.storage.searches == [
-        {"provider": "facebook", "except_people": ["living", "p1", "p2"], "limit": WITNESSES}
+        {"provider": "facebook", "except_people": ["living", "p1", "p2"], "limit": CONTROL_GROUP_SIZE}
     ]
 
 
 def test_neither_witnesses_nor_accused_are_waited_for_for_long(court: Court) -> None:
-    court.call_witnesses(*[None] * LEAST_PEOPLE)
+    court.call_witnesses(*[None] * MIN_FAILING_PEOPLE)
 
-    court.dead_among(*map(failed, people(LEAST_PEOPLE)))
+    court.dead_tokens(*map(failed, people(MIN_FAILING_PEOPLE)))
 
-    assert len(court.meta.had_s) == LEAST_PEOPLE + HEARD_AGAIN
-    assert all(had <= WITNESS_S for had in court.meta.had_s)
+    assert len(court.meta.had_s) == MIN_FAILING_PEOPLE + RECHECKED_PEOPLE
+    assert all(had <= CHECK_TIMEOUT_S for had in court.meta.had_s)
 
 
 @pytest.mark.parametrize("witnesses", [(None, dead()), (None, None, dead(), dead())])
@@ -385,7 +391,7 @@ def test_witnesses_of_whom_as_many_work_as_do_not_contradict_nobody(
 ) -> None:
     court.call_witnesses(*witnesses)
 
-    assert court.dead_among(*map(failed, people(LEAST_PEOPLE))) == []
+    assert court.dead_tokens(*map(failed, people(MIN_FAILING_PEOPLE))) == []
     assert len(court.storage.suspensions) == 1
     assert len(court.meta.asked) == len(witnesses)
 
@@ -396,14 +402,14 @@ def test_five_that_fail_alike_while_others_work_are_dead_only_if_their_tokens_op
     court: Court, opens_its_account: bool, refreshed: int
 ) -> None:
     """A complete failure of the refresh alone: those who are not due know nothing of it."""
-    court.call_witnesses(*[None] * WITNESSES)
-    accused = people(LEAST_PEOPLE)
+    court.call_witnesses(*[None] * CONTROL_GROUP_SIZE)
+    accused = people(MIN_FAILING_PEOPLE)
     if not opens_its_account:
         court.meta.errors |= {f"account-of-{person}": dead() for person in accused}
 
-    marked = court.dead_among(*map(failed, accused), *map(worked, people(refreshed, "living")))
+    marked = court.dead_tokens(*map(failed, accused), *map(worked, people(refreshed, "living")))
 
-    assert len(marked) == (0 if opens_its_account else LEAST_PEOPLE)
+    assert len(marked) == (0 if opens_its_account else MIN_FAILING_PEOPLE)
     assert bool(court.storage.suspensions) is opens_its_account
 
 
@@ -411,7 +417,7 @@ def test_five_that_fail_alike_while_others_work_are_dead_only_if_their_tokens_op
 def test_a_certain_fault_of_the_app_suspends_at_once_and_asks_nobody(court: Court, reason: str) -> None:
     error = MetaAppMisconfiguredError(reason=reason, log_context={"meta_code": 1, "meta_subcode": None})
 
-    assert court.dead_among(failed("p", error), *map(worked, people(50, "living"))) == []
+    assert court.dead_tokens(failed("p", error), *map(worked, people(50, "living"))) == []
     assert court.storage.suspensions == [f"1/- {reason}"]
     assert court.storage.searches == []
 
@@ -427,7 +433,7 @@ def test_another_fault_of_the_app_marks_nobody_and_suspends_if_it_meets_many(
     error = MetaAppMisconfiguredError(reason=reason, log_context={"meta_code": code})
     attempts = [*(failed(person, error) for person in people(failing)), *map(worked, people(living, "living"))]
 
-    assert court.dead_among(*attempts) == []
+    assert court.dead_tokens(*attempts) == []
     assert court.storage.suspensions == ([f"{code}/- {reason}"] if suspends else [])
 
 
@@ -439,7 +445,7 @@ def test_accused_who_meet_a_fault_of_the_app_again_change_nothing_while_others_w
     court.call_witnesses(*[None] * 4)
     court.meta.errors |= {f"account-of-{person}": error for person in people(5)}
 
-    marked = court.dead_among(*(failed(person, error, is_suspended=is_suspended) for person in people(5)))
+    marked = court.dead_tokens(*(failed(person, error, is_suspended=is_suspended) for person in people(5)))
 
     assert (marked, court.storage.suspensions, court.storage.resumptions) == ([], [], [])
 
@@ -454,7 +460,7 @@ def test_a_token_that_ran_out_when_it_had_to_needs_no_judgement(
     end = NOW - timedelta(seconds=ended_s)
     attempts = [failed(person, dead(190, 463, reason), expires_at=end) for person in people(9)]
 
-    assert len(court.dead_among(*attempts)) == (9 if is_certain else 0)
+    assert len(court.dead_tokens(*attempts)) == (9 if is_certain else 0)
     assert bool(court.storage.asked) is not is_certain
 
 
@@ -465,39 +471,39 @@ def test_a_page_has_not_run_out_with_its_persons_token_unless_meta_says_so(court
     removed = [failed(person, expires_at=end) for person in people(9)]
     pages = [replace(done, task=done.task.model_copy(update=of_a_page)) for done in removed]
 
-    assert court.dead_among(*pages, provider=Provider.FACEBOOK) == []
-    assert len(court.dead_among(*removed)) == 9
+    assert court.dead_tokens(*pages, provider=Provider.FACEBOOK) == []
+    assert len(court.dead_tokens(*removed)) == 9
 
 
 def test_tokens_that_ran_out_when_they_had_to_say_nothing_about_those_that_did_not(court: Court) -> None:
     expired = dead(190, 463, "TOKEN_EXPIRED")
     ended = [failed(person, expired, expires_at=NOW) for person in people(9, "ended")]
 
-    marked = court.dead_among(*ended, *(failed(person, expired) for person in people(LEAST_PEOPLE - 1)))
+    marked = court.dead_tokens(*ended, *(failed(person, expired) for person in people(MIN_FAILING_PEOPLE - 1)))
 
-    assert len(marked) == 9 + LEAST_PEOPLE - 1
+    assert len(marked) == 9 + MIN_FAILING_PEOPLE - 1
     assert court.storage.suspensions == []
-    assert court.storage.searches[0]["except_people"] == people(LEAST_PEOPLE - 1)
+    assert court.storage.searches[0]["except_people"] == people(MIN_FAILING_PEOPLE - 1)
 
 
 def test_a_token_of_a_suspended_product_that_ran_out_when_it_had_to_resumes_nothing(court: Court) -> None:
     probe = failed("p", dead(190, 463, "TOKEN_EXPIRED"), expires_at=NOW, is_suspended=True)
 
-    assert court.dead_among(probe) == ["account-of-p"]
+    assert court.dead_tokens(probe) == ["account-of-p"]
     assert court.storage.asked == []
 
 
 def test_a_token_without_a_known_end_did_not_run_out_by_the_calendar(court: Court) -> None:
     attempts = [failed(person, dead(190, 463, "TOKEN_EXPIRED"), expires_at=None) for person in people(9)]
 
-    assert court.dead_among(*attempts) == []
+    assert court.dead_tokens(*attempts) == []
 
 
 @pytest.mark.parametrize(
     "error", [MetaUnavailableError(), MetaRateLimitedError(), MetaActionBlockedError(), TokenEncryptionError()]
 )
 def test_what_may_pass_speaks_against_nobody(court: Court, error: InstagramConnectError) -> None:
-    assert court.dead_among(*(failed(person, error) for person in people(20))) == []
+    assert court.dead_tokens(*(failed(person, error) for person in people(20))) == []
     assert court.storage.asked == []
 
 
@@ -510,67 +516,67 @@ def test_the_probe_of_a_suspended_product_is_not_marked_while_most_others_do_not
     court.call_witnesses(*others)
     court.meta.errors["account-of-p"] = dead()
 
-    assert court.dead_among(failed("p", is_suspended=True)) == []
+    assert court.dead_tokens(failed("p", is_suspended=True)) == []
     assert (court.storage.suspensions, court.storage.resumptions) == ([], [])
 
 
 def test_the_probe_of_a_suspended_product_is_marked_and_the_product_resumed_once_others_work(court: Court) -> None:
-    court.call_witnesses(*[None] * WITNESSES)
+    court.call_witnesses(*[None] * CONTROL_GROUP_SIZE)
     court.meta.errors["account-of-p"] = dead()
 
-    assert court.dead_among(failed("p", is_suspended=True)) == ["account-of-p"]
+    assert court.dead_tokens(failed("p", is_suspended=True)) == ["account-of-p"]
     assert (court.storage.suspensions, court.storage.resumptions) == ([], ["instagram"])
 
 
 @pytest.mark.parametrize("again", [MetaUnavailableError(), MetaRateLimitedError()])
 def test_a_probe_that_cannot_be_heard_again_changes_nothing(court: Court, again: InstagramConnectError) -> None:
-    court.call_witnesses(*[None] * WITNESSES)
+    court.call_witnesses(*[None] * CONTROL_GROUP_SIZE)
     court.meta.errors["account-of-p"] = again
 
-    assert court.dead_among(failed("p", is_suspended=True)) == []
+    assert court.dead_tokens(failed("p", is_suspended=True)) == []
     assert (court.storage.suspensions, court.storage.resumptions) == ([], [])
 
 
 def test_nobody_of_a_suspended_product_is_marked_for_what_others_did_before(court: Court) -> None:
     court.call_witnesses(dead(), dead())
 
-    marked = court.dead_among(failed("p", is_suspended=True), *map(worked, people(9, "living")))
+    marked = court.dead_tokens(failed("p", is_suspended=True), *map(worked, people(9, "living")))
 
     assert (marked, court.storage.suspensions, court.storage.resumptions) == ([], [], [])
     assert len(court.meta.asked) == 2
 
 
 def test_a_probe_that_works_all_the_same_is_not_marked(court: Court) -> None:
-    court.call_witnesses(*[None] * WITNESSES)
+    court.call_witnesses(*[None] * CONTROL_GROUP_SIZE)
 
-    assert court.dead_among(failed("p", is_suspended=True)) == []
+    assert court.dead_tokens(failed("p", is_suspended=True)) == []
     assert court.storage.resumptions == []
 
 
 def test_a_probe_is_judged_even_if_the_product_cannot_be_resumed(court: Court, log: io.StringIO) -> None:
-    court.call_witnesses(*[None] * WITNESSES)
+    court.call_witnesses(*[None] * CONTROL_GROUP_SIZE)
     court.meta.errors["account-of-p"] = dead()
     court.storage.down = {"brake_refreshes"}
 
-    assert court.dead_among(failed("p", is_suspended=True)) == ["account-of-p"]
+    assert court.dead_tokens(failed("p", is_suspended=True)) == ["account-of-p"]
     assert '"code":"STORAGE_FAILED"' in log.getvalue()
 
 
 def test_a_product_that_cannot_be_suspended_marks_nobody_all_the_same(court: Court, log: io.StringIO) -> None:
     court.storage.down = {"brake_refreshes"}
 
-    assert court.dead_among(*map(failed, people(LEAST_PEOPLE))) == []
+    assert court.dead_tokens(*map(failed, people(MIN_FAILING_PEOPLE))) == []
     assert '"code":"STORAGE_FAILED"' in log.getvalue()
 
 
 @pytest.mark.parametrize("is_suspended", [True, False])
-@pytest.mark.parametrize("count", [1, LEAST_PEOPLE])
+@pytest.mark.parametrize("count", [1, MIN_FAILING_PEOPLE])
 def test_a_storage_that_names_no_witnesses_leaves_it_undecided(
     court: Court, log: io.StringIO, count: int, is_suspended: bool
 ) -> None:
     court.storage.down = {"refresh_witnesses"}
 
-    assert court.dead_among(*(failed(person, is_suspended=is_suspended) for person in people(count))) == []
+    assert court.dead_tokens(*(failed(person, is_suspended=is_suspended) for person in people(count))) == []
     assert (court.storage.suspensions, court.storage.resumptions) == ([], [])
     assert '"code":"STORAGE_FAILED"' in log.getvalue()
 
@@ -581,7 +587,7 @@ def test_the_operator_is_told_once_with_what_failed_and_for_how_many(
 ) -> None:
     court.storage.was_suspended = was_suspended
 
-    court.dead_among(*map(failed, people(7)))
+    court.dead_tokens(*map(failed, people(7)))
 
     lines = [line for line in map(json.loads, log.getvalue().splitlines()) if line["level"] == "ERROR"]
     assert [(line["provider"], line["failure"], line["accounts"]) for line in lines] == [

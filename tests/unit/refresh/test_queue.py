@@ -14,8 +14,8 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from instagram_connect.models import Provider
 from instagram_connect.refresh.models import Claim
 from instagram_connect.refresh.queue import (
-    ACCOUNTS_IN_A_MESSAGE,
-    FIRST_DELAY_S,
+    ACCOUNTS_PER_MESSAGE,
+    STORE_RETRY_DELAY_S,
     ClaimedBatch,
     FailedAccount,
     RefreshQueue,
@@ -29,7 +29,7 @@ from tests.support.refreshing import OWNER
 
 QUEUE, DEAD_LETTERS = "refresh", "refresh-dead-letters"
 # What one call to SQS could always have, in bytes.
-MOST_BYTES = 256 * 1024
+MAX_BYTES_PER_CALL = 256 * 1024
 PAYLOAD = {"owner": OWNER, "account_id": "a", "renewal": {"access_token_ciphertext": "sealed:IGAA"}}
 
 
@@ -73,18 +73,18 @@ def batches() -> list[ClaimedBatch]:
 
 
 def test_claims_are_handed_on_whole_in_batches_that_name_their_owner(queue: RefreshQueue) -> None:
-    claimed = claims(ACCOUNTS_IN_A_MESSAGE * 2 + 1)
+    claimed = claims(ACCOUNTS_PER_MESSAGE * 2 + 1)
 
     refused = queue.send_claims(OWNER, claimed)
 
     assert refused == ()
-    assert [len(batch.claims) for batch in batches()] == [ACCOUNTS_IN_A_MESSAGE, ACCOUNTS_IN_A_MESSAGE, 1]
+    assert [len(batch.claims) for batch in batches()] == [ACCOUNTS_PER_MESSAGE, ACCOUNTS_PER_MESSAGE, 1]
     assert [claim for batch in batches() for claim in batch.claims] == claimed
     assert {batch.owner for batch in batches()} == {OWNER}
 
 
 def test_more_batches_than_one_call_takes_are_sent_with_several(queue: RefreshQueue) -> None:
-    claimed = claims(ACCOUNTS_IN_A_MESSAGE * (MESSAGES_PER_CALL + 1))
+    claimed = claims(ACCOUNTS_PER_MESSAGE * (MESSAGES_PER_CALL + 1))
 
     assert queue.send_claims(OWNER, claimed) == ()
 
@@ -93,9 +93,9 @@ def test_more_batches_than_one_call_takes_are_sent_with_several(queue: RefreshQu
 
 
 def test_a_full_call_is_far_from_what_sqs_takes(queue: RefreshQueue) -> None:
-    queue.send_claims(OWNER, claims(ACCOUNTS_IN_A_MESSAGE * MESSAGES_PER_CALL))
+    queue.send_claims(OWNER, claims(ACCOUNTS_PER_MESSAGE * MESSAGES_PER_CALL))
 
-    assert sum(len(message.body) for message in sent()) < MOST_BYTES * 0.75
+    assert sum(len(message.body) for message in sent()) < MAX_BYTES_PER_CALL * 0.75
 
 
 def test_a_batch_names_accounts_and_holds_nothing_else_of_them(queue: RefreshQueue) -> None:
@@ -114,7 +114,7 @@ def test_without_claims_nothing_is_sent(queue: RefreshQueue) -> None:
 
 
 def test_only_the_claims_of_refused_messages_are_answered(queue: RefreshQueue) -> None:
-    claimed = claims(ACCOUNTS_IN_A_MESSAGE * 3)
+    claimed = claims(ACCOUNTS_PER_MESSAGE * 3)
     sqs = boto3.client("sqs")
     queue._queue.__dict__["_client"] = sqs
     refusal = {"Id": "1", "SenderFault": False, "Code": "InternalError"}
@@ -123,11 +123,11 @@ def test_only_the_claims_of_refused_messages_are_answered(queue: RefreshQueue) -
         stub.add_response("send_message_batch", {"Successful": [], "Failed": [refusal]})
         refused = queue.send_claims(OWNER, claimed)
 
-    assert refused == tuple(claimed[ACCOUNTS_IN_A_MESSAGE : 2 * ACCOUNTS_IN_A_MESSAGE])
+    assert refused == tuple(claimed[ACCOUNTS_PER_MESSAGE : 2 * ACCOUNTS_PER_MESSAGE])
 
 
 def test_a_call_that_fails_refuses_its_own_claims_and_the_next_one_is_made_all_the_same(queue: RefreshQueue) -> None:
-    in_a_call = ACCOUNTS_IN_A_MESSAGE * MESSAGES_PER_CALL
+    in_a_call = ACCOUNTS_PER_MESSAGE * MESSAGES_PER_CALL
     claimed = claims(in_a_call + 1)
     sqs = boto3.client("sqs")
     queue._queue.__dict__["_client"] = sqs
@@ -156,12 +156,12 @@ def test_an_unstored_refresh_comes_back_as_it_was_and_not_at_once(queue: Refresh
     assert isinstance(kept, UnstoredRefresh)
     assert kept.payload == PAYLOAD
     assert "sealed:IGAA" not in repr(kept)
-    assert FIRST_DELAY_S > 0
+    assert STORE_RETRY_DELAY_S > 0
     assert delayed(queue) == "1"
 
 
 def test_an_account_for_an_operator_goes_to_the_dead_letters(queue: RefreshQueue) -> None:
-    queue.bury("a", "TOKEN_ENCRYPTION_FAILED")
+    queue.send_to_dead_letters("a", "TOKEN_ENCRYPTION_FAILED")
 
     (message,) = sent(DEAD_LETTERS)
     assert read_message(message.body) == FailedAccount(account_id="a", reason="TOKEN_ENCRYPTION_FAILED")
@@ -175,7 +175,7 @@ def test_a_queue_that_takes_nothing_says_so_without_what_it_was_given(queue: Ref
     with pytest.raises(QueueError) as kept:
         queue.keep(PAYLOAD)
     with pytest.raises(QueueError):
-        queue.bury("a", "reason")
+        queue.send_to_dead_letters("a", "reason")
 
     assert "sealed" not in str(kept.value)
 

@@ -17,7 +17,7 @@ from instagram_connect.meta.usage import Usage
 from instagram_connect.models import Provider
 from instagram_connect.refresh.account_refresh import Attempt
 from instagram_connect.refresh.models import EncryptedRenewal, RefreshTask
-from instagram_connect.refresh.rate_limits import APP_PAUSE, FAILURES_IN_A_ROW, SLOW_PAUSE_S, Pace
+from instagram_connect.refresh.rate_limits import APP_PAUSE, MAX_CONSECUTIVE_FAILURES, SLOW_PAUSE_S, Pacer
 from tests.support.fakes import NOW, USER_ID
 
 SLOW, STOP = 75, 90
@@ -54,11 +54,11 @@ def waits() -> list[float]:
 
 
 @pytest.fixture
-def pace(waits: list[float]) -> Pace:
-    return Pace(SLOW, STOP, waits.append)
+def pace(waits: list[float]) -> Pacer:
+    return Pacer(SLOW, STOP, waits.append)
 
 
-def test_a_meta_that_says_nothing_is_called_at_full_speed(pace: Pace, waits: list[float]) -> None:
+def test_a_meta_that_says_nothing_is_called_at_full_speed(pace: Pacer, waits: list[float]) -> None:
     pace.learn(attempt())
     pace.wait()
 
@@ -71,7 +71,7 @@ def test_a_meta_that_says_nothing_is_called_at_full_speed(pace: Pace, waits: lis
     [(0, False, False), (74, False, False), (75, True, False), (89, True, False), (90, True, True), (1300, True, True)],
 )
 def test_from_75_percent_it_is_called_slowly_and_from_90_not_at_all(
-    pace: Pace, waits: list[float], percent: int, is_slow: bool, is_stopped: bool
+    pace: Pacer, waits: list[float], percent: int, is_slow: bool, is_stopped: bool
 ) -> None:
     pace.learn(used(percent))
     pace.wait()
@@ -82,28 +82,28 @@ def test_from_75_percent_it_is_called_slowly_and_from_90_not_at_all(
 
 
 @pytest.mark.parametrize("order", [(80, 10), (10, 80)])
-def test_the_highest_use_of_a_batch_counts_in_whatever_order_answers_come(pace: Pace, order: tuple[int, int]) -> None:
+def test_the_highest_use_of_a_batch_counts_in_whatever_order_answers_come(pace: Pacer, order: tuple[int, int]) -> None:
     for percent in order:
         pace.learn(used(percent))
 
     assert (pace.app_used_percent, pace.is_slow) == (80, True)
 
 
-def test_the_highest_of_one_account_counts_too(pace: Pace) -> None:
+def test_the_highest_of_one_account_counts_too(pace: Pacer) -> None:
     pace.learn(attempt(Usage("app", 80), Usage("app", 10)))
 
     assert pace.app_used_percent == 80
 
 
 @pytest.mark.parametrize("usage_type", ["instagram", "page", "pages", "unknown"])
-def test_the_limit_of_one_account_holds_up_no_other(pace: Pace, usage_type: str) -> None:
+def test_the_limit_of_one_account_holds_up_no_other(pace: Pacer, usage_type: str) -> None:
     pace.learn(attempt(Usage(usage_type, 100, 3600)))
 
     assert (pace.is_slow, pace.is_stopped, pace.app_used_percent) == (False, False, None)
 
 
 @pytest.mark.parametrize("code", [4, 341, 613])
-def test_a_refusal_of_the_whole_app_ends_the_batch_until_the_time_that_is_named(pace: Pace, code: int) -> None:
+def test_a_refusal_of_the_whole_app_ends_the_batch_until_the_time_that_is_named(pace: Pacer, code: int) -> None:
     pace.learn(throttled(code))
     pace.learn(throttled(code, 60))
 
@@ -112,7 +112,7 @@ def test_a_refusal_of_the_whole_app_ends_the_batch_until_the_time_that_is_named(
 
 
 @pytest.mark.parametrize("retry_after_s", [None, 0])
-def test_a_refusal_without_a_time_ends_the_batch_for_an_hour(pace: Pace, retry_after_s: int | None) -> None:
+def test_a_refusal_without_a_time_ends_the_batch_for_an_hour(pace: Pacer, retry_after_s: int | None) -> None:
     pace.learn(throttled(4, retry_after_s))
 
     assert pace.is_stopped
@@ -120,17 +120,19 @@ def test_a_refusal_without_a_time_ends_the_batch_for_an_hour(pace: Pace, retry_a
 
 
 @pytest.mark.parametrize("code", [17, 32, 80001, 80002, 80006])
-def test_a_refusal_of_a_person_a_page_or_an_account_ends_nothing(pace: Pace, code: int) -> None:
-    for _ in range(FAILURES_IN_A_ROW):
+def test_a_refusal_of_a_person_a_page_or_an_account_ends_nothing(pace: Pacer, code: int) -> None:
+    for _ in range(MAX_CONSECUTIVE_FAILURES):
         pace.learn(throttled(code))
 
     assert not pace.is_stopped
     assert pace.paused_until(NOW) is None
 
 
-@pytest.mark.parametrize(("failures", "is_stopped"), [(FAILURES_IN_A_ROW - 1, False), (FAILURES_IN_A_ROW, True)])
+@pytest.mark.parametrize(
+    ("failures", "is_stopped"), [(MAX_CONSECUTIVE_FAILURES - 1, False), (MAX_CONSECUTIVE_FAILURES, True)]
+)
 def test_a_meta_that_fails_ten_times_in_a_row_is_left_alone_for_this_batch(
-    pace: Pace, failures: int, is_stopped: bool
+    pace: Pacer, failures: int, is_stopped: bool
 ) -> None:
     for _ in range(failures):
         pace.learn(attempt(error=MetaUnavailableError()))
@@ -140,16 +142,16 @@ def test_a_meta_that_fails_ten_times_in_a_row_is_left_alone_for_this_batch(
     assert pace.paused_until(NOW) is None  # the next sweep tries again
 
 
-def test_a_meta_that_refuses_to_extend_tokens_that_work_is_not_down(pace: Pace) -> None:
-    for _ in range(FAILURES_IN_A_ROW):
-        pace.learn(Attempt(TASK, None, None, (), MetaUnavailableError(), is_refused=True))
+def test_a_meta_that_refuses_to_extend_tokens_that_work_is_not_down(pace: Pacer) -> None:
+    for _ in range(MAX_CONSECUTIVE_FAILURES):
+        pace.learn(Attempt(TASK, None, None, (), MetaUnavailableError(), is_renewal_refused=True))
 
     assert not pace.is_stopped
 
 
-def test_a_meta_that_extends_tokens_and_only_fails_to_tell_of_webhooks_is_not_down(pace: Pace) -> None:
+def test_a_meta_that_extends_tokens_and_only_fails_to_tell_of_webhooks_is_not_down(pace: Pacer) -> None:
     renewal = EncryptedRenewal(NOW, "c", None, None, None, None)
-    for _ in range(FAILURES_IN_A_ROW):
+    for _ in range(MAX_CONSECUTIVE_FAILURES):
         pace.learn(Attempt(TASK, renewal, None, (), MetaUnavailableError()))
 
     assert not pace.is_stopped
@@ -160,12 +162,12 @@ def test_a_meta_that_extends_tokens_and_only_fails_to_tell_of_webhooks_is_not_do
     [
         attempt(),
         attempt(error=ReconnectRequiredError(reason="APP_REMOVED")),
-        Attempt(TASK, None, None, (), MetaUnavailableError(), is_refused=True),
+        Attempt(TASK, None, None, (), MetaUnavailableError(), is_renewal_refused=True),
     ],
     ids=["success", "dead token", "refusal"],
 )
-def test_any_answer_of_meta_interrupts_the_row(pace: Pace, answer: Attempt) -> None:
-    for _ in range(FAILURES_IN_A_ROW - 1):
+def test_any_answer_of_meta_interrupts_the_row(pace: Pacer, answer: Attempt) -> None:
+    for _ in range(MAX_CONSECUTIVE_FAILURES - 1):
         pace.learn(attempt(error=MetaUnavailableError()))
     pace.learn(answer)
     pace.learn(attempt(error=MetaUnavailableError()))
@@ -186,7 +188,7 @@ def test_any_answer_of_meta_interrupts_the_row(pace: Pace, answer: Attempt) -> N
     ],
 )
 def test_an_account_that_nearly_used_up_its_own_limits_is_left_alone(
-    pace: Pace, usage: tuple[Usage, ...], pause: timedelta | None
+    pace: Pacer, usage: tuple[Usage, ...], pause: timedelta | None
 ) -> None:
     assert pace.account_paused_until(attempt(*usage), NOW) == (None if pause is None else NOW + pause)
 
@@ -204,7 +206,7 @@ def test_slow_threads_wait_one_after_the_other() -> None:
         with guard:
             at_once -= 1
 
-    pace = Pace(SLOW, STOP, sleep)
+    pace = Pacer(SLOW, STOP, sleep)
     pace.learn(used(SLOW))
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(lambda _: pace.wait(), range(24)))
@@ -214,7 +216,7 @@ def test_slow_threads_wait_one_after_the_other() -> None:
 
 def test_a_batch_that_begins_slow_stays_so_until_an_answer_says_otherwise() -> None:
     waits: list[float] = []
-    pace = Pace(75, 90, waits.append, begins_slow=True)
+    pace = Pacer(75, 90, waits.append, starts_slow=True)
 
     pace.wait()
     assert waits == [SLOW_PAUSE_S]

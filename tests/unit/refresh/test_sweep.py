@@ -10,7 +10,7 @@ import pytest
 from instagram_connect.errors import StorageError
 from instagram_connect.refresh.models import Claim
 from instagram_connect.refresh.repository import RefreshRepository, RefreshRules
-from instagram_connect.refresh.sweep import CLAIMED_AT_ONCE, LEAST_TIME_S, RefreshSweep, measure
+from instagram_connect.refresh.sweep import ACCOUNTS_PER_CLAIM, MIN_REMAINING_S, RefreshSweep, measure
 from instagram_connect.runtime.deadline import Deadline
 from tests.support.counting import counts
 from tests.support.fakes import NOW
@@ -85,7 +85,7 @@ def test_what_is_due_is_claimed_by_the_rules_and_handed_on_under_the_claims_owne
 
     (asked,) = hour.storage.asked("claim_refreshes")
     assert hour.queue.sent == [(asked["owner"], ["0", "1", "2"])]
-    assert (asked["now"], asked["limit"], asked["lead_s"]) == (NOW.isoformat(), CLAIMED_AT_ONCE, 7.0)
+    assert (asked["now"], asked["limit"], asked["lead_s"]) == (NOW.isoformat(), ACCOUNTS_PER_CLAIM, 7.0)
     assert hour.storage.released == {}
 
 
@@ -98,7 +98,7 @@ def test_without_anything_due_the_queue_is_left_alone(hour: Hour) -> None:
 
 @pytest.mark.parametrize(
     ("due", "claims"),
-    [(CLAIMED_AT_ONCE - 1, 1), (CLAIMED_AT_ONCE, 2), (2 * CLAIMED_AT_ONCE + 1, 3)],
+    [(ACCOUNTS_PER_CLAIM - 1, 1), (ACCOUNTS_PER_CLAIM, 2), (2 * ACCOUNTS_PER_CLAIM + 1, 3)],
 )
 def test_it_claims_until_a_claim_is_not_full_each_under_its_own_name(hour: Hour, due: int, claims: int) -> None:
     hour.due(due)
@@ -111,20 +111,20 @@ def test_it_claims_until_a_claim_is_not_full_each_under_its_own_name(hour: Hour,
 
 
 def test_what_the_queue_refuses_is_given_back_and_no_more_is_claimed(hour: Hour, counted: dict[str, Any]) -> None:
-    hour.due(2 * CLAIMED_AT_ONCE)
+    hour.due(2 * ACCOUNTS_PER_CLAIM)
     hour.queue.refusing = {"1", "7"}
 
-    assert hour.sweep.run(Deadline(60)) == CLAIMED_AT_ONCE - 2
+    assert hour.sweep.run(Deadline(60)) == ACCOUNTS_PER_CLAIM - 2
 
     (asked,) = hour.storage.asked("claim_refreshes")
     (released,) = hour.storage.asked("release_refreshes")
     assert hour.storage.released == {"1": None, "7": None}
     assert released["owner"] == asked["owner"]
-    assert counts(counted)["AccountsClaimed"] == CLAIMED_AT_ONCE - 2
+    assert counts(counted)["AccountsClaimed"] == ACCOUNTS_PER_CLAIM - 2
 
 
 def test_without_time_to_hand_them_on_no_accounts_are_claimed(hour: Hour) -> None:
-    assert hour.sweep.run(Deadline(LEAST_TIME_S - 1)) == 0
+    assert hour.sweep.run(Deadline(MIN_REMAINING_S - 1)) == 0
 
     assert hour.storage.asked("claim_refreshes") == []
     assert hour.events.published == 1

@@ -16,13 +16,13 @@ from instagram_connect.storage.diagnosis import Diagnosis
 from instagram_connect.webhooks import parser
 from instagram_connect.webhooks.events import EventKind
 from instagram_connect.webhooks.ingestion import (
-    ATTEMPTS_IN_DOUBT,
-    EVENTS_AT_ONCE,
-    LEAST_ROUND_S,
-    MOST_REFUSED,
-    OF_THE_EVENT,
-    PERHAPS_OF_THE_EVENT,
-    PURGED_AT_ONCE,
+    ATTEMPTS_IF_UNSURE,
+    EVENT_ERRORS,
+    EVENTS_PER_TRANSACTION,
+    MAX_REFUSED,
+    MIN_ROUND_S,
+    POSSIBLE_EVENT_ERRORS,
+    PURGE_LIMIT,
     QueuedWebhook,
 )
 from instagram_connect.webhooks.queue import BASE64
@@ -33,7 +33,7 @@ from tests.support.refreshing import STORAGE_DOWN
 
 # What may be a server's trouble as well as an event's.
 DOUBTFUL = [
-    *(StorageError(reason=reason) for reason in sorted(PERHAPS_OF_THE_EVENT)),
+    *(StorageError(reason=reason) for reason in sorted(POSSIBLE_EVENT_ERRORS)),
     StorageError(reason="DATA_API_UNREACHABLE", recoverable=True, log_context={"storage_status": 500}),
 ]
 REASONS = {value.reason for value in vars(diagnosis).values() if isinstance(value, Diagnosis)}
@@ -118,7 +118,7 @@ def test_a_message_that_comes_again_publishes_what_its_first_worker_may_have_lef
     assert counts(counted) == {"EventsReceived": 2, "EventsStored": 1, "EventsDuplicate": 1}
 
 
-@pytest.mark.parametrize("reason", sorted(REASONS - OF_THE_EVENT - PERHAPS_OF_THE_EVENT))
+@pytest.mark.parametrize("reason", sorted(REASONS - EVENT_ERRORS - POSSIBLE_EVENT_ERRORS))
 def test_while_storage_takes_nothing_every_message_comes_again_and_none_is_buried(
     world: Ingesting, counted: dict[str, Any], log: io.StringIO, reason: str
 ) -> None:
@@ -133,7 +133,7 @@ def test_while_storage_takes_nothing_every_message_comes_again_and_none_is_burie
     assert f'"reason":"{reason}"' in log.getvalue()
 
 
-@pytest.mark.parametrize("reason", sorted(OF_THE_EVENT))
+@pytest.mark.parametrize("reason", sorted(EVENT_ERRORS))
 @pytest.mark.parametrize("place", [0, 7, 15])
 def test_an_event_that_storage_refuses_is_found_by_halving_and_holds_up_no_other(
     world: Ingesting, counted: dict[str, Any], log: io.StringIO, place: int, reason: str
@@ -164,13 +164,13 @@ def test_an_event_that_may_be_the_cause_comes_again_alone_and_is_buried_when_it_
     world.storage.refusals = {"msg:m-2": failure}
     others = [queued("a", "m-0", "m-1"), queued("c", "m-3")]
 
-    for attempt in range(1, ATTEMPTS_IN_DOUBT):
+    for attempt in range(1, ATTEMPTS_IF_UNSURE):
         assert world.ingest(*others, queued("b", "m-2", attempt=attempt)) == {"b"}
 
     assert (sorted(world.storage.kept), world.dead_letters.buried) == (["msg:m-0", "msg:m-1", "msg:m-3"], [])
     assert "EventsFailed" not in counts(counted)
 
-    assert world.ingest(queued("b", "m-2", attempt=ATTEMPTS_IN_DOUBT)) == set()
+    assert world.ingest(queued("b", "m-2", attempt=ATTEMPTS_IF_UNSURE)) == set()
 
     ((body, told),) = world.dead_letters.buried
     assert [event.key for event in parser.parse(body)] == ["msg:m-2"]
@@ -302,25 +302,25 @@ def test_an_event_that_cannot_be_counted_brings_back_its_message_alone_until_it_
 
 
 def test_more_events_than_storage_takes_at_once_go_in_several_calls(world: Ingesting, counted: dict[str, Any]) -> None:
-    half = EVENTS_AT_ONCE // 2
+    half = EVENTS_PER_TRANSACTION // 2
     webhooks = [queued(str(number), *mids(half, number * half)) for number in range(5)]
 
     assert world.ingest(*webhooks) == set()
 
-    assert world.storage.batches == [EVENTS_AT_ONCE, EVENTS_AT_ONCE, half]
+    assert world.storage.batches == [EVENTS_PER_TRANSACTION, EVENTS_PER_TRANSACTION, half]
     assert len(world.storage.kept) == 5 * half
     assert counts(counted)["EventsStored"] == 5 * half
 
 
 def test_only_messages_of_the_call_that_failed_come_again(world: Ingesting) -> None:
     """One of which also had a part in the call before."""
-    size = EVENTS_AT_ONCE // 4 * 3
+    size = EVENTS_PER_TRANSACTION // 4 * 3
     webhooks = [queued(name, *mids(size, number * size)) for number, name in enumerate("abcd")]
-    world.storage.refusals = {f"msg:m-{EVENTS_AT_ONCE}": STORAGE_DOWN}
+    world.storage.refusals = {f"msg:m-{EVENTS_PER_TRANSACTION}": STORAGE_DOWN}
 
     assert world.ingest(*webhooks) == {"b", "c"}
 
-    assert len(world.storage.kept) == 2 * EVENTS_AT_ONCE
+    assert len(world.storage.kept) == 2 * EVENTS_PER_TRANSACTION
 
 
 def test_once_the_time_is_over_messages_come_again_and_nothing_is_buried(world: Ingesting) -> None:
@@ -355,14 +355,14 @@ def test_a_batch_that_is_too_much_for_storage_is_divided_once_it_has_failed_ofte
 ) -> None:
     world.storage.answers["store_webhook_events"] = slow_beyond(4, world, code)
 
-    for attempt in range(1, ATTEMPTS_IN_DOUBT):
+    for attempt in range(1, ATTEMPTS_IF_UNSURE):
         assert world.ingest(queued("a", *mids(10), attempt=attempt), queued("b", *mids(6, 10), attempt=9)) == {"a", "b"}
 
-    assert (world.storage.batches, world.storage.kept) == ([16] * (ATTEMPTS_IN_DOUBT - 1), {})
-    assert counts(counted) == {"WebhooksPostponed": 2 * (ATTEMPTS_IN_DOUBT - 1)}
+    assert (world.storage.batches, world.storage.kept) == ([16] * (ATTEMPTS_IF_UNSURE - 1), {})
+    assert counts(counted) == {"WebhooksPostponed": 2 * (ATTEMPTS_IF_UNSURE - 1)}
     world.storage.calls.clear()
 
-    attempt = ATTEMPTS_IN_DOUBT
+    attempt = ATTEMPTS_IF_UNSURE
     assert world.ingest(queued("a", *mids(10), attempt=attempt), queued("b", *mids(6, 10), attempt=9)) == set()
 
     assert world.storage.batches == [16, 8, 4, 4, 8, 4, 4]
@@ -397,7 +397,7 @@ def test_when_storage_refuses_all_of_many_events_none_is_buried_and_all_wait(
     world: Ingesting, counted: dict[str, Any]
 ) -> None:
     """That is no bad event but a defect of the schema, which somebody mends."""
-    bad = MOST_REFUSED + 1
+    bad = MAX_REFUSED + 1
     world.storage.refusals = dict.fromkeys(keys(bad), StorageError(reason="DATABASE_DEFECT"))
 
     again = world.ingest(*(queued(str(number), f"m-{number}") for number in range(bad)))
@@ -408,15 +408,15 @@ def test_when_storage_refuses_all_of_many_events_none_is_buried_and_all_wait(
 
 
 def test_when_storage_refuses_a_few_events_and_there_are_no_others_they_are_buried(world: Ingesting) -> None:
-    world.storage.refusals = dict.fromkeys(keys(MOST_REFUSED), REFUSED)
+    world.storage.refusals = dict.fromkeys(keys(MAX_REFUSED), REFUSED)
 
-    assert world.ingest(queued("a", *mids(MOST_REFUSED))) == set()
+    assert world.ingest(queued("a", *mids(MAX_REFUSED))) == set()
 
-    assert len(world.dead_letters.buried) == MOST_REFUSED
+    assert len(world.dead_letters.buried) == MAX_REFUSED
 
 
 def test_however_many_events_are_bad_they_are_buried_while_storage_takes_others(world: Ingesting) -> None:
-    bad = 3 * MOST_REFUSED
+    bad = 3 * MAX_REFUSED
     world.storage.refusals = dict.fromkeys(keys(bad), REFUSED)
 
     assert world.ingest(queued("a", *mids(bad)), queued("b", "m-good")) == set()
@@ -434,7 +434,7 @@ def test_a_batch_that_is_too_much_is_not_divided_once_the_time_is_over(world: In
     seconds = iter([0.0, 0.0, 0.0, 30.0])
     deadline = Deadline(30, monotonic=lambda: next(seconds, 30.0))
 
-    assert world.ingest(queued("a", *mids(64), attempt=ATTEMPTS_IN_DOUBT), deadline=deadline) == {"a"}
+    assert world.ingest(queued("a", *mids(64), attempt=ATTEMPTS_IF_UNSURE), deadline=deadline) == {"a"}
 
     assert len(world.storage.batches) <= 2
 
@@ -442,7 +442,7 @@ def test_a_batch_that_is_too_much_is_not_divided_once_the_time_is_over(world: In
 def test_a_bus_that_takes_all_the_time_keeps_no_event_from_being_stored(world: Ingesting) -> None:
     """What is stored can be published later; what is not has to come again."""
     world.bus.takes_s = 100
-    size = 2 * EVENTS_AT_ONCE
+    size = 2 * EVENTS_PER_TRANSACTION
 
     assert world.ingest(queued("a", *mids(size)), queued("b", "m-last"), deadline=world.bus.deadline(40)) == set()
 
@@ -464,7 +464,7 @@ def test_messages_that_come_again_are_counted_once_each_however_many_events_they
     world: Ingesting, counted: dict[str, Any], count: int
 ) -> None:
     world.storage.failures = {"store_webhook_events": STORAGE_DOWN}
-    size = EVENTS_AT_ONCE  # each of them in two batches
+    size = EVENTS_PER_TRANSACTION  # each of them in two batches
 
     world.ingest(queued("first", "m-0"), *(queued(str(number), *mids(size, number * size)) for number in range(count)))
 
@@ -494,16 +494,16 @@ def test_a_defect_of_the_bus_costs_no_message_either(world: Ingesting, log: io.S
 def test_what_nobody_foresaw_brings_the_messages_of_its_call_back_and_is_told_with_its_place(
     world: Ingesting, counted: dict[str, Any], log: io.StringIO
 ) -> None:
-    world.storage.refusals = {f"msg:m-{EVENTS_AT_ONCE}": RuntimeError(f"a defect at {CUSTOMER}")}
+    world.storage.refusals = {f"msg:m-{EVENTS_PER_TRANSACTION}": RuntimeError(f"a defect at {CUSTOMER}")}
 
-    again = world.ingest(queued("a", *mids(EVENTS_AT_ONCE)), queued("b", f"m-{EVENTS_AT_ONCE}"))
+    again = world.ingest(queued("a", *mids(EVENTS_PER_TRANSACTION)), queued("b", f"m-{EVENTS_PER_TRANSACTION}"))
 
     assert again == {"b"}
-    assert len(world.storage.kept) == EVENTS_AT_ONCE
+    assert len(world.storage.kept) == EVENTS_PER_TRANSACTION
     assert world.dead_letters.buried == []
     assert counts(counted) == {
-        "EventsReceived": EVENTS_AT_ONCE,
-        "EventsStored": EVENTS_AT_ONCE,
+        "EventsReceived": EVENTS_PER_TRANSACTION,
+        "EventsStored": EVENTS_PER_TRANSACTION,
         "WebhooksPostponed": 1,
     }
     assert '"cause":"RuntimeError"' in log.getvalue()
@@ -552,16 +552,16 @@ def test_no_line_and_no_metric_holds_what_people_wrote_or_who_they_are(
 ) -> None:
     world.storage.refusals = {
         "msg:m-poison": REFUSED,
-        f"msg:m-{EVENTS_AT_ONCE}": STORAGE_DOWN,
-        f"msg:m-{2 * EVENTS_AT_ONCE}": RuntimeError(f"{TEXT} of {CUSTOMER}"),
+        f"msg:m-{EVENTS_PER_TRANSACTION}": STORAGE_DOWN,
+        f"msg:m-{2 * EVENTS_PER_TRANSACTION}": RuntimeError(f"{TEXT} of {CUSTOMER}"),
     }
     broken = QueuedWebhook("b", f"{TEXT} of {CUSTOMER}, m-4", BASE64)
 
-    world.ingest(queued("a", *mids(EVENTS_AT_ONCE)))
+    world.ingest(queued("a", *mids(EVENTS_PER_TRANSACTION)))
     world.ingest(broken, queued("c", "m-0", "m-poison"))
-    world.ingest(queued("d", f"m-{EVENTS_AT_ONCE}"))
+    world.ingest(queued("d", f"m-{EVENTS_PER_TRANSACTION}"))
     world.dead_letters.is_down = True
-    world.ingest(queued("e", "m-poison", f"m-{2 * EVENTS_AT_ONCE}"))
+    world.ingest(queued("e", "m-poison", f"m-{2 * EVENTS_PER_TRANSACTION}"))
     world.bus.error = STORAGE_DOWN
     world.ingest(queued("f", "m-0", "m-new"))
 
@@ -593,7 +593,7 @@ def test_tidying_publishes_then_adopts_until_nothing_is_left_and_purges(
     world: Ingesting, counted: dict[str, Any]
 ) -> None:
     world.storage.to_adopt = [
-        stored(EVENTS_AT_ONCE, outgoing=["one", "two"]),
+        stored(EVENTS_PER_TRANSACTION, outgoing=["one", "two"]),
         stored(3, outgoing=["three"]),
         stored(0, unknown=2, duplicate=1),
         stored(5, outgoing=["not to be reached"]),
@@ -605,9 +605,9 @@ def test_tidying_publishes_then_adopts_until_nothing_is_left_and_purges(
     assert [name for name, _ in world.storage.calls] == ["adopt_webhook_events"] * 3 + ["purge_webhook_events"]
     assert [name for published in world.bus.published for name in published] == ["one", "two", "three"]
     assert world.bus.looked == 1
-    assert {payload["limit"] for payload in world.storage.asked("adopt_webhook_events")} == {EVENTS_AT_ONCE}
-    assert world.storage.asked("purge_webhook_events")[0]["limit"] == PURGED_AT_ONCE
-    assert counts(counted) == {"EventsAdopted": EVENTS_AT_ONCE + 3}
+    assert {payload["limit"] for payload in world.storage.asked("adopt_webhook_events")} == {EVENTS_PER_TRANSACTION}
+    assert world.storage.asked("purge_webhook_events")[0]["limit"] == PURGE_LIMIT
+    assert counts(counted) == {"EventsAdopted": EVENTS_PER_TRANSACTION + 3}
 
 
 def test_tidying_begins_no_round_without_the_time_for_it_and_still_publishes_and_purges(world: Ingesting) -> None:
@@ -617,18 +617,18 @@ def test_tidying_begins_no_round_without_the_time_for_it_and_still_publishes_and
     def adopt(_: dict[str, Any]) -> dict[str, Any]:
         nonlocal now_s
         now_s += 15
-        return stored(EVENTS_AT_ONCE)
+        return stored(EVENTS_PER_TRANSACTION)
 
     world.storage.answers["adopt_webhook_events"] = adopt
 
-    world.ingestion.tidy(Deadline(LEAST_ROUND_S + 30, monotonic=lambda: now_s))
+    world.ingestion.tidy(Deadline(MIN_ROUND_S + 30, monotonic=lambda: now_s))
 
     assert [name for name, _ in world.storage.calls] == ["adopt_webhook_events"] * 2 + ["purge_webhook_events"]
     assert world.bus.looked == 1
 
 
 def test_tidying_in_little_time_adopts_nothing(world: Ingesting) -> None:
-    world.ingestion.tidy(Deadline(LEAST_ROUND_S))
+    world.ingestion.tidy(Deadline(MIN_ROUND_S))
 
     assert [name for name, _ in world.storage.calls] == ["purge_webhook_events"]
     assert world.bus.looked == 1

@@ -468,7 +468,7 @@ def test_a_deadline_that_ends_between_two_parts_stops_the_rest() -> None:
 def test_what_cannot_be_stored_is_buried_as_a_body_with_its_reason(queue: WebhookQueue, received: Received) -> None:
     event = body(talk(message()))
 
-    queue.bury(event, "DATA_REJECTED 22P02")
+    queue.send_to_dead_letters(event, "DATA_REJECTED 22P02")
 
     assert received() == [(event.decode(), {REASON: "DATA_REJECTED 22P02"})]
 
@@ -478,7 +478,7 @@ def test_an_event_that_is_too_large_is_buried_in_pieces_which_all_have_the_reaso
 ) -> None:
     event = body(talk(message(text=GIANT)))
 
-    queue.bury(event, "DATA_REJECTED")
+    queue.send_to_dead_letters(event, "DATA_REJECTED")
 
     sent = received()
     assert events_of(sent) == parse(event)
@@ -490,7 +490,7 @@ def test_what_cannot_be_buried_is_told_of() -> None:
     sqs.error = refusal("ServiceUnavailable")
 
     with pytest.raises(QueueError):
-        sqs.queue().bury(b"{}", "DATA_REJECTED")
+        sqs.queue().send_to_dead_letters(b"{}", "DATA_REJECTED")
 
 
 @pytest.mark.parametrize("text", ["é", "YQ", "YQ=", "Y Q==", "Y\nQ==", "YQ==YQ==", "!!!!"])

@@ -21,15 +21,15 @@ from instagram_connect.runtime.deadline import Deadline
 from instagram_connect.runtime.observability import logger
 
 SOURCE = "instagram-connect"
-MOST_AT_ONCE = 10  # entries of one PutEvents call
+MAX_ENTRIES_PER_CALL = 10  # entries of one PutEvents call
 # Of all entries of a call together: below the 256 KB that it could always have.
-MOST_BYTES = 240_000
-CALLS_AT_ONCE = 8
-MOST_TAKEN = 100
+MAX_BYTES_PER_CALL = 240_000
+CONCURRENT_CALLS = 8
+EVENTS_PER_ROUND = 100
 # Another publisher may have them after that: longer than publishing takes, far shorter than anybody minds.
 LEASE_S = 60
 # One call to the bus takes 4 s at worst, forgetting what it took a moment.
-LEAST_S = 6.0
+MIN_REMAINING_S = 6.0
 
 
 @dataclass(frozen=True)
@@ -45,10 +45,12 @@ class EventPublisher:
         Raises StorageError.
         """
         published = 0
-        while deadline.remaining_s() > LEAST_S and (events := self.repository.take(MOST_TAKEN, LEASE_S, deadline)):
+        while deadline.remaining_s() > MIN_REMAINING_S and (
+            events := self.repository.take(EVENTS_PER_ROUND, LEASE_S, deadline)
+        ):
             taken = self.publish(events, deadline)
             published += taken
-            if taken < len(events) or len(events) < MOST_TAKEN:
+            if taken < len(events) or len(events) < EVENTS_PER_ROUND:
                 break
         return published
 
@@ -65,14 +67,14 @@ class EventPublisher:
 
         def put(group: Sequence[tuple[str, dict[str, str]]]) -> list[str]:
             # A bus that hangs is not waited for group by group.
-            if is_down.is_set() or deadline.remaining_s() < LEAST_S:
+            if is_down.is_set() or deadline.remaining_s() < MIN_REMAINING_S:
                 return []
             answer = self._put(group)
             if answer is None:
                 is_down.set()
             return answer or []
 
-        with ThreadPoolExecutor(min(CALLS_AT_ONCE, len(groups))) as threads:
+        with ThreadPoolExecutor(min(CONCURRENT_CALLS, len(groups))) as threads:
             taken = [event_id for ids in threads.map(put, groups) for event_id in ids]
         if taken:
             self.repository.forget(taken, deadline)
@@ -103,14 +105,17 @@ def _groups(events: Iterable[Mapping[str, Any]]) -> Iterator[list[tuple[str, dic
         (event["id"], {"Source": SOURCE, "DetailType": event["type"], "Detail": _detail(event)}) for event in events
     )
     return batches(
-        entries, MOST_AT_ONCE, size=MOST_BYTES, size_of=lambda pair: sum(len(text) for text in pair[1].values())
+        entries,
+        MAX_ENTRIES_PER_CALL,
+        size=MAX_BYTES_PER_CALL,
+        size_of=lambda pair: sum(len(text) for text in pair[1].values()),
     )
 
 
 def _detail(event: Mapping[str, Any]) -> str:
     detail = {"id": event["id"], **event["detail"]}
     text = json.dumps(detail)  # ASCII: as many bytes as characters
-    if len(text) > MOST_BYTES - len(event["type"]) - len(SOURCE):
+    if len(text) > MAX_BYTES_PER_CALL - len(event["type"]) - len(SOURCE):
         # The row has it whole.
         text = json.dumps({**detail, "data": {}, "isTruncated": True})
     return text

@@ -16,7 +16,7 @@ from instagram_connect.meta.json_values import to_id
 from instagram_connect.security.meta_signatures import read_signed_request
 
 # Meta delivers within minutes; a time that is further away is not the time of this request.
-MOST_DELAY = timedelta(days=1)
+MAX_DELAY = timedelta(days=1)
 # Meta's clock and ours differ, and Meta's has whole seconds: a login of the same moment is meant too.
 TOLERANCE = timedelta(seconds=60)
 MAX_BODY_BYTES = 16 * 1024
@@ -45,17 +45,17 @@ def read_callback(body: bytes, app_secrets: Mapping[str, str], now: datetime) ->
 
 
 def new_confirmation_code(key: str) -> str:
-    """A code that nobody can guess, and that `is_own_code` knows again without asking storage. Letters and digits."""
+    """A code that nobody can guess, and that `was_made_here` knows again without asking storage. Letters and digits."""
     random = secrets.token_hex(_RANDOM_BYTES)
     return random + _check_of(random, key)
 
 
-def can_be_code(text: str) -> bool:
+def is_well_formed_code(text: str) -> bool:
     """Whether a text could be a code at all; storage need not be asked for what it could not even hold."""
     return _CODE.fullmatch(text) is not None
 
 
-def is_own_code(code: str, key: str) -> bool:
+def was_made_here(code: str, key: str) -> bool:
     """Whether a code was made here."""
     random, check = code[: 2 * _RANDOM_BYTES], code[2 * _RANDOM_BYTES :]
     return code.isascii() and hmac.compare_digest(check, _check_of(random, key))
@@ -73,4 +73,4 @@ def _asked_at(issued_at: object, now: datetime) -> datetime:
         latest = asked + TOLERANCE
     except (ValueError, OverflowError, OSError):
         return now
-    return min(latest, now) if asked > now - MOST_DELAY else now
+    return min(latest, now) if asked > now - MAX_DELAY else now

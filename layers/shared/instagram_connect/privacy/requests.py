@@ -17,7 +17,7 @@ from instagram_connect.runtime.observability import logger, stack_of
 from instagram_connect.runtime.sqs import SqsQueue
 
 # Another step is only begun while there is time for it.
-LEAST_STEP_S = 3.0
+MIN_STEP_S = 3.0
 
 
 class UnfinishedError(Exception):
@@ -75,11 +75,11 @@ def carry_out(request: PrivacyRequest, repository: PrivacyRepository, deadline: 
         if deleted is not None:
             logger.info("Deleted a person's data", accounts=deleted, confirmation_code=request.confirmation_code)
             return
-        if deadline.remaining_s() < LEAST_STEP_S:
+        if deadline.remaining_s() < MIN_STEP_S:
             raise UnfinishedError
 
 
-def is_carried_out(request: PrivacyRequest, repository: PrivacyRepository, deadline: Deadline) -> bool:
+def try_carry_out(request: PrivacyRequest, repository: PrivacyRepository, deadline: Deadline) -> bool:
     """Does what a person asked for, if that is possible now. Never raises: a request is not lost with an error."""
     try:
         carry_out(request, repository, deadline)

@@ -38,21 +38,21 @@ class FailureKind(Enum):
 
     DEAD = "dead"
     APP = "app"
-    PASSING = "passing"
+    TRANSIENT = "transient"
 
 
 def failure_kind(error: InstagramConnectError) -> FailureKind:
     """The kind of a failure of `AccountRefresh.attempt`."""
     if isinstance(error, DEAD_TOKEN_ERRORS):
         return FailureKind.DEAD
-    return FailureKind.APP if isinstance(error, MetaAppMisconfiguredError) else FailureKind.PASSING
+    return FailureKind.APP if isinstance(error, MetaAppMisconfiguredError) else FailureKind.TRANSIENT
 
 
 @dataclass(frozen=True)
 class Attempt:
     """What came of an account. `error` None: all that was due succeeded; a renewal can be there all the same.
 
-    `is_refused`: Meta does not extend the token, which works.
+    `is_renewal_refused`: Meta does not extend the token, which works.
     """
 
     task: RefreshTask
@@ -60,10 +60,10 @@ class Attempt:
     subscription: SubscriptionCheck | None
     usage: tuple[usage.Usage, ...]
     error: InstagramConnectError | None
-    is_refused: bool = False
+    is_renewal_refused: bool = False
 
     @property
-    def is_proof(self) -> bool:
+    def shows_meta_works(self) -> bool:
         """Whether it shows that Meta answers for this app."""
         if self.renewal:
             return True
@@ -86,12 +86,12 @@ class AccountRefresh:
         renewal: EncryptedRenewal | None = None
         subscription: SubscriptionCheck | None = None
         error: InstagramConnectError | None = None
-        is_refused = False
+        is_renewal_refused = False
         within = deadline.within(ATTEMPT_S)
         with usage.observed() as seen:
             try:
                 product = self.products[task.provider]
-                account = self._opened(task)
+                account = self._decrypted(task)
                 try:
                     if renew:
                         renewed = product.renew(account, self._user_token(task), task.expires_at, within)
@@ -101,26 +101,26 @@ class AccountRefresh:
                         subscription = self._subscription(product, account, within)
                 except DEAD_TOKEN_ERRORS as failure:
                     error = self._confirmed(product, account, failure, within)
-                    is_refused = error is None
+                    is_renewal_refused = error is None
                     error = error or MetaUnavailableError(log_context={**failure.log_context, "token": "works"})
             except InstagramConnectError as failure:
                 error = failure
             except Exception as defect:  # noqa: BLE001 - one bad account must not stop the others
-                error = _unforeseen(defect)
-        return Attempt(task, renewal, subscription, tuple(seen), error, is_refused)
+                error = _unexpected(defect)
+        return Attempt(task, renewal, subscription, tuple(seen), error, is_renewal_refused)
 
-    def is_alive(self, task: RefreshTask, deadline: Deadline) -> InstagramConnectError | None:
+    def token_error(self, task: RefreshTask, deadline: Deadline) -> InstagramConnectError | None:
         """None when an account's token works, else why it seems not to. Never raises."""
         try:
-            account = self._opened(task)
+            account = self._decrypted(task)
             self.products[task.provider].check_access(account, deadline)
         except InstagramConnectError as error:
             return error
         except Exception as defect:  # noqa: BLE001 - who cannot testify must not stop the judgement
-            return _unforeseen(defect)
+            return _unexpected(defect)
         return None
 
-    def _opened(self, task: RefreshTask) -> DiscoveredAccount:
+    def _decrypted(self, task: RefreshTask) -> DiscoveredAccount:
         return task.account(self.vault.decrypt(task.access_token_ciphertext, _binding(task)))
 
     def _user_token(self, task: RefreshTask) -> str | None:
@@ -182,7 +182,7 @@ class AccountRefresh:
         return None
 
 
-def _unforeseen(defect: Exception) -> InternalError:
+def _unexpected(defect: Exception) -> InternalError:
     cause = type(defect).__name__
     logger.error("An account could not be looked after", extra={"cause": cause, "stack": stack_of(defect)})
     return InternalError(log_context={"cause": cause})

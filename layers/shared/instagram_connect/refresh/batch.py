@@ -31,7 +31,7 @@ from instagram_connect.refresh.account_refresh import AccountRefresh, Attempt
 from instagram_connect.refresh.models import ON_DEMAND, Claim, RefreshTask
 from instagram_connect.refresh.outage_detection import OutageDetector
 from instagram_connect.refresh.queue import RefreshQueue
-from instagram_connect.refresh.rate_limits import Pace
+from instagram_connect.refresh.rate_limits import Pacer
 from instagram_connect.refresh.repository import RefreshRepository
 from instagram_connect.runtime.clock import utc_now
 from instagram_connect.runtime.deadline import Deadline
@@ -42,16 +42,16 @@ from instagram_connect.security.token_vault import TokenVault
 
 CONCURRENCY = 20
 # Of one call; the sweep comes again in an hour, and there are days.
-ATTEMPTS = 3
+MAX_ATTEMPTS = 3
 # What comes after the calls to Meta, at most and as a part of the time that there is.
-AFTERWARDS_S = 20.0
-MOST_AFTERWARDS = 0.4
+RESERVE_S = 20.0
+MAX_RESERVE_SHARE = 0.4
 # An attempt is only begun while Meta has time for an answer.
-LEAST_ATTEMPT_S = 8.0
+MIN_ATTEMPT_S = 8.0
 BLOCKED_PAUSE = timedelta(hours=6)
 # For what an operator has to mend: at most, and sooner where the token would not live to see it.
-LASTING_PAUSE = timedelta(days=1)
-LASTING_ERRORS = (MetaRequestRejectedError, TokenEncryptionError, InternalError)
+PERSISTENT_ERROR_PAUSE = timedelta(days=1)
+PERSISTENT_ERRORS = (MetaRequestRejectedError, TokenEncryptionError, InternalError)
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class RefreshBatch:
     """Refreshes accounts whose leases the caller holds. Shared between invocations; holds nothing of any of them."""
 
     flow: AccountRefresh
-    judgement: OutageDetector
+    outage_detector: OutageDetector
     repository: RefreshRepository
     queue: RefreshQueue
     events: EventPublisher
@@ -80,7 +80,7 @@ class RefreshBatch:
         cls, secrets: Secrets, repository: RefreshRepository, queue: RefreshQueue, events: EventPublisher
     ) -> "RefreshBatch":
         """With Meta and the key as the deployment names them. Raises ConfigurationError."""
-        client = graph.GraphClient(graph.http_client(), max_attempts=ATTEMPTS)
+        client = graph.GraphClient(graph.http_client(), max_attempts=MAX_ATTEMPTS)
         flow = AccountRefresh(
             products=LoginProducts(secrets, client, utc_now),
             vault=TokenVault(required("TOKEN_KEY_ARN")),
@@ -106,29 +106,29 @@ class RefreshBatch:
     ) -> dict[str, RefreshResult]:
         """The same for accounts of one login product whose tasks are at hand. Never raises."""
         rules = self.repository.rules
-        begins_slow = any(claim.is_slow for _, claim in due)
-        pace = Pace(rules.slow_percent, rules.stop_percent, self.sleep, begins_slow=begins_slow)
+        starts_slow = any(claim.is_slow for _, claim in due)
+        pacer = Pacer(rules.slow_percent, rules.stop_percent, self.sleep, starts_slow=starts_slow)
         # The rest is for storing, for asking witnesses and for giving leases back.
-        for_meta = deadline.earlier(min(AFTERWARDS_S, deadline.remaining_s() * MOST_AFTERWARDS))
+        for_meta = deadline.earlier(min(RESERVE_S, deadline.remaining_s() * MAX_RESERVE_SHARE))
         # Of a suspended product one account tries whether it works again.
         spared = [task for task, _ in due if task.is_suspended][1:]
         left = list(spared)
         outcomes: dict[str, RefreshResult] = {}
 
         def is_over() -> bool:
-            return pace.is_stopped or for_meta.remaining_s() < LEAST_ATTEMPT_S
+            return pacer.is_stopped or for_meta.remaining_s() < MIN_ATTEMPT_S
 
         def attempt(entry: tuple[RefreshTask, Claim]) -> Attempt | None:
             task, claim = entry
             if not is_over():
-                pace.wait()
+                pacer.wait()
             if is_over():
                 left.append(task)
                 return None
             done = self.flow.attempt(task, for_meta, renew=claim.renew, check_subscription=claim.check_subscription)
-            pace.learn(done)
+            pacer.learn(done)
             if done.renewal or done.error is None:
-                not_before = pace.account_paused_until(done, self.now())
+                not_before = pacer.account_paused_until(done, self.now())
                 outcomes[task.account_id] = RefreshResult(self._store(owner, done, not_before, deadline), done.error)
             return done
 
@@ -136,9 +136,9 @@ class RefreshBatch:
             trying = [entry for entry in due if entry[0] not in spared]
             attempts = [done for done in threads.map(attempt, trying) if done]
         # Before any account is given back: a sweep must not claim it again in between.
-        self._brake(provider, pace, deadline)
+        self._note_limits(provider, pacer, deadline)
         failed = [done for done in attempts if done.error and not done.renewal]
-        ended = self._end(owner, self.judgement.dead_among(provider, failed, attempts, deadline), deadline)
+        ended = self._end(owner, self.outage_detector.dead_tokens(provider, failed, attempts, deadline), deadline)
         outcomes |= ended
         failed = [done for done in failed if done.task.account_id not in ended]
         outcomes |= {done.task.account_id: RefreshResult(None, done.error) for done in failed}
@@ -170,7 +170,7 @@ class RefreshBatch:
         return account
 
     def _keep(self, task: RefreshTask, payload: dict[str, object], cause: Exception) -> None:
-        extra = {"account_id": task.account_id, **_told_of(cause)}
+        extra = {"account_id": task.account_id, **_log_context(cause)}
         try:
             self.queue.keep(payload)
         except QueueError:
@@ -212,10 +212,10 @@ class RefreshBatch:
                 continue
             logger.warning(
                 "Could not refresh an account",
-                extra={"account_id": done.task.account_id, **_told_of(error)},
+                extra={"account_id": done.task.account_id, **_log_context(error)},
             )
-            if isinstance(error, LASTING_ERRORS) and not owner.startswith(ON_DEMAND):
-                self._bury(done.task, error)
+            if isinstance(error, PERSISTENT_ERRORS) and not owner.startswith(ON_DEMAND):
+                self._send_to_dead_letters(done.task, error)
         if not accounts:
             return
         try:
@@ -224,9 +224,9 @@ class RefreshBatch:
             # The leases end by themselves.
             logger.warning("Could not give leases back", extra={"code": error.code, **error.log_context})
 
-    def _bury(self, task: RefreshTask, error: InstagramConnectError) -> None:
+    def _send_to_dead_letters(self, task: RefreshTask, error: InstagramConnectError) -> None:
         try:
-            self.queue.bury(task.account_id, error.code)
+            self.queue.send_to_dead_letters(task.account_id, error.code)
         except QueueError as refused:
             logger.error("Could not report an account", account_id=task.account_id, cause=str(refused))
 
@@ -237,18 +237,18 @@ class RefreshBatch:
         if isinstance(error, MetaActionBlockedError):
             return now + BLOCKED_PAUSE
         # A user who asked is told the error, and may ask again; it is for a sweep to report it.
-        if isinstance(error, LASTING_ERRORS) and not owner.startswith(ON_DEMAND):
-            remaining = (done.task.expires_at - now) / 4 if done.task.expires_at else LASTING_PAUSE
-            return now + max(min(LASTING_PAUSE, remaining), timedelta(0))
+        if isinstance(error, PERSISTENT_ERRORS) and not owner.startswith(ON_DEMAND):
+            remaining = (done.task.expires_at - now) / 4 if done.task.expires_at else PERSISTENT_ERROR_PAUSE
+            return now + max(min(PERSISTENT_ERROR_PAUSE, remaining), timedelta(0))
         return None
 
-    def _brake(self, provider: Provider, pace: Pace, deadline: Deadline) -> None:
-        paused_until = pace.paused_until(self.now())
-        is_scarce = (pace.app_used_percent or 0) >= self.repository.rules.slow_percent
+    def _note_limits(self, provider: Provider, pacer: Pacer, deadline: Deadline) -> None:
+        paused_until = pacer.paused_until(self.now())
+        is_scarce = (pacer.app_used_percent or 0) >= self.repository.rules.slow_percent
         if not is_scarce and paused_until is None:
             return
         try:
-            self.repository.brake(provider, pace.app_used_percent, paused_until, deadline)
+            self.repository.brake(provider, pacer.app_used_percent, paused_until, deadline)
         except StorageError as error:
             logger.warning("Could not note Meta's limits", extra={"code": error.code, **error.log_context})
 
@@ -260,7 +260,7 @@ class RefreshBatch:
             logger.warning("Could not publish events", extra={"code": error.code, **error.log_context})
 
 
-def _told_of(failure: Exception) -> dict[str, object]:
+def _log_context(failure: Exception) -> dict[str, object]:
     if isinstance(failure, InstagramConnectError):
         return {"code": failure.code, "reason": failure.reason, **failure.log_context}
     return {"cause": type(failure).__name__, "stack": stack_of(failure)}

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
 # Longer than the function lives, so that nobody else begins meanwhile; short enough for the next sweep.
 LEASE_S = 60.0
-LOOK_AGAIN_S = 0.3
-LEAST_TIME_S = 1.0
-SAME_MOMENT = timedelta(minutes=1)
+POLL_INTERVAL_S = 0.3
+MIN_REMAINING_S = 1.0
+RECENT = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class RefreshOnDemand:
             if found is None:
                 raise AccountNotFoundError
             # Beside this request or a moment before it: another tab's.
-            is_fresh = found.last_refreshed_at and found.last_refreshed_at >= began_at - SAME_MOMENT
+            is_fresh = found.last_refreshed_at and found.last_refreshed_at >= began_at - RECENT
             if is_fresh and found.account.status == "active":
                 return found.account
             if found.task and has_waited:
@@ -75,10 +75,10 @@ class RefreshOnDemand:
                 continue
             if found.state != "leased":
                 raise self._refusal(found)
-            if deadline.remaining_s() < LEAST_TIME_S:
+            if deadline.remaining_s() < MIN_REMAINING_S:
                 raise RefreshInProgressError(retry_after_s=10)
             has_waited = has_waited or (found.leased_by or "").startswith(ON_DEMAND)
-            self.sleep(LOOK_AGAIN_S)
+            self.sleep(POLL_INTERVAL_S)
 
     def _refresh(self, owner: str, task: RefreshTask, deadline: Deadline) -> Account | None:
         """The account as it was written; None when nothing was. Raises what kept it from being refreshed."""

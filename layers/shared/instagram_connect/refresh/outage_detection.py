@@ -23,18 +23,18 @@ from instagram_connect.refresh.repository import RefreshRepository
 from instagram_connect.runtime.deadline import Deadline
 from instagram_connect.runtime.observability import logger, metrics
 
-LARGE_SHARE = 0.5
+OUTAGE_SHARE = 0.5
 # Fewer can fail alike by chance.
-LEAST_PEOPLE = 5
-WITNESSES = 9
-WITNESS_S = 8.0
+MIN_FAILING_PEOPLE = 5
+CONTROL_GROUP_SIZE = 9
+CHECK_TIMEOUT_S = 8.0
 # Of the accused, where they fail and the witnesses do not.
-HEARD_AGAIN = 3
+RECHECKED_PEOPLE = 3
 # Nobody's token is to blame for these, and nobody needs to be asked.
-CERTAIN_APP_FAULTS = (APP_ID_INVALID, APP_SECRET_INVALID)
+APP_ERRORS = (APP_ID_INVALID, APP_SECRET_INVALID)
 
 
-class Verdict(Enum):
+class Cause(Enum):
     """Who is at fault. Nobody is marked while it is undecided."""
 
     PEOPLE = "people"
@@ -43,7 +43,7 @@ class Verdict(Enum):
 
 
 @dataclass
-class _Hearing:
+class _Sample:
     """People who fail alike, people whose tokens work, and how many others were asked.
 
     `has_others`: Meta named a cause of their own for somebody, so that it answers for this app.
@@ -59,7 +59,7 @@ class _Hearing:
     def is_large(self) -> bool:
         """Whether those who fail are a large share of all who were asked."""
         people = len(self.failing)
-        return people >= LEAST_PEOPLE and people >= LARGE_SHARE * (people + len(self.working))
+        return people >= MIN_FAILING_PEOPLE and people >= OUTAGE_SHARE * (people + len(self.working))
 
     @property
     def is_contradicted(self) -> bool:
@@ -80,14 +80,14 @@ class OutageDetector:
     repository: RefreshRepository
     now: Callable[[], datetime]
 
-    def dead_among(
+    def dead_tokens(
         self, provider: Provider, failed: Iterable[Attempt], attempts: Iterable[Attempt], deadline: Deadline
     ) -> Iterator[Attempt]:
         """The failures that are the fault of an account's own token. Suspends the product when they are not.
 
         Where the product is suspended already, it is resumed once others work.
         """
-        working = {done.task.person for done in attempts if done.is_proof}
+        working = {done.task.person for done in attempts if done.shows_meta_works}
         for alike, group in _alike(failed):
             accused = []
             for done in group:
@@ -98,9 +98,9 @@ class OutageDetector:
             if not accused:
                 continue
             verdict = self._verdict(provider, alike, accused, working, deadline)
-            if verdict is Verdict.AT_LARGE:
+            if verdict is Cause.AT_LARGE:
                 self._suspend(provider, alike, len(accused), deadline)
-            elif verdict is Verdict.PEOPLE:
+            elif verdict is Cause.PEOPLE:
                 if any(done.task.is_suspended for done in accused):
                     self._resume(provider, deadline)
                 yield from (done for done in accused if done.error and failure_kind(done.error) is FailureKind.DEAD)
@@ -117,41 +117,41 @@ class OutageDetector:
 
     def _verdict(
         self, provider: Provider, alike: str, accused: Sequence[Attempt], working: set[str], deadline: Deadline
-    ) -> Verdict:
+    ) -> Cause:
         people = {done.task.person for done in accused}
-        hearing = _Hearing(failing=set(people), working=working - people)
+        hearing = _Sample(failing=set(people), working=working - people)
         is_large_already = hearing.is_large  # among those who were asked the same
-        if any(done.error and done.error.reason in CERTAIN_APP_FAULTS for done in accused):
-            return Verdict.AT_LARGE
+        if any(done.error and done.error.reason in APP_ERRORS for done in accused):
+            return Cause.AT_LARGE
         is_suspended = any(done.task.is_suspended for done in accused)
         if len(hearing.working) > len(people) and not is_suspended:
-            return Verdict.PEOPLE
+            return Cause.PEOPLE
         try:
             self._hear(hearing, provider, alike, deadline)
         except StorageError as error:
             logger.warning("Could not find other accounts to ask", extra={"code": error.code, **error.log_context})
-            return Verdict.UNDECIDED
+            return Cause.UNDECIDED
         if hearing.is_unheard:
-            return Verdict.UNDECIDED
+            return Cause.UNDECIDED
         if is_suspended and not hearing.is_contradicted:
-            return Verdict.UNDECIDED
+            return Cause.UNDECIDED
         if not (is_large_already or hearing.is_large or is_suspended):
-            return Verdict.PEOPLE
+            return Cause.PEOPLE
         if not hearing.is_contradicted:
-            return Verdict.AT_LARGE
+            return Cause.AT_LARGE
         # Others work and these do not: is it their tokens, or only what was asked of Meta with them?
         one_each = {done.task.person: done.task for done in accused}
-        again = [error for _, error in self._testimonies(list(one_each.values())[:HEARD_AGAIN], deadline)]
+        again = [error for _, error in self._testimonies(list(one_each.values())[:RECHECKED_PEOPLE], deadline)]
         if any(error is None for error in again):
-            return Verdict.UNDECIDED if is_suspended else Verdict.AT_LARGE
+            return Cause.UNDECIDED if is_suspended else Cause.AT_LARGE
         return (
-            Verdict.PEOPLE
+            Cause.PEOPLE
             if all(error and failure_kind(error) is FailureKind.DEAD for error in again)
-            else Verdict.UNDECIDED
+            else Cause.UNDECIDED
         )
 
-    def _hear(self, hearing: _Hearing, provider: Provider, alike: str, deadline: Deadline) -> None:
-        witnesses = self.repository.witnesses(provider, hearing.failing | hearing.working, WITNESSES, deadline)
+    def _hear(self, hearing: _Sample, provider: Provider, alike: str, deadline: Deadline) -> None:
+        witnesses = self.repository.witnesses(provider, hearing.failing | hearing.working, CONTROL_GROUP_SIZE, deadline)
         hearing.witnesses = len(witnesses)
         for witness, error in self._testimonies(witnesses, deadline):
             if error is None:
@@ -167,9 +167,9 @@ class OutageDetector:
         self, witnesses: Sequence[RefreshTask], deadline: Deadline
     ) -> list[tuple[RefreshTask, InstagramConnectError | None]]:
         """Side by side whether each one's token works: None, or what Meta says."""
-        until = deadline.within(WITNESS_S)
-        with ThreadPoolExecutor(WITNESSES) as threads:
-            errors = threads.map(lambda witness: self.flow.is_alive(witness, until), witnesses)
+        until = deadline.within(CHECK_TIMEOUT_S)
+        with ThreadPoolExecutor(CONTROL_GROUP_SIZE) as threads:
+            errors = threads.map(lambda witness: self.flow.token_error(witness, until), witnesses)
             return list(zip(witnesses, errors, strict=True))
 
     def _suspend(self, provider: Provider, alike: str, accounts: int, deadline: Deadline) -> None:
@@ -199,7 +199,7 @@ def _alike(failed: Iterable[Attempt]) -> Iterator[tuple[str, Iterable[Attempt]]]
     accused = [
         (_name_of(done.error), done)
         for done in failed
-        if done.error and failure_kind(done.error) is not FailureKind.PASSING
+        if done.error and failure_kind(done.error) is not FailureKind.TRANSIENT
     ]
     accused.sort(key=lambda entry: entry[0])
     for name, group in groupby(accused, key=lambda entry: entry[0]):

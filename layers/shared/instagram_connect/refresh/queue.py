@@ -17,9 +17,9 @@ from instagram_connect.refresh.models import Claim
 from instagram_connect.runtime.batches import batches
 from instagram_connect.runtime.sqs import SqsQueue, UnreadableMessageError
 
-ACCOUNTS_IN_A_MESSAGE = 100
+ACCOUNTS_PER_MESSAGE = 100
 # Storage that has just refused a write does not take it a moment later.
-FIRST_DELAY_S = 30
+STORE_RETRY_DELAY_S = 30
 
 
 class _Message(BaseModel):
@@ -62,15 +62,15 @@ class RefreshQueue:
 
     def send_claims(self, owner: str, claims: Iterable[Claim]) -> tuple[Claim, ...]:
         """Hand claimed accounts to the workers; return those that the queue did not accept."""
-        messages = [ClaimedBatch(owner=owner, claims=tuple(part)) for part in batches(claims, ACCOUNTS_IN_A_MESSAGE)]
+        messages = [ClaimedBatch(owner=owner, claims=tuple(part)) for part in batches(claims, ACCOUNTS_PER_MESSAGE)]
         refused = self._queue.send_all([message.model_dump_json() for message in messages])
         return tuple(claim for position in refused for claim in messages[position].claims)
 
     def keep(self, payload: Mapping[str, Any]) -> None:
         """Keep a refresh that storage does not accept now. Raises QueueError."""
-        self._queue.send(UnstoredRefresh(payload=dict(payload)).model_dump_json(), delay_s=FIRST_DELAY_S)
+        self._queue.send(UnstoredRefresh(payload=dict(payload)).model_dump_json(), delay_s=STORE_RETRY_DELAY_S)
 
-    def bury(self, account_id: str, reason: str) -> None:
+    def send_to_dead_letters(self, account_id: str, reason: str) -> None:
         """Put an account into the dead-letter queue, whose alarm calls an operator. Raises QueueError."""
         self._dead_letters.send(FailedAccount(account_id=account_id, reason=reason).model_dump_json())
 

@@ -14,16 +14,16 @@ from instagram_connect.refresh.account_refresh import Attempt
 
 SLOW_PAUSE_S = 0.5
 # A Meta that failed for so many accounts, one after the other, is down: the rest waits for the next sweep.
-FAILURES_IN_A_ROW = 10
+MAX_CONSECUTIVE_FAILURES = 10
 # Platform limits count a rolling hour, and Meta names no time for them.
 APP_PAUSE = timedelta(hours=1)
 
 
-class Pace:
+class Pacer:
     """The pace of one batch. Safe to use from several threads."""
 
     def __init__(
-        self, slow_percent: int, stop_percent: int, sleep: Callable[[float], None], *, begins_slow: bool = False
+        self, slow_percent: int, stop_percent: int, sleep: Callable[[float], None], *, starts_slow: bool = False
     ) -> None:
         """The pace until answers say otherwise."""
         self._slow_percent = slow_percent
@@ -33,7 +33,7 @@ class Pace:
         self._regain_s = 0
         self._failures_in_a_row = 0
         self._is_refused = False
-        self._begins_slow = begins_slow
+        self._begins_slow = starts_slow
         self.app_used_percent: int | None = None
 
     def learn(self, attempt: Attempt) -> None:
@@ -42,7 +42,7 @@ class Pace:
             if entry.usage_type == APP:
                 self.app_used_percent = max(entry.used_percent, self.app_used_percent or 0)
         error = attempt.error
-        is_down = isinstance(error, MetaUnavailableError) and not (attempt.is_refused or attempt.renewal)
+        is_down = isinstance(error, MetaUnavailableError) and not (attempt.is_renewal_refused or attempt.renewal)
         self._failures_in_a_row = self._failures_in_a_row + 1 if is_down else 0
         if isinstance(error, MetaRateLimitedError) and error.log_context.get("meta_code") in APP_LIMIT_CODES:
             self._regain_s = max(self._regain_s, error.retry_after_s or 0)
@@ -58,7 +58,7 @@ class Pace:
     @property
     def is_stopped(self) -> bool:
         """Whether there is to be no further call in this batch."""
-        return self._is_limited or self._failures_in_a_row >= FAILURES_IN_A_ROW
+        return self._is_limited or self._failures_in_a_row >= MAX_CONSECUTIVE_FAILURES
 
     def wait(self) -> None:
         """Holds the caller up while calls are scarce."""

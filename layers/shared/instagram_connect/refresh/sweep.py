@@ -14,9 +14,9 @@ from instagram_connect.refresh.repository import RefreshRepository
 from instagram_connect.runtime.deadline import Deadline
 from instagram_connect.runtime.observability import logger, metrics
 
-CLAIMED_AT_ONCE = 1000
+ACCOUNTS_PER_CLAIM = 1000
 # Another claim is only begun while its accounts could be handed on, or given back.
-LEAST_TIME_S = 15.0
+MIN_REMAINING_S = 15.0
 
 
 @dataclass(frozen=True)
@@ -33,24 +33,24 @@ class RefreshSweep:
         Two sweeps at once share the accounts. What a sweep that is killed had claimed, a later one claims.
         """
         handed = 0
-        while deadline.remaining_s() > LEAST_TIME_S:
+        while deadline.remaining_s() > MIN_REMAINING_S:
             # Each claim its own owner, so that a batch is recognised whichever sweep it came from.
             owner = str(uuid.uuid4())
-            claims = self.repository.claim(owner, CLAIMED_AT_ONCE, deadline)
+            claims = self.repository.claim(owner, ACCOUNTS_PER_CLAIM, deadline)
             refused = self.queue.send_claims(owner, claims) if claims else ()
             handed += len(claims) - len(refused)
             if refused:
                 self.repository.release(
                     owner, [self.repository.released(claim.account_id) for claim in refused], deadline
                 )
-            if refused or len(claims) < CLAIMED_AT_ONCE:
+            if refused or len(claims) < ACCOUNTS_PER_CLAIM:
                 break
         logger.info("Swept", accounts=handed)
         metrics.add_metric("AccountsClaimed", MetricUnit.Count, handed)
-        self._look_around(deadline)
+        self._publish_and_measure(deadline)
         return handed
 
-    def _look_around(self, deadline: Deadline) -> None:
+    def _publish_and_measure(self, deadline: Deadline) -> None:
         # What is due is on its way; both can wait for the next sweep, and alarms rise when they wait for long.
         try:
             self.events.publish_pending(deadline)

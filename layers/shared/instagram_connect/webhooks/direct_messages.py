@@ -30,7 +30,7 @@ DIRECT_MESSAGE_FIELDS = frozenset(
 MAX_EDIT_NUMBER = 2**31 - 1  # integer
 DASHBOARD_ENTRY = "0"
 # Real accounts have at least fifteen digits, the dashboard's people five.
-LEAST_ID_CHARACTERS = 10
+MIN_ID_LENGTH = 10
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def direct_message(
 
 
 def _is_made_up(person: str | None) -> bool:
-    return person is None or len(person) < LEAST_ID_CHARACTERS
+    return person is None or len(person) < MIN_ID_LENGTH
 
 
 def _message(_: _Talk, message: Mapping[str, Any]) -> _Meaning:

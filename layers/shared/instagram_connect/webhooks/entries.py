@@ -22,14 +22,14 @@ def lists(entry: Mapping[str, Any]) -> Iterator[tuple[str, list[Any]]]:
             yield name, entry[name]
 
 
-def flat(entry: Mapping[str, Any]) -> dict[str, Any] | None:
+def single_event(entry: Mapping[str, Any]) -> dict[str, Any] | None:
     """The entry as the event that it is itself; None when it is none."""
     if "field" not in entry:
         return None
     return {**common(entry), **{name: entry[name] for name in FLAT if name in entry}}
 
 
-def strange(entry: Mapping[str, Any]) -> dict[str, Any] | None:
+def malformed(entry: Mapping[str, Any]) -> dict[str, Any] | None:
     """The parts of an entry that have the name of a list and are none; None when there are none."""
     parts = {name: entry[name] for name in LISTS if name in entry and not isinstance(entry[name], list)}
     return {**common(entry), **parts} if parts else None

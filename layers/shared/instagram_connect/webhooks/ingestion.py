@@ -30,22 +30,22 @@ from instagram_connect.webhooks.queue import WebhookQueue
 from instagram_connect.webhooks.repository import Stored, WebhookRepository
 
 # What one POST of Meta holds at most; takes a fraction of a second.
-EVENTS_AT_ONCE = 1000
-PURGED_AT_ONCE = 10_000
+EVENTS_PER_TRANSACTION = 1000
+PURGE_LIMIT = 10_000
 # Another round of tidying is only begun while there is time for it.
-LEAST_ROUND_S = 20.0
+MIN_ROUND_S = 20.0
 # Of which an event itself is the cause: nothing that passes by itself.
-OF_THE_EVENT = {REJECTED.reason, DATABASE_DEFECT.reason, REQUEST_REJECTED.reason}
+EVENT_ERRORS = {REJECTED.reason, DATABASE_DEFECT.reason, REQUEST_REJECTED.reason}
 # Of which it may be. Not every Data API tells a server's error from a refused row.
-PERHAPS_OF_THE_EVENT = {DATABASE_FAILED.reason, UNEXPECTED.reason}
+POSSIBLE_EVENT_ERRORS = {DATABASE_FAILED.reason, UNEXPECTED.reason}
 # What a batch that is too much for the database ends with.
-TOO_MUCH = {"TIMEOUT", "57014"}
+TIMEOUT_CODES = {"TIMEOUT", "57014"}
 # What is in doubt is only judged when it has failed so often, minutes apart.
-ATTEMPTS_IN_DOUBT = 3
+ATTEMPTS_IF_UNSURE = 3
 # So many refused events and no other are no bad events: a defect of the schema refuses all of them.
-MOST_REFUSED = 20
+MAX_REFUSED = 20
 # A call is only begun while there is time for an answer.
-LEAST_ATTEMPT_S = 2.0
+MIN_ATTEMPT_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,8 @@ class Ingestion:
         """Stores all events of the messages; the ids of messages that have to come again. Never raises."""
         arrived = [_Arrived(event, webhook.id, webhook.attempt) for webhook in webhooks for event in _events(webhook)]
         once = _Round(self.repository, self.dead_letters, deadline)
-        for start in range(0, len(arrived), EVENTS_AT_ONCE):
-            once.store(arrived[start : start + EVENTS_AT_ONCE])
+        for start in range(0, len(arrived), EVENTS_PER_TRANSACTION):
+            once.store(arrived[start : start + EVENTS_PER_TRANSACTION])
         once.finish()
         # Not before all is stored: what is stored can be published later.
         for stored in once.stored:
@@ -106,8 +106,8 @@ class Ingestion:
             raise failures[0]
 
     def _adopt(self, deadline: Deadline) -> None:
-        while deadline.remaining_s() > LEAST_ROUND_S:
-            adopted = self.repository.adopt(EVENTS_AT_ONCE, deadline)
+        while deadline.remaining_s() > MIN_ROUND_S:
+            adopted = self.repository.adopt(EVENTS_PER_TRANSACTION, deadline)
             self.bus.publish(adopted.outgoing, deadline)
             if not adopted.stored:
                 return
@@ -115,7 +115,7 @@ class Ingestion:
             metrics.add_metric("EventsAdopted", MetricUnit.Count, adopted.stored)
 
     def _purge(self, deadline: Deadline) -> None:
-        if purged := self.repository.purge(PURGED_AT_ONCE, deadline):
+        if purged := self.repository.purge(PURGE_LIMIT, deadline):
             logger.info("Deleted old events", events=purged)
 
     def _publish(self, stored: Stored, deadline: Deadline) -> None:
@@ -129,7 +129,7 @@ class Ingestion:
             # They are written down, and published within minutes.
             logger.warning("Could not publish events", extra={"code": error.code, **error.log_context})
         except Exception as error:  # noqa: BLE001 - the same
-            logger.error("Could not publish events", extra=_told_of(error))
+            logger.error("Could not publish events", extra=_log_context(error))
 
 
 @dataclass
@@ -148,21 +148,21 @@ class _Round:
         try:
             self._store(arrived)
         except Exception as error:  # noqa: BLE001 - the other events must not come again with these
-            logger.error("Could not store events", extra=_told_of(error))
+            logger.error("Could not store events", extra=_log_context(error))
             self.again |= {one.message_id for one in arrived}
 
     def finish(self) -> None:
         """Gives up what storage refuses, unless that is everything."""
-        if len(self.refused) > MOST_REFUSED and not self.stored:
+        if len(self.refused) > MAX_REFUSED and not self.stored:
             logger.error("Storage refuses all events: they have to wait", extra={"events": len(self.refused)})
             self.again |= {one.message_id for one, _ in self.refused}
             return
         for one, error in self.refused:
-            self._bury(one, error)
+            self._send_to_dead_letters(one, error)
 
     def _store(self, arrived: Sequence[_Arrived]) -> None:
         events = [one.event for one in arrived]
-        if self.deadline.remaining_s() < LEAST_ATTEMPT_S:
+        if self.deadline.remaining_s() < MIN_ATTEMPT_S:
             self.again |= {one.message_id for one in arrived}
             return
         try:
@@ -173,7 +173,7 @@ class _Round:
                 middle = len(arrived) // 2
                 self._store(arrived[:middle])
                 self._store(arrived[middle:])
-            elif is_of_an_event and (error.reason in OF_THE_EVENT or arrived[0].attempt >= ATTEMPTS_IN_DOUBT):
+            elif is_of_an_event and (error.reason in EVENT_ERRORS or arrived[0].attempt >= ATTEMPTS_IF_UNSURE):
                 self.refused.append((arrived[0], error))
             else:
                 context = {"code": error.code, "reason": error.reason, **error.log_context}
@@ -184,7 +184,7 @@ class _Round:
         _count(len(events), stored)
 
     def _is_of_an_event(self, error: StorageError) -> bool:
-        if error.reason in OF_THE_EVENT:
+        if error.reason in EVENT_ERRORS:
             return True
         if not _may_be_of_an_event(error):
             return False
@@ -194,13 +194,13 @@ class _Round:
             return False
         return True  # storage works: it is these events that it does not take
 
-    def _bury(self, one: _Arrived, error: StorageError) -> None:
+    def _send_to_dead_letters(self, one: _Arrived, error: StorageError) -> None:
         context = {"event_kind": one.event.kind, "code": error.code, "reason": error.reason, **error.log_context}
         told = error.log_context
         code = told.get("storage_code") or (f"HTTP {told['storage_status']}" if "storage_status" in told else "")
         reason = f"{error.reason} {code}".strip()
         try:
-            self.dead_letters.bury(parser.original(one.event.payload), reason)
+            self.dead_letters.send_to_dead_letters(parser.original(one.event.payload), reason)
             self.repository.note_failed([one.event], self.deadline)
         except (QueueError, StorageError) as failure:
             context["cause"] = str(failure)
@@ -215,13 +215,13 @@ def _may_be_of_an_event(error: StorageError) -> bool:
     if error.reason == UNREACHABLE.reason:
         # A gateway that cannot reach its server says so with another status.
         return error.log_context.get("storage_status") == HTTPStatus.INTERNAL_SERVER_ERROR
-    return error.reason in PERHAPS_OF_THE_EVENT
+    return error.reason in POSSIBLE_EVENT_ERRORS
 
 
 def _is_too_much(error: StorageError, arrived: Sequence[_Arrived]) -> bool:
     """Whether a smaller batch may succeed where this one never does."""
-    is_slow = error.log_context.get("storage_code") in TOO_MUCH
-    return is_slow and min(one.attempt for one in arrived) >= ATTEMPTS_IN_DOUBT
+    is_slow = error.log_context.get("storage_code") in TIMEOUT_CODES
+    return is_slow and min(one.attempt for one in arrived) >= ATTEMPTS_IF_UNSURE
 
 
 def _events(webhook: QueuedWebhook) -> Sequence[WebhookEvent]:
@@ -230,11 +230,11 @@ def _events(webhook: QueuedWebhook) -> Sequence[WebhookEvent]:
         body = queue.body_of(webhook.message, webhook.encoding)
         return parser.parse(body)
     except Exception as error:  # noqa: BLE001 - a defect of the parser costs no event
-        logger.error("Could not parse a webhook", extra=_told_of(error))
+        logger.error("Could not parse a webhook", extra=_log_context(error))
         return [parser.unreadable(body)]
 
 
-def _told_of(error: Exception) -> dict[str, object]:
+def _log_context(error: Exception) -> dict[str, object]:
     return {"cause": type(error).__name__, "stack": stack_of(error)}
 
 

@@ -96,11 +96,11 @@ def _entry_events(object_name: Any, entry: Any) -> Iterator[WebhookEvent]:
         for item in listed:
             found = True
             yield _event(object_name, {**entries.common(known), name: [item]}, name, item)
-    if flat := entries.flat(known):
+    if flat := entries.single_event(known):
         found = True
         # Whose it is and when it was sent is no part of what happened.
         yield _event(object_name, flat, "changes", {name: flat[name] for name in flat if name not in ("id", "time")})
-    if strange := entries.strange(known):
+    if strange := entries.malformed(known):
         yield _unparsed({"object": object_name, "entry": [strange]}, entry_id)
     elif not found:
         yield _unparsed({"object": object_name, "entry": [entry]}, entry_id)

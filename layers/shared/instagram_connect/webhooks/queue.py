@@ -23,7 +23,7 @@ from instagram_connect.runtime.sqs import MAX_MESSAGE_BYTES, QueueError, SqsQueu
 from instagram_connect.webhooks import entries
 
 # Three bytes are four characters of base64.
-BYTES_IN_A_MESSAGE = MAX_MESSAGE_BYTES // 4 * 3
+MAX_BINARY_BYTES = MAX_MESSAGE_BYTES // 4 * 3
 # Meta waits, and sends again what failed: sooner than a second attempt would be over.
 CLIENT_CONFIG = aws.CLIENT_CONFIG.merge(Config(retries={"total_max_attempts": 1}))
 BASE64 = "base64"
@@ -51,7 +51,7 @@ class WebhookQueue:
             messages += 1
         return messages
 
-    def bury(self, body: bytes, reason: str) -> None:
+    def send_to_dead_letters(self, body: bytes, reason: str) -> None:
         """Puts an event that cannot be stored into this queue, with the reason. Raises QueueError."""
         for part, attributes in _parts(body):
             self._queue.send(part, attributes={**attributes, REASON: reason})
@@ -72,7 +72,7 @@ def _parts(body: bytes) -> Iterator[tuple[str, dict[str, str]]]:
         return
     if len(body) <= MAX_MESSAGE_BYTES and (text := _as_text(body)):
         yield text, {}
-    elif len(body) <= BYTES_IN_A_MESSAGE:
+    elif len(body) <= MAX_BINARY_BYTES:
         yield base64.b64encode(body).decode(), {ENCODING: BASE64}
     else:
         for part in _divided(body):
@@ -84,9 +84,9 @@ def _parts(body: bytes) -> Iterator[tuple[str, dict[str, str]]]:
 
 def _pieces(body: bytes) -> Iterator[tuple[str, dict[str, str]]]:
     """What cannot be divided where its events are: kept for people, in numbered pieces."""
-    starts = range(0, len(body), BYTES_IN_A_MESSAGE)
+    starts = range(0, len(body), MAX_BINARY_BYTES)
     for number, start in enumerate(starts, 1):
-        piece = body[start : start + BYTES_IN_A_MESSAGE]
+        piece = body[start : start + MAX_BINARY_BYTES]
         yield base64.b64encode(piece).decode(), {ENCODING: BASE64, PART: f"{number}/{len(starts)}"}
 
 
@@ -132,7 +132,7 @@ def _split_entry(entry: Any, room: int) -> Iterator[str]:
         left = room - len(json.dumps(common)) - len(name) - len(', "": []')
         for group in _groups([json.dumps(event) for event in listed], left):
             yield _with(common, name, group)
-    for rest in (entries.flat(entry), entries.strange(entry)):
+    for rest in (entries.single_event(entry), entries.malformed(entry)):
         if rest:
             yield json.dumps(rest)
 
