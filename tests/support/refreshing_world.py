@@ -1,7 +1,7 @@
 """A simulated world for the real scheduling code: a clock, Meta with Instagram's rules, outages, workers that die.
 
-Real are the functions in Postgres, the sweep, the batch, the judgement and the repository. The queue, KMS and Meta are
-played in memory, because a year has eight thousand sweeps.
+Real are the functions in Postgres, the sweep, the batch, outage detection and the repository. The queue, KMS and Meta
+are played in memory, because a year has eight thousand sweeps.
 """
 
 import heapq

@@ -1,4 +1,4 @@
-"""A year of refreshing: the real functions in Postgres, the real sweep, batch and judgement, and a simulated clock.
+"""A year of refreshing: the real functions in Postgres, sweep, batch and outage detection, and a simulated clock.
 
 Whatever fails in between, as long as it fails for less than the lead: no token ends, none is refreshed too young or
 twice, and nobody is told to connect again whose token lives. Some tests show that each of these rules can be broken.

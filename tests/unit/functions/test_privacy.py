@@ -655,7 +655,7 @@ def test_no_line_names_a_person_or_holds_what_is_secret(
         "A person removed the app",
         "Deleted a person's data",
         "Refused a privacy callback",
-        "A privacy request cannot be carried out at once",
+        "Could not carry out a privacy request at once",
         "A privacy request has to wait",
         "Could not look at a deletion",
     ):

@@ -492,6 +492,6 @@ def test_no_line_holds_what_people_wrote(outbox: Outbox, events: EventPublisher,
 
     events.publish([webhook_event(number, "a secret") for number in range(11)], Deadline(20))
 
-    assert "The event bus refused events" in log.getvalue()
+    assert "The event bus rejected events" in log.getvalue()
     assert "Could not publish events" in log.getvalue()
     assert "secret" not in log.getvalue()

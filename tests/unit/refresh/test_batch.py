@@ -276,7 +276,7 @@ def test_a_dead_token_of_an_account_whose_lease_is_lost_counts_as_none(
     world.batch.work(OWNER, claims, Deadline(60))
 
     assert "AccountsNeedReauth" not in counts(counted)
-    assert "An account needs its user" not in log.getvalue()
+    assert "An account must be reconnected by its user" not in log.getvalue()
     assert world.events.published == 0
 
 
@@ -307,7 +307,7 @@ def test_what_neither_storage_nor_the_queue_takes_holds_up_nobody(world: Refresh
 
     assert set(outcomes) == set(NAMES)
     assert sorted(world.meta.renewed) == list(NAMES)
-    assert log.getvalue().count("could neither be stored nor kept") == 4
+    assert log.getvalue().count("Could neither store nor queue") == 4
 
 
 def test_a_check_of_webhooks_that_storage_does_not_take_is_not_kept(world: Refreshing) -> None:
@@ -457,7 +457,7 @@ def test_leases_that_cannot_be_given_back_end_by_themselves(world: Refreshing, l
     outcomes = world.batch.work(OWNER, claims, Deadline(60))
 
     assert isinstance(outcomes["a"].error, MetaUnavailableError)
-    assert "Could not give leases back" in log.getvalue()
+    assert "Could not release leases" in log.getvalue()
 
 
 def test_what_cannot_be_noted_or_told_does_not_fail_the_batch(world: Refreshing, log: io.StringIO) -> None:
@@ -470,7 +470,7 @@ def test_what_cannot_be_noted_or_told_does_not_fail_the_batch(world: Refreshing,
     outcomes = world.batch.work(OWNER, claims, Deadline(60))
 
     assert set(outcomes) == set(NAMES)
-    assert "Could not note Meta's limits" in log.getvalue()
+    assert "Could not store Meta's rate limits" in log.getvalue()
 
 
 def test_events_are_published_only_when_there_is_something_to_tell(world: Refreshing) -> None:

@@ -79,7 +79,7 @@ def worked(person: str, account: str = "", error: InstagramConnectError | None =
 
 
 class FakeStorage:
-    """The functions that a judgement calls; those in `down` do not answer. Keeps what it was asked."""
+    """The functions that outage detection calls; those in `down` do not answer. Keeps what it was asked."""
 
     def __init__(self) -> None:
         self.witnesses: list[RefreshTask] = []
@@ -138,7 +138,7 @@ class FakeProduct:
 
 
 class Court:
-    """A judgement with a storage and a Meta that a test can set up."""
+    """An outage detector with a storage and a Meta that a test can set up."""
 
     def __init__(self) -> None:
         self.storage = FakeStorage()
@@ -146,7 +146,7 @@ class Court:
         products: Any = dict.fromkeys(Provider, self.meta)
         vault: Any = FakeVault()
         flow = AccountRefresh(products, vault, lambda: NOW, 0)
-        self.judgement = OutageDetector(flow, RefreshRepository(self.storage, lambda: NOW), lambda: NOW)
+        self.detector = OutageDetector(flow, RefreshRepository(self.storage, lambda: NOW), lambda: NOW)
 
     def call_witnesses(self, *answers: InstagramConnectError | None) -> None:
         """As many other people as answers, whose tokens work or answer so."""
@@ -158,7 +158,7 @@ class Court:
 
     def dead_tokens(self, *attempts: Attempt, provider: Provider = Provider.INSTAGRAM) -> list[str]:
         failures = [done for done in attempts if done.error and not done.renewal]
-        verdict = self.judgement.dead_tokens(provider, failures, attempts, Deadline(60))
+        verdict = self.detector.dead_tokens(provider, failures, attempts, Deadline(60))
         return sorted(done.task.account_id for done in verdict)
 
 

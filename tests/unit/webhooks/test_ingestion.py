@@ -568,8 +568,8 @@ def test_no_line_and_no_metric_holds_what_people_wrote_or_who_they_are(
     lines = log.getvalue()
     for told in (
         "Could not parse a webhook",
-        "An event cannot be stored",
-        "Events have to wait",
+        "Sent an event that cannot be stored",
+        "Could not store events",
         "Could not put an event",
         "Could not store events",
         "Could not publish events",

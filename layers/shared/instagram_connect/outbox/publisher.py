@@ -1,7 +1,7 @@
-"""Puts events on an EventBridge bus, so that an app can act on them without asking us or touching this code.
+"""Publishes events on an EventBridge bus, so that applications can react without polling or changing this code.
 
-An event is written down in the transaction that it tells of, and published afterwards, at least once: consumers know
-one that comes again by its `id`. docs/events.md describes them. Source of the limits: EventBridge, "PutEvents".
+An event is written in the same transaction as the change it reports and published afterwards, at least once. Consumers
+recognise duplicates by `id`. Documented in docs/events.md. Source of the limits: EventBridge, "PutEvents".
 """
 
 import json
@@ -21,26 +21,26 @@ from instagram_connect.runtime.deadline import Deadline
 from instagram_connect.runtime.observability import logger
 
 SOURCE = "instagram-connect"
-MAX_ENTRIES_PER_CALL = 10  # entries of one PutEvents call
-# Of all entries of a call together: below the 256 KB that it could always have.
+MAX_ENTRIES_PER_CALL = 10
+# Total size of a call's entries, below the limit of 256 KB.
 MAX_BYTES_PER_CALL = 240_000
 CONCURRENT_CALLS = 8
 EVENTS_PER_ROUND = 100
-# Another publisher may have them after that: longer than publishing takes, far shorter than anybody minds.
+# Longer than publishing takes, short enough for another publisher to take over soon.
 LEASE_S = 60
-# One call to the bus takes 4 s at worst, forgetting what it took a moment.
+# A PutEvents call takes at most 4 s; deleting the published events needs a little more.
 MIN_REMAINING_S = 6.0
 
 
 @dataclass(frozen=True)
 class EventPublisher:
-    """The bus. Shared between invocations."""
+    """Publishes to one bus. Shared between invocations."""
 
     bus_name: str
     repository: OutboxRepository
 
     def publish_pending(self, deadline: Deadline) -> int:
-        """Publishes what waits, and tells how many; what the bus does not take waits on.
+        """Publish pending events and return how many were accepted. Rejected events stay pending.
 
         Raises StorageError.
         """
@@ -55,18 +55,18 @@ class EventPublisher:
         return published
 
     def publish(self, events: Sequence[Mapping[str, Any]], deadline: Deadline) -> int:
-        """Publishes events that the caller has taken, and tells how many; the bus may refuse some, which wait on.
+        """Publish events that the caller has leased and return how many were accepted. Rejected ones stay pending.
 
         Raises StorageError.
         """
         groups = list(_groups(events))
         if not groups:
             return 0
-        _ = self._client  # made by one thread, for all
+        _ = self._client  # create the client once, before the threads share it
         is_down = Event()
 
         def put(group: Sequence[tuple[str, dict[str, str]]]) -> list[str]:
-            # A bus that hangs is not waited for group by group.
+            # Once a call has failed, do not wait for the bus again with every group.
             if is_down.is_set() or deadline.remaining_s() < MIN_REMAINING_S:
                 return []
             answer = self._put(group)
@@ -81,7 +81,7 @@ class EventPublisher:
         return len(taken)
 
     def _put(self, group: Sequence[tuple[str, dict[str, str]]]) -> list[str] | None:
-        """The ids of the events that the bus took; None when it does not answer."""
+        """Return the ids of the events that the bus accepted, or None if the call failed."""
         entries = [{**entry, "EventBusName": self.bus_name} for _, entry in group]
         try:
             results = self._client.put_events(Entries=entries)["Entries"]
@@ -90,17 +90,17 @@ class EventPublisher:
             return None
         refused = [result["ErrorCode"] for result in results if "ErrorCode" in result]
         if refused:
-            logger.warning("The event bus refused events", cause=refused[0], events=len(refused))
+            logger.warning("The event bus rejected events", cause=refused[0], events=len(refused))
         return [event_id for (event_id, _), result in zip(group, results, strict=True) if "ErrorCode" not in result]
 
-    # Made when there is something to tell.
+    # Created on first use: most invocations publish nothing.
     @cached_property
     def _client(self) -> Any:
         return aws.client("events")
 
 
 def _groups(events: Iterable[Mapping[str, Any]]) -> Iterator[list[tuple[str, dict[str, str]]]]:
-    """Entries with their events' ids, as many together as one call takes."""
+    """Group events into calls, each entry with its event's id."""
     entries = (
         (event["id"], {"Source": SOURCE, "DetailType": event["type"], "Detail": _detail(event)}) for event in events
     )
@@ -116,6 +116,6 @@ def _detail(event: Mapping[str, Any]) -> str:
     detail = {"id": event["id"], **event["detail"]}
     text = json.dumps(detail)  # ASCII: as many bytes as characters
     if len(text) > MAX_BYTES_PER_CALL - len(event["type"]) - len(SOURCE):
-        # The row has it whole.
+        # The row in the database is complete.
         text = json.dumps({**detail, "data": {}, "isTruncated": True})
     return text

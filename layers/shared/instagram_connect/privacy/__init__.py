@@ -1,1 +1,1 @@
-"""Meta's privacy callbacks: `callbacks` reads what is asked for, `requests` does it, `status_page` tells how far."""
+"""Meta's privacy callbacks: `callbacks` parses them, `requests` carries them out, `status_page` shows progress."""

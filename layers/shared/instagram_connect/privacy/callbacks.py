@@ -1,4 +1,4 @@
-"""What Meta's deauthorize and data deletion callbacks say, and the code by which a person follows a deletion.
+"""Parses Meta's deauthorize and data deletion callbacks, and makes the confirmation codes of deletions.
 
 Source: Meta, "Data Deletion Request Callback".
 """
@@ -15,9 +15,9 @@ from instagram_connect.errors import InvalidRequestError
 from instagram_connect.meta.json_values import to_id
 from instagram_connect.security.meta_signatures import read_signed_request
 
-# Meta delivers within minutes; a time that is further away is not the time of this request.
+# Meta delivers within minutes, so an older timestamp cannot be that of this request.
 MAX_DELAY = timedelta(days=1)
-# Meta's clock and ours differ, and Meta's has whole seconds: a login of the same moment is meant too.
+# Clocks differ and Meta's timestamps are whole seconds, so include logins just after the request.
 TOLERANCE = timedelta(seconds=60)
 MAX_BODY_BYTES = 16 * 1024
 _RANDOM_BYTES = 12
@@ -27,7 +27,7 @@ _CODE = re.compile(r"[0-9A-Za-z]{1,64}", re.ASCII)
 
 
 def read_callback(body: bytes, app_secrets: Mapping[str, str], now: datetime) -> tuple[str, datetime]:
-    """Whom a callback is about, by Meta's id of the person, and when they asked: logins made after that stay.
+    """Return Meta's id of the person and the time of the request. Logins made after that time are kept.
 
     Raises SignatureInvalidError, InvalidRequestError.
     """
@@ -45,18 +45,18 @@ def read_callback(body: bytes, app_secrets: Mapping[str, str], now: datetime) ->
 
 
 def new_confirmation_code(key: str) -> str:
-    """A code that nobody can guess, and that `was_made_here` knows again without asking storage. Letters and digits."""
+    """Return an unguessable alphanumeric code that `was_made_here` can verify without storage."""
     random = secrets.token_hex(_RANDOM_BYTES)
     return random + _check_of(random, key)
 
 
 def is_well_formed_code(text: str) -> bool:
-    """Whether a text could be a code at all; storage need not be asked for what it could not even hold."""
+    """Whether the text has the format of a code, so that a lookup makes sense."""
     return _CODE.fullmatch(text) is not None
 
 
 def was_made_here(code: str, key: str) -> bool:
-    """Whether a code was made here."""
+    """Whether the code was made by this deployment."""
     random, check = code[: 2 * _RANDOM_BYTES], code[2 * _RANDOM_BYTES :]
     return code.isascii() and hmac.compare_digest(check, _check_of(random, key))
 

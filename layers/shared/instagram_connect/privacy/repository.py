@@ -1,4 +1,4 @@
-"""Storage of what people ask of Meta: tokens that end, data that is deleted. One call each."""
+"""Storage for privacy requests: revokes tokens and deletes data, one call each."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from instagram_connect.storage.data_api import DataApiError
 from instagram_connect.storage.diagnosis import storage_error
 from instagram_connect.storage.rpc import RpcCaller
 
-# How Meta says of a token that its person removed the app.
+# How Meta reports a token whose owner removed the app.
 APP_REMOVED = {"code": 190, "subcode": 458, "reason": "APP_REMOVED", "hint": RECONNECT_HINTS["APP_REMOVED"]}
-# Deleted in some seconds, within what a statement may take.
+# Deletes within a few seconds, less than the statement time-out.
 ROWS_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True)
 class DeletionStatus:
-    """How far a deletion is. `retained_reason` says what was kept, None that nothing was."""
+    """The progress of a deletion. `retained_reason` is why data was kept, or None if none was."""
 
     requested_at: datetime
     completed_at: datetime | None
@@ -29,22 +29,22 @@ class DeletionStatus:
 
 @dataclass(frozen=True)
 class PrivacyRepository:
-    """All raise StorageError; all are safe to repeat."""
+    """All methods raise StorageError and are safe to repeat."""
 
     rpcs: RpcCaller
     now: Callable[[], datetime]
 
     def revoke(self, meta_user_id: str, asked_at: datetime, deadline: Deadline) -> int:
-        """Erases the tokens of a person who removed the app, and marks their accounts; how many those are."""
+        """Erase the tokens of a person who removed the app and mark their accounts; return the number of accounts."""
         asked = {**self._asked(), "meta_user_id": meta_user_id, "moment": iso(asked_at), "failure": APP_REMOVED}
         revoked = self.rpcs.call_patiently("revoke_person", asked, deadline)
-        # Whoever answers something else has revoked nothing.
+        # Any other response means that nothing was revoked.
         if not isinstance(revoked, int):
             raise storage_error(DataApiError(status=200), "revoke_person")
         return revoked
 
     def delete(self, meta_user_id: str, asked_at: datetime, confirmation_code: str, deadline: Deadline) -> int | None:
-        """Deletes a part of what there is of a person; how many accounts it was once all is gone, None until then."""
+        """Delete some of a person's data. Returns the number of accounts once everything is deleted, None before."""
         asked = {
             **self._asked(),
             "meta_user_id": meta_user_id,
@@ -58,7 +58,7 @@ class PrivacyRepository:
         return int(answer["accounts"]) if answer["is_complete"] else None
 
     def status(self, confirmation_code: str, deadline: Deadline) -> DeletionStatus | None:
-        """How far the deletion with this code is; None when it has not begun, or there is none."""
+        """Return the progress of the deletion with this code, or None if it is unknown or has not begun."""
         row: dict[str, Any] | None = self.rpcs.call(
             "deletion_status", {"confirmation_code": confirmation_code}, deadline
         )

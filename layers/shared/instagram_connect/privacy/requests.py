@@ -1,7 +1,7 @@
-"""What a person asked of Meta, until it is done: kept in a queue, and worked on as often as it takes.
+"""Privacy requests, queued until they are carried out.
 
-A message holds Meta's id of a person and nothing else of theirs. It may come twice and late: what was asked counts from
-when it was asked.
+A message contains Meta's id of a person and no other personal data. It may be delivered late or twice; the request
+applies as of the time it was made.
 """
 
 from dataclasses import dataclass
@@ -16,16 +16,16 @@ from instagram_connect.runtime.deadline import Deadline
 from instagram_connect.runtime.observability import logger, stack_of
 from instagram_connect.runtime.sqs import SqsQueue
 
-# Another step is only begun while there is time for it.
+# Do not start a step without time to finish it.
 MIN_STEP_S = 3.0
 
 
 class UnfinishedError(Exception):
-    """There is more to delete than the time allows: the message has to come again."""
+    """There was no time to delete everything: the message must be delivered again."""
 
 
 class PrivacyRequest(BaseModel):
-    """One person's request. A deletion has a confirmation code."""
+    """One person's request. Only a deletion has a confirmation code."""
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
@@ -43,12 +43,12 @@ class PrivacyRequest(BaseModel):
 
 @dataclass(frozen=True)
 class PrivacyQueue:
-    """Keeps requests. Shared between invocations."""
+    """The queue of privacy requests. Shared between invocations."""
 
     url: str
 
     def keep(self, request: PrivacyRequest) -> None:
-        """Keep a request. Raises QueueError."""
+        """Queue a request. Raises QueueError."""
         self._queue.send(request.model_dump_json())
 
     @cached_property
@@ -57,7 +57,7 @@ class PrivacyQueue:
 
 
 def read_message(body: str) -> PrivacyRequest:
-    """What a message of the queue asks for. Raises InternalError: another version may be able to read it."""
+    """Parse a message. Raises InternalError for messages of another version."""
     try:
         return PrivacyRequest.model_validate_json(body)
     except ValidationError:
@@ -65,7 +65,7 @@ def read_message(body: str) -> PrivacyRequest:
 
 
 def carry_out(request: PrivacyRequest, repository: PrivacyRepository, deadline: Deadline) -> None:
-    """Does what a person asked for. Raises StorageError, and UnfinishedError: then it has to be done again."""
+    """Carry out a request. Raises StorageError, or UnfinishedError if it must be repeated."""
     if request.confirmation_code is None:
         accounts = repository.revoke(request.meta_user_id, request.asked_at, deadline)
         logger.info("A person removed the app", accounts=accounts)
@@ -80,17 +80,17 @@ def carry_out(request: PrivacyRequest, repository: PrivacyRepository, deadline: 
 
 
 def try_carry_out(request: PrivacyRequest, repository: PrivacyRepository, deadline: Deadline) -> bool:
-    """Does what a person asked for, if that is possible now. Never raises: a request is not lost with an error."""
+    """Try to carry out a request; return whether it is complete. Never raises, so that the caller can queue it."""
     try:
         carry_out(request, repository, deadline)
     except UnfinishedError:
         return False
     except InstagramConnectError as error:
         context = {"code": error.code, "reason": error.reason, **error.log_context}
-        logger.warning("A privacy request cannot be carried out at once", extra=context)
+        logger.warning("Could not carry out a privacy request at once", extra=context)
         return False
-    except Exception as error:  # noqa: BLE001 - whatever it is
+    except Exception as error:  # noqa: BLE001 - the request must not be lost
         context = {"cause": type(error).__name__, "stack": stack_of(error)}
-        logger.error("A privacy request cannot be carried out at once", extra=context)
+        logger.error("Could not carry out a privacy request at once", extra=context)
         return False
     return True

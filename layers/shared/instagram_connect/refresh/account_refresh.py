@@ -1,7 +1,7 @@
-"""Refreshing one account at Meta: its tokens, its webhook subscription, and what a failure means.
+"""Refreshes one account at Meta: its tokens and its webhook subscription.
 
-Nothing is written here. `failure_kind` sorts failures: the token is dead, Meta refuses the whole app, or the failure is
-transient. A token counts as dead only if Meta named the cause or a second call confirmed it.
+Nothing is stored here. `failure_kind` sorts failures into a dead token, an app that Meta refuses, and transient ones. A
+token counts as dead only if Meta named the cause or a second call failed too.
 """
 
 from collections.abc import Callable
@@ -29,12 +29,12 @@ from instagram_connect.runtime.observability import logger, stack_of
 from instagram_connect.security.token_vault import TokenBinding, TokenVault
 
 DEAD_TOKEN_ERRORS = (ReconnectRequiredError, PermissionMissingError)
-# Three attempts at one call, and the calls of the longest refresh.
+# Enough for three attempts at one call, or for every call of the longest refresh.
 ATTEMPT_S = 25.0
 
 
 class FailureKind(Enum):
-    """What a failure means for the account and for all others."""
+    """Whether a failure concerns the account's token, the whole app, or neither for long."""
 
     DEAD = "dead"
     APP = "app"
@@ -42,7 +42,7 @@ class FailureKind(Enum):
 
 
 def failure_kind(error: InstagramConnectError) -> FailureKind:
-    """The kind of a failure of `AccountRefresh.attempt`."""
+    """Classify a failure of `AccountRefresh.attempt`."""
     if isinstance(error, DEAD_TOKEN_ERRORS):
         return FailureKind.DEAD
     return FailureKind.APP if isinstance(error, MetaAppMisconfiguredError) else FailureKind.TRANSIENT
@@ -50,9 +50,9 @@ def failure_kind(error: InstagramConnectError) -> FailureKind:
 
 @dataclass(frozen=True)
 class Attempt:
-    """What came of an account. `error` None: all that was due succeeded; a renewal can be there all the same.
+    """Result of one refresh. `error` is None if everything due succeeded; `renewal` may be set either way.
 
-    `is_renewal_refused`: Meta does not extend the token, which works.
+    `is_renewal_refused`: the token works, but Meta refuses to extend it.
     """
 
     task: RefreshTask
@@ -64,7 +64,7 @@ class Attempt:
 
     @property
     def shows_meta_works(self) -> bool:
-        """Whether it shows that Meta answers for this app."""
+        """Whether this result shows that Meta serves the app."""
         if self.renewal:
             return True
         return self.error is None and self.subscription is not None and self.subscription.error is None
@@ -72,7 +72,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class AccountRefresh:
-    """Refreshes accounts at Meta. Shared between threads; holds nothing of any of them."""
+    """Refreshes accounts at Meta. Safe to share between threads; keeps no state of any account."""
 
     products: LoginProducts
     vault: TokenVault
@@ -82,7 +82,7 @@ class AccountRefresh:
     def attempt(
         self, task: RefreshTask, deadline: Deadline, *, renew: bool = True, check_subscription: bool = False
     ) -> Attempt:
-        """Does what is due of an account, within 25 s. Never raises."""
+        """Renew the tokens, check the subscription, or both, within 25 s. Never raises."""
         renewal: EncryptedRenewal | None = None
         subscription: SubscriptionCheck | None = None
         error: InstagramConnectError | None = None
@@ -110,13 +110,13 @@ class AccountRefresh:
         return Attempt(task, renewal, subscription, tuple(seen), error, is_renewal_refused)
 
     def token_error(self, task: RefreshTask, deadline: Deadline) -> InstagramConnectError | None:
-        """None when an account's token works, else why it seems not to. Never raises."""
+        """Return why the account's token does not work, or None if it does. Never raises."""
         try:
             account = self._decrypted(task)
             self.products[task.provider].check_access(account, deadline)
         except InstagramConnectError as error:
             return error
-        except Exception as defect:  # noqa: BLE001 - who cannot testify must not stop the judgement
+        except Exception as defect:  # noqa: BLE001 - one bad account must not stop outage detection
             return _unexpected(defect)
         return None
 
@@ -124,7 +124,7 @@ class AccountRefresh:
         return task.account(self.vault.decrypt(task.access_token_ciphertext, _binding(task)))
 
     def _user_token(self, task: RefreshTask) -> str | None:
-        # Only to renew: each opening is a call of KMS, and every account is looked after daily.
+        # Only when renewing: each decryption is a KMS call, and every account is checked daily.
         return self.vault.decrypt(task.user_token_ciphertext, _binding(task)) if task.user_token_ciphertext else None
 
     def _encrypted(self, task: RefreshTask, renewed: Renewal) -> EncryptedRenewal:
@@ -152,9 +152,10 @@ class AccountRefresh:
         return ReconnectRequest(before, reason, RECONNECT_HINTS[reason])
 
     def _subscription(self, product: LoginProduct, account: DiscoveredAccount, deadline: Deadline) -> SubscriptionCheck:
-        """Subscribes again what Meta has silently unsubscribed.
+        """Check the webhook subscription, and restore it if Meta dropped it.
 
-        Raises MetaError, but for what speaks against the webhooks alone: a missing permission or a refused call.
+        A missing permission or a rejected call affects webhooks alone and is returned in the result. Raises other
+        MetaErrors.
         """
         try:
             if product.is_subscribed(account, deadline):
@@ -169,22 +170,22 @@ class AccountRefresh:
     def _confirmed(
         self, product: LoginProduct, account: DiscoveredAccount, failure: InstagramConnectError, deadline: Deadline
     ) -> InstagramConnectError | None:
-        """What a second call says, if the failure itself does not prove a dead token; None when the token works.
+        """Check the token with a second call unless the failure names its cause; return None if the token works.
 
-        An error 190 without a subcode can be our own mistake, a missing permission one of the endpoint alone.
+        An error 190 without a subcode can be our own mistake, and a permission may be missing for one endpoint only.
         """
         if names_its_cause(failure):
             return failure
         try:
             product.check_access(account, deadline)
-        except InstagramConnectError as error:  # of this call, so that witnesses of it can be compared
+        except InstagramConnectError as error:  # this call's error, so that it compares with the control group's
             return error
         return None
 
 
 def _unexpected(defect: Exception) -> InternalError:
     cause = type(defect).__name__
-    logger.error("An account could not be looked after", extra={"cause": cause, "stack": stack_of(defect)})
+    logger.error("Could not refresh an account: unexpected error", extra={"cause": cause, "stack": stack_of(defect)})
     return InternalError(log_context={"cause": cause})
 
 

@@ -1,7 +1,7 @@
-"""Refreshing many accounts at once, with what only shows in many: Meta's limits, and a Meta or app that is at fault.
+"""Refreshes many accounts concurrently, within Meta's rate limits, and detects outages that only show across accounts.
 
-Each account is written as soon as it is done; one that fails never holds up the others. Tokens that look dead are
-judged together at the end.
+Each result is stored as soon as it is there, so one failing account never delays the others. Tokens that look dead are
+examined together at the end.
 """
 
 import time
@@ -41,22 +41,22 @@ from instagram_connect.runtime.sqs import QueueError
 from instagram_connect.security.token_vault import TokenVault
 
 CONCURRENCY = 20
-# Of one call; the sweep comes again in an hour, and there are days.
+# Attempts per call. Few are enough: the sweep tries again every hour, for days.
 MAX_ATTEMPTS = 3
-# What comes after the calls to Meta, at most and as a part of the time that there is.
+# Time reserved for the work after the calls to Meta: a maximum, and a share of the time available.
 RESERVE_S = 20.0
 MAX_RESERVE_SHARE = 0.4
-# An attempt is only begun while Meta has time for an answer.
+# Do not start an attempt that Meta has no time to answer.
 MIN_ATTEMPT_S = 8.0
 BLOCKED_PAUSE = timedelta(hours=6)
-# For what an operator has to mend: at most, and sooner where the token would not live to see it.
+# For errors that an operator must fix. At most this long, less if the token expires sooner.
 PERSISTENT_ERROR_PAUSE = timedelta(days=1)
 PERSISTENT_ERRORS = (MetaRequestRejectedError, TokenEncryptionError, InternalError)
 
 
 @dataclass(frozen=True)
 class RefreshResult:
-    """What came of an account: as its owner may see it when it was written, the error when there is one."""
+    """Result of one account: the stored account if it was written, the error if there was one."""
 
     account: Account | None
     error: InstagramConnectError | None
@@ -64,7 +64,7 @@ class RefreshResult:
 
 @dataclass(frozen=True)
 class RefreshBatch:
-    """Refreshes accounts whose leases the caller holds. Shared between invocations; holds nothing of any of them."""
+    """Refreshes accounts whose leases the caller holds. Shared between invocations; keeps no state of theirs."""
 
     flow: AccountRefresh
     outage_detector: OutageDetector
@@ -79,7 +79,7 @@ class RefreshBatch:
     def of_deployment(
         cls, secrets: Secrets, repository: RefreshRepository, queue: RefreshQueue, events: EventPublisher
     ) -> "RefreshBatch":
-        """With Meta and the key as the deployment names them. Raises ConfigurationError."""
+        """Build one from the deployment's settings. Raises ConfigurationError."""
         client = graph.GraphClient(graph.http_client(), max_attempts=MAX_ATTEMPTS)
         flow = AccountRefresh(
             products=LoginProducts(secrets, client, utc_now),
@@ -90,9 +90,9 @@ class RefreshBatch:
         return cls(flow, OutageDetector(flow, repository, utc_now), repository, queue, events, utc_now)
 
     def work(self, owner: str, claims: Sequence[Claim], deadline: Deadline) -> dict[str, RefreshResult]:
-        """Does what is due of the claimed accounts, as far as their leases are still held; what came of each.
+        """Refresh the claimed accounts whose leases are still held; return the results by account id.
 
-        Raises StorageError when storage cannot even be asked for them: then nothing has been done.
+        Raises StorageError if the accounts cannot be read, in which case nothing has been done.
         """
         due = {claim.account_id: claim for claim in claims}
         outcomes: dict[str, RefreshResult] = {}
@@ -104,13 +104,13 @@ class RefreshBatch:
     def refresh(
         self, owner: str, provider: Provider, due: Sequence[tuple[RefreshTask, Claim]], deadline: Deadline
     ) -> dict[str, RefreshResult]:
-        """The same for accounts of one login product whose tasks are at hand. Never raises."""
+        """Refresh accounts of one login product; return the results by account id. Never raises."""
         rules = self.repository.rules
         starts_slow = any(claim.is_slow for _, claim in due)
         pacer = Pacer(rules.slow_percent, rules.stop_percent, self.sleep, starts_slow=starts_slow)
-        # The rest is for storing, for asking witnesses and for giving leases back.
+        # The rest is for storing results, checking the control group and releasing leases.
         for_meta = deadline.earlier(min(RESERVE_S, deadline.remaining_s() * MAX_RESERVE_SHARE))
-        # Of a suspended product one account tries whether it works again.
+        # For a suspended product, only one account is tried: the probe.
         spared = [task for task, _ in due if task.is_suspended][1:]
         left = list(spared)
         outcomes: dict[str, RefreshResult] = {}
@@ -135,7 +135,7 @@ class RefreshBatch:
         with ThreadPoolExecutor(min(self.concurrency, len(due))) as threads:
             trying = [entry for entry in due if entry[0] not in spared]
             attempts = [done for done in threads.map(attempt, trying) if done]
-        # Before any account is given back: a sweep must not claim it again in between.
+        # Before any lease is released: otherwise a sweep could claim the account again in between.
         self._note_limits(provider, pacer, deadline)
         failed = [done for done in attempts if done.error and not done.renewal]
         ended = self._end(owner, self.outage_detector.dead_tokens(provider, failed, attempts, deadline), deadline)
@@ -143,14 +143,14 @@ class RefreshBatch:
         failed = [done for done in failed if done.task.account_id not in ended]
         outcomes |= {done.task.account_id: RefreshResult(None, done.error) for done in failed}
         outcomes |= {task.account_id: RefreshResult(None, RefreshInProgressError(retry_after_s=60)) for task in left}
-        self._give_back(owner, failed, left, deadline)
+        self._release(owner, failed, left, deadline)
         _count(attempts, failed=len(failed), ended=len(ended))
         if ended or any(done.renewal and done.renewal.reconnect for done in attempts):
             self._publish(deadline)
         return outcomes
 
     def _store(self, owner: str, done: Attempt, not_before: datetime | None, deadline: Deadline) -> Account | None:
-        """Writes a success; keeps what storage does not take. None when the lease was lost, or it waits."""
+        """Store a success, or queue it if storage fails. Return None if it was queued or the lease was lost."""
         payload = self.repository.finished(
             owner,
             done.task.account_id,
@@ -174,14 +174,14 @@ class RefreshBatch:
         try:
             self.queue.keep(payload)
         except QueueError:
-            # The former token lives on: Meta ends none by extending it, and the next sweep asks again.
-            logger.error("A refreshed token could neither be stored nor kept", extra=extra)
+            # Extending a token does not end the old one, so the next sweep can refresh it again.
+            logger.error("Could neither store nor queue a refreshed token", extra=extra)
             return
-        logger.error("Kept a refreshed token that storage did not take", extra=extra)
+        logger.error("Queued a refreshed token that could not be stored", extra=extra)
         metrics.add_metric("RefreshesKept", MetricUnit.Count, 1)
 
     def _end(self, owner: str, dead: Iterable[Attempt], deadline: Deadline) -> dict[str, RefreshResult]:
-        """Marks accounts whose tokens are dead; those that it marked."""
+        """Mark accounts whose tokens are dead; return the ones marked."""
         ended: dict[str, RefreshResult] = {}
         for done in dead:
             error = done.error
@@ -190,19 +190,17 @@ class RefreshBatch:
             try:
                 account = self.repository.end(owner, done.task.account_id, error, deadline)
             except StorageError:
-                continue  # the next sweep finds the same
+                continue  # the next sweep will find it again
             if account is None:
-                continue  # lost the lease: to a login or another refresh, whose token is a newer one
+                continue  # lost the lease to a login or another refresh, which has a newer token
             logger.warning(
-                "An account needs its user",
+                "An account must be reconnected by its user",
                 extra={"account_id": done.task.account_id, "reason": error.reason or error.code, **error.log_context},
             )
             ended[done.task.account_id] = RefreshResult(account, error)
         return ended
 
-    def _give_back(
-        self, owner: str, failed: Sequence[Attempt], left: Sequence[RefreshTask], deadline: Deadline
-    ) -> None:
+    def _release(self, owner: str, failed: Sequence[Attempt], left: Sequence[RefreshTask], deadline: Deadline) -> None:
         accounts = [self.repository.released(task.account_id) for task in left]
         for done in failed:
             not_before = self._not_before(owner, done)
@@ -221,14 +219,16 @@ class RefreshBatch:
         try:
             self.repository.release(owner, accounts, deadline)
         except StorageError as error:
-            # The leases end by themselves.
-            logger.warning("Could not give leases back", extra={"code": error.code, **error.log_context})
+            # The leases expire.
+            logger.warning("Could not release leases", extra={"code": error.code, **error.log_context})
 
     def _send_to_dead_letters(self, task: RefreshTask, error: InstagramConnectError) -> None:
         try:
             self.queue.send_to_dead_letters(task.account_id, error.code)
         except QueueError as refused:
-            logger.error("Could not report an account", account_id=task.account_id, cause=str(refused))
+            logger.error(
+                "Could not send an account to the dead-letter queue", account_id=task.account_id, cause=str(refused)
+            )
 
     def _not_before(self, owner: str, done: Attempt) -> datetime | None:
         now, error = self.now(), done.error
@@ -236,7 +236,7 @@ class RefreshBatch:
             return now + timedelta(seconds=error.retry_after_s or 0)
         if isinstance(error, MetaActionBlockedError):
             return now + BLOCKED_PAUSE
-        # A user who asked is told the error, and may ask again; it is for a sweep to report it.
+        # On demand, the user sees the error and may retry at once; only sweeps pause the account.
         if isinstance(error, PERSISTENT_ERRORS) and not owner.startswith(ON_DEMAND):
             remaining = (done.task.expires_at - now) / 4 if done.task.expires_at else PERSISTENT_ERROR_PAUSE
             return now + max(min(PERSISTENT_ERROR_PAUSE, remaining), timedelta(0))
@@ -250,13 +250,13 @@ class RefreshBatch:
         try:
             self.repository.brake(provider, pacer.app_used_percent, paused_until, deadline)
         except StorageError as error:
-            logger.warning("Could not note Meta's limits", extra={"code": error.code, **error.log_context})
+            logger.warning("Could not store Meta's rate limits", extra={"code": error.code, **error.log_context})
 
     def _publish(self, deadline: Deadline) -> None:
         try:
             self.events.publish_pending(deadline)
         except StorageError as error:
-            # They are written down; the next sweep publishes them.
+            # They stay in the outbox; the next sweep publishes them.
             logger.warning("Could not publish events", extra={"code": error.code, **error.log_context})
 
 

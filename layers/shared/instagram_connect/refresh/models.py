@@ -1,4 +1,4 @@
-"""The nouns of refreshing: what is due, what a worker is given, and what came of it."""
+"""Models of refreshing: claims, tasks and results."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -7,14 +7,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from instagram_connect.models import Account, DiscoveredAccount, Provider
 
-# How the owners of leases for a user's own refresh are told from those of sweeps.
+# Prefix of lease owners for refreshes that a user asked for. Sweeps have none.
 ON_DEMAND = "on demand "
 
 
 class Claim(BaseModel):
-    """An account whose lease somebody took, and what is due: its token, its webhook subscription, or both.
+    """A leased account and what is due: its token, its webhook subscription, or both.
 
-    `is_slow`: its product's calls were scarce within the last hour.
+    `is_slow`: the product came close to its call limit within the last hour.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -27,7 +27,7 @@ class Claim(BaseModel):
 
 
 class RefreshTask(BaseModel):
-    """All that refreshing one account needs. Tokens are ciphertexts."""
+    """Everything needed to refresh one account. Tokens are encrypted."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -47,17 +47,17 @@ class RefreshTask(BaseModel):
 
     @property
     def person(self) -> str:
-        """Who logged in: all tokens of a person can die at once, for reasons of their own."""
+        """The person who logged in. All of a person's tokens can die at once, for example after a password change."""
         return self.meta_user_id or self.user_id
 
     def account(self, access_token: str) -> DiscoveredAccount:
-        """The account as a login product takes it."""
+        """The account in the form that a login product expects."""
         return DiscoveredAccount(self.instagram_business_id, access_token, page_id=self.page_id)
 
 
 @dataclass(frozen=True)
 class ReconnectRequest:
-    """The account still works, and its user has to connect again before it ends."""
+    """The account still works, but its user must reconnect it before `before`."""
 
     before: datetime
     reason: str
@@ -66,7 +66,7 @@ class ReconnectRequest:
 
 @dataclass(frozen=True)
 class EncryptedRenewal:
-    """A `models.Renewal` as it is stored. A ciphertext of None leaves that token as it was."""
+    """A `models.Renewal` with encrypted tokens. A ciphertext of None leaves the stored token unchanged."""
 
     obtained_at: datetime
     access_token_ciphertext: str | None = field(repr=False)
@@ -78,7 +78,7 @@ class EncryptedRenewal:
 
 @dataclass(frozen=True)
 class SubscriptionCheck:
-    """Whether webhooks come; `subscribed_at` when they had to be subscribed again, `error` when that failed."""
+    """Result of checking webhooks: `subscribed_at` if the subscription was restored, `error` if the check failed."""
 
     subscribed_at: datetime | None = None
     error: str | None = None
@@ -86,10 +86,10 @@ class SubscriptionCheck:
 
 @dataclass(frozen=True)
 class ClaimedRefresh:
-    """What claiming one account of a user found; `task` is there only in the state `claimed`.
+    """Result of claiming one of a user's accounts. `task` is set only in the state `claimed`.
 
-    States: claimed, leased, too_young, paused, needs_reauth, disconnected. `possible_from` goes with two of them,
-    `leased_by` with one.
+    States: claimed, leased, too_young, paused, needs_reauth, disconnected. `possible_from` is set for too_young and
+    paused, `leased_by` for leased.
     """
 
     state: str

@@ -1,13 +1,13 @@
-"""Whose fault it is when tokens look dead: their people's, or that of Meta or the app.
+"""Tells dead tokens from an outage at Meta or a block of the app.
 
-When those of a large share of people fail alike it is not the people: nobody is marked, and refreshing is suspended but
-for one probe a sweep, until others work again. In July 2026 Meta blocked a whole product's app for weeks; its customers
-were told to log in again, in vain.
+If many people's tokens fail the same way, the cause is Meta or the app: no account is marked, and refreshing is
+suspended except for one probe per sweep until tokens work again. In July 2026 Meta blocked a whole product's app for
+weeks, and its customers were asked to log in again for nothing.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from itertools import groupby
@@ -24,57 +24,59 @@ from instagram_connect.runtime.deadline import Deadline
 from instagram_connect.runtime.observability import logger, metrics
 
 OUTAGE_SHARE = 0.5
-# Fewer can fail alike by chance.
+# Fewer people can fail the same way by chance.
 MIN_FAILING_PEOPLE = 5
 CONTROL_GROUP_SIZE = 9
 CHECK_TIMEOUT_S = 8.0
-# Of the accused, where they fail and the witnesses do not.
+# How many failing people to recheck when the control group works.
 RECHECKED_PEOPLE = 3
-# Nobody's token is to blame for these, and nobody needs to be asked.
+# These are always the app's fault, so no control group is needed.
 APP_ERRORS = (APP_ID_INVALID, APP_SECRET_INVALID)
 
 
 class Cause(Enum):
-    """Who is at fault. Nobody is marked while it is undecided."""
+    """Why tokens fail. No account is marked while the cause is unknown."""
 
-    PEOPLE = "people"
-    AT_LARGE = "at large"
-    UNDECIDED = "undecided"
+    TOKENS = "tokens"
+    OUTAGE = "outage"
+    UNKNOWN = "unknown"
 
 
 @dataclass
 class _Sample:
-    """People who fail alike, people whose tokens work, and how many others were asked.
+    """People whose tokens fail the same way, people whose tokens work, and the results of the control group.
 
-    `has_others`: Meta named a cause of their own for somebody, so that it answers for this app.
+    `has_individual_cause`: Meta named a cause specific to one control account, so it does serve this app.
     """
 
     failing: set[str]
     working: set[str]
-    witnesses: int = 0
-    has_others: bool = False
-    testimonies: dict[bool, int] = field(default_factory=lambda: {True: 0, False: 0})
+    controls: int = 0
+    has_individual_cause: bool = False
+    controls_working: int = 0
+    controls_failing: int = 0
 
     @property
-    def is_large(self) -> bool:
-        """Whether those who fail are a large share of all who were asked."""
+    def suggests_outage(self) -> bool:
+        """Whether enough people fail, in number and in share, to suspect an outage."""
         people = len(self.failing)
         return people >= MIN_FAILING_PEOPLE and people >= OUTAGE_SHARE * (people + len(self.working))
 
     @property
-    def is_contradicted(self) -> bool:
-        """Whether most others work."""
-        return self.testimonies[True] > self.testimonies[False]
+    def control_group_works(self) -> bool:
+        """Whether more of the control group work than fail."""
+        return self.controls_working > self.controls_failing
 
     @property
-    def is_unheard(self) -> bool:
-        """Whether there are others, and none of them could be asked."""
-        return self.witnesses > 0 and not any(self.testimonies.values()) and not self.has_others
+    def is_inconclusive(self) -> bool:
+        """Whether there is a control group, but none of its checks gave a usable result."""
+        has_result = self.controls_working or self.controls_failing or self.has_individual_cause
+        return self.controls > 0 and not has_result
 
 
 @dataclass(frozen=True)
 class OutageDetector:
-    """Judges failures. Shared between invocations; holds nothing of any of them."""
+    """Finds the cause of failures. Shared between invocations; keeps no state of theirs."""
 
     flow: AccountRefresh
     repository: RefreshRepository
@@ -83,105 +85,107 @@ class OutageDetector:
     def dead_tokens(
         self, provider: Provider, failed: Iterable[Attempt], attempts: Iterable[Attempt], deadline: Deadline
     ) -> Iterator[Attempt]:
-        """The failures that are the fault of an account's own token. Suspends the product when they are not.
+        """Yield the failures caused by the account's own token; suspend the product if the cause is an outage.
 
-        Where the product is suspended already, it is resumed once others work.
+        Resumes a suspended product when the control group shows that tokens work again.
         """
         working = {done.task.person for done in attempts if done.shows_meta_works}
-        for alike, group in _alike(failed):
-            accused = []
+        for failure, group in _grouped(failed):
+            failing = []
             for done in group:
-                if self._has_run_out(done):
+                if self._has_expired(done):
                     yield done
                 else:
-                    accused.append(done)
-            if not accused:
+                    failing.append(done)
+            if not failing:
                 continue
-            verdict = self._verdict(provider, alike, accused, working, deadline)
-            if verdict is Cause.AT_LARGE:
-                self._suspend(provider, alike, len(accused), deadline)
-            elif verdict is Cause.PEOPLE:
-                if any(done.task.is_suspended for done in accused):
+            cause = self._cause(provider, failure, failing, working, deadline)
+            if cause is Cause.OUTAGE:
+                self._suspend(provider, failure, len(failing), deadline)
+            elif cause is Cause.TOKENS:
+                if any(done.task.is_suspended for done in failing):
                     self._resume(provider, deadline)
-                yield from (done for done in accused if done.error and failure_kind(done.error) is FailureKind.DEAD)
+                yield from (done for done in failing if done.error and failure_kind(done.error) is FailureKind.DEAD)
 
-    def _has_run_out(self, done: Attempt) -> bool:
-        """Whether the token has ended by our own calendar too: that needs no judgement.
+    def _has_expired(self, done: Attempt) -> bool:
+        """Whether the token is past its stored end as well, so that no further check is needed.
 
-        The end of a Facebook login is the person's token's; a Page's has none, so there Meta has to say it.
+        A Facebook login's end is that of the user token. A Page token has none, so there Meta must report the end.
         """
         ends, error = done.task.expires_at, done.error
         if ends is None or ends > self.now() or error is None or failure_kind(error) is not FailureKind.DEAD:
             return False
         return error.reason == TOKEN_EXPIRED or done.task.user_token_ciphertext is None
 
-    def _verdict(
-        self, provider: Provider, alike: str, accused: Sequence[Attempt], working: set[str], deadline: Deadline
+    def _cause(
+        self, provider: Provider, failure: str, failing: Sequence[Attempt], working: set[str], deadline: Deadline
     ) -> Cause:
-        people = {done.task.person for done in accused}
-        hearing = _Sample(failing=set(people), working=working - people)
-        is_large_already = hearing.is_large  # among those who were asked the same
-        if any(done.error and done.error.reason in APP_ERRORS for done in accused):
-            return Cause.AT_LARGE
-        is_suspended = any(done.task.is_suspended for done in accused)
-        if len(hearing.working) > len(people) and not is_suspended:
-            return Cause.PEOPLE
+        people = {done.task.person for done in failing}
+        sample = _Sample(failing=set(people), working=working - people)
+        suspected_at_once = sample.suggests_outage  # before the control group, which gets a different call
+        if any(done.error and done.error.reason in APP_ERRORS for done in failing):
+            return Cause.OUTAGE
+        is_suspended = any(done.task.is_suspended for done in failing)
+        if len(sample.working) > len(people) and not is_suspended:
+            return Cause.TOKENS
         try:
-            self._hear(hearing, provider, alike, deadline)
+            self._check_control_group(sample, provider, failure, deadline)
         except StorageError as error:
-            logger.warning("Could not find other accounts to ask", extra={"code": error.code, **error.log_context})
-            return Cause.UNDECIDED
-        if hearing.is_unheard:
-            return Cause.UNDECIDED
-        if is_suspended and not hearing.is_contradicted:
-            return Cause.UNDECIDED
-        if not (is_large_already or hearing.is_large or is_suspended):
-            return Cause.PEOPLE
-        if not hearing.is_contradicted:
-            return Cause.AT_LARGE
-        # Others work and these do not: is it their tokens, or only what was asked of Meta with them?
-        one_each = {done.task.person: done.task for done in accused}
-        again = [error for _, error in self._testimonies(list(one_each.values())[:RECHECKED_PEOPLE], deadline)]
-        if any(error is None for error in again):
-            return Cause.UNDECIDED if is_suspended else Cause.AT_LARGE
+            logger.warning("Could not find a control group", extra={"code": error.code, **error.log_context})
+            return Cause.UNKNOWN
+        if sample.is_inconclusive:
+            return Cause.UNKNOWN
+        if is_suspended and not sample.control_group_works:
+            return Cause.UNKNOWN
+        if not (suspected_at_once or sample.suggests_outage or is_suspended):
+            return Cause.TOKENS
+        if not sample.control_group_works:
+            return Cause.OUTAGE
+        # The control group works and these do not: are their tokens dead, or did only the refresh call fail?
+        one_per_person = {done.task.person: done.task for done in failing}
+        rechecked = [
+            error for _, error in self._token_errors(list(one_per_person.values())[:RECHECKED_PEOPLE], deadline)
+        ]
+        if any(error is None for error in rechecked):
+            return Cause.UNKNOWN if is_suspended else Cause.OUTAGE
         return (
-            Cause.PEOPLE
-            if all(error and failure_kind(error) is FailureKind.DEAD for error in again)
-            else Cause.UNDECIDED
+            Cause.TOKENS
+            if all(error and failure_kind(error) is FailureKind.DEAD for error in rechecked)
+            else Cause.UNKNOWN
         )
 
-    def _hear(self, hearing: _Sample, provider: Provider, alike: str, deadline: Deadline) -> None:
-        witnesses = self.repository.witnesses(provider, hearing.failing | hearing.working, CONTROL_GROUP_SIZE, deadline)
-        hearing.witnesses = len(witnesses)
-        for witness, error in self._testimonies(witnesses, deadline):
+    def _check_control_group(self, sample: _Sample, provider: Provider, failure: str, deadline: Deadline) -> None:
+        controls = self.repository.witnesses(provider, sample.failing | sample.working, CONTROL_GROUP_SIZE, deadline)
+        sample.controls = len(controls)
+        for control, error in self._token_errors(controls, deadline):
             if error is None:
-                hearing.working.add(witness.person)
-                hearing.testimonies[True] += 1
-            elif _name_of(error) == alike:
-                hearing.failing.add(witness.person)
-                hearing.testimonies[False] += 1
+                sample.working.add(control.person)
+                sample.controls_working += 1
+            elif _failure_name(error) == failure:
+                sample.failing.add(control.person)
+                sample.controls_failing += 1
             elif names_its_cause(error):
-                hearing.has_others = True
+                sample.has_individual_cause = True
 
-    def _testimonies(
-        self, witnesses: Sequence[RefreshTask], deadline: Deadline
+    def _token_errors(
+        self, tasks: Sequence[RefreshTask], deadline: Deadline
     ) -> list[tuple[RefreshTask, InstagramConnectError | None]]:
-        """Side by side whether each one's token works: None, or what Meta says."""
+        """Check each account's token, concurrently. An error of None means that the token works."""
         until = deadline.within(CHECK_TIMEOUT_S)
         with ThreadPoolExecutor(CONTROL_GROUP_SIZE) as threads:
-            errors = threads.map(lambda witness: self.flow.token_error(witness, until), witnesses)
-            return list(zip(witnesses, errors, strict=True))
+            errors = threads.map(lambda task: self.flow.token_error(task, until), tasks)
+            return list(zip(tasks, errors, strict=True))
 
-    def _suspend(self, provider: Provider, alike: str, accounts: int, deadline: Deadline) -> None:
+    def _suspend(self, provider: Provider, failure: str, accounts: int, deadline: Deadline) -> None:
         try:
-            is_new = self.repository.suspend(provider, alike, deadline)
+            is_new = self.repository.suspend(provider, failure, deadline)
         except StorageError as error:
             logger.warning("Could not suspend refreshing", extra={"code": error.code, **error.log_context})
             return
         if is_new:
             logger.error(
                 "Suspended refreshing: Meta or the app is at fault, not the accounts",
-                extra={"provider": provider, "failure": alike, "accounts": accounts},
+                extra={"provider": provider, "failure": failure, "accounts": accounts},
             )
             metrics.add_metric("RefreshSuspended", MetricUnit.Count, 1)
 
@@ -191,22 +195,22 @@ class OutageDetector:
         except StorageError as error:
             logger.warning("Could not resume refreshing", extra={"code": error.code, **error.log_context})
         else:
-            logger.warning("Resumed refreshing: others work again", provider=provider)
+            logger.warning("Resumed refreshing: other people's tokens work again", provider=provider)
 
 
-def _alike(failed: Iterable[Attempt]) -> Iterator[tuple[str, Iterable[Attempt]]]:
-    """Failures that speak against a token or the app, together with those that are the same."""
-    accused = [
-        (_name_of(done.error), done)
+def _grouped(failed: Iterable[Attempt]) -> Iterator[tuple[str, Iterable[Attempt]]]:
+    """Group the failures that may mean a dead token or a blocked app by what Meta reported."""
+    failing = [
+        (_failure_name(done.error), done)
         for done in failed
         if done.error and failure_kind(done.error) is not FailureKind.TRANSIENT
     ]
-    accused.sort(key=lambda entry: entry[0])
-    for name, group in groupby(accused, key=lambda entry: entry[0]):
+    failing.sort(key=lambda entry: entry[0])
+    for name, group in groupby(failing, key=lambda entry: entry[0]):
         yield name, [done for _, done in group]
 
 
-def _name_of(error: InstagramConnectError) -> str:
-    """What failures have in common that are alike: Meta's numbers, and what they mean."""
+def _failure_name(error: InstagramConnectError) -> str:
+    """Identify a kind of failure by Meta's code and subcode and our reason for it."""
     numbers = [str(error.log_context.get(name) or "-") for name in ("meta_code", "meta_subcode")]
     return f"{'/'.join(numbers)} {error.reason or error.code}"

@@ -1,9 +1,9 @@
-"""The queue between the sweep and the workers, and what else travels in it.
+"""The queue between the sweep and the workers.
 
-Three kinds of messages: a batch of claimed accounts, ids only; a finished refresh that storage did not take, with its
-tokens as ciphertexts; and, in the dead-letter queue alone, an account that fails for a reason that will not pass by
-itself. A message may come twice: whoever holds no lease any more has nothing to do. Source of the limits: Amazon SQS,
-"Message quotas".
+It carries two kinds of messages: a batch of claimed accounts, by id only, and a finished refresh that could not be
+stored, with encrypted tokens. The dead-letter queue also holds accounts that fail for a reason that will not go away by
+itself. A message can be delivered twice; the second time the leases are gone and nothing happens. Source of the limits:
+Amazon SQS, "Message quotas".
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,7 +18,7 @@ from instagram_connect.runtime.batches import batches
 from instagram_connect.runtime.sqs import SqsQueue, UnreadableMessageError
 
 ACCOUNTS_PER_MESSAGE = 100
-# Storage that has just refused a write does not take it a moment later.
+# Give storage time to recover before the first retry.
 STORE_RETRY_DELAY_S = 30
 
 
@@ -27,7 +27,7 @@ class _Message(BaseModel):
 
 
 class ClaimedBatch(_Message):
-    """Accounts that are leased to `owner`."""
+    """Accounts leased to `owner`."""
 
     kind: Literal["batch"] = "batch"
     owner: str
@@ -35,14 +35,14 @@ class ClaimedBatch(_Message):
 
 
 class UnstoredRefresh(_Message):
-    """A refresh that worked at Meta: what `RefreshRepository.finish` takes."""
+    """A refresh that succeeded at Meta: the payload for `RefreshRepository.finish`."""
 
     kind: Literal["unstored"] = "unstored"
     payload: dict[str, Any] = Field(repr=False)
 
 
 class FailedAccount(_Message):
-    """An account that cannot be refreshed although its token may be alive; `reason` is for an operator."""
+    """An account that cannot be refreshed although its token may work. `reason` is for the operator."""
 
     kind: Literal["failed"] = "failed"
     account_id: str
@@ -67,11 +67,11 @@ class RefreshQueue:
         return tuple(claim for position in refused for claim in messages[position].claims)
 
     def keep(self, payload: Mapping[str, Any]) -> None:
-        """Keep a refresh that storage does not accept now. Raises QueueError."""
+        """Queue a refresh that could not be stored. Raises QueueError."""
         self._queue.send(UnstoredRefresh(payload=dict(payload)).model_dump_json(), delay_s=STORE_RETRY_DELAY_S)
 
     def send_to_dead_letters(self, account_id: str, reason: str) -> None:
-        """Put an account into the dead-letter queue, whose alarm calls an operator. Raises QueueError."""
+        """Send an account to the dead-letter queue, whose alarm alerts an operator. Raises QueueError."""
         self._dead_letters.send(FailedAccount(account_id=account_id, reason=reason).model_dump_json())
 
     @cached_property
@@ -84,7 +84,7 @@ class RefreshQueue:
 
 
 def read_message(body: str) -> Message:
-    """What a message of the queue holds. Raises UnreadableMessageError: another version may be able to read it."""
+    """Parse a message. Raises UnreadableMessageError for messages of another version."""
     try:
         return _MESSAGE.validate_json(body)
     except ValidationError:

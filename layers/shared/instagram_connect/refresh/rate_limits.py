@@ -1,6 +1,6 @@
-"""How fast a login product may be called, by what Meta's answers say of the app's call limit, and whether it answers.
+"""Paces calls to Meta by the usage that its responses report, and stops them when Meta is down.
 
-Source: Meta, "Rate Limits": calling while throttled lengthens the block, so background work ends before it.
+Source: Meta, "Rate Limits": calling while throttled lengthens the block, so background work stops before the limit.
 """
 
 from collections.abc import Callable
@@ -13,19 +13,19 @@ from instagram_connect.meta.usage import APP
 from instagram_connect.refresh.account_refresh import Attempt
 
 SLOW_PAUSE_S = 0.5
-# A Meta that failed for so many accounts, one after the other, is down: the rest waits for the next sweep.
+# After this many failures in a row Meta is down, and the rest waits for the next sweep.
 MAX_CONSECUTIVE_FAILURES = 10
-# Platform limits count a rolling hour, and Meta names no time for them.
+# Platform limits count a rolling hour, and Meta does not say when they reset.
 APP_PAUSE = timedelta(hours=1)
 
 
 class Pacer:
-    """The pace of one batch. Safe to use from several threads."""
+    """Paces the calls of one batch. Safe to use from several threads."""
 
     def __init__(
         self, slow_percent: int, stop_percent: int, sleep: Callable[[float], None], *, starts_slow: bool = False
     ) -> None:
-        """The pace until answers say otherwise."""
+        """Create a pacer. It starts slow if `starts_slow`, until Meta reports its usage."""
         self._slow_percent = slow_percent
         self._stop_percent = stop_percent
         self._sleep = sleep
@@ -37,7 +37,7 @@ class Pacer:
         self.app_used_percent: int | None = None
 
     def learn(self, attempt: Attempt) -> None:
-        """Takes notice of what an account's answers said."""
+        """Record the usage and the error of one attempt."""
         for entry in attempt.usage:
             if entry.usage_type == APP:
                 self.app_used_percent = max(entry.used_percent, self.app_used_percent or 0)
@@ -50,24 +50,24 @@ class Pacer:
 
     @property
     def is_slow(self) -> bool:
-        """Whether calls are scarce."""
+        """Whether the app is close to its call limit."""
         if self.app_used_percent is None:
             return self._begins_slow
         return self.app_used_percent >= self._slow_percent
 
     @property
     def is_stopped(self) -> bool:
-        """Whether there is to be no further call in this batch."""
+        """Whether the batch must not make any more calls."""
         return self._is_limited or self._failures_in_a_row >= MAX_CONSECUTIVE_FAILURES
 
     def wait(self) -> None:
-        """Holds the caller up while calls are scarce."""
+        """Delay the caller while the app is close to its call limit."""
         if self.is_slow:
             with self._one_by_one:
                 self._sleep(SLOW_PAUSE_S)
 
     def account_paused_until(self, attempt: Attempt, now: datetime) -> datetime | None:
-        """Until when an account is left alone because its own limits are nearly used up; None when they are not."""
+        """Return until when to pause an account that is close to its own limits, or None if it is not."""
         scarce = [
             entry for entry in attempt.usage if entry.usage_type != APP and entry.used_percent >= self._stop_percent
         ]
@@ -77,7 +77,7 @@ class Pacer:
         return now + (timedelta(seconds=regain_s) if regain_s else APP_PAUSE)
 
     def paused_until(self, now: datetime) -> datetime | None:
-        """Until when nothing is to be called; None when that is now."""
+        """Return until when to pause the product, or None if it need not be paused."""
         if not self._is_limited:
             return None
         return now + (timedelta(seconds=self._regain_s) if self._regain_s else APP_PAUSE)

@@ -1,7 +1,8 @@
-"""Storage of refreshing: claims with leases, what came of them, and brakes.
+"""Storage for refreshing: leases, results and rate limits.
 
-A lease names its owner. Whoever connects, disconnects, ends or claims the account takes it away, and then what the
-former owner writes changes nothing: so a newer token is never overwritten, and two sweeps never get the same account.
+A lease names its owner. A connection, a disconnection, a dead token or another claim takes the lease away, and writes
+by the former owner then change nothing. So a newer token is never overwritten, and two sweeps never get the same
+account.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,10 +24,10 @@ DAY_S = 86_400
 
 @dataclass(frozen=True)
 class RefreshRules:
-    """When something is due. Seconds.
+    """When refreshes and checks are due. Durations are in seconds.
 
-    `lead_s`: so long before its end a token is refreshed at the latest, and its user asked where that does not help.
-    `spread_s`: accounts that were connected together are spread over so much time before that. `recheck_s`: how often a
+    `lead_s`: how long before its end a token is due, and its user is asked to reconnect if refreshing does not help.
+    `spread_s`: the time before that over which accounts connected together are spread. `recheck_s`: how often a
     Facebook login is verified and exchanged. `subscription_s`: how often webhooks are checked.
     """
 
@@ -34,12 +35,12 @@ class RefreshRules:
     spread_s: float = 5 * DAY_S
     recheck_s: float = 7 * DAY_S
     subscription_s: float = DAY_S
-    # The sweep comes every hour: what was lost with a worker is claimed again by the next but one at the latest.
+    # Less than an hour: the accounts of a worker that died are claimed by the second sweep after it at the latest.
     lease_s: float = 3300
     # Meta's limits, in percent of what an app may call: https://developers.facebook.com/docs/graph-api/overview/rate-limiting
     slow_percent: int = 75
     stop_percent: int = 90
-    # So many accounts a sweep while calls are scarce.
+    # Accounts per sweep while the app is close to its call limit.
     slow_limit: int = 50
 
     @classmethod
@@ -51,14 +52,14 @@ class RefreshRules:
 
 @dataclass(frozen=True)
 class RefreshRepository:
-    """The verbs of refreshing, one call each. All raise StorageError. Safe to use from several threads."""
+    """Stored procedures of refreshing, one call each. All raise StorageError. Safe to use from several threads."""
 
     rpcs: RpcCaller
     now: Callable[[], datetime]
     rules: RefreshRules = field(default_factory=RefreshRules)
 
     def claim(self, owner: str, limit: int, deadline: Deadline) -> tuple[Claim, ...]:
-        """Leases at most `limit` accounts that are due to this owner; no account goes to two owners."""
+        """Lease at most `limit` due accounts to this owner. No account is leased to two owners."""
         rows = self.rpcs.call(
             "claim_refreshes", {**self._asked(), **vars(self.rules), "owner": owner, "limit": limit}, deadline
         )
@@ -67,7 +68,7 @@ class RefreshRepository:
     def claim_one(
         self, account_id: str, *, user_id: str, owner: str, lease_s: float, deadline: Deadline
     ) -> ClaimedRefresh | None:
-        """Leases one account of a user, due or not, or says why not; None when the user has no such account."""
+        """Lease a user's account, due or not, or return why not. Returns None if the user has no such account."""
         asked = {"account_id": account_id, "user_id": user_id, "owner": owner, "lease_s": lease_s}
         row = self.rpcs.call("claim_refresh", {**self._asked(), **asked}, deadline)
         if row is None:
@@ -83,7 +84,7 @@ class RefreshRepository:
         )
 
     def leased(self, owner: str, account_ids: Iterable[str], deadline: Deadline) -> tuple[RefreshTask, ...]:
-        """Those of the accounts whose lease the owner still holds: what is done or lost is left out."""
+        """Return the accounts whose leases the owner still holds; finished and lost ones are left out."""
         asked = {"owner": owner, "account_ids": list(account_ids)}
         rows = self.rpcs.call_patiently("leased_refreshes", {**self._asked(), **asked}, deadline)
         return tuple(map(RefreshTask.model_validate, rows))
@@ -98,7 +99,7 @@ class RefreshRepository:
         usage: Sequence[Usage],
         not_before: datetime | None = None,
     ) -> dict[str, Any]:
-        """What `finish` writes for a refresh that succeeded, as JSON: it can be kept and written later."""
+        """Return the JSON payload with which `finish` stores a successful refresh, now or later."""
         return {
             **self._asked(),
             "owner": owner,
@@ -112,7 +113,7 @@ class RefreshRepository:
         }
 
     def kept(self, payload: Mapping[str, Any], task: RefreshTask) -> dict[str, Any]:
-        """What `finished` gave, to be written later: also without the lease, unless something newer was stored."""
+        """Extend a payload of `finished` so that it can be stored without the lease unless newer data was stored."""
         return {
             **payload,
             "is_kept": True,
@@ -121,12 +122,12 @@ class RefreshRepository:
         }
 
     def finish(self, payload: Mapping[str, Any], deadline: Deadline) -> Account | None:
-        """Writes what came of a refresh and gives the lease back; None, and nothing written, once it is lost."""
+        """Store a result and release the lease. Stores nothing and returns None if the lease was lost."""
         answer = self.rpcs.call_patiently("finish_refresh", payload, deadline)
         return Account.model_validate(answer["account"]) if answer["is_written"] else None
 
     def end(self, owner: str, account_id: str, failure: InstagramConnectError, deadline: Deadline) -> Account | None:
-        """Marks an account whose token is dead, and announces it; None once the lease is lost."""
+        """Mark an account whose token is dead, with an event. Returns None if the lease was lost."""
         reason = failure.reason or failure.code
         told = {
             "code": failure.log_context.get("meta_code"),
@@ -139,28 +140,28 @@ class RefreshRepository:
     def released(
         self, account_id: str, *, not_before: datetime | None = None, usage: Sequence[Usage] = ()
     ) -> dict[str, Any]:
-        """An entry of `release`: with a time, the account is left alone until then."""
+        """Return an entry for `release`. `not_before` pauses the account until then."""
         return {"account_id": account_id, "not_before": iso(not_before), "usage": self._usage_payload(usage)}
 
     def release(self, owner: str, accounts: Sequence[Mapping[str, Any]], deadline: Deadline) -> None:
-        """Gives the leases of `released` accounts back. Their tokens and states stay as they are."""
+        """Release the leases of `released` accounts. Their tokens and states do not change."""
         asked = {"owner": owner, "accounts": accounts}
         self.rpcs.call_patiently("release_refreshes", {**self._asked(), **asked}, deadline)
 
     def witnesses(
         self, provider: Provider, except_people: Iterable[str], limit: int, deadline: Deadline
     ) -> tuple[RefreshTask, ...]:
-        """Accounts of other people, those first that were last known to work. They are not leased: only ask."""
+        """Return a control group of other people's accounts, most recently working first. They are not leased."""
         asked = {"provider": provider, "except_people": sorted(except_people), "limit": limit}
         return tuple(map(RefreshTask.model_validate, self.rpcs.call("refresh_witnesses", asked, deadline)))
 
     def suspend(self, provider: Provider, reason: str, deadline: Deadline) -> bool:
-        """Stops refreshing a login product, but for one probe a sweep, until one works; whether it ran before."""
+        """Suspend refreshing of a product except for one probe per sweep; return whether it was not yet suspended."""
         asked = {**self._asked(), "provider": provider, "suspended_reason": reason}
         return bool(self.rpcs.call_patiently("brake_refreshes", asked, deadline)["is_new_suspension"])
 
     def resume(self, provider: Provider, deadline: Deadline) -> None:
-        """Ends a suspension. A refresh that works does so by itself."""
+        """End a suspension. A successful refresh does this too."""
         self.rpcs.call_patiently(
             "brake_refreshes", {**self._asked(), "provider": provider, "is_resumed": True}, deadline
         )
@@ -168,12 +169,12 @@ class RefreshRepository:
     def brake(
         self, provider: Provider, app_used_percent: int | None, paused_until: datetime | None, deadline: Deadline
     ) -> None:
-        """Notes how much of the app's call limit is used, and until when nothing is called."""
+        """Store how much of the app's call limit is used and until when the product is paused."""
         asked = {"app_used_percent": app_used_percent, "paused_until": iso(paused_until), "provider": provider}
         self.rpcs.call("brake_refreshes", {**self._asked(), **asked}, deadline)
 
     def overview(self, limit: int, deadline: Deadline) -> dict[str, Any]:
-        """How the tokens stand; the migration's `refresh_overview` says what is in it."""
+        """Return the state of all tokens, as described at the SQL function `refresh_overview`."""
         overview: dict[str, Any] = self.rpcs.call(
             "refresh_overview", {**self._asked(), **vars(self.rules), "limit": limit}, deadline
         )

@@ -1,4 +1,4 @@
-"""The hourly sweep: claims what is due and hands it to the workers, publishes what waits, measures how tokens stand."""
+"""The hourly sweep: claims due accounts, queues them for the workers, publishes pending events and reports metrics."""
 
 import uuid
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from instagram_connect.runtime.deadline import Deadline
 from instagram_connect.runtime.observability import logger, metrics
 
 ACCOUNTS_PER_CLAIM = 1000
-# Another claim is only begun while its accounts could be handed on, or given back.
+# Claim more accounts only while there is time to queue or release them.
 MIN_REMAINING_S = 15.0
 
 
@@ -28,13 +28,13 @@ class RefreshSweep:
     events: EventPublisher
 
     def run(self, deadline: Deadline) -> int:
-        """How many accounts were handed to the workers. Raises StorageError when storage cannot be asked.
+        """Queue all due accounts and return how many. Raises StorageError.
 
-        Two sweeps at once share the accounts. What a sweep that is killed had claimed, a later one claims.
+        Concurrent sweeps share the accounts. If a sweep is killed, a later one claims its accounts.
         """
         handed = 0
         while deadline.remaining_s() > MIN_REMAINING_S:
-            # Each claim its own owner, so that a batch is recognised whichever sweep it came from.
+            # One owner per claim identifies the batch, whichever sweep it came from.
             owner = str(uuid.uuid4())
             claims = self.repository.claim(owner, ACCOUNTS_PER_CLAIM, deadline)
             refused = self.queue.send_claims(owner, claims) if claims else ()
@@ -45,13 +45,13 @@ class RefreshSweep:
                 )
             if refused or len(claims) < ACCOUNTS_PER_CLAIM:
                 break
-        logger.info("Swept", accounts=handed)
+        logger.info("Queued due accounts", accounts=handed)
         metrics.add_metric("AccountsClaimed", MetricUnit.Count, handed)
         self._publish_and_measure(deadline)
         return handed
 
     def _publish_and_measure(self, deadline: Deadline) -> None:
-        # What is due is on its way; both can wait for the next sweep, and alarms rise when they wait for long.
+        # The due accounts are queued. Both steps can wait for the next sweep; alarms report long delays.
         try:
             self.events.publish_pending(deadline)
         except StorageError as error:
@@ -59,11 +59,11 @@ class RefreshSweep:
         try:
             measure(self.repository.overview(0, deadline), self.repository.now())
         except StorageError as error:
-            logger.warning("Could not look at all tokens", extra={"code": error.code, **error.log_context})
+            logger.warning("Could not measure the state of tokens", extra={"code": error.code, **error.log_context})
 
 
 def measure(overview: dict[str, Any], now: datetime) -> None:
-    """Metrics of how the tokens stand, for the alarms."""
+    """Add the metrics that the alarms watch."""
     oldest = overview["oldest_due_at"]
     overdue_h = (now - datetime.fromisoformat(oldest)).total_seconds() / 3600 if oldest else 0.0
     for name, value in {

@@ -1,1 +1,1 @@
-"""Meta's webhooks: `queue` keeps them, `parser` makes events of them, `ingestion` stores and publishes those."""
+"""Meta's webhooks: `queue` keeps them, `parser` turns them into events, `ingestion` stores and publishes the events."""

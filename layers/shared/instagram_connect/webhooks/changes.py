@@ -1,6 +1,6 @@
-"""Events of `changes`: comments, mentions, insights of stories, and whatever else an app has subscribed to.
+"""Events from `changes`: comments, mentions, story insights and every other subscribed field.
 
-Source: Meta, "Instagram Platform Webhook Notification Examples"; comments name themselves `id` or `comment_id`.
+Source: Meta, "Instagram Platform Webhook Notification Examples". A comment's id is in `id` or `comment_id`.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ from instagram_connect.webhooks.parts import Parts
 
 
 def other_change(parts: Parts, field: str, change: Mapping[str, Any]) -> WebhookEvent:
-    """A change of which we know nothing."""
+    """Make an event of a change in an unknown field."""
     return parts.event(EventKind.OTHER, field, f"{field}:{digest(change)}", data={"value": change.get("value")})
 
 

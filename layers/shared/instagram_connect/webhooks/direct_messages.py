@@ -1,7 +1,7 @@
-"""Events of direct messages: what they mean, and by which key each is known again.
+"""Events from direct messages: their kind, content and deduplication key.
 
 Source: Meta, "Instagram Platform Webhook Notification Examples". An unsend carries the id of the message that it takes
-back, so that ids alone do not tell events apart.
+back, so ids alone do not identify events.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ from instagram_connect.meta.json_values import digest, to_count, to_id, to_list,
 from instagram_connect.webhooks.events import EventKind, WebhookEvent
 from instagram_connect.webhooks.parts import Parts
 
-# Names of the subscription fields under which `changes` carries what else is in `messaging`.
+# Subscription fields whose events can arrive in `changes` instead of `messaging`.
 DIRECT_MESSAGE_FIELDS = frozenset(
     {
         "messages",
@@ -27,15 +27,15 @@ DIRECT_MESSAGE_FIELDS = frozenset(
         "messaging_optins",
     }
 )
-MAX_EDIT_NUMBER = 2**31 - 1  # integer
+MAX_EDIT_NUMBER = 2**31 - 1  # the column is a Postgres integer
 DASHBOARD_ENTRY = "0"
-# Real accounts have at least fifteen digits, the dashboard's people five.
+# Real ids have at least fifteen digits, those of the dashboard's examples five.
 MIN_ID_LENGTH = 10
 
 
 @dataclass(frozen=True)
-class _Talk:
-    """The item with both ends of the talk."""
+class _Conversation:
+    """An item with its sender and the participant who is not the account."""
 
     item: Mapping[str, Any]
     sender: str | None
@@ -55,18 +55,18 @@ class _Meaning:
 def direct_message(
     parts: Parts, item: Mapping[str, Any], *, is_standby: bool = False, is_change: bool = False
 ) -> WebhookEvent:
-    """The event that an item of `messaging`, `standby` or a change with a messaging field is."""
+    """Make an event of an item of `messaging` or `standby`, or of a change in a messaging field."""
     sender = to_id(to_object(item.get("sender")).get("id"))
     recipient = to_id(to_object(item.get("recipient")).get("id"))
     is_echo = to_object(item.get("message")).get("is_echo") is True
     is_from_us = is_echo or (sender is not None and sender == parts.entry_id)
-    talk = _Talk(item, sender, recipient if is_from_us else sender, is_from_us)
+    talk = _Conversation(item, sender, recipient if is_from_us else sender, is_from_us)
     name = next((name for name in _MEANINGS if name in item), None)
     meaning = _MEANINGS[name](talk, to_object(item[name])) if name else _other(item)
     kind = meaning.kind
-    is_of_nobody = parts.entry_id not in (sender, recipient) and _is_made_up(sender) and _is_made_up(recipient)
-    if parts.entry_id == DASHBOARD_ENTRY or (is_change and is_of_nobody):
-        # The dashboard's examples are of an account, or between people, that do not exist.
+    has_made_up_people = parts.entry_id not in (sender, recipient) and _is_made_up(sender) and _is_made_up(recipient)
+    if parts.entry_id == DASHBOARD_ENTRY or (is_change and has_made_up_people):
+        # The dashboard's examples name an account, or people, that do not exist.
         kind = EventKind.TEST
     return parts.event(
         kind,
@@ -85,7 +85,7 @@ def _is_made_up(person: str | None) -> bool:
     return person is None or len(person) < MIN_ID_LENGTH
 
 
-def _message(_: _Talk, message: Mapping[str, Any]) -> _Meaning:
+def _message(_: _Conversation, message: Mapping[str, Any]) -> _Meaning:
     mid = to_id(message.get("mid"))
     if message.get("is_deleted") is True:
         return _Meaning(EventKind.MESSAGE_UNSENT, "messages", mid and f"del:{mid}", mid, {})
@@ -126,7 +126,7 @@ def _reply(reply: Mapping[str, Any]) -> dict[str, Any] | None:
     return {name: value for name, value in described.items() if value is not None} or None
 
 
-def _edit(_: _Talk, edit: Mapping[str, Any]) -> _Meaning:
+def _edit(_: _Conversation, edit: Mapping[str, Any]) -> _Meaning:
     mid, number = to_id(edit.get("mid")), to_count(edit.get("num_edit"), MAX_EDIT_NUMBER)
     key = f"edit:{mid}:{number}" if mid and number is not None else None
     return _Meaning(
@@ -134,7 +134,7 @@ def _edit(_: _Talk, edit: Mapping[str, Any]) -> _Meaning:
     )
 
 
-def _reaction(talk: _Talk, reaction: Mapping[str, Any]) -> _Meaning:
+def _reaction(talk: _Conversation, reaction: Mapping[str, Any]) -> _Meaning:
     mid, action = to_id(reaction.get("mid")), to_text(reaction.get("action"))
     at = to_id(talk.item.get("timestamp"))
     key = f"react:{mid}:{talk.sender}:{action}:{at}" if mid and talk.sender and action and at else None
@@ -147,14 +147,14 @@ def _reaction(talk: _Talk, reaction: Mapping[str, Any]) -> _Meaning:
     return _Meaning(EventKind.REACTION, "message_reactions", key, mid, data)
 
 
-def _read(talk: _Talk, read: Mapping[str, Any]) -> _Meaning:
+def _read(talk: _Conversation, read: Mapping[str, Any]) -> _Meaning:
     mid = to_id(read.get("mid"))
     return _Meaning(
         EventKind.READ, "messaging_seen", f"read:{mid}:{talk.sender}" if mid and talk.sender else None, mid, {}
     )
 
 
-def _postback(_: _Talk, postback: Mapping[str, Any]) -> _Meaning:
+def _postback(_: _Conversation, postback: Mapping[str, Any]) -> _Meaning:
     mid = to_id(postback.get("mid"))
     data = {
         "title": to_text(postback.get("title")),
@@ -165,11 +165,11 @@ def _postback(_: _Talk, postback: Mapping[str, Any]) -> _Meaning:
     return _Meaning(EventKind.POSTBACK, "messaging_postbacks", mid and f"pb:{mid}", None, data)
 
 
-def _referral(_: _Talk, referral: Mapping[str, Any]) -> _Meaning:
+def _referral(_: _Conversation, referral: Mapping[str, Any]) -> _Meaning:
     return _Meaning(EventKind.REFERRAL, "messaging_referral", None, None, {"referral": dict(referral)})
 
 
-def _optin(_: _Talk, optin: Mapping[str, Any]) -> _Meaning:
+def _optin(_: _Conversation, optin: Mapping[str, Any]) -> _Meaning:
     return _Meaning(EventKind.OPTIN, "messaging_optins", None, None, {"optin": dict(optin)})
 
 
@@ -178,8 +178,8 @@ def _other(item: Mapping[str, Any]) -> _Meaning:
     return _Meaning(EventKind.OTHER, (names and names[0]) or "messaging", None, None, {"value": dict(item)})
 
 
-# In this order: a message may bring a referral along, which then belongs to it.
-_MEANINGS: Mapping[str, Callable[[_Talk, Mapping[str, Any]], _Meaning]] = {
+# The order matters: a message can contain a referral, which is then part of the message.
+_MEANINGS: Mapping[str, Callable[[_Conversation, Mapping[str, Any]], _Meaning]] = {
     "message": _message,
     "message_edit": _edit,
     "reaction": _reaction,

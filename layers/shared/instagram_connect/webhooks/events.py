@@ -1,4 +1,4 @@
-"""One event of a webhook as everything after the parser knows it."""
+"""The event that the parser makes and all later steps use."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class EventKind(StrEnum):
-    """What happened. Only the kinds of direct messages change conversations."""
+    """Kinds of events. Only those of direct messages change conversations."""
 
     MESSAGE = "message"
     MESSAGE_ECHO = "message_echo"
@@ -23,23 +23,22 @@ class EventKind(StrEnum):
     LIVE_COMMENT = "live_comment"
     MENTION = "mention"
     STORY_INSIGHTS = "story_insights"
-    # Meta sends more than anybody knows: kept and passed on as it came.
+    # A kind that we do not know: stored and passed on unchanged.
     OTHER = "other"
-    # The "Test" button of Meta's App Dashboard: kept, and nothing else.
+    # From the "Test" button of Meta's App Dashboard: stored only.
     TEST = "test"
-    # Signed by Meta, and of no shape that we know.
+    # Signed by Meta, but of unknown structure.
     UNPARSED = "unparsed"
 
 
 @dataclass(frozen=True)
 class WebhookEvent:
-    """What Meta said of one thing that happened.
+    """One event.
 
-    `entry_id` is Meta's id of the account it is about, "" where there was none. `key` is the same whenever and in
-    whatever company the event comes again. `participant_id` is who talks with the account, `other_end_id` the account
-    as the talk names it: where the entry names a Page, only who knows the account can tell which is which. `data` is
-    what consumers get, in names of ours; `payload` is a webhook body with this event alone, so that it can be parsed
-    again.
+    `entry_id` is Meta's id of the account, or "" if missing. `key` identifies the event across redeliveries, however it
+    is batched. `participant_id` is the person in conversation with the account and `other_end_id` the account's id in
+    that conversation; if the entry names a Page, only the stored account shows which of the two is which. `data` is
+    what consumers get, with our own names. `payload` is a webhook body with only this event, so it can be parsed again.
     """
 
     entry_id: str

@@ -1,8 +1,8 @@
-"""From messages of the queue to stored and published events.
+"""Turns queued webhooks into stored and published events.
 
-A message counts as done once each of its events is stored, or in the dead-letter queue with the reason. An event that
-the database refuses is looked for by halving the batch, so that it holds up no other. Whatever else fails comes again
-as a whole: what of it was stored is recognised.
+A message is done once each of its events is stored or in the dead-letter queue with a reason. An event that the
+database rejects is isolated by halving the batch, so that it does not block the others. After any other failure the
+whole message is delivered again, and the events already stored are recognised as duplicates.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -29,31 +29,28 @@ from instagram_connect.webhooks.events import WebhookEvent
 from instagram_connect.webhooks.queue import WebhookQueue
 from instagram_connect.webhooks.repository import Stored, WebhookRepository
 
-# What one POST of Meta holds at most; takes a fraction of a second.
+# The most events in one POST from Meta; storing them takes a fraction of a second.
 EVENTS_PER_TRANSACTION = 1000
 PURGE_LIMIT = 10_000
-# Another round of tidying is only begun while there is time for it.
+# Do not start another round of maintenance without time to finish it.
 MIN_ROUND_S = 20.0
-# Of which an event itself is the cause: nothing that passes by itself.
+# Caused by the event itself; retrying cannot help.
 EVENT_ERRORS = {REJECTED.reason, DATABASE_DEFECT.reason, REQUEST_REJECTED.reason}
-# Of which it may be. Not every Data API tells a server's error from a refused row.
+# Possibly caused by the event. Not every Data API distinguishes a server error from a rejected row.
 POSSIBLE_EVENT_ERRORS = {DATABASE_FAILED.reason, UNEXPECTED.reason}
-# What a batch that is too much for the database ends with.
+# Codes of a batch that took the database too long.
 TIMEOUT_CODES = {"TIMEOUT", "57014"}
-# What is in doubt is only judged when it has failed so often, minutes apart.
+# If the cause is unclear, give up only after this many attempts, minutes apart.
 ATTEMPTS_IF_UNSURE = 3
-# So many refused events and no other are no bad events: a defect of the schema refuses all of them.
+# If more than this are rejected and none is stored, the schema is at fault, not the events.
 MAX_REFUSED = 20
-# A call is only begun while there is time for an answer.
+# Do not start a call without time for its response.
 MIN_ATTEMPT_S = 2.0
 
 
 @dataclass(frozen=True)
 class QueuedWebhook:
-    """A message: its id at SQS, the body that it holds, and the how manieth time it comes.
-
-    `encoding` is its attribute.
-    """
+    """An SQS message: its id, body, `encoding` attribute and receive count."""
 
     id: str
     message: str
@@ -62,7 +59,7 @@ class QueuedWebhook:
 
 
 @dataclass(frozen=True)
-class _Arrived:
+class _Received:
     event: WebhookEvent
     message_id: str
     attempt: int
@@ -77,23 +74,23 @@ class Ingestion:
     dead_letters: WebhookQueue
 
     def ingest(self, webhooks: Iterable[QueuedWebhook], deadline: Deadline) -> set[str]:
-        """Stores all events of the messages; the ids of messages that have to come again. Never raises."""
-        arrived = [_Arrived(event, webhook.id, webhook.attempt) for webhook in webhooks for event in _events(webhook)]
-        once = _Round(self.repository, self.dead_letters, deadline)
-        for start in range(0, len(arrived), EVENTS_PER_TRANSACTION):
-            once.store(arrived[start : start + EVENTS_PER_TRANSACTION])
-        once.finish()
-        # Not before all is stored: what is stored can be published later.
-        for stored in once.stored:
+        """Store all events of the messages; return the ids of messages to deliver again. Never raises."""
+        received = [_Received(event, webhook.id, webhook.attempt) for webhook in webhooks for event in _events(webhook)]
+        this_round = _Round(self.repository, self.dead_letters, deadline)
+        for start in range(0, len(received), EVENTS_PER_TRANSACTION):
+            this_round.store(received[start : start + EVENTS_PER_TRANSACTION])
+        this_round.finish()
+        # After all are stored: stored events can still be published later.
+        for stored in this_round.stored:
             self._publish(stored, deadline)
-        if once.again:
-            metrics.add_metric("WebhooksPostponed", MetricUnit.Count, len(once.again))
-        return once.again
+        if this_round.to_retry:
+            metrics.add_metric("WebhooksPostponed", MetricUnit.Count, len(this_round.to_retry))
+        return this_round.to_retry
 
     def tidy(self, deadline: Deadline) -> None:
-        """What no webhook waits for: publishes what was left, adopts, deletes what is old.
+        """Run maintenance: publish pending events, assign events to accounts stored since, delete old events.
 
-        Each of them whatever becomes of the others. Raises StorageError.
+        Every step runs, even if another fails. Raises StorageError.
         """
         failures: list[Exception] = []
         steps: tuple[Callable[[Deadline], object], ...] = (self.bus.publish_pending, self._adopt, self._purge)
@@ -111,7 +108,7 @@ class Ingestion:
             self.bus.publish(adopted.outgoing, deadline)
             if not adopted.stored:
                 return
-            logger.info("Gave events to accounts that were stored after them", events=adopted.stored)
+            logger.info("Assigned events to accounts that were stored after them", events=adopted.stored)
             metrics.add_metric("EventsAdopted", MetricUnit.Count, adopted.stored)
 
     def _purge(self, deadline: Deadline) -> None:
@@ -123,10 +120,10 @@ class Ingestion:
             if stored.outgoing:
                 self.bus.publish(stored.outgoing, deadline)
             if stored.duplicate:
-                # It may have come again because a worker died after storing, and before publishing.
+                # Perhaps redelivered because a worker died after storing and before publishing.
                 self.bus.publish_pending(deadline)
         except StorageError as error:
-            # They are written down, and published within minutes.
+            # They stay in the outbox and are published within minutes.
             logger.warning("Could not publish events", extra={"code": error.code, **error.log_context})
         except Exception as error:  # noqa: BLE001 - the same
             logger.error("Could not publish events", extra=_log_context(error))
@@ -134,70 +131,72 @@ class Ingestion:
 
 @dataclass
 class _Round:
-    """One invocation: what was stored, and which messages have to come again."""
+    """The state of one invocation: what was stored, and which messages must be delivered again."""
 
     repository: WebhookRepository
     dead_letters: WebhookQueue
     deadline: Deadline
     stored: list[Stored] = field(default_factory=list)
-    again: set[str] = field(default_factory=set)
-    refused: list[tuple[_Arrived, StorageError]] = field(default_factory=list)
+    to_retry: set[str] = field(default_factory=set)
+    refused: list[tuple[_Received, StorageError]] = field(default_factory=list)
 
-    def store(self, arrived: Sequence[_Arrived]) -> None:
-        """Stores a batch, or as much of it as storage takes. Never raises."""
+    def store(self, received: Sequence[_Received]) -> None:
+        """Store a batch, or as much of it as storage accepts. Never raises."""
         try:
-            self._store(arrived)
-        except Exception as error:  # noqa: BLE001 - the other events must not come again with these
+            self._store(received)
+        except Exception as error:  # noqa: BLE001 - the other events need not be delivered again
             logger.error("Could not store events", extra=_log_context(error))
-            self.again |= {one.message_id for one in arrived}
+            self.to_retry |= {one.message_id for one in received}
 
     def finish(self) -> None:
-        """Gives up what storage refuses, unless that is everything."""
+        """Send rejected events to the dead-letter queue, unless storage rejected everything."""
         if len(self.refused) > MAX_REFUSED and not self.stored:
-            logger.error("Storage refuses all events: they have to wait", extra={"events": len(self.refused)})
-            self.again |= {one.message_id for one, _ in self.refused}
+            logger.error("Storage rejects all events; retrying later", extra={"events": len(self.refused)})
+            self.to_retry |= {one.message_id for one, _ in self.refused}
             return
         for one, error in self.refused:
             self._send_to_dead_letters(one, error)
 
-    def _store(self, arrived: Sequence[_Arrived]) -> None:
-        events = [one.event for one in arrived]
+    def _store(self, received: Sequence[_Received]) -> None:
+        events = [one.event for one in received]
         if self.deadline.remaining_s() < MIN_ATTEMPT_S:
-            self.again |= {one.message_id for one in arrived}
+            self.to_retry |= {one.message_id for one in received}
             return
         try:
             stored = self.repository.store(events, self.deadline)
         except StorageError as error:
-            is_of_an_event = self._is_of_an_event(error)
-            if len(arrived) > 1 and (is_of_an_event or _is_too_much(error, arrived)):
-                middle = len(arrived) // 2
-                self._store(arrived[:middle])
-                self._store(arrived[middle:])
-            elif is_of_an_event and (error.reason in EVENT_ERRORS or arrived[0].attempt >= ATTEMPTS_IF_UNSURE):
-                self.refused.append((arrived[0], error))
+            is_event_at_fault = self._is_event_at_fault(error)
+            if len(received) > 1 and (is_event_at_fault or _is_too_large(error, received)):
+                middle = len(received) // 2
+                self._store(received[:middle])
+                self._store(received[middle:])
+            elif is_event_at_fault and (error.reason in EVENT_ERRORS or received[0].attempt >= ATTEMPTS_IF_UNSURE):
+                self.refused.append((received[0], error))
             else:
                 context = {"code": error.code, "reason": error.reason, **error.log_context}
-                logger.warning("Events have to wait", extra={"events": len(events), **context})
-                self.again |= {one.message_id for one in arrived}
+                logger.warning("Could not store events; retrying later", extra={"events": len(events), **context})
+                self.to_retry |= {one.message_id for one in received}
             return
         self.stored.append(stored)
         _count(len(events), stored)
 
-    def _is_of_an_event(self, error: StorageError) -> bool:
+    def _is_event_at_fault(self, error: StorageError) -> bool:
         if error.reason in EVENT_ERRORS:
             return True
-        if not _may_be_of_an_event(error):
+        if not _may_be_event_at_fault(error):
             return False
         try:
             self.repository.store((), self.deadline)
         except StorageError:
             return False
-        return True  # storage works: it is these events that it does not take
+        return True  # storage works, so the events are at fault
 
-    def _send_to_dead_letters(self, one: _Arrived, error: StorageError) -> None:
+    def _send_to_dead_letters(self, one: _Received, error: StorageError) -> None:
         context = {"event_kind": one.event.kind, "code": error.code, "reason": error.reason, **error.log_context}
-        told = error.log_context
-        code = told.get("storage_code") or (f"HTTP {told['storage_status']}" if "storage_status" in told else "")
+        details = error.log_context
+        code = details.get("storage_code") or (
+            f"HTTP {details['storage_status']}" if "storage_status" in details else ""
+        )
         reason = f"{error.reason} {code}".strip()
         try:
             self.dead_letters.send_to_dead_letters(parser.original(one.event.payload), reason)
@@ -205,23 +204,23 @@ class _Round:
         except (QueueError, StorageError) as failure:
             context["cause"] = str(failure)
             logger.warning("Could not put an event into the dead-letter queue", extra=context)
-            self.again.add(one.message_id)
+            self.to_retry.add(one.message_id)
             return
-        logger.error("An event cannot be stored and is in the dead-letter queue", extra=context)
+        logger.error("Sent an event that cannot be stored to the dead-letter queue", extra=context)
         metrics.add_metric("EventsFailed", MetricUnit.Count, 1)
 
 
-def _may_be_of_an_event(error: StorageError) -> bool:
+def _may_be_event_at_fault(error: StorageError) -> bool:
     if error.reason == UNREACHABLE.reason:
-        # A gateway that cannot reach its server says so with another status.
+        # A gateway that cannot reach its server returns another status.
         return error.log_context.get("storage_status") == HTTPStatus.INTERNAL_SERVER_ERROR
     return error.reason in POSSIBLE_EVENT_ERRORS
 
 
-def _is_too_much(error: StorageError, arrived: Sequence[_Arrived]) -> bool:
-    """Whether a smaller batch may succeed where this one never does."""
+def _is_too_large(error: StorageError, received: Sequence[_Received]) -> bool:
+    """Whether the batch timed out so often that a smaller one should be tried."""
     is_slow = error.log_context.get("storage_code") in TIMEOUT_CODES
-    return is_slow and min(one.attempt for one in arrived) >= ATTEMPTS_IF_UNSURE
+    return is_slow and min(one.attempt for one in received) >= ATTEMPTS_IF_UNSURE
 
 
 def _events(webhook: QueuedWebhook) -> Sequence[WebhookEvent]:
@@ -229,7 +228,7 @@ def _events(webhook: QueuedWebhook) -> Sequence[WebhookEvent]:
     try:
         body = queue.body_of(webhook.message, webhook.encoding)
         return parser.parse(body)
-    except Exception as error:  # noqa: BLE001 - a defect of the parser costs no event
+    except Exception as error:  # noqa: BLE001 - a parser bug must not lose an event
         logger.error("Could not parse a webhook", extra=_log_context(error))
         return [parser.unreadable(body)]
 

@@ -1,7 +1,7 @@
-"""Takes a webhook's body apart into events. Never refuses: what it cannot read is an event of its own.
+"""Parses webhook bodies into events. Never rejects anything: unreadable parts become events of their own kind.
 
-Bodies come as an object or a list of them, their events in `messaging`, `standby` or `changes` of an entry, or as the
-entry itself. Source: Meta, "Instagram Platform Webhook Notification Examples", and deliveries that differ from it.
+A body is an object or a list of objects. Events are in `messaging`, `standby` or `changes` of an entry, or the entry is
+an event itself. Source: Meta, "Instagram Platform Webhook Notification Examples", and real deliveries that differ.
 """
 
 import base64
@@ -25,25 +25,25 @@ from instagram_connect.webhooks.events import EventKind, WebhookEvent
 from instagram_connect.webhooks.parts import Parts
 
 OBJECT = "instagram"
-# So much deeper is what is kept than what came: an entry in a body.
+# Levels of nesting that a stored payload adds to an event: body and entry.
 _WRAPPING = 4
-# Whatever it is that could not be read: JSON, text, or bytes.
+# Payload keys of unparsed input, by type: JSON, text or bytes.
 UNPARSED, UNPARSED_TEXT, UNPARSED_BYTES = "unparsed", "unparsed_text", "unparsed_base64"
 
 
 def parse(body: bytes) -> list[WebhookEvent]:
-    """All events of a body."""
+    """Parse a body into events."""
     return _parse(body, room=0)
 
 
 def parse_again(payload: Mapping[str, Any]) -> list[WebhookEvent]:
-    """The events of a payload that was kept earlier, also by a parser that could not read it."""
-    came_as_it_is = UNPARSED_TEXT in payload or UNPARSED_BYTES in payload
-    return _parse(original(payload), room=0 if came_as_it_is else _WRAPPING)
+    """Parse a stored payload again, including those that an earlier parser could not read."""
+    is_raw = UNPARSED_TEXT in payload or UNPARSED_BYTES in payload
+    return _parse(original(payload), room=0 if is_raw else _WRAPPING)
 
 
 def original(payload: Mapping[str, Any]) -> bytes:
-    """The body that a payload was made of, for whoever parses it again."""
+    """Return the body that a stored payload was made from."""
     if UNPARSED_TEXT in payload:
         return str(payload[UNPARSED_TEXT]).encode()
     if UNPARSED_BYTES in payload:
@@ -52,7 +52,7 @@ def original(payload: Mapping[str, Any]) -> bytes:
 
 
 def unreadable(body: bytes) -> WebhookEvent:
-    """A body that is kept as it came, because nothing could be made of it."""
+    """Make an event that keeps an unreadable body unchanged."""
     try:
         as_text = body.decode()
     except UnicodeDecodeError:
@@ -82,7 +82,7 @@ def _body_events(body: Any) -> Iterator[WebhookEvent]:
         for entry in known["entry"]:
             yield from _entry_events(known.get("object", OBJECT), entry)
     elif any(name in known for name in (*entries.LISTS, "field")):
-        # An entry without its wrapper, as Meta prints its examples.
+        # An entry without its wrapper, as in Meta's examples.
         yield from _entry_events(OBJECT, known)
     else:
         yield _unparsed(body)
@@ -98,10 +98,10 @@ def _entry_events(object_name: Any, entry: Any) -> Iterator[WebhookEvent]:
             yield _event(object_name, {**entries.common(known), name: [item]}, name, item)
     if flat := entries.single_event(known):
         found = True
-        # Whose it is and when it was sent is no part of what happened.
+        # The account and the time of sending are not part of the event.
         yield _event(object_name, flat, "changes", {name: flat[name] for name in flat if name not in ("id", "time")})
-    if strange := entries.malformed(known):
-        yield _unparsed({"object": object_name, "entry": [strange]}, entry_id)
+    if malformed := entries.malformed(known):
+        yield _unparsed({"object": object_name, "entry": [malformed]}, entry_id)
     elif not found:
         yield _unparsed({"object": object_name, "entry": [entry]}, entry_id)
 

@@ -1,4 +1,4 @@
-"""What every event is made of, whichever shape it came in."""
+"""The data that every event needs besides its own content."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +9,7 @@ from instagram_connect.webhooks.events import EventKind, WebhookEvent
 
 @dataclass(frozen=True)
 class Parts:
-    """The surroundings of one event: whose it is, the body with it alone, when it was sent."""
+    """The context of one event: its account, a body with only this event, and the time of sending."""
 
     entry_id: str
     payload: dict[str, Any]
@@ -28,7 +28,7 @@ class Parts:
         is_from_us: bool = False,
         data: dict[str, Any] | None = None,
     ) -> WebhookEvent:
-        """The event; a time of None is that of the sending. What is None in `data` is left out."""
+        """Make an event. `at` defaults to the time of sending; None values in `data` are dropped."""
         return WebhookEvent(
             entry_id=self.entry_id,
             key=key if len(key.encode()) <= 2 * MAX_ID_BYTES else f"{kind}:{digest(key)}",

@@ -1,9 +1,8 @@
 """The queue between Meta's webhooks and their worker.
 
-Each message is a webhook body as Meta sent it, or a part of one that is a whole body itself: so the worker knows one
-kind, and what is moved back out of the dead-letter queue is read like everything else. A body that SQS does not take
-as text travels as base64, which an attribute says. Sources of the limits: Amazon SQS, "Message quotas" and
-"SendMessage" (characters).
+Each message is a complete webhook body: as Meta sent it, or a part of a large one. So the worker handles one format,
+also for messages moved back out of the dead-letter queue. A body that is not valid SQS text is sent as base64, marked
+by an attribute. Sources of the limits: Amazon SQS, "Message quotas" and "SendMessage" (characters).
 """
 
 import base64
@@ -22,26 +21,26 @@ from instagram_connect.runtime.deadline import Deadline
 from instagram_connect.runtime.sqs import MAX_MESSAGE_BYTES, QueueError, SqsQueue
 from instagram_connect.webhooks import entries
 
-# Three bytes are four characters of base64.
+# Base64 encodes three bytes as four characters.
 MAX_BINARY_BYTES = MAX_MESSAGE_BYTES // 4 * 3
-# Meta waits, and sends again what failed: sooner than a second attempt would be over.
+# No retries: Meta is waiting, and redelivers a failed webhook sooner than a second attempt would finish.
 CLIENT_CONFIG = aws.CLIENT_CONFIG.merge(Config(retries={"total_max_attempts": 1}))
 BASE64 = "base64"
 ENCODING, REASON, PART = "encoding", "reason", "part"
-# Named are the characters that it refuses: an expression of all others takes 10 ms to compile, at every start.
+# Lists the characters that SQS rejects: a pattern of the allowed ones takes 10 ms to compile at every cold start.
 _NOT_FOR_SQS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 @dataclass(frozen=True)
 class WebhookQueue:
-    """Sends to the queue, or to its dead-letter queue. Shared between invocations."""
+    """The queue or its dead-letter queue. Shared between invocations."""
 
     url: str
 
     def keep(self, body: bytes, deadline: Deadline) -> int:
-        """Keeps a webhook's body, in as many messages as it takes; how many those were.
+        """Queue a webhook's body, split if necessary; return the number of messages.
 
-        Raises QueueError, after which some parts may be kept: sent once more they are recognised.
+        Raises QueueError. Some parts may be queued by then; if the body is sent again they are recognised.
         """
         messages = 0
         for part, attributes in _parts(body):
@@ -52,7 +51,7 @@ class WebhookQueue:
         return messages
 
     def send_to_dead_letters(self, body: bytes, reason: str) -> None:
-        """Puts an event that cannot be stored into this queue, with the reason. Raises QueueError."""
+        """Send an event that cannot be stored to this queue, with the reason. Raises QueueError."""
         for part, attributes in _parts(body):
             self._queue.send(part, attributes={**attributes, REASON: reason})
 
@@ -62,12 +61,12 @@ class WebhookQueue:
 
 
 def body_of(message: str, encoding: str | None) -> bytes:
-    """The body that a message holds. Raises ValueError for base64 that is none."""
+    """Decode a message's body. Raises ValueError for invalid base64."""
     return base64.b64decode(message, validate=True) if encoding == BASE64 else message.encode()
 
 
 def _parts(body: bytes) -> Iterator[tuple[str, dict[str, str]]]:
-    """The messages for a body, each with its attributes; none for nothing."""
+    """Yield the messages for a body with their attributes. An empty body has none."""
     if not body:
         return
     if len(body) <= MAX_MESSAGE_BYTES and (text := _as_text(body)):
@@ -83,7 +82,7 @@ def _parts(body: bytes) -> Iterator[tuple[str, dict[str, str]]]:
 
 
 def _pieces(body: bytes) -> Iterator[tuple[str, dict[str, str]]]:
-    """What cannot be divided where its events are: kept for people, in numbered pieces."""
+    """Split a body that cannot be split between events into numbered pieces, for people to read."""
     starts = range(0, len(body), MAX_BINARY_BYTES)
     for number, start in enumerate(starts, 1):
         piece = body[start : start + MAX_BINARY_BYTES]
@@ -99,7 +98,7 @@ def _as_text(body: bytes) -> str | None:
 
 
 def _divided(body: bytes) -> Iterator[bytes]:
-    """Bodies that are whole themselves, as large as a message may be where their events allow it."""
+    """Split a body into complete bodies, each as large as fits into one message."""
     try:
         value = json.loads(body)
         yield from [text.encode() for text in _split(value)]
@@ -138,11 +137,11 @@ def _split_entry(entry: Any, room: int) -> Iterator[str]:
 
 
 def _groups(texts: Iterable[str], room: int) -> Iterator[list[str]]:
-    """As many JSON texts together as there is room for, with the comma and space between them."""
+    """Group JSON texts by the room there is, counting the comma and space between them."""
     return batches(texts, size=room, size_of=lambda text: len(text) + len(", "))
 
 
 def _with(around: Mapping[str, Any], name: str, texts: Sequence[str]) -> str:
-    """The JSON of an object with one more list, of JSON texts."""
+    """Return the JSON of an object with a list of JSON texts added."""
     text = json.dumps(around)[:-1]
     return f'{text}{", " if around else ""}"{name}": [{", ".join(texts)}]}}'

@@ -1,4 +1,4 @@
-"""Storage of webhook events: the verbs of ingestion, one call each."""
+"""Storage of webhook events, one call each."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,19 +13,19 @@ from instagram_connect.storage.diagnosis import storage_error
 from instagram_connect.storage.rpc import RpcCaller
 from instagram_connect.webhooks.events import WebhookEvent
 
-# Nobody may ever connect the account that an unknown event is about, and it holds what people wrote.
+# The account of an unknown event may never be connected, and the event contains personal messages.
 UNKNOWN_DAYS = 30
-# The raw events, by which deliveries are recognised and which can be parsed again; messages stay.
+# For raw events, which identify duplicates and can be parsed again. Messages are kept longer.
 KNOWN_DAYS = 90
 COUNT_DAYS = 400
-# Looked through in a second or two, whatever the filter.
+# Scanned in a second or two with any filter.
 IDS_AT_ONCE = 100_000
 REPORTED_DAYS = 200
 
 
 @dataclass(frozen=True)
 class Stored:
-    """What became of a batch. `outgoing` are events that the caller has to publish, `{"id", "type", "detail"}`."""
+    """Result of storing a batch. The caller must publish `outgoing`: `{"id", "type", "detail"}`."""
 
     stored: int
     unknown: int
@@ -35,7 +35,7 @@ class Stored:
 
 @dataclass(frozen=True)
 class KeptEvent:
-    """A stored event with the payload that it came in."""
+    """A stored event with its original payload."""
 
     id: int
     event_key: str
@@ -45,22 +45,22 @@ class KeptEvent:
 
 @dataclass(frozen=True)
 class WebhookRepository:
-    """Stores events and looks at them. All raise StorageError. Safe to use from several threads."""
+    """Stores and reads events. All methods raise StorageError. Safe to use from several threads."""
 
     rpcs: RpcCaller
     now: Callable[[], datetime]
 
     def store(self, events: Sequence[WebhookEvent], deadline: Deadline) -> Stored:
-        """Stores events in one transaction, each once; safe to repeat."""
+        """Store events in one transaction, each once. Safe to repeat."""
         asked = {**self._asked(), "events": [_row(event) for event in events]}
         return _stored(self.rpcs.call("store_webhook_events", asked, deadline))
 
     def adopt(self, limit: int, deadline: Deadline) -> Stored:
-        """Gives events that came before their account was stored to that account."""
+        """Assign events that arrived before their account was stored to that account."""
         return _stored(self.rpcs.call("adopt_webhook_events", {**self._asked(), "limit": limit}, deadline))
 
     def note_failed(self, events: Iterable[WebhookEvent], deadline: Deadline) -> None:
-        """Counts events that cannot be stored."""
+        """Count events that cannot be stored."""
         asked = {**self._asked(), "entry_ids": [event.entry_id for event in events]}
         self.rpcs.call_patiently("note_failed_webhook_events", asked, deadline)
 
@@ -75,10 +75,10 @@ class WebhookRepository:
         entry_id: str | None = None,
         since: datetime | None = None,
     ) -> tuple[tuple[KeptEvent, ...], int]:
-        """Stored events in the order of their ids, with the id after which the next ones are asked for.
+        """Return stored events ordered by id, and the id to continue after.
 
-        Few are looked through at once, so that there may be none among them: all were seen once the id is `until_id`.
-        What was unsent is left out.
+        Each call scans a limited range and may find none; all were scanned when the returned id is `until_id`. Unsent
+        messages are left out.
         """
         asked = {
             "after_id": after_id,
@@ -97,13 +97,13 @@ class WebhookRepository:
         return events, answer["until_id"]
 
     def replay(self, ids: Sequence[int], events: Iterable[tuple[WebhookEvent, datetime]], deadline: Deadline) -> Stored:
-        """Puts events, each with the time when it was received, in the place of stored ones, in one transaction."""
+        """Replace stored events by events with the times they were received, in one transaction."""
         rows = [{**_row(event), "received_at": iso(received_at)} for event, received_at in events]
         asked = {**self._asked(), "ids": [str(event_id) for event_id in ids], "events": rows}
         return _stored(self.rpcs.call("replay_webhook_events", asked, deadline))
 
     def purge(self, limit: int, deadline: Deadline) -> int:
-        """Deletes events that are too old to be kept, and tells how many."""
+        """Delete events past their retention time; return how many."""
         asked = {**self._asked(), "unknown_days": UNKNOWN_DAYS, "known_days": KNOWN_DAYS, "count_days": COUNT_DAYS}
         asked["limit"] = limit
         return int(self.rpcs.call("purge_webhook_events", asked, deadline))
@@ -111,7 +111,7 @@ class WebhookRepository:
     def report(
         self, days: int, deadline: Deadline, *, entry_id: str | None = None, event_id: str | None = None
     ) -> dict[str, Any]:
-        """What became of deliveries; the migration's `webhook_report` says what is in it."""
+        """Return statistics of deliveries, as described at the SQL function `webhook_report`."""
         asked = {**self._asked(), "days": days, "limit": REPORTED_DAYS, "entry_id": entry_id, "id": event_id}
         report: dict[str, Any] = self.rpcs.call("webhook_report", asked, deadline)
         return report
@@ -137,7 +137,7 @@ def _row(event: WebhookEvent) -> dict[str, Any]:
 
 
 def _stored(answer: Any) -> Stored:
-    # Whoever answers something else has stored nothing, and messages are deleted on the strength of this answer.
+    # Any other response means that nothing was stored, and queued messages are deleted because of this response.
     if not isinstance(answer, dict) or "outgoing" not in answer:
         raise storage_error(DataApiError(status=200), "store_webhook_events")
     return Stored(answer["stored"], answer["unknown"], answer["duplicate"], answer["outgoing"])
