@@ -1,17 +1,20 @@
-"""`make up` and `make down` with real processes: idempotent, self-repairing, and gone without a trace."""
+"""`make up` and `make down` with real processes: idempotent, self-repairing, and leaving nothing behind."""
 
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 import psycopg
 import pytest
 
-from local import stack
+from local import database, stack
 from local.errors import LocalSystemError
 from local.ports import free_base, is_free
 from local.settings import HOST, ROOT
@@ -19,8 +22,9 @@ from tests.support.local_system import LocalSystem
 from tests.support.polling import eventually
 
 SERVICES = ("postgres", "aws", "meta", "web", "supabase")
-# Quick to start, and enough where it does not matter which service it is.
+# Starts quickly; used where any service will do.
 ONE_SERVICE = ("web",)
+HAS_SYSTEM_V_MEMORY = Path("/proc/sysvipc/shm").exists()
 
 
 def test_a_second_up_changes_nothing(system: LocalSystem) -> None:
@@ -44,6 +48,58 @@ def test_up_repairs_what_was_killed_and_leaves_the_rest(system: LocalSystem, ser
     after = system.pids()
     assert after.pop(service) != before.pop(service)
     assert after == before
+
+
+def test_up_restarts_a_service_that_dies_while_up_waits_for_it(system: LocalSystem) -> None:
+    system.up(ONE_SERVICE)
+    (pid,) = (system.pids()[name] for name in ONE_SERVICE)
+    os.kill(pid, signal.SIGSTOP)  # running, but not ready
+    death = threading.Timer(0.5, os.kill, (pid, signal.SIGKILL))
+    death.start()
+
+    system.up(ONE_SERVICE)
+
+    death.join()
+    assert system.pids()[ONE_SERVICE[0]] != pid
+
+
+@pytest.mark.skipif(not HAS_SYSTEM_V_MEMORY, reason="only Linux shows who is attached to shared memory")
+def test_up_waits_until_a_killed_postgres_has_released_its_memory(fresh_system: LocalSystem) -> None:
+    fresh_system.up(("postgres",))
+    before = fresh_system.pids()
+    with memory_attached(fresh_system, seconds=2):
+        os.kill(before["postgres"], signal.SIGKILL)
+
+        fresh_system.up(("postgres",))
+
+    assert fresh_system.pids() != before
+
+
+@pytest.mark.skipif(not HAS_SYSTEM_V_MEMORY, reason="only Linux shows who is attached to shared memory")
+def test_memory_that_a_killed_postgres_never_releases_is_reported(
+    fresh_system: LocalSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "_DETACH_SECONDS", 0.2)
+    fresh_system.up(("postgres",))
+    with memory_attached(fresh_system, seconds=600):
+        os.kill(fresh_system.pids()["postgres"], signal.SIGKILL)
+
+        with pytest.raises(LocalSystemError, match=r"still attached 1 times.*run `make up` again"):
+            fresh_system.up(("postgres",))
+
+    fresh_system.up(("postgres",))
+
+
+def test_up_kills_a_suspended_backend_of_a_killed_postgres(fresh_system: LocalSystem) -> None:
+    values = fresh_system.up(("postgres",))
+    with psycopg.connect(values["database_url"]) as connection:
+        backend = psutil.Process(connection.info.backend_pid)
+        backend.suspend()
+        os.kill(fresh_system.pids()["postgres"], signal.SIGKILL)
+
+        fresh_system.up(("postgres",))
+
+        assert not _runs(backend.pid)
 
 
 def test_everything_listens_on_loopback_only(system: LocalSystem) -> None:
@@ -148,7 +204,7 @@ def test_a_service_that_does_not_come_up_shows_its_last_words(fresh_system: Loca
     with pytest.raises(LocalSystemError) as failure:
         fresh_system.up(("postgres",))
 
-    assert "Postgres ended" in str(failure.value)
+    assert "Postgres exited" in str(failure.value)
     assert "postgresql.conf" in str(failure.value)
 
 
@@ -179,6 +235,25 @@ def test_two_calls_at_once_wait_for_each_other(fresh_system: LocalSystem) -> Non
     calls = [subprocess.Popen(command, cwd=ROOT, env=fresh_system.environment({})) for _ in range(2)]
 
     assert [call.wait(timeout=30) for call in calls] == [0, 0]
+
+
+@contextmanager
+def memory_attached(system: LocalSystem, *, seconds: float) -> Iterator[None]:
+    """Keep the running Postgres's shared memory attached, as the kernel may for a moment after its processes died."""
+    segment = (system.home / "postgres" / "postmaster.pid").read_text().splitlines()[6].split()[1]
+    program = (
+        "import ctypes, time\n"
+        f"assert ctypes.CDLL(None).shmat({segment}, None, 0) != -1\n"
+        "print('attached', flush=True)\n"
+        f"time.sleep({seconds})\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"attached\n"
+        try:
+            yield
+        finally:
+            holder.kill()
 
 
 def _runs(pid: int) -> bool:
