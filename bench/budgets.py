@@ -17,10 +17,9 @@ from bench.frontend import Frontend
 from bench.recording import Call, by_service, in_a_row
 from bench.system import deployed
 from instagram_connect.models import Provider
-from local.demo import read_stack
 from local.progress import say
 from local.settings import Keys
-from local.stack import aws_environment
+from local.stack import aws_environment, read_stack
 
 # Webhooks in a batch, and events in each.
 BATCHES = ((1, 1), (10, 10), (10, 100))

@@ -70,6 +70,15 @@ def down(home: Path, *, wipe: bool = False) -> None:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
+def read_stack(home: Path) -> dict[str, str]:
+    """Return the running system's stack.json."""
+    path = home / "stack.json"
+    if not path.exists():
+        raise LocalSystemError("The local system is not running: run `make up` first.")
+    stack: dict[str, str] = json.loads(path.read_text())
+    return stack
+
+
 def forget_database(home: Path) -> None:
     """Make the next `up` start with an empty database. The system must be down."""
     shutil.rmtree(home / "postgres", ignore_errors=True)
@@ -309,7 +318,7 @@ def main() -> int:
         elif arguments.verb == "run":
             run(home, os.environ)
         else:
-            demo.connect(demo.read_stack(home))
+            demo.connect(read_stack(home))
     except LocalSystemError as error:
         say(f"\n{error}")
         return 1
