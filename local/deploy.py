@@ -125,7 +125,7 @@ class Deployment:
         return deployed["api_url"] if is_same else None
 
     def deploy(self, aws: Record) -> str:
-        """Write the secret, deploy the build and return the API's address. An error contains CloudFormation's reasons."""
+        """Write the secret, deploy the build and return the API's address. Errors contain CloudFormation's reasons."""
         self._stamp_file.unlink(missing_ok=True)
         self._put_secret()
         # Not --resolve-s3: it creates its bucket with a stack of its own, which it polls every 15 s.

@@ -2,4 +2,4 @@
 
 
 class LocalSystemError(Exception):
-    """The local system cannot do what was asked. The message says why and what to do; it is shown without a traceback."""
+    """The message says what failed and what to do; it is shown without a traceback."""
