@@ -27,7 +27,7 @@ ONE_SERVICE = ("web",)
 HAS_SYSTEM_V_MEMORY = Path("/proc/sysvipc/shm").exists()
 
 
-def test_a_second_up_changes_nothing(system: LocalSystem) -> None:
+def test_second_up_changes_nothing(system: LocalSystem) -> None:
     first = system.up()
     pids = system.pids()
 
@@ -38,7 +38,7 @@ def test_a_second_up_changes_nothing(system: LocalSystem) -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_up_repairs_what_was_killed_and_leaves_the_rest(system: LocalSystem, service: str) -> None:
+def test_up_restarts_a_killed_service_and_leaves_the_others(system: LocalSystem, service: str) -> None:
     system.up()
     before = system.pids()
     os.kill(before[service], signal.SIGKILL)
@@ -119,7 +119,7 @@ def test_everything_listens_on_loopback_only(system: LocalSystem) -> None:
     assert listening == {(HOST, system.port_base + offset) for offset in range(5)}
 
 
-def test_another_app_secret_reaches_the_services_and_leaves_with_its_variable(system: LocalSystem) -> None:
+def test_app_secret_from_the_environment_applies_only_while_it_is_set(system: LocalSystem) -> None:
     usual = system.up()
     pids = system.pids()
 
@@ -133,7 +133,7 @@ def test_another_app_secret_reaches_the_services_and_leaves_with_its_variable(sy
     assert back == usual
 
 
-def test_another_port_base_moves_the_system_and_keeps_the_database(system: LocalSystem) -> None:
+def test_changed_port_base_moves_the_system_and_keeps_the_database(system: LocalSystem) -> None:
     before = system.up()
     with psycopg.connect(before["database_url"]) as database:
         database.execute("create table public.kept (word text)")
@@ -160,13 +160,13 @@ def test_down_leaves_no_process_and_no_port(system: LocalSystem) -> None:
     assert (system.home / "postgres" / "PG_VERSION").exists()
 
 
-def test_down_of_a_system_that_is_not_up_does_nothing(tmp_path: Path) -> None:
+def test_down_without_a_running_system_does_nothing(tmp_path: Path) -> None:
     stack.down(tmp_path / "never")
 
     assert not (tmp_path / "never").exists()
 
 
-def test_down_ends_what_a_killed_service_left_behind(tmp_path: Path) -> None:
+def test_down_kills_processes_left_behind_by_a_killed_service(tmp_path: Path) -> None:
     marks = {"INSTAGRAM_CONNECT_HOME": str(tmp_path), "INSTAGRAM_CONNECT_SERVICE": "aws"}
     with subprocess.Popen(["/bin/sleep", "600"], env=marks) as left_behind:
         stack.down(tmp_path)
@@ -174,19 +174,19 @@ def test_down_ends_what_a_killed_service_left_behind(tmp_path: Path) -> None:
         assert left_behind.wait(timeout=5) == -signal.SIGKILL
 
 
-def test_a_recorded_pid_that_went_to_somebody_else_is_left_alone(tmp_path: Path) -> None:
-    with subprocess.Popen(["/bin/sleep", "600"]) as somebody_else:
+def test_recorded_pid_reused_by_another_process_is_left_alone(tmp_path: Path) -> None:
+    with subprocess.Popen(["/bin/sleep", "600"]) as stranger:
         (tmp_path / "processes.json").write_text(
-            f'{{"web": {{"pid": {somebody_else.pid}, "started_at": 1.0, "fingerprint": ""}}}}'
+            f'{{"web": {{"pid": {stranger.pid}, "started_at": 1.0, "fingerprint": ""}}}}'
         )
 
         stack.down(tmp_path)
 
-        assert somebody_else.poll() is None
-        somebody_else.kill()
+        assert stranger.poll() is None
+        stranger.kill()
 
 
-def test_a_taken_port_is_named_with_its_use_and_the_way_out(fresh_system: LocalSystem) -> None:
+def test_port_in_use_is_reported_with_its_purpose_and_a_way_out(fresh_system: LocalSystem) -> None:
     port = fresh_system.port_base
     with socket.create_server((HOST, port)), pytest.raises(LocalSystemError) as refusal:
         fresh_system.up(ONE_SERVICE)
@@ -196,7 +196,7 @@ def test_a_taken_port_is_named_with_its_use_and_the_way_out(fresh_system: LocalS
     assert "LOCAL_PORT_BASE=" in str(refusal.value)
 
 
-def test_a_service_that_does_not_come_up_shows_its_last_words(fresh_system: LocalSystem) -> None:
+def test_service_that_fails_to_start_shows_the_end_of_its_log(fresh_system: LocalSystem) -> None:
     data = fresh_system.home / "postgres"
     data.mkdir()
     (data / "PG_VERSION").write_text("9.1\n")
@@ -208,7 +208,7 @@ def test_a_service_that_does_not_come_up_shows_its_last_words(fresh_system: Loca
     assert "postgresql.conf" in str(failure.value)
 
 
-def test_nothing_outlives_a_parent_that_was_killed(fresh_system: LocalSystem) -> None:
+def test_system_is_stopped_after_its_parent_was_killed(fresh_system: LocalSystem) -> None:
     program = (
         "import time; from pathlib import Path; from local import stack\n"
         f"with stack.running(Path({str(fresh_system.home)!r}), only={ONE_SERVICE!r}):\n"
@@ -226,7 +226,7 @@ def test_nothing_outlives_a_parent_that_was_killed(fresh_system: LocalSystem) ->
     assert eventually(lambda: not (fresh_system.home / "stack.json").exists())
 
 
-def test_two_calls_at_once_wait_for_each_other(fresh_system: LocalSystem) -> None:
+def test_concurrent_ups_wait_for_each_other(fresh_system: LocalSystem) -> None:
     program = (
         "import os; from pathlib import Path; from local import stack\n"
         f"stack.up(Path({str(fresh_system.home)!r}), os.environ, only={ONE_SERVICE!r})\n"
