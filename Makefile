@@ -1,93 +1,93 @@
-# The verbs. `make` alone prints them. Only Python, make and git have to be there before.
+# `make` alone lists the verbs. Only Python, make and git must be installed.
 PYTHON ?= python3
 BIN := .venv/bin
 COMPILE := .venv-uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --no-annotate
-# boto3 with all that it needs: Lambda's Python runtimes have them, so the layer has none of them.
+# boto3 and its dependencies: Lambda's Python runtimes include them, so the layer does not.
 IN_THE_RUNTIME := boto3 botocore jmespath python-dateutil s3transfer six urllib3
 
 .DEFAULT_GOAL := help
 .PHONY: help install run up down demo simulator doctor reload-schema tokens webhooks redrive replay delete-people test fuzz year faults bench check format build validate openapi diagram lock clean
 
-help: ## Print these verbs
+help: ## List these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-install: ## Install everything inside this folder; again only what changed
+install: ## Install everything inside this folder; repeats only what has changed
 	@$(PYTHON) -m local.install
 
-run: install ## Run the whole system in the foreground and show one connection; Ctrl-C stops it
+run: install ## Run the whole system in the foreground and make one demo connection; Ctrl-C stops it
 	@$(BIN)/python -m local.stack run
 
 up: install ## Start, repair or reconfigure the system in the background
 	@$(BIN)/python -m local.stack up
 
-down: install ## Stop the system; the database stays
+down: install ## Stop the system and keep its database
 	@$(BIN)/python -m local.stack down
 
-demo: install ## Make one connection step by step on the running system
+demo: install ## Make a connection on the running system, step by step
 	@$(BIN)/python -m local.stack demo
 
 simulator: install ## Run the Meta simulator alone, in the foreground; ARGS="--port 4700"; meta_simulator/README.md
 	@$(BIN)/python -m meta_simulator $(ARGS)
 
-doctor: install ## Tell why the Data API does not work, who must act and how; ARGS=--json; docs/operations.md
+doctor: install ## Find out why storage does not work, and what to do; ARGS=--json; docs/operations.md
 	@PYTHONPATH=layers/shared $(BIN)/python -m operations.doctor examine $(ARGS)
 
-reload-schema: install ## Reload the Data API's schema cache until it knows the whole contract, or fail with the cause
+reload-schema: install ## Reload the Data API's schema cache and check the schema contract, as a deploy does
 	@PYTHONPATH=layers/shared $(BIN)/python -m operations.doctor reload $(ARGS)
 
-tokens: install ## Tell which tokens are due when, what is overdue and who must reconnect; ARGS=--json; .local/tokens.svg
+tokens: install ## Show when tokens are due, which are overdue and who must reconnect; ARGS=--json; .local/tokens.svg
 	@PYTHONPATH=layers/shared $(BIN)/python -m operations.tokens $(ARGS)
 
-webhooks: install ## Tell what became of Meta's webhooks, and where an event is; ARGS="--id <message id>"; docs/webhooks.md
+webhooks: install ## Show what became of webhook events, or look one up; ARGS="--id <message id>"; docs/webhooks.md
 	@PYTHONPATH=layers/shared $(BIN)/python -m operations.webhooks report $(ARGS)
 
-redrive: install ## Move webhook events from the dead-letter queue back into the queue
-	@PYTHONPATH=layers/shared $(BIN)/python -m operations.webhooks redrive
+redrive: install ## Move webhooks from the dead-letter queue back into the queue
+	@PYTHONPATH=layers/shared $(BIN)/python -m operations.webhooks redrive $(ARGS)
 
 replay: install ## Parse stored webhook events again; ARGS="--kind unparsed"
 	@PYTHONPATH=layers/shared $(BIN)/python -m operations.webhooks replay $(ARGS)
 
-delete-people: install ## Delete the data of the people in a list that Meta has mailed; ARGS=<file>
+delete-people: install ## Delete the data of the people in a list from Meta; ARGS=<file>; docs/privacy.md
 	@PYTHONPATH=layers/shared $(BIN)/python -m operations.deletions $(ARGS)
 
 test: install ## Run all tests
 	@$(BIN)/python -m local.browser && $(BIN)/python -m pytest
 
 FUZZ ?= 20
-fuzz: install ## Try FUZZ=20 times as much in property tests as `make test` does; SEED=<the one it printed> does the same again
+fuzz: install ## Run property tests with FUZZ=20 times the examples of `make test`; SEED=<printed seed> repeats a run
 	@seed=$(or $(SEED),$$(date +%s)); echo "make fuzz FUZZ=$(FUZZ) SEED=$$seed"; \
 	FUZZ=$(FUZZ) FUZZ_SEED=$$seed $(BIN)/python -m pytest -m hypothesis --hypothesis-seed=$$seed
 
-year: install ## Live through a year of refreshing with 10,000 accounts, outages and crashes; minutes
+year: install ## Simulate a year of refreshing 10,000 accounts, with outages and crashes; takes minutes
 	@REFRESH_YEAR_ACCOUNTS=10000 $(BIN)/python -m pytest tests/integration/refresh/test_refresh_year.py -k year
 
-faults: install ## Fail every kind of call in every flow and count what is lost, doubled, wrong; ARGS="--seed 1 --each 10"; docs/faults.md
+faults: install ## Make every kind of call fail in every flow, and count losses; ARGS="--seed 1 --each 10"; docs/faults.md
 	@PYTHONPATH=layers/shared $(BIN)/python -m tests.faults $(ARGS)
 
-bench: install ## Measure, print a table, and write bench/results.json; ARGS="--only healing" or --full; docs/benchmarks.md
+bench: install ## Run the benchmarks and write bench/results.json; ARGS="--only healing" or --full; docs/benchmarks.md
 	@PYTHONPATH=layers/shared $(BIN)/python -m bench $(ARGS)
 
-check: install validate ## Check format, style, types and the template; changes nothing
+check: install validate ## Check formatting, style, types and the template, without changing anything
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy
 	@$(BIN)/python -m local.web check
 
-format: install ## Format the code and repair what can be repaired by machine
+format: install ## Format the code and apply automatic fixes
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
 build: install ## Build the functions and the layer for AWS
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sam build --cached --parallel $(ARGS)
 
-validate: install ## Check the template as CloudFormation and SAM would
+validate: install ## Validate the template with SAM and cfn-lint
 	@SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(BIN)/sam validate --lint --template-file template.yaml
 
-openapi: install ## Write docs/openapi.json and the page's types from the code, after a change to the HTTP contract
+openapi: install ## Write docs/openapi.json and the page's types; run it after a change to the HTTP contract
 	@PYTHONPATH=layers/shared $(BIN)/python -m tools.openapi && $(BIN)/python -m local.web types
 
 diagram: install ## Redraw the import diagram in ARCHITECTURE.md, after a change to the packages
 	@$(BIN)/python -m tools.architecture
 
-lock: install ## Pin all packages with their hashes, after a change to an .in file
+lock: install ## Pin all packages with hashes; run it after a change to an .in file
 	@cd requirements && for name in uv dev ministack node; do ../$(COMPILE) $$name.in -o $$name.txt || exit 1; done
 	@$(COMPILE) layers/shared/requirements.in -c requirements/dev.txt -o layers/shared/requirements.txt \
 		$(addprefix --no-emit-package=,$(IN_THE_RUNTIME))

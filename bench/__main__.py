@@ -1,4 +1,4 @@
-"""`make bench`: measures, prints a table, and writes what was measured to bench/results.json."""
+"""`make bench`: runs the benchmarks, prints a table, and writes the results to bench/results.json."""
 
 import argparse
 import json
@@ -32,10 +32,17 @@ RESULTS = Path(__file__).parent / "results.json"
 
 
 def main() -> int:
-    """Run the parts that are asked for, all if none is, and return the exit code."""
+    """Run the chosen parts, or all, and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), metavar="NAME", help=", ".join(PARTS))
-    parser.add_argument("--full", action="store_true", help="refresh 10,000 accounts")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=PARTS,
+        default=list(PARTS),
+        metavar="PART",
+        help=f"parts to run: {', '.join(PARTS)}",
+    )
+    parser.add_argument("--full", action="store_true", help="also refresh 10,000 accounts; takes 7 minutes longer")
     arguments = parser.parse_args()
     parts = dict(PARTS)
     if arguments.full:
@@ -45,25 +52,25 @@ def main() -> int:
         figures = [figure for name in arguments.only for figure in parts[name](stack)]
     _show(figures)
     if len(arguments.only) < len(PARTS):
-        say("\nNot written: only the whole is.")
+        say(f"\n{RESULTS.name} was not changed: only a complete run is saved.")
         return 0
     RESULTS.write_text(
         json.dumps({"machine": machine, "figures": [vars(figure) for figure in figures]}, indent=2) + "\n"
     )
-    say(f"\nWritten to {RESULTS.relative_to(Path.cwd())}; docs/benchmarks.md says how to read it.")
+    say(f"\nWritten to {RESULTS.relative_to(Path.cwd())}; docs/benchmarks.md explains the figures.")
     return 0
 
 
 def _show(figures: list[Figure]) -> None:
-    say(f"\n{'':<58} {'measured':>12} {'baseline':>12} {'ratio':>7}")
+    say(f"\n{'figure':<60} {'measured':>10} {'unit':<11} {'comparison':>12} {'baseline':>10}")
     for figure in figures:
-        baseline = "" if figure.baseline is None else f"{figure.baseline:,.2f}"
-        ratio = "" if figure.ratio is None else f"{figure.ratio:.2f}"
-        say(f"{figure.name:<58} {figure.measured:>12,.2f} {baseline:>12} {ratio:>7}  {figure.unit}")
+        row = f"{figure.name:<60} {figure.measured:>10,.2f} {figure.unit:<11} {figure.comparison:>12}"
+        baseline = "" if figure.baseline is None else f" {figure.baseline:>10,.2f}  {figure.baseline_is}"
+        say((row + baseline).rstrip())
 
 
 def _machine(stack: Mapping[str, str]) -> dict[str, object]:
-    """What the figures depend on; no names and no places."""
+    """Return what the figures depend on, without the names of machines or folders."""
     with psycopg.connect(stack["database_url"]) as database:
         postgres = database.info.parameter_status("server_version")
     packages = json.loads((ROOT / "local" / "supabase" / "package.json").read_text())["dependencies"]

@@ -1,9 +1,9 @@
-"""The baseline of a function's start: its clients with boto3 and httpx, its secret, and nothing else.
+"""The baseline for a function's start: its boto3 and httpx clients and its secret, nothing else.
 
-No validation, no encryption, no answer: it says what a function must cost that calls the same services, not what one
-costs that does the same.
+It has no validation, encryption or response: it shows the least that a function costs that calls the same services, not
+the cost of one that does the same.
 
-BARE_CLIENTS names the AWS services; BARE_HTTP is set where the function also calls somebody else.
+BARE_CLIENTS names the AWS services; BARE_HTTP is set if the function also calls others.
 """
 
 import json
@@ -18,12 +18,12 @@ if IS_CALLING_OTHERS:
 
 
 def dependencies() -> list[Any]:
-    """The clients."""
+    """Read the secret and create the clients."""
     answer = boto3.client("secretsmanager").get_secret_value(SecretId=os.environ["SECRET_NAME"])
     made: list[Any] = [json.loads(answer["SecretString"])["supabase_secret_key"]]
     client: Any = boto3.client
     made += [client(service) for service in os.environ["BARE_CLIENTS"].split()]
     if IS_CALLING_OTHERS:
-        # One is enough for all whom it calls: each would read the certificates again.
+        # One client for all hosts: each client reads the certificates again.
         made.append(httpx.Client())
     return made

@@ -1,6 +1,6 @@
-"""The baseline of the webhook function: what it does, with boto3, hmac and nothing else.
+"""The baseline for the webhook function: a handler with boto3 and hmac, as someone would write it in an hour.
 
-Verifies the signature over the raw body and keeps the body in a queue, as a handler that somebody writes in an hour.
+It verifies the signature of the raw body and sends the body to a queue.
 """
 
 import base64
@@ -15,19 +15,19 @@ import boto3
 
 @cache
 def secret() -> bytes:
-    """The app's secret."""
+    """Return the app's secret."""
     answer = boto3.client("secretsmanager").get_secret_value(SecretId=os.environ["SECRET_NAME"])
     return str(json.loads(answer["SecretString"])["instagram_app_secret"]).encode()
 
 
 @cache
 def sqs() -> Any:
-    """The client, made once."""
+    """Return the SQS client."""
     return boto3.client("sqs")
 
 
 def lambda_handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """An API Gateway proxy event in, its answer out."""
+    """Handle an API Gateway proxy event."""
     body = base64.b64decode(event["body"]) if event["isBase64Encoded"] else event["body"].encode()
     headers = {name.lower(): value for name, value in event["headers"].items()}
     digest = hmac.new(secret(), body, "sha256").hexdigest()

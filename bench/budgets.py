@@ -1,7 +1,7 @@
-"""`python -m bench.budgets HOME`: the calls of everything that has a budget, as JSON, on the system of a home folder.
+"""`python -m bench.budgets HOME`: counts the calls of everything that has a budget, and prints them as JSON.
 
-A process of its own, because tests let no connection stay open, and sandboxes keep theirs.
-tests/integration/test_budgets.py holds the budgets.
+It runs as a process of its own because functions keep their connections open, which tests do not allow. The budgets are
+in tests/integration/test_budgets.py.
 """
 
 import json
@@ -17,23 +17,22 @@ from bench.frontend import Frontend
 from bench.recording import Call, by_service, in_a_row
 from bench.system import deployed
 from instagram_connect.models import Provider
-from local.demo import read_stack
 from local.progress import say
 from local.settings import Keys
-from local.stack import aws_environment
+from local.stack import aws_environment, read_stack
 
-# Webhooks in a batch, and events in each.
+# Number of webhooks in a batch, and of events in each.
 BATCHES = ((1, 1), (10, 10), (10, 100))
 
 
 def count(frontend: Frontend) -> dict[str, dict[str, int]]:
-    """By what is done: how many calls each service gets, how many are in a row, how many events were lost."""
+    """Return, for each piece of work, the calls to each service, the sequential calls, and the lost events."""
     counts: dict[str, dict[str, int]] = {}
-    # The first request of a sandbox also reads its secrets.
+    # The first request also reads the secrets.
     connection(frontend, Provider.FACEBOOK, 1)
     logins = [*((Provider.FACEBOOK, pages) for pages in PAGES), (Provider.INSTAGRAM, 1)]
     for provider, accounts in logins:
-        # Only of few: a hundred threads may take any time to start, and a test must not depend on it.
+        # Not for 100 accounts: starting that many threads takes unpredictably long.
         has_rows = accounts <= 10
         calls = connection(frontend, provider, accounts, least_s=COUNTING_S if has_rows else 0.0)
         counts[f"connect {accounts} by {provider}"] = {**by_service(calls), **(_rows(calls) if has_rows else {})}

@@ -1,7 +1,7 @@
-"""How long a connection takes, against the sum of its critical path: the calls in it that have to wait for each other.
+"""Measures how long a connection takes, against its critical path: the calls that must wait for each other.
 
-The real handler of exchange_token in this process; real PostgREST and Postgres; the local AWS; a Meta simulator that
-takes its time for every call. All of it shares this machine.
+The real exchange_token handler runs in this process, with real PostgREST and Postgres, the local AWS, and a Meta
+simulator that delays every call. All of them share this machine.
 """
 
 import statistics
@@ -20,19 +20,20 @@ from local.settings import Keys
 
 PAGES = (1, 10, 100)
 LATENCIES_MS = (0, 50, 200)
-# By turns; a hundred Pages keep the simulator busy for longer.
+# Fewer with 100 Pages, which take the simulator longer.
 ROUNDS = {1: 7, 10: 7, 100: 3}
-# So long each call takes at least while round trips are counted, and so much longer for each account: more than as many
-# threads take to start.
+# Minimum duration of a call while sequential calls are counted, plus a part per account: longer than it takes to start
+# that many threads.
 COUNTING_S = 0.5
 COUNTING_ONE_S = 0.005
+_SERVICES = {"data_api": "the Data API", "dynamodb": "DynamoDB", "kms": "KMS", "meta": "Meta"}
 
 
 def measure(stack: Mapping[str, str]) -> list[Figure]:
-    """All figures of connections."""
+    """Return all figures for connections."""
     keys = Keys.of_home(HOME)
     with deployed(stack, keys), closing(Frontend(stack, keys)) as frontend:
-        # The first one loads libraries and opens connections, as the first request of a sandbox.
+        # The first one also loads libraries and opens connections.
         connection(frontend, Provider.FACEBOOK, 1)
         figures = [*_walls(frontend), *_counts(frontend)]
         frontend.slow_down(0)
@@ -40,7 +41,7 @@ def measure(stack: Mapping[str, str]) -> list[Figure]:
 
 
 def connection(frontend: Frontend, provider: Provider, accounts: int, *, least_s: float = 0.0) -> Recording:
-    """The calls that a new user's connection makes. Raises RuntimeError unless all accounts are stored."""
+    """Record the calls of a new user's connection. Raises RuntimeError unless all accounts are stored."""
     _, event = _login(frontend, provider, accounts)
     with recorded(frontend.stack, least_s=least_s) as calls:
         frontend.connect(event, accounts)
@@ -48,7 +49,7 @@ def connection(frontend: Frontend, provider: Provider, accounts: int, *, least_s
 
 
 def connect_user(frontend: Frontend, provider: Provider, accounts: int) -> str:
-    """The id of a new user with so many accounts."""
+    """Connect a new user with this number of accounts, and return the user's id."""
     user_id, event = _login(frontend, provider, accounts)
     frontend.connect(event, accounts)
     return user_id
@@ -61,16 +62,17 @@ def _login(frontend: Frontend, provider: Provider, accounts: int) -> tuple[str, 
 
 
 def critical_path_s(calls: Sequence[Call]) -> float:
-    """How long the calls that waited for each other take if nothing else does: the longest such chain, in seconds.
+    """Return the duration of the longest chain of calls that waited for each other, in seconds.
 
-    Each call counts as the fastest of its kind: what calls beside each other take from each other is not forgiven.
+    Each call counts with the time of the fastest call of its kind, so concurrent calls that slow each other down do not
+    lengthen the path.
     """
     fastest: dict[tuple[str, str], float] = {}
     for call in calls:
         kind = (call.service, call.operation)
         fastest[kind] = min(fastest.get(kind, call.ended - call.started), call.ended - call.started)
     ends: list[float] = []
-    longest: list[float] = []  # of the chains that end with the call, or before it
+    longest: list[float] = []  # duration of the longest chain that ends with this call or before
     for call in sorted(calls, key=lambda call: call.ended):
         before = bisect_right(ends, call.started)
         own = fastest[call.service, call.operation] + (longest[before - 1] if before else 0.0)
@@ -85,7 +87,7 @@ def _walls(frontend: Frontend) -> Iterator[Figure]:
     paths: dict[tuple[int, int], list[float]] = {cell: [] for cell in cells}
     computing: dict[int, list[float]] = {pages: [] for pages in PAGES}
     people = {pages: frontend.add_person(Provider.FACEBOOK, pages) for pages in PAGES}
-    with step(f"Connecting 1 to {max(PAGES)} Pages at {', '.join(map(str, LATENCIES_MS))} ms, by turns"):
+    with step(f"Connecting 1 to {max(PAGES)} Pages, with {', '.join(map(str, LATENCIES_MS))} ms per call to Meta"):
         for number in range(max(ROUNDS.values())):
             for latency_ms, pages in cells:
                 if number >= ROUNDS[pages]:
@@ -101,30 +103,31 @@ def _walls(frontend: Frontend) -> Iterator[Figure]:
     for latency_ms, pages in cells:
         wall, path = walls[latency_ms, pages], paths[latency_ms, pages]
         yield Figure.against(
-            f"connection: {_pages(pages)}, Meta takes {latency_ms} ms",
+            f"connection: time with {_pages(pages)}, {latency_ms} ms per call to Meta",
             statistics.median(wall),
             statistics.median(path),
-            "ms; baseline: its critical path",
+            "ms",
+            baseline_is="the calls that must wait for each other",
             runs=wall,
             baseline_runs=path,
         )
     for pages, times in computing.items():
         median = round(statistics.median(times), 1)
-        yield Figure(f"connection: computing, {_pages(pages)}", median, "ms, this process", runs=tuple(times))
+        yield Figure(f"connection: processor time with {_pages(pages)}", median, "ms", runs=tuple(times))
 
 
 def _counts(frontend: Frontend) -> Iterator[Figure]:
     frontend.slow_down(0)
     logins = [(Provider.FACEBOOK, pages) for pages in PAGES] + [(Provider.INSTAGRAM, 1)]
-    with step("Counting its calls"):
+    with step("Counting the calls of a connection"):
         for provider, accounts in logins:
             calls = connection(frontend, provider, accounts, least_s=COUNTING_S + accounts * COUNTING_ONE_S)
             what = "Instagram Login" if provider is Provider.INSTAGRAM else _pages(accounts)
-            yield Figure(f"connection: round trips in a row, {what}", len(in_a_row(calls)), "calls")
+            yield Figure(f"connection: sequential calls with {what}", len(in_a_row(calls)), "calls")
             meta = [call for call in calls if call.service == "meta"]
-            yield Figure(f"connection: of these to Meta, {what}", len(in_a_row(meta)), "calls")
+            yield Figure(f"connection: sequential calls to Meta with {what}", len(in_a_row(meta)), "calls")
             for service, count in sorted(by_service(calls).items()):
-                yield Figure(f"connection: calls to {service}, {what}", count, "calls")
+                yield Figure(f"connection: calls to {_SERVICES.get(service, service)} with {what}", count, "calls")
 
 
 def _pages(number: int) -> str:

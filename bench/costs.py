@@ -1,8 +1,8 @@
-"""What AWS would take for a month of 100,000 connected accounts: calls counted here, times prices in prices.toml.
+"""Computes the monthly AWS bill of 100,000 connected accounts: calls counted here, times the prices in prices.toml.
 
-Each thing that a deployment does is done once, its calls counted and its time taken; how often it happens follows from
-the product's own rules and from the usage that prices.toml assumes. Not in it: logs and metrics, data transfer, starts,
-secrets, requests of the page, Supabase.
+Each kind of work is done a few times, its calls are counted and its time is measured. How often it happens follows from
+the product's own rules and the usage assumed in prices.toml. Not included: logs and metrics, data transfer, starts,
+secrets, the page's requests, Supabase.
 """
 
 import statistics
@@ -28,15 +28,15 @@ from local.template import section
 
 PRICES = Path(__file__).parent / "prices.toml"
 META_LATENCY_MS = 200
-# Together in a message, done at once.
+# Accounts in one message.
 REFRESHED = 20
 TIMES = 3
 MONTH_S = 365 * DAY_S / 12
 INSTAGRAM_TOKEN_S = 60 * DAY_S
-# So many MB of memory come with one processor; less of them with less of it. Source: Lambda, "Configure memory".
+# Memory that comes with one full processor; less memory gets a share of one. Source: Lambda, "Configure memory".
 MB_OF_A_PROCESSOR = 1769
 WRITES = ("PutItem", "UpdateItem", "DeleteItem")
-# Besides sending, which is counted: what reads a message and deletes it is Lambda.
+# Lambda receives and deletes each message; sending is counted separately.
 SQS_REQUESTS_TO_INVOKE = 2
 
 
@@ -54,7 +54,7 @@ SERVICES = {
 
 @dataclass(frozen=True)
 class Work:
-    """Something that a deployment does: what it belongs to, how often in a month, and what once uses, by price."""
+    """A kind of work: its category, how often it happens per month, and what it uses each time, by price."""
 
     kind: str
     times: float
@@ -62,19 +62,19 @@ class Work:
 
 
 def measure(stack: Mapping[str, str]) -> list[Figure]:
-    """The costs by service and by kind of work, and together."""
+    """Return the costs by service and by category, and their total."""
     book = tomllib.loads(PRICES.read_text())
     keys = Keys.of_home(HOME)
     with deployed(stack, keys), closing(Frontend(stack, keys)) as frontend:
-        with step(f"Doing each thing {TIMES} times that a month of accounts does often"):
+        with step(f"Doing each kind of work {TIMES} times"):
             works = list(_works(frontend, book["usage"]))
         frontend.meta("POST", "/reset")
-    return list(_bill(works, book["prices"], f"USD a month, {book['usage']['accounts']:,} accounts"))
+    return list(_bill(works, book["prices"], book["usage"]["accounts"]))
 
 
 def _works(frontend: Frontend, usage: Mapping[str, float]) -> Iterator[Work]:
     rules = RefreshRules()
-    # Tokens are refreshed when they have between lead and lead + spread left.
+    # Tokens are refreshed when their remaining life is between lead and lead + spread.
     refresh_s = INSTAGRAM_TOKEN_S - rules.lead_s - rules.spread_s / 2
     accounts = {
         Provider.FACEBOOK: usage["accounts"] * usage["facebook_share"],
@@ -105,12 +105,12 @@ def _works(frontend: Frontend, usage: Mapping[str, float]) -> Iterator[Work]:
 
         logins = number * usage["logins_per_account"]
         yield Work("connecting", logins, {**_used("ExchangeTokenFunction", connect), "api_gateway": 1})
-        # Of a message with a hundred accounts this is a fifth, and so are its invocation and its requests to SQS.
+        # A real message has ACCOUNTS_IN_A_MESSAGE accounts, so only part of its invocation and SQS requests counts.
         messages = number / REFRESHED
         part = REFRESHED / ACCOUNTS_PER_MESSAGE
         queued = {"lambda_requests": part, "sqs": part * (1 + SQS_REQUESTS_TO_INVOKE)}
         yield Work(
-            "looking after webhook subscriptions",
+            "checking webhook subscriptions",
             messages * MONTH_S / rules.subscription_s,
             {**_used("RefreshWorkerFunction", check), **queued},
         )
@@ -130,10 +130,10 @@ def _works(frontend: Frontend, usage: Mapping[str, float]) -> Iterator[Work]:
 
 
 def _used(function: str, work: Callable[[int], Recording]) -> dict[str, float]:
-    """What one invocation uses, by price; its time is the median of some."""
+    """Return what one invocation uses, by price; its time is the median of several."""
     memory_mb = section("Resources")[function]["Properties"]["MemorySize"]
     recordings = [work(number) for number in range(TIMES)]
-    # What is computed takes longer with a part of a processor; waiting does not.
+    # Computing takes longer with a share of a processor; waiting does not.
     slowness = MB_OF_A_PROCESSOR / memory_mb - 1
     seconds = statistics.median(made.wall_s + made.computing_s * slowness for made in recordings)
     used = Counter(price for call in recordings[-1] if (price := _price_of(call)))
@@ -143,11 +143,11 @@ def _used(function: str, work: Callable[[int], Recording]) -> dict[str, float]:
 def _price_of(call: Call) -> str | None:
     if call.service == "dynamodb":
         return "dynamodb_writes" if call.operation in WRITES else "dynamodb_reads"
-    # Events are counted by the event; Meta and the Data API are not AWS.
+    # EventBridge is counted by event, not by call; Meta and the Data API are not AWS.
     return call.service if call.service in ("sqs", "kms") else None
 
 
-def _bill(works: Sequence[Work], prices: Mapping[str, float], unit: str) -> Iterator[Figure]:
+def _bill(works: Sequence[Work], prices: Mapping[str, float], accounts: int) -> Iterator[Figure]:
     services = {**dict.fromkeys(SERVICES.values(), 0.0), "KMS": prices["kms_keys"]}
     kinds: dict[str, float] = {}
     for work in works:
@@ -155,6 +155,6 @@ def _bill(works: Sequence[Work], prices: Mapping[str, float], unit: str) -> Iter
             cost = work.times * used * prices[name]
             services[SERVICES[name]] += cost
             kinds[work.kind] = kinds.get(work.kind, 0.0) + cost
-    for name, cost in {**services, **{f"of all, {kind}": cost for kind, cost in kinds.items()}}.items():
-        yield Figure(f"costs: {name}", round(cost, 2), unit)
-    yield Figure("costs: all", round(sum(services.values()), 2), unit)
+    for name, cost in {**services, **{f"part for {kind}": cost for kind, cost in kinds.items()}}.items():
+        yield Figure(f"costs: {name}", round(cost, 2), "USD/month")
+    yield Figure(f"costs: total for {accounts:,} accounts", round(sum(services.values()), 2), "USD/month")

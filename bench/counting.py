@@ -1,6 +1,6 @@
-"""The calls of one refresh and of one batch of webhooks, counted in this process; `connecting` has a connection's.
+"""Counts the calls of a refresh and of a batch of webhooks; `connecting` counts those of a connection.
 
-The benchmarks report them, the costs are computed from them, and tests/integration/test_budgets.py holds them down.
+The benchmarks report these counts, the costs are computed from them, and tests/integration/test_budgets.py limits them.
 """
 
 import hmac
@@ -25,12 +25,12 @@ from instagram_connect.runtime.deadline import Deadline
 from instagram_connect.storage.data_api import DataApi
 from instagram_connect.storage.rpc import Rpcs
 
-# A token that ends in five days, like everything else of its account.
+# Leaves five days to a token of sixty.
 AGE = timedelta(days=55)
 
 
 def age(frontend: Frontend, user_ids: Sequence[str]) -> None:
-    """Lets time pass at Meta, and for what is stored of these users."""
+    """Advance Meta's clock, and make the stored data of these users older by the same time."""
     frontend.meta("POST", "/clock", {"advance_seconds": AGE.total_seconds()})
     with psycopg.connect(frontend.stack["database_url"], autocommit=True) as database:
         database.execute(
@@ -49,11 +49,12 @@ def age(frontend: Frontend, user_ids: Sequence[str]) -> None:
 def refresh(
     frontend: Frontend, provider: Provider, user_ids: Sequence[str], *, renew: bool, check_subscription: bool
 ) -> Recording:
-    """The calls of a worker that gets the accounts of these users in one message.
+    """Record the calls of a worker that gets the accounts of these users in one message.
 
-    Their leases are taken first, which is the sweep's work and not counted. Raises RuntimeError unless all are done.
+    Their leases are taken beforehand and not counted, because the sweep does that. Raises RuntimeError unless all
+    accounts are refreshed.
     """
-    from functions.refresh_worker import app  # reads the environment when it is imported
+    from functions.refresh_worker import app  # reads the environment on import
 
     owner = str(uuid.uuid4())
     claims = []
@@ -76,7 +77,7 @@ def refresh(
 
 
 def webhook(stack: Mapping[str, str], body: str) -> dict[str, Any]:
-    """The event in which Meta sends a body, as API Gateway hands it on."""
+    """Return API Gateway's event for a webhook from Meta with this body."""
     digest = hmac.digest(stack["instagram_app_secret"].encode(), body.encode(), "sha256").hex()
     return {
         "httpMethod": "POST",
@@ -90,7 +91,7 @@ def webhook(stack: Mapping[str, str], body: str) -> dict[str, Any]:
 
 
 def acknowledge(frontend: Frontend, body: str) -> Recording:
-    """The calls of the function that Meta waits for. Raises RuntimeError unless it answers 200."""
+    """Record the calls of the function that receives webhooks. Raises RuntimeError unless it returns 200."""
     from functions.webhook import app
 
     event = webhook(frontend.stack, body)
@@ -103,7 +104,7 @@ def acknowledge(frontend: Frontend, body: str) -> Recording:
 
 
 def ingest(frontend: Frontend, bodies: Sequence[str]) -> Recording:
-    """The calls of a worker that gets these webhooks in one batch. Raises RuntimeError if one has to come again."""
+    """Record the calls of a worker that gets these webhooks in one batch. Raises RuntimeError if any fails."""
     from functions.webhook_worker import app
 
     app.dependencies()
@@ -115,7 +116,7 @@ def ingest(frontend: Frontend, bodies: Sequence[str]) -> Recording:
 
 
 def messages(frontend: Frontend, user_id: str, number: int) -> str:
-    """A webhook with so many direct messages to the first account of a user, none of them known."""
+    """Return a webhook with this number of new direct messages to a user's first account."""
     _, _, instagram_id = _accounts(frontend, [user_id])[0]
     now_ms = int(utc_now().timestamp() * 1000)
     talks = [
@@ -131,7 +132,7 @@ def messages(frontend: Frontend, user_id: str, number: int) -> str:
 
 
 def count_events(frontend: Frontend, user_id: str) -> int:
-    """How many webhook events are stored of a user's accounts."""
+    """Return the number of stored webhook events of a user's accounts."""
     with psycopg.connect(frontend.stack["database_url"]) as database:
         row = database.execute(
             "select count(*) from webhook_events where business_account_id in "
@@ -143,7 +144,7 @@ def count_events(frontend: Frontend, user_id: str) -> int:
 
 
 def _accounts(frontend: Frontend, user_ids: Sequence[str]) -> list[tuple[str, str, str]]:
-    """User id, row id, Instagram's id."""
+    """Return the user id, row id and Instagram id of each account."""
     with psycopg.connect(frontend.stack["database_url"]) as database:
         return database.execute(
             "select user_id::text, id::text, instagram_business_id from instagram_business_accounts "

@@ -1,4 +1,4 @@
-"""What a frontend and its users do before and in a request: people at Meta with Pages, signed-in users, logins."""
+"""Plays the frontend and its users: creates people at Meta, signs users up, logs in, and sends requests."""
 
 import json
 import time
@@ -18,7 +18,7 @@ from local.settings import Keys
 
 
 class Frontend:
-    """Signs users up, logs people in at the simulated Meta, and calls exchange_token as API Gateway does."""
+    """Signs users up, logs people in at the Meta simulator, and calls exchange_token as API Gateway does."""
 
     def __init__(self, stack: Mapping[str, str], keys: Keys) -> None:
         self.stack = stack
@@ -27,15 +27,15 @@ class Frontend:
         self._meta = httpx.Client(base_url=f"{stack['meta_url']}/_simulator", timeout=60, trust_env=False)
 
     def close(self) -> None:
-        """Ends its connection."""
+        """Close its connections."""
         self._meta.close()
 
     def meta(self, method: str, path: str, body: object = None) -> Any:
-        """The simulator's control API."""
+        """Call the simulator's control API."""
         return self._meta.request(method, path, json=body).raise_for_status().json()
 
     def add_person(self, provider: Provider, pages: int) -> str:
-        """Somebody with so many Pages, each with an Instagram account; or one account with Instagram Login."""
+        """Create a person with Pages that have an Instagram account each or, for Instagram Login, with one account."""
         name = f"bench.{uuid.uuid4().hex[:12]}"
         if provider is Provider.INSTAGRAM:
             self.meta("POST", "/people", {"instagram": {"username": name}})
@@ -45,26 +45,26 @@ class Frontend:
         return name
 
     def slow_down(self, latency_ms: float) -> None:
-        """Has Meta take so long for each call from now on."""
+        """Delay each call to Meta from now on."""
         self.meta("DELETE", "/faults")
         if latency_ms:
             for host in ("graph.facebook.com", "graph.instagram.com", "api.instagram.com"):
                 self.meta("POST", "/faults", {"host": host, "latency_ms": latency_ms, "times": None})
 
     def log_in(self, provider: Provider, person: str) -> str:
-        """The code that the dialog gives."""
+        """Log a person in and return the dialog's code."""
         login = {"product": provider, "person": person, "redirect_uri": redirect_uri(self.stack)}
         return str(self.meta("POST", "/authorize", login)["code"])
 
     def sign_up(self) -> str:
-        """The id of a new user."""
+        """Create a user and return the id."""
         user_id = str(uuid.uuid4())
         with psycopg.connect(self.stack["database_url"], autocommit=True) as database:
             database.execute("insert into auth.users (id, email) values (%s, %s)", [user_id, f"{user_id}@example.com"])
         return user_id
 
     def request(self, user_id: str, provider: Provider, code: str) -> dict[str, Any]:
-        """The event in which a user's browser hands in a code, with the state that `authorize` gave."""
+        """Return the event in which a user's browser sends a code, with a valid state."""
         claims = {"sub": user_id, "aud": "authenticated", "role": "authenticated", "exp": int(time.time()) + 3600}
         token = jwt.encode(claims, self._keys.supabase_jwt_secret, algorithm="HS256")
         state, _ = self._states.issue(user_id, provider, redirect_uri(self.stack))
@@ -86,8 +86,8 @@ class Frontend:
         }
 
     def connect(self, event: dict[str, Any], accounts: int) -> None:
-        """Hands in a code. Raises RuntimeError unless all accounts are stored."""
-        from functions.exchange_token import app  # reads the environment when it is imported
+        """Send a code. Raises RuntimeError unless all accounts are stored."""
+        from functions.exchange_token import app  # reads the environment on import
 
         with silent():
             answer = app.lambda_handler(event, context())

@@ -1,8 +1,8 @@
-"""How long a stale schema cache holds up a connection, on both engines, against the reload alone.
+"""Measures how long a stale schema cache delays a connection, on both engines, against a schema reload alone.
 
-The function is there and the Data API does not know it, as after a restore. Measured is a connection as a user makes
-it, from the first stale answer to the answer that its rows are stored; the baseline is a program that knows what is
-wrong: it notifies Postgres and asks until the function is known.
+The function exists but the Data API does not know it, as after a restore. The delay is the time from the first "not in
+the schema cache" error to the response that the rows are stored. The baseline is a program that knows the cause: it
+notifies Postgres and polls until the Data API knows the function.
 """
 
 import statistics
@@ -25,18 +25,17 @@ from local.settings import Keys
 
 HEALED = 50
 FUNCTION = "store_connection"
-# A reload that was asked for and has not happened by then is not coming.
-GIVING_UP_S = 5.0
-# Asking without a pause would take the processor from the reload that is waited for.
-ASKING_INTERVAL_S = 0.01
-# PostgREST makes one reload of those that are asked for within a tenth of a second: a new one would wait for the last.
+RELOAD_TIMEOUT_S = 5.0
+# Polling without a pause would take processor time from the reload.
+POLL_INTERVAL_S = 0.01
+# PostgREST merges reloads requested within 0.1 s, so a new one would have to wait.
 SETTLING_S = 0.2
-# None: PostgREST 12 may answer without a code. Postgres, asked in vain, has another.
+# None: PostgREST 12 may return no code. An error from Postgres itself has another code.
 UNKNOWN = ("PGRST202", None)
 
 
 def measure(stack: Mapping[str, str]) -> list[Figure]:
-    """All figures of healing."""
+    """Return all figures for healing."""
     figures = list(_on_engine(stack, "PostgREST"))
     with on_supabase_lite(stack):
         return [*figures, *_on_engine(stack, "Supabase Lite")]
@@ -57,7 +56,7 @@ def _on_engine(stack: Mapping[str, str], engine: str) -> Iterator[Figure]:
         cache = _Cache(database, data_api)
         connection(frontend, Provider.INSTAGRAM, 1)
         ours, bare = [], []
-        with step(f"Healing {HEALED} connections on {engine}, and the reload alone with every second"):
+        with step(f"Healing {HEALED} connections on {engine}, and reloading alone after every second one"):
             for number in range(HEALED):
                 with cache.stale():
                     ours.append(_held_up_s(connection(frontend, Provider.INSTAGRAM, 1)) * 1000)
@@ -66,17 +65,18 @@ def _on_engine(stack: Mapping[str, str], engine: str) -> Iterator[Figure]:
                         bare.append(cache.reload_s() * 1000)
     for title, of in (("median", statistics.median), ("worst", max)):
         yield Figure.against(
-            f"healing: {engine}, {title} of {HEALED}",
+            f"healing: delay on {engine}, {title} of {HEALED}",
             of(ours),
             of(bare),
-            "ms; baseline: the reload alone",
+            "ms",
+            baseline_is="a schema reload alone",
             runs=ours,
             baseline_runs=bare,
         )
 
 
 def _held_up_s(calls: list[Call]) -> float:
-    """From the first answer of storing, which is the stale one, to the last."""
+    """Return the time from the first response to the store call, which is the error, to the last."""
     answers = [call.ended for call in calls if call.operation == f"POST {FUNCTION}"]
     if len(answers) < 2:
         raise RuntimeError("The Data API knew the function: nothing was healed.")
@@ -92,8 +92,8 @@ class _Cache:
 
     @contextmanager
     def stale(self) -> Iterator[None]:
-        """The cache was read while the function was away, and nothing tells it that it is back."""
-        # As a restore does: without the event triggers that reload the cache after a change.
+        """Make the cache stale: it was read while the function had another name, and is not reloaded afterwards."""
+        # Like a restore, without the event triggers that reload the cache after a change.
         self._database.execute("set session_replication_role = replica")
         self._rename(FUNCTION, "away")
         self._notify()
@@ -104,7 +104,7 @@ class _Cache:
         self._wait_until(known=True)
 
     def reload_s(self) -> float:
-        """How long a reload takes from the moment it is asked for, to ten milliseconds."""
+        """Return the duration of a reload, to within the polling interval."""
         began = time.perf_counter()
         self._notify()
         self._wait_until(known=True)
@@ -119,11 +119,11 @@ class _Cache:
         self._database.execute("notify pgrst, 'reload schema'")
 
     def _wait_until(self, *, known: bool) -> None:
-        end = time.monotonic() + GIVING_UP_S
+        end = time.monotonic() + RELOAD_TIMEOUT_S
         while time.monotonic() < end:
             answer = self._data_api.post(f"/{FUNCTION}", json={"payload": None})
             is_unknown = answer.status_code == 404 and answer.json().get("code") in UNKNOWN
             if answer.is_success if known else is_unknown:
                 return
-            time.sleep(ASKING_INTERVAL_S)
-        raise RuntimeError(f"The Data API does not {'know' if known else 'forget'} the function.")
+            time.sleep(POLL_INTERVAL_S)
+        raise RuntimeError(f"The Data API {'does not know' if known else 'still knows'} the function.")

@@ -1,6 +1,6 @@
-"""Every call that leaves this process, with when it began and ended: to Meta, to the Data API, to AWS.
+"""Records all calls from this process to Meta, the Data API and AWS, with their start and end times.
 
-What benchmarks report and what tests hold against budgets is counted here.
+Benchmarks report these calls, and tests compare them with budgets.
 """
 
 import time
@@ -17,7 +17,7 @@ from botocore.client import BaseClient
 
 @dataclass(frozen=True)
 class Call:
-    """One call. `service` is "meta", "data_api", or AWS' name of one of its own; times in seconds."""
+    """One call. `service` is "meta", "data_api", or the name of an AWS service; times are in seconds."""
 
     service: str
     operation: str
@@ -26,7 +26,7 @@ class Call:
 
 
 class Recording(list[Call]):
-    """Calls in the order in which they ended; after the block, its time and what this process computed, in seconds."""
+    """Calls in the order in which they ended, with the wall-clock and processor time of the whole block in seconds."""
 
     wall_s = 0.0
     computing_s = 0.0
@@ -34,9 +34,9 @@ class Recording(list[Call]):
 
 @contextmanager
 def recorded(stack: Mapping[str, str], *, least_s: float = 0.0) -> Iterator[Recording]:
-    """The calls made within a with block.
+    """Record the calls made in a with block.
 
-    With `least_s` none is done sooner: calls that do not wait for each other then overlap, however busy the machine is.
+    With `least_s` each call takes at least that long, so that concurrent calls overlap even on a busy machine.
     """
     hosts = {"meta": stack["meta_url"], "data_api": stack["supabase_url"]}
     calls = Recording()
@@ -75,14 +75,14 @@ def recorded(stack: Mapping[str, str], *, least_s: float = 0.0) -> Iterator[Reco
 
 
 def by_service(calls: Iterable[Call]) -> Counter[str]:
-    """How many calls each service got."""
+    """Count the calls to each service."""
     return Counter(call.service for call in calls)
 
 
 def in_a_row(calls: Iterable[Call]) -> list[Call]:
-    """The longest chain of calls of which each began after the one before it had ended."""
+    """Return the longest chain of calls that each began after the previous one had ended."""
     chain: list[Call] = []
-    # The one that ends first leaves the most room for others: the greedy choice is the longest chain.
+    # Interval scheduling: always taking the call that ends first gives the longest chain.
     for call in sorted(calls, key=lambda call: call.ended):
         if not chain or call.started >= chain[-1].ended:
             chain.append(call)

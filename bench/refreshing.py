@@ -1,8 +1,7 @@
-"""How fast due tokens are refreshed, against the bound that Meta's latency and the concurrency set, and what it costs.
+"""Measures how fast due tokens are refreshed, against the upper bound set by Meta's latency and the concurrency.
 
-The real worker code in this process; real PostgREST and Postgres; the local AWS for KMS; the Meta simulator, which
-takes its time for each refresh. All of it shares this machine, where in the cloud only the worker's part is the
-worker's: so the time that this process computes is told too.
+The real worker code runs in this process, with real PostgREST and Postgres, the local AWS for KMS, and a Meta simulator
+that delays each refresh. All of them share this machine, so the processor time of this process is reported too.
 """
 
 import os
@@ -40,13 +39,15 @@ from local.progress import step
 SIZES = (200, 1000)
 FULL_SIZES = (1000, 10_000)
 META_LATENCY_S = 0.1
-# A token that ends in five days.
+_SPEED = "speed of one worker"
+_PROCESSOR_TIME = "processor time"
+# Leaves five days to a token of sixty.
 AGE = timedelta(days=55)
 
 
 @dataclass(frozen=True)
 class Bench:
-    """A running system and the worker that is measured."""
+    """A running system and the worker to measure."""
 
     stack: dict[str, str]
     meta: httpx.Client
@@ -56,20 +57,22 @@ class Bench:
 
 
 def measure(stack: dict[str, str], sizes: Sequence[int] = SIZES) -> list[Figure]:
-    """Figures for each number of due accounts."""
+    """Return the figures for each number of due accounts."""
     logger.setLevel("CRITICAL")
     with _bench(stack) as bench:
         figures = [figure for size in sizes for figure in _measure(bench, size)]
     first, last = sizes[0], sizes[-1]
     measured = {figure.name: figure.measured for figure in figures}
     if first != last:
-        for name, unit in (
-            ("refresh: speed at {} due accounts", "accounts/s; 1 = linear"),
-            ("refresh: computing, {} accounts", "ms per account; 1 = linear"),
-        ):
-            growth = f"{name.split(' at ')[0].split(',')[0]}, {last} over {first} accounts"
-            figures.append(Figure.against(growth, measured[name.format(last)], measured[name.format(first)], unit))
+        for what, unit in ((_SPEED, "accounts/s"), (_PROCESSOR_TIME, "ms/account")):
+            values = measured[_name(what, last)], measured[_name(what, first)]
+            name = f"{_name(what, last)}, growth"
+            figures.append(Figure.against(name, *values, unit, baseline_is=f"the same with {first:,} due"))
     return figures
+
+
+def _name(what: str, size: int) -> str:
+    return f"refresh: {what}, {size:,} due"
 
 
 def _measure(bench: Bench, size: int) -> Iterator[Figure]:
@@ -87,23 +90,16 @@ def _measure(bench: Bench, size: int) -> Iterator[Figure]:
         raise SystemExit(f"Only {row} of {size} accounts were refreshed: nothing was measured.")
     counts = by_service(calls)
     yield Figure.against(
-        f"refresh: speed at {size} due accounts",
+        _name(_SPEED, size),
         size / calls.wall_s,
         CONCURRENCY / META_LATENCY_S,
-        "accounts/s, 1 worker",
+        "accounts/s",
+        baseline_is=f"{CONCURRENCY} calls at once, {META_LATENCY_S * 1000:.0f} ms per call to Meta",
     )
-    yield Figure(
-        f"refresh: computing, {size} accounts",
-        round(calls.computing_s / size * 1000, 2),
-        "ms per account, this process",
-    )
-    yield Figure(f"refresh: calls to Meta, {size} accounts", round(counts["meta"] / size, 3), "per account")
-    yield Figure(f"refresh: calls to KMS, {size} accounts", round(counts["kms"] / size, 3), "per account")
-    yield Figure(
-        f"refresh: calls to the database, {size} accounts",
-        round(counts["data_api"] / size, 3),
-        "per account",
-    )
+    yield Figure(_name(_PROCESSOR_TIME, size), round(calls.computing_s / size * 1000, 2), "ms/account")
+    for service, title in (("meta", "Meta"), ("kms", "KMS"), ("data_api", "the Data API")):
+        per_account = round(counts[service] / size, 3)
+        yield Figure(_name(f"calls to {title} per account", size), per_account, "calls")
 
 
 def _populate(bench: Bench, size: int) -> None:

@@ -1,8 +1,8 @@
-"""How long each function takes to start, and how large is what is deployed.
+"""Measures how long each function takes to start, and the size of what is deployed.
 
-Measured is what `sam build` made, each start in a process of its own that has the function, the layer, the packages of
-Lambda's runtime and nothing else of this machine. A function is ready when it is imported, its dependencies are built,
-the secret is read and all clients are made that a usual event needs. The baseline gets as far with boto3 and httpx.
+It starts what `sam build` made, each time in a new process with the function, the layer and the packages of Lambda's
+runtime, and nothing else of this machine. A function is ready when it has been imported, has built its dependencies,
+has read its secret, and has the clients that a usual event needs. The baseline does the same with boto3 and httpx.
 """
 
 import json
@@ -12,7 +12,7 @@ import statistics
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -28,9 +28,9 @@ from local.settings import ROOT, Settings
 
 WARM_STARTS = 9
 COLD_STARTS = 5
-# boto3 with all that it needs, which is what Lambda's runtimes have.
+# boto3 and its dependencies, which Lambda's runtimes include.
 IN_THE_RUNTIME = ("boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six.py", "urllib3")
-# What the functions read of their environment; nobody but the local AWS is called with any of it.
+# The functions' settings; they are used to call the local AWS only.
 SETTINGS = {
     "ALERT_TOPIC_ARN": "arn:aws:sns:us-east-1:000000000000:alerts",
     "ALLOWED_ORIGINS": "https://app.example.com",
@@ -61,6 +61,7 @@ SETTINGS = {
     "WEBHOOK_DEAD_LETTER_QUEUE_URL": "http://127.0.0.1/queue",
     "WEBHOOK_QUEUE_URL": "http://127.0.0.1/queue",
 }
+_BASELINE = "a bare function with the same clients"
 _START = """
 import time
 began, computing = time.perf_counter(), time.process_time()
@@ -75,7 +76,7 @@ print(json.dumps([seconds * 1000, computing * 1000, modules]))
 
 @dataclass(frozen=True)
 class Function:
-    """A function, what makes it ready, and the AWS clients that a usual event needs; `http`: it calls others too."""
+    """A function, the code that makes it ready, its AWS clients, and whether it also calls others (`http`)."""
 
     name: str
     ready: str
@@ -84,7 +85,7 @@ class Function:
 
     @property
     def logical_id(self) -> str:
-        """Its name in the template, and of its folder in the artifact."""
+        """Its name in the template, and the name of its folder in the build."""
         return "".join(word.title() for word in self.name.split("_")) + "Function"
 
 
@@ -110,7 +111,7 @@ FUNCTIONS = (
 
 @dataclass(frozen=True)
 class Start:
-    """One start: until it was ready, the processor's part of that, and the modules that were loaded by then."""
+    """One start: its wall-clock and processor time until ready, and the modules loaded by then."""
 
     ms: float
     computing_ms: float
@@ -119,7 +120,7 @@ class Start:
 
 @dataclass(frozen=True)
 class Artifact:
-    """What `sam build` made in a folder, with a copy of the runtime's packages, and what the functions are told."""
+    """The output of `sam build`, a copy of the runtime's packages, and the functions' environment."""
 
     build: Path
     runtime: Path
@@ -127,27 +128,27 @@ class Artifact:
 
     @classmethod
     def of_build(cls, build: Path, environment: Mapping[str, str]) -> "Artifact":
-        """The artifact; `environment` is what tells where AWS is and which secret to read."""
+        """Return the artifact; `environment` names the AWS endpoint and the secret."""
         return cls(build, _runtime(build.parent / "runtime"), {**SETTINGS, **environment})
 
     @property
     def layer(self) -> Path:
-        """The layer's folder that is on the path."""
+        """The layer's folder on the Python path."""
         return self.build / "SharedLayer" / "python"
 
     def start(self, function: Function) -> Start:
-        """Starts a function."""
+        """Start a function."""
         return self._start(self.build / function.logical_id, f"import app; {function.ready}", function)
 
     def start_bare(self, function: Function) -> Start:
-        """Starts its baseline."""
+        """Start a function's baseline."""
         code = "import bare_start; made = bare_start.dependencies()"
         if function.name == "webhook":
             code = "import bare_webhook; bare_webhook.secret(); bare_webhook.sqs()"
         return self._start(ROOT / "bench", code, function)
 
     def forget(self) -> None:
-        """Makes the system read all of it from disk again. The interpreter's own library stays in memory."""
+        """Drop all its files from the system's memory. The interpreter's own library stays there."""
         for folder in (self.build, self.runtime):
             for path in folder.rglob("*"):
                 if path.is_file():
@@ -160,9 +161,9 @@ class Artifact:
             "POWERTOOLS_SERVICE_NAME": function.name,
             "BARE_CLIENTS": function.clients,
             **({"BARE_HTTP": "1"} if function.http else {}),
-            # Lambda's order.
+            # The same order as in Lambda.
             "PYTHONPATH": os.pathsep.join(map(str, (folder, self.layer, self.runtime))),
-            # Lambda's disk cannot be written to.
+            # Lambda's disk is read-only.
             "PYTHONDONTWRITEBYTECODE": "1",
         }
         done = subprocess.run(
@@ -174,7 +175,7 @@ class Artifact:
             check=False,
         )
         if done.returncode:
-            raise SystemExit(f"{function.name} does not start, so nothing was measured:\n{done.stderr}")
+            raise SystemExit(f"{function.name} does not start:\n{done.stderr}")
         ms, computing_ms, modules = json.loads(done.stdout.splitlines()[-1])
         return Start(ms, computing_ms, frozenset(modules))
 
@@ -182,7 +183,7 @@ class Artifact:
 def by_turns(
     artifact: Artifact, function: Function, starts: int, *, cold: bool = False
 ) -> tuple[list[Start], list[Start]]:
-    """Starts of a function and of its baseline, one after the other; the first pair does not count where it is warm."""
+    """Start a function and its baseline alternately; unless `cold`, the first pair is a warm-up and not returned."""
     ours: list[Start] = []
     bare: list[Start] = []
     for _ in range(starts if cold else starts + 1):
@@ -194,10 +195,10 @@ def by_turns(
 
 
 def measure(stack: Mapping[str, str]) -> list[Figure]:
-    """All figures of starting, and of sizes."""
+    """Return all figures for starts and sizes."""
     deployment = Deployment(Settings.load(HOME, {}))
     if not deployment.is_built():
-        with step("Building what is deployed"):
+        with step("Building the functions (sam build)"):
             deployment.build()
     names = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION")
     environment = {name: os.environ[name] for name in names} | {"SECRET_NAME": "bench-starting"}
@@ -211,33 +212,39 @@ def measure(stack: Mapping[str, str]) -> list[Figure]:
 
 
 def figures_of(artifact: Artifact) -> Iterator[Figure]:
-    """How long each function takes against its baseline, and what it loads."""
+    """Yield the time that each function takes to start, and the number of modules it loads."""
     kinds = [("warm", WARM_STARTS)]
     if hasattr(os, "posix_fadvise"):
         kinds.append(("cold", COLD_STARTS))
     for kind, starts in kinds:
         for function in FUNCTIONS:
-            with step(f"Starting {function.name} {starts} times, by turns, {kind}"):
+            with step(f"Starting {function.name} and its baseline {starts} times, {kind} disk"):
                 ours, bare = by_turns(artifact, function, starts, cold=kind == "cold")
             yield Figure.against(
                 f"start: {function.name}, {kind} disk, median",
                 statistics.median(start.ms for start in ours),
                 statistics.median(start.ms for start in bare),
-                f"ms; {_spread(ours)}, baseline {_spread(bare)}",
+                "ms",
+                baseline_is=_BASELINE,
+                runs=[start.ms for start in ours],
+                baseline_runs=[start.ms for start in bare],
             )
             if kind == "warm":
                 yield Figure.against(
-                    f"start: {function.name}, computing, median",
+                    f"start: {function.name}, processor time, median",
                     statistics.median(start.computing_ms for start in ours),
                     statistics.median(start.computing_ms for start in bare),
-                    "ms of the processor",
+                    "ms",
+                    baseline_is=_BASELINE,
                 )
                 loaded = (len(ours[0].modules), len(bare[0].modules))
-                yield Figure.against(f"start: {function.name}, modules loaded", *loaded, "modules")
+                yield Figure.against(
+                    f"start: {function.name}, loaded modules", *loaded, "modules", baseline_is=_BASELINE
+                )
 
 
 def sizes(artifact: Artifact) -> Iterator[Figure]:
-    """How large the layer and each function are."""
+    """Yield the sizes of the layer and of each function."""
     for folder in (artifact.layer.parent, *(artifact.build / function.logical_id for function in FUNCTIONS)):
         unit, bytes_of_unit = ("MB", 1_000_000) if folder.name == "SharedLayer" else ("kB", 1_000)
         yield Figure(f"size: {folder.name}, zipped", round(zipped_bytes(folder) / bytes_of_unit, 1), unit)
@@ -246,7 +253,7 @@ def sizes(artifact: Artifact) -> Iterator[Figure]:
 
 
 def zipped_bytes(folder: Path) -> int:
-    """How large a folder is as `sam deploy` uploads it."""
+    """Return the size of a folder as `sam deploy` uploads it."""
     written = BytesIO()
     with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(folder.rglob("*")):
@@ -255,13 +262,8 @@ def zipped_bytes(folder: Path) -> int:
     return written.tell()
 
 
-def _spread(starts: Sequence[Start]) -> str:
-    times = [start.ms for start in starts]
-    return f"{min(times):.0f}-{max(times):.0f}"
-
-
 def _runtime(folder: Path) -> Path:
-    """A folder with what Lambda's runtime has, made once. Compiled, as AWS's may be: for the baseline."""
+    """Create, once, a folder with the packages of Lambda's runtime, compiled in favour of the baseline."""
     (packages,) = MINISTACK_ENVIRONMENT.glob("lib/python*/site-packages")
     (stamp,) = packages.glob("botocore-*.dist-info")
     if not (folder / stamp.name).exists():

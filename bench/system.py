@@ -1,4 +1,4 @@
-"""The running system that is measured: real PostgREST and Postgres, the local AWS, the Meta simulator."""
+"""The system under measurement: real PostgREST and Postgres, the local AWS, and the Meta simulator."""
 
 import json
 import os
@@ -26,14 +26,14 @@ FUNCTIONS = ("exchange_token", "refresh_worker", "webhook", "webhook_worker")
 
 @contextmanager
 def measured_system() -> Iterator[dict[str, str]]:
-    """What `stack.json` says of it; this process' AWS clients find it."""
+    """Run the system, point this process's AWS clients at it, and return its `stack.json`."""
     environment = {
         **os.environ,
         "DATA_API": "postgrest",
         "LOCAL_PORT_BASE": str(ports.free_base()),
         "OAUTH_REDIRECT_URIS": "",
     }
-    # An empty database each time: what an earlier run left would be measured too.
+    # Always an empty database, so that data of an earlier run does not affect the figures.
     forget_database(HOME)
     with running(HOME, environment, only=SERVICES, deploy=False) as stack:
         os.environ |= aws_environment(stack)
@@ -42,7 +42,7 @@ def measured_system() -> Iterator[dict[str, str]]:
 
 @contextmanager
 def on_supabase_lite(stack: Mapping[str, str]) -> Iterator[None]:
-    """The same system and database, with the other engine behind the Data API."""
+    """Serve the Data API of the same system and database with Supabase Lite instead of PostgREST."""
     base = int(stack["supabase_url"].rsplit(":", 1)[1]) - 1
     environment = {**os.environ, "LOCAL_PORT_BASE": str(base), "OAUTH_REDIRECT_URIS": ""}
 
@@ -57,12 +57,12 @@ def on_supabase_lite(stack: Mapping[str, str]) -> Iterator[None]:
 
 
 def redirect_uri(stack: Mapping[str, str]) -> str:
-    """Where the dialog leads back to, of what both Meta and the deployment accept."""
+    """Return a redirect URI that both Meta and the deployment accept."""
     return f"{stack['web_url']}/callback"
 
 
 def context() -> Any:
-    """Lambda's, as far as the functions read it."""
+    """Return a Lambda context with the attributes that the functions use."""
     return SimpleNamespace(
         function_name="f",
         memory_limit_in_mb=1024,
@@ -74,7 +74,7 @@ def context() -> Any:
 
 @contextmanager
 def deployed(stack: Mapping[str, str], keys: Keys) -> Iterator[dict[str, str]]:
-    """The functions in this process, as a sandbox starts them; their environment."""
+    """Prepare this process to run the functions, and return their environment."""
     environment = _deployment(stack, keys)
     with patch.dict(os.environ, environment):
         _forget_former_sandboxes()
@@ -89,7 +89,7 @@ def deployed(stack: Mapping[str, str], keys: Keys) -> Iterator[dict[str, str]]:
 
 @contextmanager
 def silent() -> Iterator[None]:
-    """Handlers print their metrics, as they do for CloudWatch: the time for it counts, the text is not for people."""
+    """Discard the metrics that handlers print for CloudWatch; the time it takes still counts."""
     kept = sys.stdout
     with open(os.devnull, "w") as nowhere, warnings.catch_warnings():  # noqa: PTH123 - a device, not a file
         warnings.filterwarnings("ignore", "No application metrics")
@@ -109,9 +109,9 @@ def _forget_former_sandboxes() -> None:
 
 
 def _deployment(stack: Mapping[str, str], keys: Keys) -> dict[str, str]:
-    """As template.yaml has it, with REQUIRE_STATE as the page of this repository fulfils it.
+    """Create what the functions need in the local AWS, and return their environment.
 
-    What it names is made in the local AWS.
+    It is as in template.yaml, with REQUIRE_STATE on, because the page of this repository sends a state.
     """
     table = {
         "BillingMode": "PAY_PER_REQUEST",

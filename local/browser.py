@@ -1,4 +1,4 @@
-"""Finds a Chromium for the tests that click, or gets one."""
+"""Finds or installs Chromium, for the tests that use a browser."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable
 
 
 def find() -> Path | None:
-    """The machine's own browser, else the one that Playwright installed, else None."""
+    """Return the machine's own browser, else the one that Playwright installed, else None."""
     own = next(filter(None, map(shutil.which, _NAMES)), None)
     if own is not None:
         return Path(own)
@@ -25,7 +25,7 @@ def find() -> Path | None:
 
 
 def ensure() -> Path:
-    """The browser; installed first if there is none, from Debian's packages where that is possible."""
+    """Return the browser, installing it if necessary: from Debian's packages if possible, else with Playwright."""
     found = find()
     if found is not None:
         return found
@@ -34,7 +34,7 @@ def ensure() -> Path:
             subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=False)
     found = find()
     if found is None:
-        raise LocalSystemError("Chromium could not be installed. Install it by hand and call again.")
+        raise LocalSystemError("Chromium could not be installed. Install it by hand, then run the same command again.")
     return found
 
 
@@ -42,7 +42,7 @@ def _apt_get() -> bool:
     quiet = ["apt-get", "-qq", "-o=Dpkg::Use-Pty=0"]
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     install = [*quiet, "install", "-y", "--no-install-recommends", "chromium"]
-    for command in (install, [*quiet, "update"], install):  # a fresh machine has no package lists yet
+    for command in (install, [*quiet, "update"], install):  # a fresh machine has no package lists
         done = subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=False)
         if done.returncode == 0 and command is install:
             return True

@@ -1,7 +1,7 @@
-"""Puts the application on the local AWS the way it gets to the real one: `sam build`, then `sam deploy`.
+"""Deploys the application to the local AWS as to the real one: `sam build`, then `sam deploy`.
 
-Built again when the code changed, deployed again when anything that a function can see changed, or when
-MiniStack was started anew and with that forgot the stack.
+It builds again if the code changed, and deploys again if anything that a function can see changed, or if MiniStack was
+restarted and so lost the stack.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from local import template
 from local.errors import LocalSystemError
 from local.install import NO_TELEMETRY
-from local.processes import HOME_MARK, SERVICE_MARK, Record, end_of
+from local.processes import Record, end_of, marks
 from local.services import aws_environment
 from local.settings import REGION, ROOT, SECRET_NAME, STACK_NAME, Settings
 
@@ -40,13 +40,13 @@ _DEAD = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED
 
 @dataclass(frozen=True)
 class Deployment:
-    """The application as these settings and the checkout's code want it deployed."""
+    """The application, as deployed from this checkout's code with these settings."""
 
     settings: Settings
 
     @cached_property
     def code_hash(self) -> str:
-        """Names what `sam build` makes: template and code, and the Python and machine it is built for."""
+        """Return a hash of the inputs of `sam build`: template, code, Python version and machine."""
         digest = hashlib.sha256(f"{_runtime()} {_architecture()}".encode())
         for path in [template.PATH, *_code(ROOT / "functions"), *_code(ROOT / "layers")]:
             digest.update(f"{path.relative_to(ROOT)}\0".encode())
@@ -55,7 +55,7 @@ class Deployment:
 
     @cached_property
     def secret(self) -> dict[str, str]:
-        """What the functions read from Secrets Manager."""
+        """The content of the secret that the functions read from Secrets Manager."""
         return {
             "supabase_secret_key": self.settings.keys.supabase_secret_key,
             "supabase_jwt_secret": self.settings.keys.supabase_jwt_secret,
@@ -68,7 +68,7 @@ class Deployment:
 
     @cached_property
     def parameters(self) -> dict[str, str]:
-        """The template's parameters, as far as it declares them."""
+        """The values of those parameters that the template declares."""
         settings = self.settings
         wanted = {
             "PythonRuntime": _runtime(),
@@ -90,14 +90,14 @@ class Deployment:
 
     @cached_property
     def revision(self) -> str:
-        """Changes with code, schema and secrets: a new one restarts the functions and runs the schema gate."""
+        """A hash of code, schema and secrets; a new one restarts the functions and runs the deploy gate."""
         digest = hashlib.sha256(f"{self.code_hash}{json.dumps(self.secret)}".encode())
         for path in sorted((ROOT / "supabase" / "migrations").glob("*.sql")):
             digest.update(path.read_bytes())
         return digest.hexdigest()[:12]
 
     def is_built(self) -> bool:
-        """Whether the last build was of this code, and finished."""
+        """Whether the last build finished and was of this code."""
         stamp = self._build_folder / "built"
         return stamp.exists() and stamp.read_text() == self.code_hash
 
@@ -117,7 +117,7 @@ class Deployment:
         stamp.write_text(self.code_hash)
 
     def deployed_api_url(self, aws: Record) -> str | None:
-        """The API's address if exactly this is deployed on this MiniStack process, else None."""
+        """Return the API's address if exactly this is deployed on this MiniStack process, else None."""
         if not self._stamp_file.exists():
             return None
         deployed: dict[str, str] = json.loads(self._stamp_file.read_text())
@@ -125,10 +125,10 @@ class Deployment:
         return deployed["api_url"] if is_same else None
 
     def deploy(self, aws: Record) -> str:
-        """Write the secret, deploy the build, return the API's address; raises with the reasons of a failure."""
+        """Write the secret, deploy the build and return the API's address. Errors contain CloudFormation's reasons."""
         self._stamp_file.unlink(missing_ok=True)
         self._put_secret()
-        # Not --resolve-s3: it makes its bucket with a stack of its own, and looks at that every 15 s.
+        # Not --resolve-s3: it creates its bucket with a stack of its own, which it polls every 15 s.
         self._session.client("s3", endpoint_url=self.settings.aws_url).create_bucket(Bucket=_BUCKET)
         self._clear_the_way()
         started = datetime.now(UTC)
@@ -150,9 +150,9 @@ class Deployment:
             )
         except LocalSystemError as error:
             reasons = "\n".join(f"  {reason}" for reason in _failures(self._cloudformation, started))
-            raise LocalSystemError(f"CloudFormation refused:\n{reasons}" if reasons else str(error)) from error
+            raise LocalSystemError(f"The deployment failed:\n{reasons}" if reasons else str(error)) from error
         api_url = self._api_url()
-        self._fit_in(api_url)
+        self._configure(api_url)
         self._stamp_file.write_text(json.dumps({"content": self._content(aws), "api_url": api_url}))
         return api_url
 
@@ -173,7 +173,7 @@ class Deployment:
         return hashlib.sha256(json.dumps(seen).encode()).hexdigest()
 
     def _is_standing(self) -> bool:
-        """Whether MiniStack has the stack, whole; asked by hand, because boto3 takes a second to load."""
+        """Whether MiniStack has the complete stack; a plain request, because boto3 takes a second to load."""
         request = urllib.request.Request(
             self.settings.aws_url,
             data=urllib.parse.urlencode({"Action": "DescribeStacks", "StackName": STACK_NAME}).encode(),
@@ -181,14 +181,14 @@ class Deployment:
         )
         try:
             with urllib.request.urlopen(request, timeout=5) as response:
-                answer = response.read().decode()
+                description = response.read().decode()
         except OSError:
             return False
-        return re.search(r"<StackStatus>(CREATE|UPDATE)_COMPLETE<", answer) is not None
+        return re.search(r"<StackStatus>(CREATE|UPDATE)_COMPLETE<", description) is not None
 
     @cached_property
     def _session(self) -> "boto3.Session":
-        # Imported here because it takes a third of a second, which a call that deploys nothing can do without.
+        # Imported here because it takes a third of a second, which a `make up` that deploys nothing can save.
         import boto3
 
         return boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)
@@ -206,7 +206,7 @@ class Deployment:
             client.put_secret_value(SecretId=SECRET_NAME, SecretString=text)
 
     def _clear_the_way(self) -> None:
-        """Wait for what an interrupted deployment left running, and delete a stack that never came to be."""
+        """Wait for an interrupted deployment to end, and delete a stack whose creation failed."""
         deadline = time.monotonic() + 120
         while (stack := _describe(self._cloudformation)) is not None:
             if stack["StackStatus"] in _DEAD:
@@ -214,14 +214,14 @@ class Deployment:
             elif not stack["StackStatus"].endswith("_IN_PROGRESS"):
                 return
             if time.monotonic() > deadline:
-                raise LocalSystemError(f"The stack stays in {stack['StackStatus']}: run `make down up`.")
+                raise LocalSystemError(f"The stack is stuck in {stack['StackStatus']}: run `make down up`.")
             time.sleep(0.2)
 
     def _api_url(self) -> str:
         return f"{self.settings.aws_url}/_aws/execute-api/{self._physical_name('Api')}/live"
 
-    def _fit_in(self, api_url: str) -> None:
-        """Sets what the template cannot: an address with an id that only a deployment tells, and few processes."""
+    def _configure(self, api_url: str) -> None:
+        """Set what the template cannot: the API's address, known only after deployment, and a limit on processes."""
         functions = self._session.client("lambda", endpoint_url=self.settings.aws_url)
         privacy = self._physical_name("PrivacyFunction")
         variables = functions.get_function_configuration(FunctionName=privacy)["Environment"]["Variables"]
@@ -230,12 +230,12 @@ class Deployment:
         )
         worker = self._physical_name("WebhookWorkerFunction")
         for mapping in functions.list_event_source_mappings(FunctionName=worker)["EventSourceMappings"]:
-            # Each worker is a process, and ten that start at once take the machine a quarter of a minute.
+            # Each worker is a process; starting ten at once takes about 15 s.
             functions.update_event_source_mapping(UUID=mapping["UUID"], ScalingConfig={"MaximumConcurrency": 2})
 
     def _physical_name(self, logical_id: str) -> str:
-        answer = self._cloudformation.describe_stack_resource(StackName=STACK_NAME, LogicalResourceId=logical_id)
-        return answer["StackResourceDetail"].get("PhysicalResourceId", "")
+        described = self._cloudformation.describe_stack_resource(StackName=STACK_NAME, LogicalResourceId=logical_id)
+        return described["StackResourceDetail"].get("PhysicalResourceId", "")
 
     def _sam(self, verb: str, *arguments: str) -> None:
         tools = Path(sys.executable).parent
@@ -243,11 +243,10 @@ class Deployment:
             **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
             **NO_TELEMETRY,
             **aws_environment(self.settings),
-            HOME_MARK: str(self.settings.home),
-            SERVICE_MARK: "sam",
+            **marks(self.settings.home, "sam"),
             # sam looks for python3.x by name.
             "PATH": f"{tools}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
-            "SAM_CLI_POLL_DELAY": "0.2",  # it asks every 5 s by default
+            "SAM_CLI_POLL_DELAY": "0.2",  # the default is 5 s
             "__SAM_CLI_APP_DIR": str(self.settings.home / "sam" / "cli"),
         }
         log = self.settings.home / "logs" / f"sam-{verb}.log"
@@ -255,9 +254,9 @@ class Deployment:
             folder.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as output:
             done = subprocess.run(
-                # An environment that samconfig.toml does not have: its stacks are other people's.
+                # An environment that samconfig.toml does not contain: its stacks are real ones.
                 [str(tools / "sam"), verb, "--config-env=local-system", *arguments],
-                cwd=self.settings.home / "sam",  # where it puts what it downloads between two builds
+                cwd=self.settings.home / "sam",  # sam keeps its downloads there
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -283,7 +282,7 @@ def _architecture() -> str:
 
 
 def _describe(client: "CloudFormationClient") -> "StackTypeDef | None":
-    """The stack, or None when there is none."""
+    """Return the stack, or None if it does not exist."""
     try:
         return client.describe_stacks(StackName=STACK_NAME)["Stacks"][0]
     except client.exceptions.ClientError:
@@ -291,7 +290,7 @@ def _describe(client: "CloudFormationClient") -> "StackTypeDef | None":
 
 
 def _failures(client: "CloudFormationClient", since: datetime) -> Sequence[str]:
-    """Why resources failed, first cause first."""
+    """Return why resources failed, in chronological order."""
     try:
         events = client.describe_stack_events(StackName=STACK_NAME)["StackEvents"]
     except client.exceptions.ClientError:

@@ -1,4 +1,4 @@
-"""Reads the forms of a page as a browser does: which fields are sent, and which buttons send them."""
+"""Reads the forms of an HTML page as a browser does: the fields to submit and the submit buttons."""
 
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -6,19 +6,19 @@ from html.parser import HTMLParser
 
 @dataclass
 class Form:
-    """One form: where it goes, the fields that are sent as the page comes, and its submit buttons."""
+    """A form: its target, the fields that are submitted unchanged, and its submit buttons."""
 
     action: str
     fields: list[tuple[str, str]] = field(default_factory=list)
     buttons: list[tuple[str, str, str]] = field(default_factory=list)
 
     def button(self, name: str, label: str) -> str | None:
-        """The value that a button sends, found by its name and by what is written on it."""
+        """Return the value of the button with this name and this text in its label."""
         return next((value for key, value, text in self.buttons if key == name and label in text), None)
 
 
 def forms(page: str) -> list[Form]:
-    """The forms of a page, in order."""
+    """Return the forms of a page, in order."""
     reader = _Reader()
     reader.feed(page)
     return reader.forms

@@ -1,5 +1,5 @@
-"""The one error that the local system raises for something that its user can put right."""
+"""The error that the local system raises for problems that its user can fix."""
 
 
 class LocalSystemError(Exception):
-    """The local system cannot do what was asked; its message says why and what to do, without a traceback."""
+    """The message says what failed and what to do; it is shown without a traceback."""

@@ -1,8 +1,7 @@
-"""Installs everything that the project is developed and run with, inside the checkout.
+"""Installs everything needed to develop and run the project, inside the checkout.
 
-Runs on the machine's own Python before anything else is there, so it uses the standard library only. Each
-part is stamped with a hash of what it was made from: a second call returns at once, and a part that was
-interrupted is made again.
+It runs on the machine's own Python before anything is installed, so it uses only the standard library. Each part is
+stamped with a hash of its inputs: a second run returns at once, and an interrupted part is installed again.
 """
 
 import hashlib
@@ -30,11 +29,11 @@ _NODE_ENVIRONMENT = ROOT / ".venv-node"
 _REQUIREMENTS = ROOT / "requirements"
 
 OLDEST_PYTHON = (3, 11)
-# What Vite asks for: require() of ES modules, which came to Node 20 later than to 22.
+# Vite needs require() of ES modules, which Node 20 got in a later release than Node 22.
 OLDEST_NODE = (20, 19)
 OLDEST_NODE_AFTER_20 = (22, 12)
 
-# Set for every tool that would otherwise report home.
+# Set for all tools that would otherwise send usage data.
 NO_TELEMETRY = {
     "DO_NOT_TRACK": "1",
     "LITE_TELEMETRY": "0",
@@ -45,7 +44,7 @@ NO_TELEMETRY = {
 
 @dataclass(frozen=True)
 class Part:
-    """Something to install: where its result lies, the files that decide what it is, and how to make it."""
+    """Something to install: the folder of its result, its input files, and the function that installs it."""
 
     title: str
     target: Path
@@ -53,18 +52,18 @@ class Part:
     make: Callable[[], None]
 
     def stamp(self) -> str:
-        """What the result was made from: inputs, this Python, and the place, because scripts hold full paths."""
+        """Return a hash of the inputs, this Python, and the folder, because scripts contain absolute paths."""
         digest = hashlib.sha256(f"{sys.version} {sys.executable} {self.target}".encode())
         for path in self.inputs:
             digest.update(path.read_bytes())
         return digest.hexdigest()
 
     def is_current(self) -> bool:
-        """Whether the result is there, whole and up to date."""
+        """Whether the result is complete and up to date."""
         return self._stamp_file.exists() and self._stamp_file.read_text() == self.stamp()
 
     def ensure(self) -> None:
-        """Make the result unless it is current."""
+        """Install the part unless it is current."""
         if self.is_current():
             return
         self._stamp_file.unlink(missing_ok=True)
@@ -83,7 +82,7 @@ def install() -> None:
         wanted = ".".join(map(str, OLDEST_PYTHON))
         raise LocalSystemError(
             f"This needs Python {wanted} or newer; {sys.executable} is {sys.version.split()[0]}. "
-            f"Name another one: make PYTHON=python{wanted}"
+            f"Choose another one: make PYTHON=python{wanted}"
         )
     if all(part.is_current() for part in _parts()):
         return
@@ -93,7 +92,7 @@ def install() -> None:
 
 
 def node() -> Path | None:
-    """The machine's Node, if it is new enough and has npm, else the one from PyPI; None before that is there."""
+    """Return the machine's Node if it is new enough and has npm, else the one from PyPI, else None."""
     own = shutil.which("node")
     if own and shutil.which("npm"):
         answer = subprocess.run([own, "--version"], capture_output=True, text=True, check=False)
@@ -103,7 +102,7 @@ def node() -> Path | None:
 
 
 def is_new_enough(answer: str) -> bool:
-    """Whether what `node --version` answered names a Node that runs everything here."""
+    """Whether the output of `node --version` names a version that can run everything here."""
     version = re.match(r"v(\d+)\.(\d+)\.", answer)
     if version is None:
         return False
@@ -126,7 +125,7 @@ def _parts() -> list[Part]:
     if found is None or _NODE_ENVIRONMENT in found.parents:
         parts.append(Part("Installing Node", _NODE_ENVIRONMENT, [_REQUIREMENTS / "node.txt"], _install_node))
     parts.append(_packages_of(SUPABASE, "Installing Supabase Lite, PostgREST and the Supabase CLI"))
-    parts.append(_packages_of(WEB, "Installing what the web page is built with"))
+    parts.append(_packages_of(WEB, "Installing the web page's packages"))
     return parts
 
 
@@ -147,7 +146,7 @@ def _install_uv() -> None:
     try:
         _run([sys.executable, "-m", "venv", str(_UV_ENVIRONMENT)])
     except LocalSystemError:
-        # Debian's python3 has no ensurepip until python3-venv is installed; its pip can do without.
+        # Debian's python3 has no ensurepip until python3-venv is installed, but its pip works without it.
         shutil.rmtree(_UV_ENVIRONMENT, ignore_errors=True)
         _run_twice([sys.executable, "-m", "pip", "install", "--target", str(_UV_ENVIRONMENT), *locked])
         return
@@ -174,7 +173,7 @@ def _sync(environment: Path, locked: Path) -> None:
 
 
 def _registry_of_pip() -> dict[str, str]:
-    """Point uv at the registry that pip is configured for, which uv does not read by itself."""
+    """Return uv's setting for the registry that pip is configured to use; uv does not read pip's configuration."""
     if "UV_DEFAULT_INDEX" in os.environ or "UV_INDEX_URL" in os.environ:
         return {}
     python = str(_UV_ENVIRONMENT / "bin" / "python")
@@ -197,8 +196,8 @@ def _npm(folder: Path) -> None:
         raise LocalSystemError("Node was installed but cannot be found: delete .venv-node and run `make install`.")
     bundled = found.parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     npm = [str(found), str(bundled)] if _NODE_ENVIRONMENT in found.parents else ["npm"]
-    # Not `npm ci`: it refuses a lock file that lacks the optional packages of this platform, as one made on
-    # another platform may. --no-save: what is added for this platform stays out of the file.
+    # Not `npm ci`: it refuses a lock file without this platform's optional packages, as one made on another platform
+    # can be. --no-save keeps the packages added for this platform out of the file.
     path = f"{found.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     _run_twice([*npm, "install", "--no-save", "--loglevel=error"], {"PATH": path}, folder)
 
@@ -216,7 +215,7 @@ def _run(command: Sequence[str], settings: Mapping[str, str] | None = None, fold
 
 
 def _run_twice(command: Sequence[str], settings: Mapping[str, str] | None = None, folder: Path = SUPABASE) -> None:
-    """Run a command that downloads; once more if it fails, because registries hiccup."""
+    """Run a command that downloads, and once more if it fails, because registries fail now and then."""
     try:
         _run(command, settings, folder)
     except LocalSystemError:
@@ -224,7 +223,7 @@ def _run_twice(command: Sequence[str], settings: Mapping[str, str] | None = None
 
 
 def main() -> int:
-    """Install, and say what went wrong if it did."""
+    """Install, print the error if there is one, and return the exit code."""
     try:
         install()
     except LocalSystemError as error:

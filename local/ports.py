@@ -1,4 +1,4 @@
-"""Finds out who holds a port, and which ports are free."""
+"""Finds free ports, and the programs that use others."""
 
 import random
 import socket
@@ -11,13 +11,13 @@ from local.errors import LocalSystemError
 from local.settings import HOST
 
 _PORTS_OF_A_SYSTEM = 7
-_LETTING_GO_SECONDS = 2.0
+_RELEASE_SECONDS = 2.0
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen here now."""
+    """Whether a server could listen on a port now."""
     with socket.socket() as probe:
-        # As servers do, or a port whose last connections are still being forgotten would look taken.
+        # As servers do; without it, a port with connections in TIME_WAIT would look taken.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
@@ -27,24 +27,24 @@ def is_free(port: int) -> bool:
 
 
 def refuse_taken(wanted: Mapping[int, str]) -> None:
-    """Raise an error that names each port that is held by somebody else, what it is for and who holds it."""
-    # A program that was ended just now counts as gone a moment before its last thread has let go of its port.
-    end = time.monotonic() + _LETTING_GO_SECONDS
+    """Raise an error if other programs use any of these ports; it names each port, its purpose and the program."""
+    # A killed program counts as ended a moment before its last thread has released its port.
+    end = time.monotonic() + _RELEASE_SECONDS
     while taken := [(port, purpose) for port, purpose in wanted.items() if not is_free(port)]:
         if time.monotonic() > end:
             break
         time.sleep(0.05)
     if taken:
-        lines = [f"  port {port}, for {purpose}, is taken by {_holder(port)}" for port, purpose in taken]
+        lines = [f"  port {port}, for {purpose}, is used by {_holder(port)}" for port, purpose in taken]
         raise LocalSystemError(
-            "Another program is where the local system wants to listen:\n"
+            "Ports that the local system needs are in use:\n"
             + "\n".join(lines)
-            + f"\nEnd that program, or move the local system: LOCAL_PORT_BASE={free_base()} make up"
+            + f"\nStop that program, or use other ports: LOCAL_PORT_BASE={free_base()} make up"
         )
 
 
 def free_base() -> int:
-    """A LOCAL_PORT_BASE with free ports after it, below those that kernels give to outgoing connections."""
+    """Return a LOCAL_PORT_BASE whose ports are free, below the range that kernels use for outgoing connections."""
     for _ in range(100):
         base = random.randrange(20000, 32000, 10)
         if all(is_free(port) for port in range(base, base + _PORTS_OF_A_SYSTEM)):
@@ -58,5 +58,5 @@ def _holder(port: int) -> str:
             if connection.status == psutil.CONN_LISTEN and connection.laddr[1:] == (port,) and connection.pid:
                 return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
     except (psutil.Error, OSError):
-        pass  # only root sees everybody's
-    return "a program that cannot be named"
+        pass  # only root sees other users' processes
+    return "an unknown program"

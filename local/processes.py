@@ -1,8 +1,7 @@
-"""Starts and stops the processes of one home folder, and only those.
+"""Starts and stops the processes of one home folder, and no others.
 
-A process belongs to a home when its pid and start time are those that were recorded when it was started, or
-when it carries the home's name in its environment: what a service starts itself inherits that, and so is found
-even when the service was killed.
+A process belongs to a home if its pid and start time match the record made when it was started, or if its environment
+names the home. A service's children inherit that environment, so they are found even after the service was killed.
 """
 
 import contextlib
@@ -18,27 +17,29 @@ from pathlib import Path
 
 import psutil
 
+from local.errors import LocalSystemError
+
 HOME_MARK = "INSTAGRAM_CONNECT_HOME"
 SERVICE_MARK = "INSTAGRAM_CONNECT_SERVICE"
 
-# Long enough for Postgres to write its last checkpoint on a busy disk; what hangs longer is killed.
+# Long enough for Postgres to write its last checkpoint to a busy disk. A process that takes longer is killed.
 _GRACE_SECONDS = 8.0
 _LOG_LINES = 30
 
 
 @dataclass(frozen=True)
 class Record:
-    """One started process: who it is, and what it was started with."""
+    """Identifies a started process and the command that started it."""
 
     pid: int
     started_at: float
     fingerprint: str
 
     def process(self) -> psutil.Process | None:
-        """The living process, or None when it is gone or its pid has gone to somebody else."""
+        """Return the running process, or None if it has ended or its pid belongs to another process now."""
         try:
             process = psutil.Process(self.pid)
-            # The start time is derived from the clock, which may be set by a fraction while the process runs.
+            # The start time is derived from the clock, which may be adjusted slightly while the process runs.
             is_same = abs(process.create_time() - self.started_at) < 1
         except psutil.NoSuchProcess:
             return None
@@ -47,7 +48,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Command:
-    """What to start: a program with its environment, and the files that it is made of."""
+    """A program to start, with its environment and source files."""
 
     name: str
     arguments: Sequence[str]
@@ -57,11 +58,16 @@ class Command:
     user: str | None = None
 
     def fingerprint(self) -> str:
-        """Names this program with its settings and code; another one means that it has to be started anew."""
+        """Return a hash of the program, its settings and its code; if it changes, the program needs a restart."""
         digest = hashlib.sha256(json.dumps([list(self.arguments), sorted(self.environment.items())]).encode())
         for path in sorted(self.sources):
             digest.update(path.read_bytes())
         return digest.hexdigest()
+
+
+def marks(home: Path, service: str) -> dict[str, str]:
+    """Return the environment variables by which `Processes.sweep` finds a process of a home folder's service."""
+    return {HOME_MARK: str(home), SERVICE_MARK: service}
 
 
 class Processes:
@@ -72,30 +78,30 @@ class Processes:
         self._path = home / "processes.json"
 
     def records(self) -> dict[str, Record]:
-        """What was started and not stopped since, by service name, whether it still lives or not."""
+        """Return the records of all services started and not stopped since, including any that have died."""
         if not self._path.exists():
             return {}
         return {name: Record(**values) for name, values in json.loads(self._path.read_text()).items()}
 
     def running(self, name: str) -> Record | None:
-        """The record of a service, if its process lives."""
+        """Return a service's record if its process is running."""
         record = self.records().get(name)
         return record if record is not None and record.process() is not None else None
 
     def log(self, name: str) -> Path:
-        """Where the service writes."""
+        """Return the path of a service's log."""
         return self.home / "logs" / f"{name}.log"
 
     def start(self, command: Command) -> Record:
-        """Start a program in the background, in a session of its own, where a Ctrl-C here does not reach it."""
+        """Start a program in the background, in its own session so that Ctrl-C here does not reach it."""
         log = self.log(command.name)
         log.parent.mkdir(parents=True, exist_ok=True)
-        marks = {HOME_MARK: str(self.home), SERVICE_MARK: command.name}
+
         with log.open("ab") as output:
-            # The shell ends at once and leaves the program to init, which collects it: no zombie of ours.
+            # The shell exits at once, so init adopts and later reaps the program; it never becomes our zombie.
             shell = subprocess.run(
                 ["/bin/sh", "-c", '"$@" >&2 </dev/null & echo $!', "sh", *command.arguments],
-                env={**command.environment, **marks},
+                env={**command.environment, **marks(self.home, command.name)},
                 cwd=command.folder,
                 user=command.user,
                 group=command.user,
@@ -116,7 +122,7 @@ class Processes:
         return record
 
     def stop(self, names: Collection[str]) -> None:
-        """End services with everything that they started, all at the same time, and forget them."""
+        """Stop services and their children, all at the same time, and delete their records."""
         records = self.records()
         processes: list[psutil.Process] = []
         for name in names:
@@ -125,7 +131,7 @@ class Processes:
                 tree = _tree(main)
                 processes += tree
                 if name == "postgres":
-                    _signal(main, signal.SIGINT)  # the fast shutdown; SIGTERM waits until every client has left
+                    _signal(main, signal.SIGINT)  # fast shutdown; on SIGTERM it waits for all clients to disconnect
                 else:
                     for process in tree:
                         _signal(process, signal.SIGTERM)
@@ -134,27 +140,29 @@ class Processes:
         self._save({name: record for name, record in records.items() if name not in names})
 
     def stop_all(self) -> None:
-        """End everything that carries this home's name."""
+        """Stop every process of this home."""
         self.stop(list(self.records()))
         self.sweep(None)
 
     def sweep(self, names: Collection[str] | None) -> None:
-        """End what these services (None: all that ever were) left behind when they were killed."""
+        """Kill the processes that these services (None: all services) left behind when they were killed."""
         left_behind = []
-        for process in psutil.process_iter():
-            # Another user's process, a kernel thread or one that just ended cannot be asked, and is not ours.
+        # Not process_iter(): its cached objects refuse to signal a process whose pid belonged to another one before.
+        for pid in psutil.pids():
+            # Other users' processes, kernel threads and processes that have just ended raise; none of them is ours.
             with contextlib.suppress(psutil.Error, OSError):
+                process = psutil.Process(pid)
                 name = self._service_of(process)
                 if name is not None and (names is None or name in names):
                     left_behind.append(process)
         self._finish(left_behind, at_once=True)
 
     def _service_of(self, process: psutil.Process) -> str | None:
-        """The service of this home that a process belongs to, if any."""
+        """Return the service of this home that a process belongs to, if any."""
         environment = process.environ()
         if environment.get(HOME_MARK) == str(self.home) and process.pid != os.getpid():
             return environment.get(SERVICE_MARK)
-        # Postgres writes its title where its environment was, and works in its data folder.
+        # Postgres overwrites its environment with its process title; its working directory is its data folder.
         return "postgres" if process.cwd() == str(self.home / "postgres") else None
 
     @staticmethod
@@ -162,7 +170,9 @@ class Processes:
         alive = processes if at_once else _wait(processes)
         for process in alive:
             _signal(process, signal.SIGKILL)
-        _wait(alive)
+        if survivors := _wait(alive):
+            pids = ", ".join(str(process.pid) for process in survivors)
+            raise LocalSystemError(f"These processes have not ended {_GRACE_SECONDS:.0f} s after SIGKILL: {pids}.")
 
     def _save(self, records: Mapping[str, Record]) -> None:
         draft = self._path.with_suffix(".new")
@@ -178,7 +188,7 @@ def _tree(process: psutil.Process) -> list[psutil.Process]:
 
 
 def _wait(processes: Collection[psutil.Process]) -> list[psutil.Process]:
-    """Wait until these have ended; return those that do not."""
+    """Wait for processes to end; return those still running after the grace period."""
     deadline = time.monotonic() + _GRACE_SECONDS
     while (alive := [process for process in processes if _is_alive(process)]) and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -186,7 +196,7 @@ def _wait(processes: Collection[psutil.Process]) -> list[psutil.Process]:
 
 
 def _is_alive(process: psutil.Process) -> bool:
-    """Whether a process still runs; one that only waits for init to collect it does not."""
+    """Whether a process is running; a zombie is not."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -199,6 +209,6 @@ def _signal(process: psutil.Process, number: int) -> None:
 
 
 def end_of(log: Path) -> str:
-    """The last lines of a log, with its name, for an error message."""
+    """Return the path and last lines of a log, for an error message."""
     lines = log.read_text(errors="replace").splitlines()[-_LOG_LINES:] if log.exists() else []
     return f"The end of {log}:\n" + "\n".join(f"  {line}" for line in lines)

@@ -1,4 +1,4 @@
-"""Progress lines on the terminal: what is being done and, once it is done, how long it took."""
+"""Progress lines on the terminal: each step and how long it took."""
 
 import sys
 import time
@@ -7,13 +7,13 @@ from contextlib import contextmanager
 
 
 def say(text: str) -> None:
-    """Print one line at once, also when the output is a file or a pipe."""
+    """Print a line immediately, even if the output is a file or a pipe."""
     print(text, flush=True)
 
 
 @contextmanager
 def step(title: str) -> Iterator[None]:
-    """Show `title ... 1.2 s` around the work of a with block, or `title ... failed` when it raises."""
+    """Print `title ... 1.2 s` around a with block, or `title ... failed` if it raises."""
     started = time.monotonic()
     print(f"{title} ... ", end="", flush=True)
     try:

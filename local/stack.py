@@ -1,7 +1,7 @@
 """The verbs of the local system: up, down, run and demo.
 
-`up` brings a home folder to the state that the environment asks for, from whatever state it is in: it starts what is
-missing, restarts what was started with other settings or other code, and leaves alone what is as it should be.
+`up` brings a home folder into the state that the environment asks for. It starts missing services, restarts those that
+were started with other settings or other code, and leaves the rest alone.
 """
 
 import argparse
@@ -29,17 +29,17 @@ from local.settings import REGION, ROOT, STACK_NAME, Settings
 
 DEFAULT_HOME = ROOT / ".local"
 
-# A cold start on a busy machine with two cores; what is not there by then is not coming.
+# Enough for a cold start on a busy machine with two cores.
 _READY_SECONDS = 90
 
 
 def up(
     home: Path, environment: Mapping[str, str], *, only: Collection[str] | None = None, deploy: bool = True
 ) -> dict[str, str]:
-    """Start, repair or reconfigure the system of a home folder; return what `stack.json` then says.
+    """Start, repair or reconfigure the system of a home folder; return the content of `stack.json`.
 
-    `only` names the services to care for and leaves the others as they are; nothing is deployed then. Raises
-    `LocalSystemError` when the system cannot be brought up.
+    `only` restricts this to the named services, and then nothing is deployed. Raises `LocalSystemError` if the system
+    does not come up.
     """
     with locked(home):
         settings = Settings.load(home, environment)
@@ -59,7 +59,7 @@ def up(
 
 
 def down(home: Path, *, wipe: bool = False) -> None:
-    """Stop everything of a home folder; with `wipe`, delete its database, keys and builds too."""
+    """Stop all processes of a home folder; with `wipe`, delete its database, keys and builds too."""
     if not home.exists():
         return
     with locked(home):
@@ -70,14 +70,23 @@ def down(home: Path, *, wipe: bool = False) -> None:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
+def read_stack(home: Path) -> dict[str, str]:
+    """Return the running system's stack.json."""
+    path = home / "stack.json"
+    if not path.exists():
+        raise LocalSystemError("The local system is not running: run `make up` first.")
+    stack: dict[str, str] = json.loads(path.read_text())
+    return stack
+
+
 def forget_database(home: Path) -> None:
-    """Have the next `up` begin with an empty database, of a system that is down."""
+    """Make the next `up` start with an empty database. The system must be down."""
     shutil.rmtree(home / "postgres", ignore_errors=True)
     (home / "migrations.json").unlink(missing_ok=True)
 
 
 def aws_environment(stack: Mapping[str, str]) -> dict[str, str]:
-    """With which AWS clients find the local one."""
+    """Return the environment variables that point AWS clients at the local AWS."""
     return {
         "AWS_ENDPOINT_URL": stack["aws_endpoint_url"],
         "AWS_ACCESS_KEY_ID": "local",
@@ -88,10 +97,9 @@ def aws_environment(stack: Mapping[str, str]) -> dict[str, str]:
 
 @contextmanager
 def guarded(home: Path) -> Iterator[None]:
-    """Whatever is up in a home folder at the end of a with block, or of this process, is taken down.
+    """Take a home folder's system down at the end of a with block or of this process, whichever comes first.
 
-    Another process does it, which notices the end of this one by the end of a pipe: even after a kill -9 nothing
-    stays behind.
+    A separate process does it when a pipe from this one closes, so it works even after kill -9.
     """
     reading, writing = os.pipe()
     watchdog = subprocess.Popen(
@@ -116,9 +124,9 @@ def running(
     only: Collection[str] | None = None,
     deploy: bool = True,
 ) -> Iterator[dict[str, str]]:
-    """The system of a home folder, up for the length of a with block and down after it, whatever happens here.
+    """Run a home folder's system for the duration of a with block.
 
-    Without an environment it is this process' own, with ports that are free.
+    The default environment is this process's own, with a free range of ports.
     """
     if environment is None:
         environment = {**os.environ, "LOCAL_PORT_BASE": str(ports.free_base())}
@@ -127,7 +135,7 @@ def running(
 
 
 def run(home: Path, environment: Mapping[str, str]) -> None:
-    """Everything in the foreground: up, the URLs, one demo connection, then nothing until Ctrl-C stops it all."""
+    """Bring everything up, print the URLs, make one demo connection, and wait for Ctrl-C."""
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         with running(home, environment) as stack:
@@ -149,16 +157,23 @@ def _start_missing(settings: Settings, processes: Processes, wanted: Collection[
     missing = [service for service in wanted if not _is_current(processes, service)]
     if missing:
         (settings.home / "stack.json").unlink(missing_ok=True)
-        processes.stop([service.name for service in missing])
-        ports.refuse_taken({port: use for service in missing for port, use in service.ports.items()})
+        _make_room(processes, missing)
     for service in wanted:
+        if service not in missing and not _becomes_ready(processes, service):
+            # It was being killed when we looked.
+            missing.append(service)
+            _make_room(processes, [service])
         if service in missing:
             with step(f"Starting {service.title}"):
                 _start(settings, processes, service)
-        else:
-            _wait(processes, service)
         if service.name == "supabase":
-            _migrate(settings)
+            _migrate(settings, processes)
+
+
+def _make_room(processes: Processes, services: Collection[Service]) -> None:
+    """Stop what is left of these services, and make sure that their ports are free."""
+    processes.stop([service.name for service in services])
+    ports.refuse_taken({port: use for service in services for port, use in service.ports.items()})
 
 
 def _is_current(processes: Processes, service: Service) -> bool:
@@ -170,27 +185,31 @@ def _start(settings: Settings, processes: Processes, service: Service) -> None:
     if service.name == "postgres":
         database.prepare(settings)
     if service.name == "aws":
-        # A killed MiniStack leaves the unpacked code of its functions behind, 70 MB for each.
+        # A killed MiniStack leaves the unpacked code of its functions behind, 70 MB each.
         shutil.rmtree(settings.home / "aws" / "tmp", ignore_errors=True)
         (settings.home / "aws" / "tmp").mkdir()
     processes.start(service.command)
-    _wait(processes, service)
+    if not _becomes_ready(processes, service):
+        raise LocalSystemError(f"{service.title} exited. {end_of(processes.log(service.name))}")
 
 
-def _wait(processes: Processes, service: Service) -> None:
+def _becomes_ready(processes: Processes, service: Service) -> bool:
+    """Wait until a service is ready; return False if its process ends first."""
     deadline = time.monotonic() + _READY_SECONDS
     while not service.is_ready():
         if processes.running(service.name) is None:
-            raise LocalSystemError(f"{service.title} ended. {end_of(processes.log(service.name))}")
+            return False
         if time.monotonic() > deadline:
             raise LocalSystemError(
-                f"{service.title} does not answer after {_READY_SECONDS} s. {end_of(processes.log(service.name))}"
+                f"{service.title} is not ready after {_READY_SECONDS} s. {end_of(processes.log(service.name))}"
             )
         time.sleep(0.05)
+    return True
 
 
-def _migrate(settings: Settings) -> None:
+def _migrate(settings: Settings, processes: Processes) -> None:
     if database.missing_migrations(settings):
+        processes.sweep(["migrations"])  # left behind by a `make up` that was killed
         with step("Applying the migrations"):
             database.migrate(settings)
 
@@ -198,17 +217,17 @@ def _migrate(settings: Settings) -> None:
 def _deploy(settings: Settings, processes: Processes) -> str:
     aws = processes.running("aws")
     if aws is None:
-        raise LocalSystemError("MiniStack ended just now: run `make up` again.")
+        raise LocalSystemError("MiniStack has just exited: run `make up` again.")
     deployment = Deployment(settings)
     api_url = deployment.deployed_api_url(aws)
     if api_url is not None:
         return api_url
     (settings.home / "stack.json").unlink(missing_ok=True)
-    processes.sweep(["sam"])  # of a call that was killed
+    processes.sweep(["sam"])  # left behind by a `make up` that was killed
     if not deployment.is_built():
         with step("Building the functions (sam build)"):
             deployment.build()
-    with step("Deploying them (sam deploy)"):
+    with step("Deploying the stack (sam deploy)"):
         return deployment.deploy(aws)
 
 
@@ -233,7 +252,7 @@ def _stack(settings: Settings, api_url: str) -> dict[str, str]:
 
 
 def _register_callbacks(stack: Mapping[str, str]) -> None:
-    """Does at the simulator what an operator does in Meta's App Dashboard."""
+    """Register the callback URLs with the simulator, as an operator does in Meta's App Dashboard."""
     base = f"{stack['api_url']}/api/instagram"
     addresses = {
         "webhook_url": f"{base}/webhook",
@@ -244,7 +263,7 @@ def _register_callbacks(stack: Mapping[str, str]) -> None:
     try:
         urllib.request.urlopen(request, timeout=5).close()
     except OSError as error:
-        raise LocalSystemError(f"The Meta simulator does not take the callback URLs: {error}.") from error
+        raise LocalSystemError(f"The Meta simulator did not accept the callback URLs: {error}.") from error
 
 
 def _write(home: Path, stack: Mapping[str, str]) -> None:
@@ -269,13 +288,13 @@ def _show(stack: Mapping[str, str]) -> None:
 
 
 def _watch(processes: Processes) -> None:
-    """Wait for a signal, and say so when a service ends meanwhile."""
+    """Wait for a signal; report services that exit in the meantime."""
     reported: set[str] = set()
     while True:
         time.sleep(1)
         ended = {name for name in processes.records() if processes.running(name) is None}
         for name in sorted(ended - reported):
-            say(f"{name} has ended: see {processes.log(name)}. `make up` in another terminal starts it again.")
+            say(f"{name} has exited: see {processes.log(name)}. Run `make up` in another terminal to restart it.")
         reported = ended
 
 
@@ -285,10 +304,10 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 def main() -> int:
     """Run one verb and return its exit code."""
-    parser = argparse.ArgumentParser(prog="python -m local.stack", description="The local system.")
+    parser = argparse.ArgumentParser(prog="python -m local.stack", description="Start or stop the local system.")
     parser.add_argument("verb", choices=["up", "down", "run", "demo"])
-    parser.add_argument("--home", type=Path, default=DEFAULT_HOME, help="where it keeps its files (default: .local)")
-    parser.add_argument("--wipe", action="store_true", help="with down: delete the database, keys and builds too")
+    parser.add_argument("--home", type=Path, default=DEFAULT_HOME, help="folder for its files (default: .local)")
+    parser.add_argument("--wipe", action="store_true", help="with down: also delete the database, keys and builds")
     arguments = parser.parse_args()
     home: Path = arguments.home
     try:
@@ -299,7 +318,7 @@ def main() -> int:
         elif arguments.verb == "run":
             run(home, os.environ)
         else:
-            demo.connect(demo.read_stack(home))
+            demo.connect(read_stack(home))
     except LocalSystemError as error:
         say(f"\n{error}")
         return 1

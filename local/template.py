@@ -1,4 +1,4 @@
-"""Reads the application's SAM template."""
+"""Reads the SAM template."""
 
 from functools import cache
 from typing import Any
@@ -11,7 +11,7 @@ PATH = ROOT / "template.yaml"
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads CloudFormation's short tags, whatever they are, as plain values."""
+    """Reads the values of CloudFormation's short tags as plain values."""
 
 
 def _plain(loader: _Loader, _: str, node: yaml.Node) -> Any:
@@ -27,11 +27,11 @@ _Loader.add_multi_constructor("!", _plain)
 
 @cache
 def section(name: str) -> dict[str, dict[str, Any]]:
-    """A section of the template, such as Parameters or Resources; intrinsic functions are plain values."""
+    """Return a section of the template, such as Parameters or Resources, with intrinsic functions as plain values."""
     declared: dict[str, dict[str, Any]] = yaml.load(PATH.read_text(), Loader=_Loader).get(name, {})
     return declared
 
 
 def parameters() -> dict[str, dict[str, Any]]:
-    """The template's parameters by name."""
+    """Return the template's parameters by name."""
     return section("Parameters")

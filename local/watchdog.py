@@ -1,7 +1,7 @@
-"""Stops a home folder's system when the process that started this one is gone.
+"""Stops a home folder's system when the process that started this one ends.
 
-Its standard input is the reading end of a pipe that nobody writes to. The kernel closes the other end when its holder
-dies, however it dies, and that is the signal.
+Its standard input is a pipe that nothing is written to. The kernel closes the other end when its holder dies, for
+whatever reason, and the read returns.
 """
 
 import argparse

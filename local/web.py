@@ -1,4 +1,4 @@
-"""The web page: built from `web/`, and served with the addresses and public keys that it needs."""
+"""Builds the web page from `web/`, and serves it with the addresses and public keys that it needs."""
 
 import argparse
 import json
@@ -23,7 +23,7 @@ from local.settings import HOST, ROOT
 
 _API_TYPES = "src/instagram-connect/api-types.ts"
 
-# Not what the machine's own list says, where a browser would refuse a script.
+# Not from the machine's own list: with a wrong type, browsers refuse to run scripts.
 _MEDIA_TYPES = {
     ".css": "text/css",
     ".html": "text/html",
@@ -33,12 +33,12 @@ _MEDIA_TYPES = {
 
 
 def sources() -> list[Path]:
-    """The files that the built page is made of."""
+    """Return the source files of the page."""
     return sorted(path for path in [*WEB.iterdir(), *(WEB / "src").rglob("*")] if path.is_file())
 
 
 def built(home: Path, runtime: Path) -> Path:
-    """The page's files, built into a folder of this home unless that is current; `runtime` is a Node."""
+    """Build the page into a folder of this home unless it is up to date, and return the folder. `runtime` is Node."""
     folder = home / "web"
     files = folder / "files"
     Part("Building the web page", folder, sources(), lambda: build(files, runtime)).ensure()
@@ -46,19 +46,19 @@ def built(home: Path, runtime: Path) -> Path:
 
 
 def build(files: Path, runtime: Path, mode: str = "production") -> None:
-    """Build the page into a folder; with the mode "development", where React mounts everything twice."""
+    """Build the page into a folder. In the mode "development", React mounts components twice."""
     arguments = ["build", "--mode", mode, "--emptyOutDir", "--outDir", str(files)]
     _run(runtime, ["node_modules/vite/bin/vite.js", *arguments], {"NODE_ENV": mode})
 
 
 def check(runtime: Path) -> None:
-    """Compare the page's types with each other, and its types of the API with docs/openapi.json."""
+    """Check the page's types, and that its API types match docs/openapi.json."""
     _run(runtime, ["node_modules/typescript/bin/tsc", "--noEmit"])
     _run(runtime, [*_api_types(), "--check"])
 
 
 def generate_types(runtime: Path) -> None:
-    """Write the page's types of the API from docs/openapi.json."""
+    """Generate the page's API types from docs/openapi.json."""
     _run(runtime, _api_types())
 
 
@@ -71,41 +71,41 @@ class Site:
         self._files = files.resolve()
 
     async def configuration(self, _: Request) -> Response:
-        """What the page is configured with; `apiUrl` is null until the functions are deployed."""
-        # Read each time: a deployment changes the address while the page is being served.
+        """Return the page's configuration; `apiUrl` is null until the functions are deployed."""
+        # Read on each request: a deployment can change the address.
         stack = json.loads(self._stack_file.read_text()) if self._stack_file.exists() else {}
         return JSONResponse(
             {**self._configuration, "apiUrl": stack.get("api_url")}, headers={"Cache-Control": "no-store"}
         )
 
     async def file(self, request: Request) -> Response:
-        """A file, or the page itself for a path without an extension, which it routes in the browser."""
+        """Return a file, or the page for a path without an extension, which the page routes itself."""
         path = request.path_params["path"]
         found = self._find(path)
         if found is not None:
             # The name of an asset holds a hash of its content.
             is_asset = found.is_relative_to(self._files / "assets")
-            return _answer(found, "public, max-age=31536000, immutable" if is_asset else "no-cache")
+            return _response(found, "public, max-age=31536000, immutable" if is_asset else "no-cache")
         index = self._find("index.html")
         if Path(path).suffix or index is None:
             raise HTTPException(404)
-        return _answer(index, "no-cache")
+        return _response(index, "no-cache")
 
     def _find(self, path: str) -> Path | None:
         try:
             wanted = (self._files / path).resolve()
             return wanted if wanted.is_relative_to(self._files) and wanted.is_file() else None
-        except (OSError, ValueError):  # a name that no file can have
+        except (OSError, ValueError):  # not a valid file name
             return None
 
 
 def application(configuration: dict[str, Any], files: Path) -> Starlette:
-    """The page as an ASGI application."""
+    """Return the page as an ASGI application."""
     site = Site(configuration, files)
     return Starlette(routes=[Route("/config.json", site.configuration), Route("/{path:path}", site.file)])
 
 
-def _answer(file: Path, caching: str) -> Response:
+def _response(file: Path, caching: str) -> Response:
     headers = {"Cache-Control": caching, "X-Content-Type-Options": "nosniff"}
     return FileResponse(file, headers=headers, media_type=_MEDIA_TYPES.get(file.suffix))
 
@@ -131,17 +131,17 @@ def _run(runtime: Path, arguments: Sequence[str], settings: Mapping[str, str] | 
 def _installed_node() -> Path:
     found = node()
     if found is None:
-        raise LocalSystemError("Node is missing: run `make install`.")
+        raise LocalSystemError("Node is not installed: run `make install`.")
     return found
 
 
 def main() -> int:
-    """Serve, check, or write the types; return the exit code."""
+    """Serve or check the page, or generate its types; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m local.web", description=__doc__)
     parser.add_argument("verb", choices=["serve", "check", "types"])
-    parser.add_argument("--home", type=Path, help="with serve: where the built page is kept")
-    parser.add_argument("--node", type=Path, help="the Node to build with; without it the one of `make install`")
-    parser.add_argument("--port", type=int, help="with serve")
+    parser.add_argument("--home", type=Path, help="with serve: the folder for the built page")
+    parser.add_argument("--node", type=Path, help="the Node to build with (default: the one that `make install` found)")
+    parser.add_argument("--port", type=int, help="with serve: the port to listen on")
     arguments = parser.parse_args()
     try:
         runtime = arguments.node or _installed_node()

@@ -1,7 +1,7 @@
-"""Deletes the data of people whose ids Meta lists in the alerts that it mails every three weeks.
+"""Delete the data of the people whose ids Meta lists in its deletion alerts, which it mails every three weeks.
 
 Source: Meta, "Data Deletion Request Callback" (App settings, Advanced: the list of ids of people who removed the app).
-The file has an id in each line, or in the first column of a CSV; the project is chosen as `operations.doctor` does.
+The file has one id per line, or is a CSV file with the ids in its first column.
 """
 
 import argparse
@@ -10,43 +10,37 @@ import os
 import secrets
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 from instagram_connect.errors import StorageError
 from instagram_connect.privacy.repository import PrivacyRepository
 from instagram_connect.runtime.deadline import Deadline
-from instagram_connect.storage.data_api import DataApi
-from instagram_connect.storage.rpc import Rpcs
-from local.errors import LocalSystemError
-from local.progress import say
-from local.stack import DEFAULT_HOME
-from operations.doctor import HEALTHY, SICK, WRONG_USAGE, project
+from operations.project import HEALTHY, UsageError, add_home, exit_code, read_project, storage_of
 
 STEP_S = 30
 
 
 def ids_of(file: Path) -> Iterator[str]:
-    """The ids of a list, each once. Raises LocalSystemError for a line that has none; a heading is no such line."""
+    """Yield each id of a list once, skipping a heading. Raises UsageError for any other line without an id."""
     seen = set()
     try:
         rows = list(csv.reader(file.read_text(encoding="utf-8-sig").splitlines()))
     except (OSError, UnicodeDecodeError) as error:
-        raise LocalSystemError(f"{file} cannot be read: {error}.") from None
+        raise UsageError(f"{file} cannot be read: {error}.") from None
     for number, row in enumerate(rows, 1):
         text = row[0].strip() if row else ""
         if not text or (number == 1 and not text.isdigit()):
             continue
         if not (text.isascii() and text.isdigit()):
-            raise LocalSystemError(f"{file}, line {number}: {text!r} is not an id. Nothing was deleted.")
+            raise UsageError(f"{file}, line {number}: {text!r} is not an id. Nothing was deleted.")
         if text not in seen:
             seen.add(text)
             yield text
 
 
 def delete(repository: PrivacyRepository, meta_user_id: str, asked_at: datetime) -> int:
-    """Deletes everything of a person; how many accounts that were. Raises StorageError."""
+    """Delete all data of a person and return the number of deleted accounts. Raises StorageError."""
     code = secrets.token_hex(16)
     while (accounts := repository.delete(meta_user_id, asked_at, code, Deadline(STEP_S))) is None:
         pass
@@ -61,31 +55,30 @@ def _moment(text: str) -> datetime:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Delete once; 0 when all is deleted, 1 when storage does not answer, 2 for wrong usage."""
+    """Return 0 if everything was deleted, 1 if storage failed, 2 for wrong usage."""
     parser = argparse.ArgumentParser(prog="python -m operations.deletions", description=__doc__.splitlines()[0])
     parser.add_argument("file", type=Path, help="the list of ids")
     parser.add_argument(
         "--asked-at",
         type=_moment,
         default=datetime.now(UTC),
-        help="connections that were made after that stay, ISO 8601 with an offset (default: now)",
+        help="keep connections made after this time, ISO 8601 with an offset (default: now)",
     )
-    parser.add_argument("--home", type=Path, default=DEFAULT_HOME, help="of the local system (default: .local)")
+    add_home(parser)
     arguments = parser.parse_args(argv)
-    try:
-        people = list(ids_of(arguments.file))
-        wanted = project(arguments.home, os.environ)
-        with closing(DataApi(wanted.supabase_url, wanted.secret_key)) as data_api:
-            repository = PrivacyRepository(Rpcs(data_api, wanted.database_url), lambda: datetime.now(UTC))
+    return exit_code(lambda: _delete_all(arguments))
+
+
+def _delete_all(arguments: argparse.Namespace) -> int:
+    people = list(ids_of(arguments.file))
+    with storage_of(read_project(arguments.home, os.environ)) as rpcs:
+        repository = PrivacyRepository(rpcs, lambda: datetime.now(UTC))
+        try:
             accounts = sum(delete(repository, person, arguments.asked_at) for person in people)
-    except (LocalSystemError, ValueError) as error:
-        print(error, file=sys.stderr)
-        return WRONG_USAGE
-    except StorageError as error:
-        print(f"{error.reason}: {error.log_context.get('remedy', error.hint)}", file=sys.stderr)
-        print("What was deleted before stays deleted: run the same again.", file=sys.stderr)
-        return SICK
-    say(f"People: {len(people):,}. Accounts of theirs that were deleted: {accounts:,}.")
+        except StorageError:
+            print("Not everything was deleted. It is safe to run the same command again.", file=sys.stderr)
+            raise
+    print(f"People in the list: {len(people):,}. Accounts deleted: {accounts:,}.")
     return HEALTHY
 
 

@@ -1,13 +1,11 @@
-"""How the tokens stand, on the command line and as a picture: what is due when, what is late, who has to act.
+"""Show when tokens are due for refresh, which are overdue, and who must reconnect; as text, JSON and a chart.
 
-It reads `refresh_overview`, which holds no token, and changes nothing. The project is chosen as in
-`operations.doctor`.
-Days are those of UTC, as the database counts them. Exit code 1 makes it a check, for when nobody looks.
+It reads counts and names, no tokens, and changes nothing. Days are in UTC, as in the database. Exit code 1 makes it
+usable as an unattended check.
 """
 
 import argparse
 import json
-import logging
 import os
 import sys
 from collections import Counter
@@ -18,53 +16,37 @@ from pathlib import Path
 from typing import Any
 
 from instagram_connect.doctor.project import Project
-from instagram_connect.errors import StorageError
 from instagram_connect.models import Provider
 from instagram_connect.refresh.repository import DAY_S, RefreshRepository, RefreshRules
 from instagram_connect.runtime.deadline import Deadline
-from instagram_connect.runtime.observability import logger
-from instagram_connect.storage.data_api import DataApi
-from instagram_connect.storage.rpc import Rpcs
-from local.errors import LocalSystemError
-from local.progress import say
-from local.stack import DEFAULT_HOME
-from operations.doctor import project
-from operations.refresh_schedule import HORIZON_DAYS, Schedule
+from operations.project import HEALTHY, SICK, UsageError, add_home, exit_code, read_project, storage_of
 from operations.tokens_picture import picture
+from operations.tokens_schedule import HORIZON_DAYS, Schedule
 
-HEALTHY, SICK, WRONG_USAGE = 0, 1, 2
-
-# The sweep comes every hour; what two days of sweeps have left does not solve itself.
+# The sweep runs every hour; a token that two days of sweeps did not refresh needs an operator.
 TOLERATED = timedelta(days=2)
 NEEDING_LIMIT = 50
 COLUMNS = 100
-# One call, and the time to heal a stale schema cache for it.
+# Enough for one call and for healing a stale schema cache.
 LIMIT_S = 30
 
 _BLOCKS = {Provider.FACEBOOK: "█", Provider.INSTAGRAM: "▒"}
 
 
-def read_overview(wanted: Project, rules: RefreshRules, now: datetime) -> dict[str, Any]:
-    """How a project's tokens stand at `now`. Raises StorageError, and LocalSystemError for an address that is none."""
-    try:
-        data_api = DataApi(wanted.supabase_url, wanted.secret_key)
-    except ValueError as error:
-        raise LocalSystemError(f"SUPABASE_URL is not an address: {error}.") from None
-    logger.setLevel(logging.CRITICAL)  # the error's reason and remedy are printed
-    try:
-        return RefreshRepository(Rpcs(data_api), lambda: now, rules).overview(NEEDING_LIMIT, Deadline(LIMIT_S))
-    finally:
-        data_api.close()
+def read_overview(project: Project, rules: RefreshRules, now: datetime) -> dict[str, Any]:
+    """Return the state of a project's tokens at `now`. Raises StorageError and UsageError."""
+    with storage_of(project) as rpcs:
+        return RefreshRepository(rpcs, lambda: now, rules).overview(NEEDING_LIMIT, Deadline(LIMIT_S))
 
 
 def problems(overview: Mapping[str, Any], now: datetime) -> list[str]:
-    """What an operator has to look at, a sentence each: tokens overdue too long or expired, products suspended."""
+    """Return one sentence for each problem: tokens overdue too long or expired, and suspended products."""
     found = []
     since = overview["oldest_due_at"]
     if since and now - datetime.fromisoformat(since) > TOLERATED:
         found.append(f"A token has been overdue since {_moment(since)}, longer than {TOLERATED.days} days.")
     if overview["expired"]:
-        found.append(f"Tokens have expired: {overview['expired']:,}.")
+        found.append(f"Expired tokens: {overview['expired']:,}.")
     found += [
         f"Refreshing is suspended for {brake['provider']}." for brake in overview["brakes"] if brake["suspended_at"]
     ]
@@ -72,8 +54,8 @@ def problems(overview: Mapping[str, Any], now: datetime) -> list[str]:
 
 
 def report(overview: Mapping[str, Any], now: datetime) -> Iterator[str]:
-    """The lines of the report for people; those with bars have at most COLUMNS characters."""
-    yield from problems(overview, now) or ["The tokens are as they should be."]
+    """Yield the lines of the text report; lines with bars have at most COLUMNS characters."""
+    yield from problems(overview, now) or ["All tokens are in order."]
     schedule = Schedule.of(overview, now)
     for title, text in _summary(overview, schedule):
         yield f"  {title:<19} {text}"
@@ -88,18 +70,18 @@ def _summary(overview: Mapping[str, Any], schedule: Schedule) -> Iterator[tuple[
     yield "active", f"{overview['active']:,}"
     overdue = f"{overview['overdue']:,}"
     if overview["oldest_due_at"]:
-        # Of today's tokens the overview does not say which are overdue, only how many.
-        overdue += f", {overview['overdue'] - schedule.before.total():,} of them due today; the oldest since "
-        overdue += f"{_moment(overview['oldest_due_at'])}: account {overview['oldest_account_id']}"
+        # The overview counts overdue tokens of all days together, so those due today are the difference.
+        overdue += f", {overview['overdue'] - schedule.before.total():,} of them due today; oldest: account "
+        overdue += f"{overview['oldest_account_id']}, due {_moment(overview['oldest_due_at'])}"
     yield "overdue", overdue
     yield "expired", f"{overview['expired']:,}"
     yield "asked to reconnect", f"{overview['reconnect_requested']:,}"
-    yield "need their user", f"{overview['needs_reauth']:,}"
+    yield "must reconnect", f"{overview['needs_reauth']:,}"
     if overview["first_expiry_at"]:
-        yield "first end", _moment(overview["first_expiry_at"])
+        yield "next expiry", _moment(overview["first_expiry_at"])
     brakes = {brake["provider"]: brake for brake in overview["brakes"]}
     for provider in Provider:
-        yield f"{provider} brakes", "; ".join(_brakes(brakes.get(provider, {}))) or "none"
+        yield f"{provider} limits", "; ".join(_brakes(brakes.get(provider, {}))) or "none"
 
 
 def _brakes(brake: Mapping[str, Any]) -> Iterator[str]:
@@ -108,7 +90,7 @@ def _brakes(brake: Mapping[str, Any]) -> Iterator[str]:
     if brake.get("paused_until"):
         yield f"paused until {_moment(brake['paused_until'])}"
     if brake.get("app_used_percent") is not None:
-        yield f"{brake['app_used_percent']} % of the app's calls used when last told"
+        yield f"{brake['app_used_percent']} % of the app's calls used at the last report"
 
 
 def _calendar(schedule: Schedule) -> Iterator[str]:
@@ -126,19 +108,19 @@ def _calendar(schedule: Schedule) -> Iterator[str]:
         return {provider: f"{counts[provider]:,}" for provider in Provider}
 
     room = COLUMNS - len(line("", numbers(Counter()), "|")) + 1
-    # One block is one token, as long as there is room for that.
+    # One block is one token as long as they fit.
     unit = max(1, max(counts.total() for _, counts in rows) / room)
     scale = "one token" if unit == 1 else f"{unit:,.{1 if unit < 100 else 0}f} tokens"
     legend = ", ".join(f"{block} {provider}" for provider, block in _BLOCKS.items())
     yield line("due by day (UTC)", {provider: provider.value for provider in Provider}, f"{legend}; a block: {scale}")
     for title, counts in rows:
         yield line(title, numbers(counts), _bar(counts, unit))
-    # No bar: it is no day, and would make the days small.
+    # Without a bar, which would dwarf those of the days.
     yield line(f"later than {_day(last)}", numbers(schedule.later))
 
 
 def _days(days: Mapping[date, Counter[Provider]]) -> Iterator[tuple[str, Counter[Provider]]]:
-    """Each day with something due, and each row of days without as one."""
+    """Yield each day with due tokens, and each run of days without any as one row."""
     for is_empty, group in groupby(days.items(), lambda item: not item[1].total()):
         entries = list(group)
         if is_empty and len(entries) > 1:
@@ -148,7 +130,7 @@ def _days(days: Mapping[date, Counter[Provider]]) -> Iterator[tuple[str, Counter
 
 
 def _bar(counts: Counter[Provider], unit: float) -> str:
-    """As many blocks as the sum is worth, but one for each product that is there at all."""
+    """Return a bar as long as the sum, with at least one block for each product that has tokens."""
     present = [provider for provider in Provider if counts[provider]]
     length = max(len(present), round(counts.total() / unit))
     bar = ""
@@ -161,7 +143,7 @@ def _bar(counts: Counter[Provider], unit: float) -> str:
 
 def _needing(overview: Mapping[str, Any]) -> Iterator[str]:
     accounts = overview["needing_their_user"]
-    rows = [("needs its user", "product", "reason", "since")]
+    rows = [("must reconnect", "product", "reason", "since")]
     for account in accounts:
         name = f"@{account['username']}" if account["username"] else account["id"]
         since = _moment(account["failed_at"]) if account["failed_at"] else "unknown"
@@ -170,13 +152,13 @@ def _needing(overview: Mapping[str, Any]) -> Iterator[str]:
     for row in rows:
         yield "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
     if overview["needs_reauth"] > len(accounts):
-        yield f"and {overview['needs_reauth'] - len(accounts):,} more, for longer"
+        yield f"and {overview['needs_reauth'] - len(accounts):,} older ones"
 
 
 def _title(overview: Mapping[str, Any], now: datetime) -> str:
-    counts = [("active", "active"), ("overdue", "overdue"), ("expired", "expired"), ("needs_reauth", "need their user")]
-    told = ", ".join(f"{overview[count]:,} {title}" for count, title in counts)
-    return f"Tokens by the day they are due to be refreshed, {_moment(now.isoformat())}\n{told}"
+    counts = [("active", "active"), ("overdue", "overdue"), ("expired", "expired"), ("needs_reauth", "must reconnect")]
+    summary = ", ".join(f"{overview[count]:,} {title}" for count, title in counts)
+    return f"Tokens by due date, {_moment(now.isoformat())}\n{summary}"
 
 
 def _day(day: date) -> str:
@@ -188,7 +170,7 @@ def _moment(text: str) -> str:
 
 
 def number_of_days(text: str) -> float:
-    """The lead of an argument, shorter than a token's life. Raises ValueError."""
+    """Parse a lead, which must be shorter than a token's life. Raises ValueError."""
     days = float(text)
     if not 0 < days < HORIZON_DAYS:
         raise ValueError
@@ -198,47 +180,44 @@ def number_of_days(text: str) -> float:
 def main(
     argv: Sequence[str] | None = None, read: Callable[[Project, RefreshRules, datetime], dict[str, Any]] = read_overview
 ) -> int:
-    """Report once; 0 when all is well, 1 when something is not or storage does not answer, 2 for wrong usage."""
+    """Return 0 if the tokens are in order, 1 if they are not or storage failed, 2 for wrong usage."""
     parser = argparse.ArgumentParser(prog="python -m operations.tokens", description=__doc__.splitlines()[0])
-    parser.add_argument("--json", action="store_true", help="print the overview as JSON, and nothing else")
-    parser.add_argument("--picture", type=Path, metavar="FILE", help="an SVG to write (default: .local/tokens.svg)")
+    parser.add_argument("--json", action="store_true", help="print the overview as JSON and nothing else")
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="the SVG to write (default: .local/tokens.svg)")
     parser.add_argument(
         "--lead-days", type=number_of_days, default=10, help="the deployment's RefreshLeadDays (default: 10)"
     )
-    parser.add_argument("--home", type=Path, default=DEFAULT_HOME, help="of the local system (default: .local)")
+    add_home(parser)
     arguments = parser.parse_args(argv)
-    lead_s = arguments.lead_days * DAY_S
-    now = datetime.now(UTC)
-    try:
-        wanted = project(arguments.home, os.environ)
-        overview = read(wanted, RefreshRules(lead_s=lead_s, spread_s=lead_s / 2), now)
-        _tell(overview, now, arguments)
-    except LocalSystemError as error:
-        print(error, file=sys.stderr)
-        return WRONG_USAGE
-    except StorageError as error:
-        print(f"{error.reason}: {error.log_context.get('remedy', error.hint)}", file=sys.stderr)
-        return SICK
-    return SICK if problems(overview, now) else HEALTHY
+
+    def run() -> int:
+        lead_s = arguments.lead_days * DAY_S
+        now = datetime.now(UTC)
+        project = read_project(arguments.home, os.environ)
+        overview = read(project, RefreshRules(lead_s=lead_s, spread_s=lead_s / 2), now)
+        _show(overview, now, arguments)
+        return SICK if problems(overview, now) else HEALTHY
+
+    return exit_code(run)
 
 
-def _tell(overview: Mapping[str, Any], now: datetime, arguments: argparse.Namespace) -> None:
-    """Print the overview and write the picture; JSON is alone, unless a picture was asked for too."""
+def _show(overview: Mapping[str, Any], now: datetime, arguments: argparse.Namespace) -> None:
+    """Print the overview and write the chart; with `--json` the chart is written only if asked for."""
     path = arguments.picture or (None if arguments.json else arguments.home / "tokens.svg")
     if arguments.json:
-        say(json.dumps(overview, indent=2))
+        print(json.dumps(overview, indent=2))
     else:
         for line in report(overview, now):
-            say(line)
+            print(line)
     if path is None:
         return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(picture(Schedule.of(overview, now), _title(overview, now)))
     except OSError as error:
-        raise LocalSystemError(f"The picture cannot be written to {path}: {error.strerror}.") from None
+        raise UsageError(f"The picture cannot be written to {path}: {error.strerror}.") from None
     if not arguments.json:
-        say(f"\npicture: {path}")
+        print(f"\npicture: {path}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The picture of `make tokens`: an SVG with a bar for each day, which names no host and holds no script."""
+"""The chart of `make tokens`: an SVG with one bar per day, without scripts or links to other hosts."""
 
 import sys
 from typing import Any
@@ -8,20 +8,20 @@ from pygal.etree import etree
 from pygal.style import Style
 
 from instagram_connect.models import Provider
-from operations.refresh_schedule import Schedule
+from operations.tokens_schedule import Schedule
 
-# pygal leaves a finder for its map plugins, of a kind that Python 3.11 warns about at every later import of anything.
+# pygal installs an import finder for its map plugins that makes Python 3.11 warn at every later import.
 sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, pygal.PluginImportFixer)]
 
-# Of Okabe and Ito's palette, told apart with any colour vision: Facebook Login, Instagram Login, overdue.
+# From Okabe and Ito's palette for colour-blind readers: Facebook Login, Instagram Login, overdue.
 _COLOURS = ("#0072B2", "#CC79A7", "#D55E00")
 _FONT = "system-ui, 'Segoe UI', Helvetica, Arial, sans-serif"
 
 
 def picture(schedule: Schedule, title: str) -> bytes:
-    """An SVG with a stacked bar for each day of the horizon, after one for all that was due on days before."""
+    """Return an SVG with one bar for everything due before today, then a stacked bar per day of the horizon."""
     chart = pygal.StackedBar(
-        # The default is a script of another host, which only shows tooltips.
+        # The default is a script on another host, used only for tooltips.
         js=[],
         width=1200,
         height=560,
@@ -31,16 +31,16 @@ def picture(schedule: Schedule, title: str) -> bytes:
         legend_at_bottom_columns=3,
         show_minor_x_labels=False,
         truncate_label=-1,
-        # No part of a token on the axis.
+        # No fractions of a token on the axis.
         order_min=0,
         value_formatter=lambda value: f"{value:,.0f}",
         title=title,
         x_title=f"day (UTC); due later: {schedule.later.total():,}",
         y_title="tokens due",
-        no_data_text="no token is due in these days",
+        no_data_text="no token is due on these days",
         style=_style(),
     )
-    # A gap after what is overdue: it is no day, and the legend names it.
+    # A gap separates the overdue bar, which is not a day; the legend names it.
     days = [f"{day.day} {day:%b}" for day in schedule.days]
     chart.x_labels = ["", "", *days]
     chart.x_labels_major = days[::7]
@@ -73,7 +73,7 @@ def _style() -> Style:
 
 
 def _without_script(root: Any) -> bytes:
-    # Nothing needs what is left of the script, and the comments name pygal's hosts.
+    # The remaining script is not needed, and pygal's comments contain host names.
     for parent in list(root.iter()):
         for node in list(parent):
             if node.tag in (etree.Comment, "script"):

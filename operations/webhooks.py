@@ -1,14 +1,12 @@
-"""Webhooks on the command line: who lost an event, and what an operator does about it.
+"""Find out what happened to webhook events, and process them again.
 
-`report` tells what became of what Meta delivered, and where one event is; `redrive` moves the dead-letter queue's
-messages back into the queue; `replay` parses stored events again. The project is chosen as in `operations.doctor`; the
-queues are those of the local stack, or, beside a SUPABASE_URL, those of the stack named by STACK_NAME in the AWS
-account that boto3 finds.
+`report` shows what became of the events that Meta delivered and looks up single ones; `redrive` moves messages from the
+dead-letter queue back into the queue; `replay` parses stored events again. The queues are those of the local system or,
+if SUPABASE_URL is set, of the stack named by STACK_NAME in the AWS account that boto3 finds.
 """
 
 import argparse
 import json
-import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,31 +19,31 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from instagram_connect.doctor.project import Project
-from instagram_connect.errors import StorageError
 from instagram_connect.runtime.deadline import Deadline
-from instagram_connect.runtime.observability import logger
-from instagram_connect.storage.data_api import DataApi
-from instagram_connect.storage.rpc import Rpcs
 from instagram_connect.webhooks.parser import parse_again
 from instagram_connect.webhooks.queue import REASON
 from instagram_connect.webhooks.repository import WebhookRepository
-from local.demo import read_stack
-from local.errors import LocalSystemError
-from local.progress import say
-from local.stack import DEFAULT_HOME
-from operations.doctor import HEALTHY, SICK, WRONG_USAGE, project
+from operations.project import (
+    HEALTHY,
+    SICK,
+    UsageError,
+    add_home,
+    exit_code,
+    read_project,
+    read_stack,
+    storage_of,
+)
 
 LIMIT_S = 30
 REPLAYED_AT_ONCE = 500
-# What a read message is hidden from others for: longer than moving ten takes.
+# Visibility timeout of the messages being moved: longer than moving ten takes.
 HIDDEN_S = 60
 _COUNTS = ("received", "stored", "duplicate", "unknown", "failed")
 
 
 @dataclass(frozen=True)
 class Queues:
-    """The queue of webhooks and its dead-letter queue, in an AWS account or in the local one."""
+    """The webhook queue and its dead-letter queue, in an AWS account or in the local AWS."""
 
     sqs: Any
     url: str
@@ -54,11 +52,11 @@ class Queues:
     @classmethod
     @contextmanager
     def of(cls, home: Path, environment: Mapping[str, str]) -> Iterator["Queues"]:
-        """Raises LocalSystemError where there is no such stack."""
+        """Find the queues. Raises UsageError if the stack does not exist."""
         if environment.get("SUPABASE_URL"):
             name = environment.get("STACK_NAME")
             if not name:
-                raise LocalSystemError("STACK_NAME is missing: the name of the deployed stack.")
+                raise UsageError("STACK_NAME is not set: it must be the name of the deployed stack.")
             session, endpoint = boto3.Session(), None
         else:
             stack = read_stack(home)
@@ -70,21 +68,21 @@ class Queues:
             yield cls(sqs, outputs["WebhookQueueUrl"], outputs["WebhookDeadLetterQueueUrl"])
 
     def waiting(self, url: str) -> int:
-        """How many messages are in a queue, as SQS estimates it; also those that are being worked on."""
+        """Return SQS's estimate of the messages in a queue, including those being processed."""
         names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
         attributes = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(names))["Attributes"]
         return sum(int(attributes[name]) for name in names)
 
     def redrive(self) -> Iterator[str]:
-        """Moves the messages that are in the dead-letter queue now back; the reason of each."""
-        # No more than those: what is refused again comes back while this goes on.
+        """Move the messages now in the dead-letter queue back, and yield the reason of each."""
+        # No more than that many: a message that fails again returns to the dead-letter queue meanwhile.
         left = self.waiting(self.dead_letter_url)
         while left > 0 and (messages := self._dead_letters()):
             left -= len(messages)
             for message in messages:
                 attributes = message.get("MessageAttributes", {})
                 reason = attributes.pop(REASON, {}).get("StringValue", "received too often")
-                # First there, then no longer here: at worst it is there twice, and recognised.
+                # Send before deleting: at worst the message exists twice, and its events are recognised as duplicates.
                 self.sqs.send_message(
                     QueueUrl=self.url,
                     MessageBody=message["Body"],
@@ -97,36 +95,36 @@ class Queues:
                 yield reason
 
     def _dead_letters(self) -> list[dict[str, Any]]:
-        answer: dict[str, list[dict[str, Any]]] = self.sqs.receive_message(
+        response: dict[str, list[dict[str, Any]]] = self.sqs.receive_message(
             QueueUrl=self.dead_letter_url,
             MaxNumberOfMessages=10,
             VisibilityTimeout=HIDDEN_S,
             WaitTimeSeconds=1,
             MessageAttributeNames=["All"],
         )
-        return answer.get("Messages", [])
+        return response.get("Messages", [])
 
 
 def _outputs(cloudformation: Any, name: str) -> dict[str, str]:
     try:
         (described,) = cloudformation.describe_stacks(StackName=name)["Stacks"]
     except (BotoCoreError, ClientError) as error:
-        raise LocalSystemError(f"The stack {name} cannot be read: {type(error).__name__}.") from None
+        raise UsageError(f"The stack {name} cannot be read: {type(error).__name__}.") from None
     return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
 
 
-def report(told: Mapping[str, Any], queued: int, dead: int, event_id: str | None) -> Iterator[str]:
-    """The lines of the report for people."""
-    yield from problems(told, queued, dead) or ["Everything that Meta delivered is stored."]
+def report(counts: Mapping[str, Any], queued: int, dead: int, event_id: str | None) -> Iterator[str]:
+    """Yield the lines of the text report."""
+    yield from problems(counts, queued, dead) or ["Everything that Meta delivered is stored."]
     yield f"  in the queue               {queued:,} messages"
     yield f"  in the dead-letter queue   {dead:,} messages"
-    yield f"  waiting to be published    {told['waiting_to_be_published']:,} events"
+    yield f"  waiting to be published    {counts['waiting_to_be_published']:,} events"
     yield ""
     rows: list[tuple[str, ...]] = [("day (UTC)", "account", *_COUNTS)]
-    for day in told["days"]:
+    for day in counts["days"]:
         name = f"@{day['username']} {day['entry_id']}" if day["username"] else day["entry_id"] or "(none named)"
         rows.append((day["day"], name, *(f"{day[count]:,}" for count in _COUNTS)))
-    totals = told["totals"]
+    totals = counts["totals"]
     rows.append(("all days", "", *(f"{totals[count]:,}" for count in _COUNTS)))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
@@ -135,38 +133,38 @@ def report(told: Mapping[str, Any], queued: int, dead: int, event_id: str | None
         yield "  ".join([*texts, *numbers])
     if event_id is not None:
         yield ""
-        yield from _found(told["found"], event_id, queued, dead)
+        yield from _found(counts["found"], event_id, queued, dead)
 
 
-def problems(told: Mapping[str, Any], queued: int, dead: int) -> list[str]:
-    """What an operator has to look at, a sentence each."""
-    unknown = told["totals"]["unknown"]
+def problems(counts: Mapping[str, Any], queued: int, dead: int) -> list[str]:
+    """Return one sentence for each problem."""
+    unknown = counts["totals"]["unknown"]
     found = []
     if dead:
-        found.append(f"{dead:,} messages are in the dead-letter queue: mend their reason, then make redrive.")
+        found.append(f"Messages in the dead-letter queue: {dead:,}. Fix the reason, then run `make redrive`.")
     if unknown:
-        found.append(f"{unknown:,} events are kept without an account: nobody has connected it.")
+        found.append(f"Events kept for accounts that nobody has connected: {unknown:,}.")
     if queued and not dead and not unknown:
-        found.append(f"{queued:,} messages are in the queue; if that stays, make doctor tells whether storage works.")
+        found.append(f"Messages in the queue: {queued:,}. If that does not change, run `make doctor`.")
     return found
 
 
 def _found(rows: Sequence[Mapping[str, Any]], event_id: str, queued: int, dead: int) -> Iterator[str]:
     for row in rows:
         owner = f"account {row['business_account_id']}" if row["business_account_id"] else "no account"
-        erased = "; its content was erased because its author took it back" if row["is_erased"] else ""
+        erased = "; its content was erased because its author deleted the message" if row["is_erased"] else ""
         yield f"{row['event_key']} ({row['kind']}) is stored for {owner}, received {row['received_at']}{erased}."
     if not rows:
         where = " It may be in one of the queues." if queued or dead else ""
         yield f"{event_id} is not stored.{where}"
         yield (
-            "If the counts of its day and account hold nothing unknown or failed, Meta did not deliver it: look at the "
-            "account's webhook subscription, and at WebhooksRefused."
+            "If its day and account have no unknown or failed events, Meta did not deliver it: check the account's "
+            "webhook subscription and the metric WebhooksRefused."
         )
 
 
 def replay(repository: WebhookRepository, wanted: Mapping[str, Any]) -> tuple[int, int]:
-    """Parses stored events again, a page at a time; how many those were, and how many new ones came of them."""
+    """Parse stored events again, page by page; return the number of parsed events and of new events among them."""
     until = repository.report(0, Deadline(LIMIT_S))["newest_id"]
     parsed = new = last = 0
     while last < until:
@@ -181,31 +179,21 @@ def replay(repository: WebhookRepository, wanted: Mapping[str, Any]) -> tuple[in
 
 
 @contextmanager
-def repository_of(wanted: Project) -> Iterator[WebhookRepository]:
-    """Storage of a project. Raises LocalSystemError for an address that is none."""
-    try:
-        data_api = DataApi(wanted.supabase_url, wanted.secret_key)
-    except ValueError as error:
-        raise LocalSystemError(f"SUPABASE_URL is not an address: {error}.") from None
-    level = logger.log_level
-    logger.setLevel(logging.CRITICAL)  # an error's reason and remedy are printed
-    try:
-        with closing(data_api):
-            yield WebhookRepository(Rpcs(data_api, wanted.database_url), lambda: datetime.now(UTC))
-    finally:
-        logger.setLevel(level)
+def _repository(arguments: argparse.Namespace) -> Iterator[WebhookRepository]:
+    with storage_of(read_project(arguments.home, os.environ)) as rpcs:
+        yield WebhookRepository(rpcs, lambda: datetime.now(UTC))
 
 
 def _report(arguments: argparse.Namespace) -> int:
-    with repository_of(project(arguments.home, os.environ)) as repository:
-        told = repository.report(arguments.days, Deadline(LIMIT_S), entry_id=arguments.account, event_id=arguments.id)
+    with _repository(arguments) as repository:
+        counts = repository.report(arguments.days, Deadline(LIMIT_S), entry_id=arguments.account, event_id=arguments.id)
     with Queues.of(arguments.home, os.environ) as queues:
         queued, dead = queues.waiting(queues.url), queues.waiting(queues.dead_letter_url)
     if arguments.json:
-        say(json.dumps({**told, "in_queue": queued, "in_dead_letter_queue": dead}, indent=2))
+        print(json.dumps({**counts, "in_queue": queued, "in_dead_letter_queue": dead}, indent=2))
     else:
-        for line in report(told, queued, dead, arguments.id):
-            say(line)
+        for line in report(counts, queued, dead, arguments.id):
+            print(line)
     return SICK if dead else HEALTHY
 
 
@@ -215,16 +203,16 @@ def _redrive(arguments: argparse.Namespace) -> int:
         for reason in queues.redrive():
             reasons[reason] = reasons.get(reason, 0) + 1
     for reason, count in sorted(reasons.items()):
-        say(f"{count:>7,}  {reason}")
-    say(f"Moved back: {sum(reasons.values()):,}.")
+        print(f"{count:>7,}  {reason}")
+    print(f"Moved back: {sum(reasons.values()):,}.")
     return HEALTHY
 
 
 def _replay(arguments: argparse.Namespace) -> int:
     wanted = {"kind": arguments.kind, "entry_id": arguments.account, "since": arguments.since}
-    with repository_of(project(arguments.home, os.environ)) as repository:
+    with _repository(arguments) as repository:
         parsed, new = replay(repository, wanted)
-    say(f"Parsed again: {parsed:,}. New events among them, published within minutes: {new:,}.")
+    print(f"Parsed again: {parsed:,}. New events among them, published within minutes: {new:,}.")
     return HEALTHY
 
 
@@ -234,31 +222,24 @@ def _moment(text: str) -> datetime:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one verb; 0 when all is well, 1 for dead letters or storage that does not answer, 2 for wrong usage."""
+    """Return 0 if all is well, 1 if there are dead letters or storage failed, 2 for wrong usage."""
     parser = argparse.ArgumentParser(prog="python -m operations.webhooks", description=__doc__.splitlines()[0])
-    parser.add_argument("--home", type=Path, default=DEFAULT_HOME, help="of the local system (default: .local)")
+    add_home(parser)
     verbs = parser.add_subparsers(required=True, metavar="verb")
-    told = verbs.add_parser("report", help="what became of what Meta delivered")
-    told.add_argument("--days", type=int, default=7)
-    told.add_argument("--account", help="Meta's id of an account, as webhooks name it")
-    told.add_argument("--id", help="a message, comment, mention or event key to look for")
-    told.add_argument("--json", action="store_true")
-    told.set_defaults(act=_report)
+    shown = verbs.add_parser("report", help="show what became of the events that Meta delivered")
+    shown.add_argument("--days", type=int, default=7, help="how many days to show (default: 7)")
+    shown.add_argument("--account", help="the account's Meta id, as in webhooks")
+    shown.add_argument("--id", help="id of a message, comment or mention, or an event key, to look up")
+    shown.add_argument("--json", action="store_true", help="print the report as JSON and nothing else")
+    shown.set_defaults(act=_report)
     verbs.add_parser("redrive", help="move dead letters back into the queue").set_defaults(act=_redrive)
     again = verbs.add_parser("replay", help="parse stored events again")
-    again.add_argument("--kind", help="for example unparsed or other")
-    again.add_argument("--account", help="Meta's id of an account")
-    again.add_argument("--since", type=_moment, help="received since then, ISO 8601")
+    again.add_argument("--kind", help="only events of this kind, for example unparsed or other")
+    again.add_argument("--account", help="only this account's events; its Meta id")
+    again.add_argument("--since", type=_moment, help="only events received since this time, ISO 8601")
     again.set_defaults(act=_replay)
     arguments = parser.parse_args(argv)
-    try:
-        return int(arguments.act(arguments))
-    except LocalSystemError as error:
-        print(error, file=sys.stderr)
-        return WRONG_USAGE
-    except StorageError as error:
-        print(f"{error.reason}: {error.log_context.get('remedy', error.hint)}", file=sys.stderr)
-        return SICK
+    return exit_code(lambda: int(arguments.act(arguments)))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 /**
- * One process that stands in for a Supabase project: the gateway with its key rules, Auth and the Data API.
+ * A stand-in for a Supabase project in one process: the gateway with its key rules, Auth and the Data API.
  *
  * Auth is Supabase Lite. The Data API is Supabase Lite too or, with DATA_API=postgrest, the real PostgREST behind the same
- * gateway. Either way a changed schema stays unknown until somebody sends `NOTIFY pgrst, 'reload schema'`: that this can
- * be forgotten is the point of the product, so nothing here may be kinder than PostgREST.
+ * gateway. Either way a changed schema stays unknown until someone sends `NOTIFY pgrst, 'reload schema'`. The product
+ * exists because this can be forgotten, so nothing here may be more forgiving than PostgREST.
  */
 import { serve } from "@hono/node-server";
 import { checkKey, isMalformed, mintToken, refuseToken, userToken } from "./keys.mjs";
@@ -28,7 +28,7 @@ function startLite() {
   lite.start();
 }
 
-/** The request as PostgREST knows it: no `/rest/v1` and no `apikey`, and a JWT instead of an `sb_` key. */
+/** Returns the request in PostgREST's form: no `/rest/v1` and no `apikey`, and a JWT instead of an `sb_` key. */
 async function askPostgrest(request, url, role) {
   const target = new URL(url.pathname.slice("/rest/v1".length) || "/", POSTGREST_URL);
   const headers = new Headers(request.headers);
@@ -83,7 +83,7 @@ async function answer(request) {
   return new Response(response.body, { status: response.status, headers });
 }
 
-// When Postgres dies under a transaction, the driver writes to the socket that is gone, outside of any promise.
+// If Postgres dies during a transaction, the driver writes to the closed socket, outside of any promise.
 process.on("uncaughtException", (error) => {
   console.error("Starting with new connections:", error);
   startLite();

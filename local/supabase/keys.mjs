@@ -1,20 +1,20 @@
 /**
- * The key rules of Supabase's gateway. They come before Auth and Data API, so their answers carry a message and a hint
- * but never a `code`: that is how a client tells them from an error of PostgREST.
+ * The key rules of Supabase's gateway. They apply before Auth and the Data API, and their errors have a message and a
+ * hint but no `code`, which distinguishes them from PostgREST's errors.
  */
 import { createHmac, timingSafeEqual } from "node:crypto";
 
-/** Where a browser arrives by following a link, which cannot carry a header. */
+/** Paths that a browser opens through a link, which cannot send a header. */
 const KEYLESS_PATHS = [/^\/auth\/v1\/(callback|authorize|verify)$/, /^\/auth\/v1\/\.well-known\//];
 const BROWSER = /^\s*Mozilla\/5\.0/i;
 
-/** Compares without telling, by the time it takes, how much of a guess was right. */
+/** Compares in constant time. */
 function matches(given, expected) {
   const [a, b] = [Buffer.from(given), Buffer.from(expected)];
   return a.length === b.length && timingSafeEqual(a, b);
 }
 
-/** Returns `{role}` for a request that may pass, else `{refusal}`, the response to answer with. */
+/** Returns `{role}` for a request with a valid key, else `{refusal}`, the response to send. */
 export function checkKey(request, url, keys) {
   if (KEYLESS_PATHS.some((path) => path.test(url.pathname))) return { role: "anon" };
   const key = request.headers.get("apikey") ?? url.searchParams.get("apikey");
@@ -33,24 +33,24 @@ function refuse(message, hint) {
   return { refusal: Response.json({ message, hint }, { status: 401 }) };
 }
 
-/** The bearer token, unless it only repeats the key, as Supabase's client libraries do when nobody is signed in. */
+/** Returns the bearer token unless it repeats the key, which Supabase's client libraries send if nobody is signed in. */
 export function userToken(request, url) {
   const bearer = request.headers.get("authorization")?.match(/^Bearer\s+(.+)$/i)?.[1] ?? null;
   return bearer === (request.headers.get("apikey") ?? url.searchParams.get("apikey")) ? null : bearer;
 }
 
-/** Whether this is no JWT at all. Lite would take its bearer for nobody; PostgREST refuses it. */
+/** Whether a token is not a JWT. Lite would treat the request as anonymous; PostgREST refuses it. */
 export function isMalformed(token) {
   return token !== null && token.split(".").length !== 3;
 }
 
-/** PostgREST's answer to a token that is no JWT. */
+/** PostgREST's response to a token that is not a JWT. */
 export function refuseToken() {
   const body = { code: "PGRST301", details: null, hint: null, message: "Expected 3 parts in JWT" };
   return Response.json(body, { status: 401, headers: { "WWW-Authenticate": 'Bearer error="invalid_token"' } });
 }
 
-/** A JWT that makes PostgREST take `role` for the length of one request. */
+/** Returns a JWT with which PostgREST runs one request as `role`. */
 export function mintToken(role, secret) {
   const now = Math.floor(Date.now() / 1000);
   const encode = (part) => Buffer.from(JSON.stringify(part)).toString("base64url");

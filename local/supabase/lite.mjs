@@ -1,7 +1,7 @@
 /**
- * Supabase Lite on Postgres, made to keep PostgREST's contract: its schema cache is what it was at the last reload, a
- * reload is what `NOTIFY pgrst, 'reload schema'` asks for or a new listening connection makes, grants are what the
- * migrations say, and a lost database is a 503 until it is back.
+ * Supabase Lite on Postgres, with PostgREST's behaviour: its schema cache changes only on a reload, which happens on
+ * `NOTIFY pgrst, 'reload schema'` and when its listener reconnects; grants are those in the database; and without a
+ * database it returns 503.
  */
 import { App } from "@supabase/lite";
 import { createPostgresConnection } from "@supabase/lite/postgres";
@@ -12,20 +12,20 @@ import { setTimeout as sleep } from "node:timers/promises";
 const PLATFORM = new URL("platform.sql", import.meta.url);
 
 const options = {
-  // A fixed, short wait before reconnecting: the driver's own doubles up to 20 s, and a healed database would look down.
+  // A short, fixed delay before reconnecting: the driver's own grows to 20 s, so the database would look down for longer.
   backoff: () => 0.1,
   connect_timeout: 5,
   onnotice: () => {},
 };
 
-/** Lite hands the JSON arguments of a function over as text, which the driver would encode a second time. */
+/** Lite passes a function's JSON arguments as text, which the driver would encode a second time. */
 function jsonText(value) {
   if (typeof value === "string") {
     try {
       JSON.parse(value);
       return value;
     } catch {
-      // a plain string, which is not JSON yet
+      // a plain string, not yet JSON
     }
   }
   return JSON.stringify(value);
@@ -36,7 +36,7 @@ function connect(url) {
     url,
     postgresOptions: {
       ...options,
-      // The limits under which PostgREST runs service_role on a hosted project; platform.sql sets them for PostgREST.
+      // The time limits that service_role has on a hosted project; platform.sql sets them for PostgREST.
       connection: { statement_timeout: 8000, lock_timeout: 8000 },
       types: {
         json: { to: 114, from: [114], serialize: jsonText, parse: JSON.parse },
@@ -44,8 +44,8 @@ function connect(url) {
       },
     },
   });
-  // At the first request after any table got row level security, Lite grants everything on it to every API role, and
-  // would hide each missing or too generous grant. Requests run under their role, with the grants that there are.
+  // When a table gets row-level security, Lite grants everything on it to all API roles, which would hide missing and
+  // excessive grants. Here requests run as their role with the grants in the database.
   connection.ensureRlsContext = async () => true;
   return connection;
 }
@@ -54,7 +54,7 @@ function unavailable(code, message) {
   return Response.json({ code, message, details: null, hint: null }, { status: 503, headers: { "Retry-After": "1" } });
 }
 
-/** One set of connections with everything that was learnt through them. */
+/** A set of connections, with the schema read through them. */
 export class Lite {
   #reloads;
   #connection;
@@ -69,8 +69,8 @@ export class Lite {
   #abandoned = new Promise((resolve) => (this.#abandon = resolve));
 
   /**
-   * With `servesDataApi` false it is there for Auth only, and needs no schema cache. `onLost` is called when Postgres is
-   * gone: this object is of no use then, because the driver leaves what was being asked unanswered for ever.
+   * With `servesDataApi` false it serves Auth only and needs no schema cache. `onLost` is called when Postgres is lost:
+   * this object must then be replaced, because the driver never settles its pending queries.
    */
   constructor({ databaseUrl, jwtSecret, keys, servesDataApi, onLost }) {
     this.#reloads = servesDataApi;
@@ -84,7 +84,7 @@ export class Lite {
     });
   }
 
-  /** Makes the database look like a Supabase project's and starts to listen, however long Postgres takes to come up. */
+  /** Waits for Postgres, sets the database up like a Supabase project's, and starts to listen. */
   async start() {
     const platform = await readFile(PLATFORM, "utf8");
     await this.#persist(async () => {
@@ -95,11 +95,11 @@ export class Lite {
     });
     if (!this.#reloads) return;
     const onPayload = (payload) => (payload === "reload schema" ? this.#reload() : undefined);
-    // The driver listens again by itself, and calls back again, whenever it lost this one connection.
+    // The driver reconnects by itself if it loses this connection, and then calls back again.
     await this.#persist(() => this.#control.listen("pgrst", onPayload, () => this.#reload()));
   }
 
-  /** Gives everything up; whoever still waits for an answer gets a 503. */
+  /** Closes everything; pending requests get a 503. */
   abandon() {
     this.#isAbandoned = true;
     this.#abandon();
@@ -110,7 +110,7 @@ export class Lite {
     return this.#isPrepared && (this.#isListening || !this.#reloads) && this.#isDatabaseUp();
   }
 
-  /** Answers as Lite does; where `isRest`, a lost database as PostgREST answers it. */
+  /** Responds as Lite does, except that with `isRest` a lost database is reported as PostgREST does. */
   async answer(request, isRest) {
     const isLoaded = this.#isPrepared && (this.#isListening || !isRest);
     if (!isLoaded) {
@@ -135,8 +135,8 @@ export class Lite {
   }
 
   /**
-   * One after the other: of two at once, the older could end last and put back what it had read. Whatever is asked for
-   * while one waits for its turn is served by that one.
+   * One reload at a time: of two at once, the older could finish last and restore what it had read. Requests made while
+   * a reload waits for its turn share that reload.
    */
   #reload() {
     this.#nextReload ??= this.#lastReload.then(async () => {
@@ -154,7 +154,7 @@ export class Lite {
     return Promise.race([this.#control`select 1`.then(() => true), sleep(1000, false)]).catch(() => false);
   }
 
-  /** Does something until it succeeds or nobody wants it any more. */
+  /** Repeats an action until it succeeds or this object is closed. */
   async #persist(action) {
     while (!this.#isAbandoned) {
       try {

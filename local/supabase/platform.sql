@@ -1,5 +1,5 @@
--- What a Supabase project holds before its first migration: the roles, the schemas and the functions that policies call.
--- Applied by host.mjs at every start, after Supabase Lite has made its auth tables, so every statement can be repeated.
+-- What a Supabase project contains before its first migration: roles, schemas, and the functions that policies call.
+-- host.mjs applies it at every start, after Supabase Lite has created its auth tables, so all statements are idempotent.
 
 do $$
 declare
@@ -13,13 +13,13 @@ begin
 end
 $$;
 
--- service_role skips policies, never grants.
+-- service_role bypasses policies, not grants.
 alter role service_role bypassrls;
--- The Data API signs in as authenticator, which may become the other three and nothing else.
+-- The Data API logs in as authenticator, which may switch to the other three roles only.
 alter role authenticator login;
 grant anon, authenticated, service_role to authenticator;
 
--- A slow introspection or a blocked write ends with the limits that a hosted project has.
+-- The time limits of a hosted project, for slow introspection and blocked writes.
 alter role authenticator set statement_timeout = '8s';
 alter role authenticator set lock_timeout = '8s';
 alter role authenticated set statement_timeout = '8s';
@@ -28,13 +28,13 @@ alter role anon set statement_timeout = '3s';
 create schema if not exists extensions;
 grant usage on schema public, auth, extensions to anon, authenticated, service_role;
 
--- Since October 2026 new tables and sequences in public are granted to nobody, not even to service_role. Functions keep
--- the EXECUTE that Postgres gives PUBLIC: a schema-wide default cannot take it away, so each migration has to.
+-- Since October 2026, new tables and sequences in public have no grants, not even for service_role. Functions keep the
+-- EXECUTE that Postgres grants to PUBLIC: a schema-wide default cannot remove it, so each migration must.
 alter default privileges for role postgres in schema public revoke all on tables from anon, authenticated, service_role;
 alter default privileges for role postgres in schema public revoke all on sequences from anon, authenticated, service_role;
 alter default privileges for role postgres in schema public revoke all on functions from anon, authenticated, service_role;
 
--- Supabase Lite sets one setting per claim, PostgREST one for all of them. These read both, as Supabase's own do.
+-- Supabase Lite sets one setting per claim, PostgREST one for all claims. These functions read both, as Supabase's do.
 create or replace function auth.jwt() returns jsonb language sql stable as $$
   select coalesce(
     nullif(current_setting('request.jwt.claim', true), ''),

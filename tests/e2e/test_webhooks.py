@@ -340,7 +340,7 @@ def test_a_poison_event_ends_in_the_dead_letter_queue_with_its_reason_and_holds_
     assert letter["MessageAttributes"]["reason"]["StringValue"] == "DATA_REJECTED 22023"
     assert json.loads(letter["Body"])["entry"][0]["messaging"] == [events[7]]
     assert rows("select received, stored, failed from webhook_counts") == [{"received": 20, "stored": 19, "failed": 1}]
-    assert "1 messages are in the dead-letter queue" in told
+    assert "Messages in the dead-letter queue: 1." in told
     assert "poison is not stored. It may be in one of the queues." in told
     # Once the reason is mended it goes its way.
     assert "Moved back: 1." in operate(capsys, "redrive", expected=0)

@@ -14,6 +14,6 @@ def system() -> Iterator[LocalSystem]:
 
 @pytest.fixture
 def fresh_system() -> Iterator[LocalSystem]:
-    """A system that no other test has touched, and that is not up."""
+    """A system of its own that has not been started."""
     with temporary_system() as system:
         yield system

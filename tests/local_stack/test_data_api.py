@@ -1,4 +1,4 @@
-"""The stand-in for Supabase, with both engines behind it: keys, grants, and a schema cache that stays stale."""
+"""The local Supabase on both engines: keys, grants, and a schema cache that stays stale."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ from tests.support.local_system import LocalSystem
 from tests.support.polling import eventually
 
 SERVICES = ("postgres", "supabase", "postgrest")
-UNKNOWN = ("PGRST205", "")  # PostgREST 12 says it without a code
+UNKNOWN = ("PGRST205", "")  # PostgREST 12 returns no code
 
 
 @dataclass
@@ -44,23 +44,23 @@ class Project:
         return self.http.request(method, f"{self.values['supabase_url']}{path}", headers=headers, json=json)
 
     def knows(self, table: str) -> bool:
-        """Whether the schema cache has the table: this writes nothing and tells the truth in every version."""
+        """Whether the schema cache has the table. This writes nothing and works in every version."""
         return self.call("POST", f"/rest/v1/{table}?columns=word", self.secret, json=[]).status_code == 201
 
     def quietly(self, statement: str) -> None:
-        """DDL as a restore does it: without the event triggers that would reload the schema cache."""
+        """Run DDL as a restore does: without the event triggers that would reload the schema cache."""
         with psycopg.connect(self.values["database_url"], autocommit=True) as database:
             database.execute("set session_replication_role = replica")
             database.execute(statement.encode())
 
     def refusal_of(self, table: str) -> str | None:
-        """PostgREST's or Postgres's code when the table is written to; None without one."""
+        """Return the error code of a write to the table, from PostgREST or Postgres, or None."""
         answer = self.call("POST", f"/rest/v1/{table}?columns=word", self.secret, json=[])
         code: str | None = None if answer.status_code == 201 else answer.json().get("code", "")
         return code
 
     def new_table(self) -> str:
-        """A table that the schema cache does not know yet."""
+        """Create a table that the schema cache does not know yet."""
         name = f"words_{uuid4().hex[:8]}"
         self.quietly(f"create table public.{name} (word text); grant all on public.{name} to service_role")
         return name
@@ -82,7 +82,7 @@ def project(request: pytest.FixtureRequest, system: LocalSystem, http: httpx.Cli
     return Project(system.up(SERVICES, DATA_API=request.param), system.processes, http)
 
 
-def test_a_new_table_stays_unknown_until_the_reload_is_asked_for(project: Project) -> None:
+def test_new_table_stays_unknown_until_a_reload_is_requested(project: Project) -> None:
     table = project.new_table()
     assert not project.knows(table)
 
@@ -93,8 +93,8 @@ def test_a_new_table_stays_unknown_until_the_reload_is_asked_for(project: Projec
     assert eventually(lambda: project.knows(table))
 
 
-def test_a_change_of_the_schema_is_known_without_a_reload_by_hand(project: Project) -> None:
-    """The migrations' event triggers ask for it."""
+def test_migrated_database_reloads_after_a_schema_change(project: Project) -> None:
+    """The migrations' event triggers request the reload."""
     table = f"words_{uuid4().hex[:8]}"
 
     project.sql(f"create table public.{table} (word text)")
@@ -105,7 +105,7 @@ def test_a_change_of_the_schema_is_known_without_a_reload_by_hand(project: Proje
     assert eventually(lambda: project.refusal_of(table) in UNKNOWN)
 
 
-def test_a_change_that_is_undone_or_temporary_reloads_nothing(project: Project) -> None:
+def test_rolled_back_or_temporary_change_reloads_nothing(project: Project) -> None:
     url = project.values["database_url"]
     with psycopg.connect(url) as database, psycopg.connect(url, autocommit=True) as listener:
         listener.execute("listen pgrst")
@@ -121,7 +121,7 @@ def test_a_change_that_is_undone_or_temporary_reloads_nothing(project: Project) 
     assert heard == "last"
 
 
-def test_a_new_column_is_missing_by_postgrests_code_until_the_reload(project: Project) -> None:
+def test_new_column_is_reported_missing_until_the_reload(project: Project) -> None:
     table = project.new_table()
     project.sql("notify pgrst, 'reload schema'")
     assert eventually(lambda: project.knows(table))
@@ -131,13 +131,13 @@ def test_a_new_column_is_missing_by_postgrests_code_until_the_reload(project: Pr
     stale = project.call("POST", f"/rest/v1/{table}", project.secret, json=row)
     project.sql("notify pgrst, 'reload schema'")
 
-    # 12.0 wants the columns named before it looks at them; without, it fails in Postgres or not at all.
+    # 12.0 checks columns only if the request names them; otherwise Postgres fails, or nothing does.
     named = f"/rest/v1/{table}?columns=word,extra"
     assert stale.status_code in (201, 400)
     assert eventually(lambda: project.call("POST", named, project.secret, json=row).status_code == 201)
 
 
-def test_a_lost_listener_comes_back_and_reloads(project: Project) -> None:
+def test_lost_listener_reconnects_and_reloads(project: Project) -> None:
     table = project.new_table()
 
     project.sql("select pg_terminate_backend(pid) from pg_stat_activity where query ilike 'listen%'")
@@ -145,7 +145,7 @@ def test_a_lost_listener_comes_back_and_reloads(project: Project) -> None:
     assert eventually(lambda: project.knows(table))
 
 
-def test_a_killed_postgres_is_503_and_the_gateway_recovers_by_itself(project: Project, system: LocalSystem) -> None:
+def test_killed_postgres_is_503_and_the_gateway_recovers_by_itself(project: Project, system: LocalSystem) -> None:
     engine = "postgrest" if "postgrest" in system.pids() else "lite"
     gateway = system.pids()["supabase"]
     known = project.new_table()
@@ -155,7 +155,7 @@ def test_a_killed_postgres_is_503_and_the_gateway_recovers_by_itself(project: Pr
     os.kill(system.pids()["postgres"], signal.SIGKILL)
 
     def is_down() -> bool:
-        # On a connection that was open, PostgREST first passes on what the dying server said.
+        # On an open connection, PostgREST first passes on the dying server's error.
         answer = project.call("GET", f"/rest/v1/{known}", project.secret)
         return answer.status_code == 503 and answer.json()["code"] == "PGRST000"
 
@@ -171,7 +171,7 @@ def test_a_killed_postgres_is_503_and_the_gateway_recovers_by_itself(project: Pr
     ("key", "message"), [(None, "No API key found in request"), ("sb_secret_wrong", "Invalid API key")]
 )
 @pytest.mark.parametrize("path", ["/rest/v1/anything", "/auth/v1/user"])
-def test_a_missing_or_unknown_key_is_the_gateways_401_without_a_code(
+def test_missing_or_unknown_key_is_a_401_without_a_code(
     project: Project, key: str | None, message: str, path: str
 ) -> None:
     headers = {"apikey": key} if key else {}
@@ -183,7 +183,7 @@ def test_a_missing_or_unknown_key_is_the_gateways_401_without_a_code(
     assert set(answer.json()) == {"message", "hint"}
 
 
-def test_a_secret_key_is_refused_from_a_browser(project: Project) -> None:
+def test_secret_key_is_refused_from_a_browser(project: Project) -> None:
     headers = {"apikey": project.secret, "User-Agent": "Mozilla/5.0 (X11; Linux x86_64)"}
 
     answer = project.http.get(f"{project.values['supabase_url']}/rest/v1/anything", headers=headers)
@@ -192,7 +192,7 @@ def test_a_secret_key_is_refused_from_a_browser(project: Project) -> None:
     assert "browser" in answer.json()["message"]
 
 
-def test_a_page_may_call_from_another_origin(project: Project) -> None:
+def test_page_may_call_from_another_origin(project: Project) -> None:
     asks = {
         "Origin": "http://page",
         "Access-Control-Request-Method": "POST",
@@ -207,21 +207,21 @@ def test_a_page_may_call_from_another_origin(project: Project) -> None:
         assert "apikey" in answer.headers["access-control-allow-headers"]
 
 
-def test_the_signing_keys_are_public(project: Project) -> None:
+def test_signing_keys_are_public(project: Project) -> None:
     answer = project.http.get(f"{project.values['supabase_url']}/auth/v1/.well-known/jwks.json")
 
     assert answer.json() == {"keys": []}
 
 
 @pytest.mark.parametrize("token", ["not-a-jwt", "eyJhbGciOiJIUzI1NiJ9.eyJyb2xlIjoic2VydmljZV9yb2xlIn0.forged"])
-def test_a_forged_token_is_refused(project: Project, token: str) -> None:
+def test_forged_token_is_refused(project: Project, token: str) -> None:
     answer = project.call("GET", "/rest/v1/anything", project.publishable, token)
 
     assert answer.status_code == 401
     assert answer.json()["code"] == "PGRST301"
 
 
-def test_a_key_repeated_as_bearer_counts_as_the_key(project: Project) -> None:
+def test_key_repeated_as_bearer_counts_as_the_key(project: Project) -> None:
     table = project.new_table()
     project.sql("notify pgrst, 'reload schema'")
 
@@ -229,7 +229,7 @@ def test_a_key_repeated_as_bearer_counts_as_the_key(project: Project) -> None:
     assert project.call("GET", f"/rest/v1/{table}", project.secret, project.secret).status_code == 200
 
 
-def test_a_new_table_is_granted_to_nobody_not_even_with_row_level_security(project: Project) -> None:
+def test_new_table_has_no_grants_even_with_row_level_security(project: Project) -> None:
     project.sql("create table if not exists public.ungranted (word text)")
     project.sql("alter table public.ungranted enable row level security; notify pgrst, 'reload schema'")
 
@@ -241,7 +241,7 @@ def test_a_new_table_is_granted_to_nobody_not_even_with_row_level_security(proje
     assert refusal()
 
 
-def test_a_user_sees_own_rows_only(project: Project) -> None:
+def test_user_sees_only_own_rows(project: Project) -> None:
     table = f"notes_{uuid4().hex[:8]}"
     project.sql(f"""
         create table public.{table} (user_id uuid references auth.users on delete cascade, word text);
@@ -267,7 +267,7 @@ def test_a_user_sees_own_rows_only(project: Project) -> None:
 
 
 @pytest.mark.parametrize("payload", [{"a": [1, "x", None]}, [1, 2], "text", 5, True])
-def test_a_jsonb_argument_arrives_as_it_was_sent(project: Project, payload: object) -> None:
+def test_jsonb_argument_arrives_unchanged(project: Project, payload: object) -> None:
     project.sql("""
         create or replace function public.echo(payload jsonb) returns jsonb language sql as 'select payload';
         notify pgrst, 'reload schema'

@@ -1,4 +1,4 @@
-"""The demo's reading of a login dialog's forms."""
+"""How the demo reads the forms of a login dialog."""
 
 from local.dialog_forms import forms
 
@@ -13,14 +13,14 @@ PAGE = """
 """
 
 
-def test_only_what_a_browser_would_send_is_read() -> None:
+def test_only_fields_that_a_browser_would_send_are_read() -> None:
     login, answer = forms(PAGE)
 
     assert login.fields == [("state", "a&b")]
     assert answer.fields == [("page", "1"), ("email", "")]
 
 
-def test_a_button_is_found_by_what_is_written_on_it() -> None:
+def test_button_is_found_by_its_label() -> None:
     login, answer = forms(PAGE)
 
     assert login.button("person", "Ana Souza") == "7"

@@ -1,4 +1,4 @@
-"""The installer's stamps: nothing is made twice, and nothing half made is taken for whole."""
+"""The installer's stamps: nothing is installed twice, and incomplete parts are installed again."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ def requirements(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_part_is_made_once_until_its_inputs_change(tmp_path: Path, requirements: Path) -> None:
+def test_part_is_installed_once_until_its_inputs_change(tmp_path: Path, requirements: Path) -> None:
     made: list[str] = []
     part = Part("Part", tmp_path, [requirements], lambda: made.append(requirements.read_text()))
 
@@ -27,13 +27,13 @@ def test_a_part_is_made_once_until_its_inputs_change(tmp_path: Path, requirement
     assert made == ["one==1", "one==2"]
 
 
-def test_a_part_that_failed_is_made_again(tmp_path: Path, requirements: Path) -> None:
+def test_failed_part_is_installed_again(tmp_path: Path, requirements: Path) -> None:
     attempts: list[int] = []
 
     def fail_first() -> None:
         attempts.append(1)
         if len(attempts) == 1:
-            raise LocalSystemError("the registry hiccuped")
+            raise LocalSystemError("the registry failed")
 
     part = Part("Part", tmp_path, [requirements], fail_first)
     with pytest.raises(LocalSystemError):
@@ -45,10 +45,10 @@ def test_a_part_that_failed_is_made_again(tmp_path: Path, requirements: Path) ->
 
 
 @pytest.mark.parametrize("answer", ["v20.19.0\n", "v20.20.2\n", "v22.12.0\n", "v24.1.0\n"])
-def test_a_node_that_runs_everything_is_used(answer: str) -> None:
+def test_suitable_node_is_used(answer: str) -> None:
     assert is_new_enough(answer)
 
 
 @pytest.mark.parametrize("answer", ["", "v18.20.4\n", "v20.18.3\n", "v21.7.0\n", "v22.11.0\n", "node: not found\n"])
-def test_an_older_node_is_not_used(answer: str) -> None:
+def test_unsuitable_node_is_not_used(answer: str) -> None:
     assert not is_new_enough(answer)

@@ -32,7 +32,7 @@ def get(tmp_path: Path) -> Get:
 
 
 @pytest.mark.parametrize("path", ["/", "/callback", "/callback?code=a.b", "/accounts/1"])
-def test_a_path_of_the_page_is_the_page_and_asked_for_each_time(get: Get, path: str) -> None:
+def test_page_is_served_for_its_paths_and_revalidated_each_time(get: Get, path: str) -> None:
     answer = get(path)
 
     assert "<title>page</title>" in answer.text
@@ -43,7 +43,7 @@ def test_a_path_of_the_page_is_the_page_and_asked_for_each_time(get: Get, path: 
 @pytest.mark.parametrize(
     ("path", "media_type"), [("/assets/app-1a2b3c.js", "text/javascript"), ("/assets/app-1a2b3c.css", "text/css")]
 )
-def test_an_asset_has_its_type_and_is_kept_for_ever(get: Get, path: str, media_type: str) -> None:
+def test_asset_has_its_type_and_is_cached_permanently(get: Get, path: str, media_type: str) -> None:
     answer = get(path)
 
     assert answer.headers["content-type"].split(";")[0] == media_type
@@ -51,7 +51,7 @@ def test_an_asset_has_its_type_and_is_kept_for_ever(get: Get, path: str, media_t
 
 
 @pytest.mark.parametrize("path", ["/assets/app-old.js", "/favicon.ico", "/%00.js", "/" + "x" * 5000 + ".js"])
-def test_a_missing_file_is_not_found(get: Get, path: str) -> None:
+def test_missing_file_is_not_found(get: Get, path: str) -> None:
     assert get(path).status_code == 404
 
 
@@ -63,7 +63,7 @@ def test_nothing_outside_the_folder_is_served(get: Get, path: str) -> None:
     assert "not for the web" not in answer.text
 
 
-def test_the_configuration_follows_the_deployment(get: Get, tmp_path: Path) -> None:
+def test_configuration_follows_the_deployment(get: Get, tmp_path: Path) -> None:
     before = get("/config.json").json()
     (tmp_path / "stack.json").write_text('{"api_url": "http://api", "supabase_secret_key": "sb_secret_x"}')
     after = get("/config.json").json()
@@ -73,7 +73,7 @@ def test_the_configuration_follows_the_deployment(get: Get, tmp_path: Path) -> N
 
 
 def program(folder: Path, script: str) -> Path:
-    """Stands where Node is called."""
+    """Create an executable that is run in place of Node."""
     path = folder / "node"
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(0o755)
@@ -87,7 +87,7 @@ def runtime() -> Path:
     return found
 
 
-def test_the_page_is_built_once_for_the_same_sources(tmp_path: Path, runtime: Path) -> None:
+def test_page_is_built_once_for_the_same_sources(tmp_path: Path, runtime: Path) -> None:
     files = web.built(tmp_path, runtime)
     first = {path: path.stat().st_mtime_ns for path in files.rglob("*")}
 
@@ -97,7 +97,7 @@ def test_the_page_is_built_once_for_the_same_sources(tmp_path: Path, runtime: Pa
     assert "/assets/" in (files / "index.html").read_text()
 
 
-def test_a_changed_source_is_built_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_page_is_built_again_after_a_source_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page, builds = tmp_path / "page", tmp_path / "builds"
     (page / "src").mkdir(parents=True)
     (page / "src" / "main.tsx").write_text("one")
@@ -112,14 +112,14 @@ def test_a_changed_source_is_built_again(tmp_path: Path, monkeypatch: pytest.Mon
     assert builds.read_text().splitlines() == ["built", "built"]
 
 
-def test_a_failed_build_says_what_the_tool_said(tmp_path: Path) -> None:
+def test_failed_build_shows_the_output_of_the_tool(tmp_path: Path) -> None:
     tool = program(tmp_path, "echo 'src/App.tsx: unexpected token'; exit 1")
 
     with pytest.raises(LocalSystemError, match="unexpected token"):
         web.built(tmp_path, tool)
 
 
-def test_the_lock_file_names_no_registry() -> None:
+def test_lock_file_names_no_registry() -> None:
     lock = (install.WEB / "package-lock.json").read_text()
 
     assert '"resolved"' not in lock

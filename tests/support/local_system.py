@@ -1,4 +1,4 @@
-"""A local system of its own for a test: started with chosen values, taken down at the end."""
+"""Runs a separate local system for a test."""
 
 import os
 import tempfile
@@ -12,7 +12,7 @@ from local.processes import Processes
 
 
 class LocalSystem:
-    """A system of its own, for tests: started with chosen values, asked who runs, and taken down at the end."""
+    """A separate local system, started with values that the test chooses."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -31,7 +31,7 @@ class LocalSystem:
 
 @contextmanager
 def temporary_system() -> Iterator[LocalSystem]:
-    # Not pytest's own folder: it is closed to the user that Postgres runs as.
+    # Not pytest's own folder, which the user that Postgres runs as cannot enter.
     with tempfile.TemporaryDirectory(prefix="instagram-connect-") as folder:
         system = LocalSystem(Path(folder).resolve())
         with stack.guarded(system.home):

@@ -1,4 +1,4 @@
-"""`make webhooks` and `make delete-people`: what they tell, what they take, and with which exit code."""
+"""`make webhooks` and `make delete-people`: their output, input and exit codes."""
 
 from datetime import datetime
 from pathlib import Path
@@ -8,8 +8,8 @@ import pytest
 
 from instagram_connect.webhooks.events import WebhookEvent
 from instagram_connect.webhooks.repository import KeptEvent, Stored
-from local.errors import LocalSystemError
 from operations import deletions, webhooks
+from operations.project import UsageError
 from tests.support.ingesting import delivery
 
 DAY: dict[str, Any] = {
@@ -25,12 +25,12 @@ DAY: dict[str, Any] = {
 COUNTS = ("received", "stored", "duplicate", "unknown", "failed")
 
 
-def told_of(**changes: int) -> dict[str, Any]:
+def counted(**changes: int) -> dict[str, Any]:
     day = {**DAY, **changes}
-    return {**TOLD, "days": [day], "totals": {count: day[count] for count in COUNTS}}
+    return {**COUNTED, "days": [day], "totals": {count: day[count] for count in COUNTS}}
 
 
-TOLD: dict[str, Any] = {
+COUNTED: dict[str, Any] = {
     "days": [DAY],
     "totals": {count: DAY[count] for count in COUNTS},
     "waiting_to_be_published": 0,
@@ -39,42 +39,40 @@ TOLD: dict[str, Any] = {
 }
 
 
-def lines(told: dict[str, Any], queued: int = 0, dead: int = 0, event_id: str | None = None) -> list[str]:
-    return list(webhooks.report(told, queued, dead, event_id))
+def lines(counts: dict[str, Any], queued: int = 0, dead: int = 0, event_id: str | None = None) -> list[str]:
+    return list(webhooks.report(counts, queued, dead, event_id))
 
 
-def test_when_everything_is_stored_the_report_says_so_first() -> None:
-    told = lines(TOLD)
+def test_report_starts_with_the_good_news_if_everything_is_stored() -> None:
+    printed = lines(COUNTED)
 
-    assert told[0] == "Everything that Meta delivered is stored."
-    assert told[-2].split() == ["2026-11-28", "@cafe.azul", "17841400000000001", "1,500", "500", "1,000", "0", "0"]
+    assert printed[0] == "Everything that Meta delivered is stored."
+    assert printed[-2].split() == ["2026-11-28", "@cafe.azul", "17841400000000001", "1,500", "500", "1,000", "0", "0"]
 
 
-def test_the_report_ends_with_the_totals_of_all_days_also_of_those_that_it_does_not_show() -> None:
+def test_report_ends_with_totals_that_include_days_not_shown() -> None:
     totals = {"received": 9000, "stored": 5000, "duplicate": 3000, "unknown": 700, "failed": 300}
 
-    told = lines({**TOLD, "totals": totals})
+    printed = lines({**COUNTED, "totals": totals})
 
-    assert told[0] == "700 events are kept without an account: nobody has connected it."
-    assert told[-1].split() == ["all", "days", "9,000", "5,000", "3,000", "700", "300"]
+    assert printed[0] == "Events kept for accounts that nobody has connected: 700."
+    assert printed[-1].split() == ["all", "days", "9,000", "5,000", "3,000", "700", "300"]
 
 
 @pytest.mark.parametrize(
     ("changes", "queued", "dead", "sentence"),
     [
-        ({}, 0, 3, "3 messages are in the dead-letter queue: mend their reason, then make redrive."),
-        ({"unknown": 2}, 0, 0, "2 events are kept without an account: nobody has connected it."),
-        ({}, 5, 0, "5 messages are in the queue; if that stays, make doctor tells whether storage works."),
+        ({}, 0, 3, "Messages in the dead-letter queue: 3. Fix the reason, then run `make redrive`."),
+        ({"unknown": 2}, 0, 0, "Events kept for accounts that nobody has connected: 2."),
+        ({}, 5, 0, "Messages in the queue: 5. If that does not change, run `make doctor`."),
     ],
-    ids=["dead letters", "unknown accounts", "a queue that is not empty"],
+    ids=["dead letters", "unknown accounts", "queue not empty"],
 )
-def test_what_an_operator_has_to_look_at_comes_first(
-    changes: dict[str, int], queued: int, dead: int, sentence: str
-) -> None:
-    assert lines(told_of(**changes), queued, dead)[0] == sentence
+def test_report_starts_with_problems(changes: dict[str, int], queued: int, dead: int, sentence: str) -> None:
+    assert lines(counted(**changes), queued, dead)[0] == sentence
 
 
-def test_an_event_that_is_stored_is_told_with_its_account() -> None:
+def test_report_names_the_account_of_a_stored_event() -> None:
     row = {
         "event_key": "msg:m1",
         "kind": "message",
@@ -83,30 +81,30 @@ def test_an_event_that_is_stored_is_told_with_its_account() -> None:
         "is_erased": True,
     }
 
-    told = lines({**TOLD, "found": [row]}, event_id="m1")
+    printed = lines({**COUNTED, "found": [row]}, event_id="m1")
 
-    assert told[-1].startswith("msg:m1 (message) is stored for account 29a67df6, received 2026-11-28T09:00:00+00:00")
-    assert "took it back" in told[-1]
+    assert printed[-1].startswith("msg:m1 (message) is stored for account 29a67df6, received 2026-11-28T09:00:00+00:00")
+    assert "its author deleted the message" in printed[-1]
 
 
-def test_an_event_that_is_nowhere_is_told_with_who_can_have_lost_it() -> None:
-    nowhere = lines({**TOLD, "found": []}, event_id="m1")
-    perhaps_queued = lines({**TOLD, "found": []}, queued=1, event_id="m1")
+def test_report_explains_where_a_missing_event_can_be() -> None:
+    nowhere = lines({**COUNTED, "found": []}, event_id="m1")
+    perhaps_queued = lines({**COUNTED, "found": []}, queued=1, event_id="m1")
 
     assert nowhere[-2] == "m1 is not stored."
     assert "Meta did not deliver it" in nowhere[-1]
     assert perhaps_queued[-2] == "m1 is not stored. It may be in one of the queues."
 
 
-def test_a_deployments_queues_need_the_name_of_its_stack(tmp_path: Path) -> None:
+def test_queues_of_a_deployment_require_stack_name(tmp_path: Path) -> None:
     queues = webhooks.Queues.of(tmp_path, {"SUPABASE_URL": "https://example.supabase.co"})
 
-    with pytest.raises(LocalSystemError, match="STACK_NAME"):
+    with pytest.raises(UsageError, match="STACK_NAME"):
         queues.__enter__()
 
 
 @pytest.mark.parametrize("verb", ["report", "redrive", "replay"])
-def test_without_a_system_the_commands_say_what_to_do(
+def test_commands_need_a_running_local_system(
     verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("SUPABASE_URL", raising=False)
@@ -125,9 +123,9 @@ def test_without_a_system_the_commands_say_what_to_do(
         ("\ufeff218471\r\n\r\n218471\r\n", ["218471"]),
         ("", []),
     ],
-    ids=["one in a line", "a CSV with a heading", "a byte order mark, a blank line, one twice", "an empty file"],
+    ids=["one per line", "CSV with heading", "byte order mark, blank line, duplicate", "empty file"],
 )
-def test_the_ids_of_a_list_are_read_once_each(text: str, ids: list[str], tmp_path: Path) -> None:
+def test_each_id_of_a_list_is_read_once(text: str, ids: list[str], tmp_path: Path) -> None:
     file = tmp_path / "ids.csv"
     file.write_bytes(text.encode())
 
@@ -135,7 +133,7 @@ def test_the_ids_of_a_list_are_read_once_each(text: str, ids: list[str], tmp_pat
 
 
 @pytest.mark.parametrize("text", ["218471\nana@people.example\n", "218471\n²\n", "218471\n-5\n"])
-def test_a_line_without_an_id_stops_before_anything_is_deleted(
+def test_invalid_line_stops_before_anything_is_deleted(
     text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "ids.csv"
@@ -147,16 +145,16 @@ def test_a_line_without_an_id_stops_before_anything_is_deleted(
     assert "line 2" in capsys.readouterr().err
 
 
-def test_a_list_that_is_not_there_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_list_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code = deletions.main([str(tmp_path / "none.csv"), "--home", str(tmp_path)])
 
     assert code == 2
     assert "cannot be read" in capsys.readouterr().err
 
 
-def test_everybody_on_the_list_is_deleted_step_by_step() -> None:
+def test_delete_repeats_until_the_repository_has_finished() -> None:
     class Repository:
-        """Answers that there is more, then how many accounts it was."""
+        """Reports twice that there is more to do, then the number of accounts."""
 
         def __init__(self) -> None:
             self.asked: list[tuple[str, str]] = []
@@ -175,7 +173,7 @@ def test_everybody_on_the_list_is_deleted_step_by_step() -> None:
 
 
 class StoredEvents:
-    """Stands for the repository: so many events of messages, of which few are looked through at once."""
+    """A repository of message events that searches `window` ids per call."""
 
     def __init__(self, ids: list[int], newest_id: int, window: int) -> None:
         self.ids = ids
@@ -211,8 +209,7 @@ def replay(events: StoredEvents, **wanted: Any) -> tuple[int, int]:
     return webhooks.replay(repository, wanted)
 
 
-def test_stored_events_are_parsed_again_to_the_last_one_also_behind_many_that_are_not_wanted() -> None:
-    """Where nothing is found among those that are looked through at once, there may be something behind."""
+def test_replay_continues_past_windows_without_wanted_events() -> None:
     events = StoredEvents([3, 4, 950, 1000], newest_id=1000, window=100)
 
     assert replay(events, kind="unparsed") == (4, 2)
@@ -221,7 +218,7 @@ def test_stored_events_are_parsed_again_to_the_last_one_also_behind_many_that_ar
     assert events.asked == [{"kind": "unparsed"}] * 10
 
 
-def test_a_page_that_is_full_is_gone_on_from_where_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_replay_continues_after_a_full_page(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(webhooks, "REPLAYED_AT_ONCE", 2)
     events = StoredEvents([1, 2, 3, 4, 5], newest_id=5, window=100)
 
@@ -230,7 +227,7 @@ def test_a_page_that_is_full_is_gone_on_from_where_it_ends(monkeypatch: pytest.M
     assert events.replayed == [[1, 2], [3, 4], [5]]
 
 
-def test_what_is_stored_while_events_are_parsed_again_is_left_alone() -> None:
+def test_replay_ignores_events_stored_after_it_started() -> None:
     events = StoredEvents([1, 2, 3], newest_id=2, window=100)
 
     assert replay(events) == (2, 1)
@@ -238,7 +235,7 @@ def test_what_is_stored_while_events_are_parsed_again_is_left_alone() -> None:
     assert events.replayed == [[1, 2]]
 
 
-def test_where_nothing_is_stored_nothing_is_parsed_again() -> None:
+def test_replay_of_an_empty_store_does_nothing() -> None:
     events = StoredEvents([], newest_id=0, window=100)
 
     assert replay(events) == (0, 0)

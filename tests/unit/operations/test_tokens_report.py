@@ -1,4 +1,4 @@
-"""`make tokens`: what it tells for people, as JSON and as a picture, and with which exit code."""
+"""`make tokens`: its text, JSON and chart, and its exit codes."""
 
 import json
 import sys
@@ -12,10 +12,10 @@ import pytest
 from instagram_connect.doctor.project import Project
 from instagram_connect.errors import StorageError
 from instagram_connect.refresh.repository import DAY_S, RefreshRules
-from local.errors import LocalSystemError
 from operations import tokens
-from operations.refresh_schedule import HORIZON_DAYS, Schedule
+from operations.project import HEALTHY, SICK, WRONG_USAGE, UsageError
 from operations.tokens_picture import picture
+from operations.tokens_schedule import HORIZON_DAYS, Schedule
 
 NOW = datetime(2026, 11, 28, 4, 30, tzinfo=UTC)
 SVG = "{http://www.w3.org/2000/svg}"
@@ -49,17 +49,17 @@ def overdue_for(age: timedelta, *rows: dict[str, Any], count: int = 1) -> dict[s
     return overview(*rows, overdue=count, oldest_due_at=since, oldest_account_id=ACCOUNT_ID)
 
 
-def lines(told: dict[str, Any]) -> list[str]:
-    return list(tokens.report(told, NOW))
+def lines(state: dict[str, Any]) -> list[str]:
+    return list(tokens.report(state, NOW))
 
 
-def line(told: dict[str, Any], start: str) -> str:
-    (found,) = [text for text in lines(told) if text.strip().startswith(start)]
+def line(state: dict[str, Any], start: str) -> str:
+    (found,) = [text for text in lines(state) if text.strip().startswith(start)]
     return found
 
 
 class Command:
-    """The command as a shell runs it, on a project that answers with what a test says."""
+    """Runs the command on a project whose overview, or error, a test chooses."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -84,7 +84,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
 
 
 def drawn_bars(svg: bytes) -> list[list[tuple[str, float, float]]]:
-    """The bars of each series in order: the number they tell, their height, and their left edge."""
+    """Return the bars of each series in order: their number, height and left edge."""
     series = [group for group in ET.fromstring(svg).iter(f"{SVG}g") if group.get("class", "").startswith("series ")]
     return [
         [
@@ -101,42 +101,42 @@ def drawn_bars(svg: bytes) -> list[list[tuple[str, float, float]]]:
     ]
 
 
-def draw(told: dict[str, Any]) -> bytes:
-    return picture(Schedule.of(told, NOW), "<title> & more")
+def draw(state: dict[str, Any]) -> bytes:
+    return picture(Schedule.of(state, NOW), "<title> & more")
 
 
-def test_a_healthy_project_is_told_as_one_with_its_days() -> None:
-    told = overview(
+def test_report_of_a_healthy_project_shows_its_days() -> None:
+    state = overview(
         due(0, "facebook", 2), due(3, "facebook", 3), due(3, "instagram", 4), first_expiry_at=NOW.isoformat()
     )
 
-    assert lines(told)[0] == "The tokens are as they should be."
-    assert line(told, "active").split() == ["active", "9"]
-    assert line(told, "overdue").split() == ["overdue", "0"]
-    assert line(told, "first end").endswith("2026-11-28 04:30 UTC")
-    assert line(told, "Sat 28 Nov").split() == ["Sat", "28", "Nov", "2", "0", "██"]
-    assert line(told, "Tue 01 Dec").split() == ["Tue", "01", "Dec", "3", "4", "███▒▒▒▒"]
+    assert lines(state)[0] == "All tokens are in order."
+    assert line(state, "active").split() == ["active", "9"]
+    assert line(state, "overdue").split() == ["overdue", "0"]
+    assert line(state, "next expiry").endswith("2026-11-28 04:30 UTC")
+    assert line(state, "Sat 28 Nov").split() == ["Sat", "28", "Nov", "2", "0", "██"]
+    assert line(state, "Tue 01 Dec").split() == ["Tue", "01", "Dec", "3", "4", "███▒▒▒▒"]
 
 
-def test_days_with_nothing_due_are_one_row_and_a_single_one_is_itself() -> None:
-    told = overview(due(1, "facebook", 1), due(3, "facebook", 1))
+def test_runs_of_days_without_due_tokens_are_one_row() -> None:
+    state = overview(due(1, "facebook", 1), due(3, "facebook", 1))
 
-    first = lines(told).index(line(told, "before today, overdue")) + 1
-    titles = [text[:23].strip() for text in lines(told)[first:-1]]
+    first = lines(state).index(line(state, "before today, overdue")) + 1
+    titles = [text[:23].strip() for text in lines(state)[first:-1]]
     assert titles == ["Sat 28 Nov", "Sun 29 Nov", "Mon 30 Nov", "Tue 01 Dec", "Wed 02 Dec - Tue 26 Jan"]
-    assert line(told, "Wed 02 Dec - Tue 26 Jan").split()[-2:] == ["0", "0"]
+    assert line(state, "Wed 02 Dec - Tue 26 Jan").split()[-2:] == ["0", "0"]
 
 
-def test_the_horizon_ends_after_sixty_days_and_what_is_due_later_is_a_number_without_a_bar() -> None:
+def test_tokens_due_after_sixty_days_are_a_number_without_a_bar() -> None:
     last, later = due(HORIZON_DAYS - 1, "instagram", 1), due(HORIZON_DAYS, "instagram", 7_000)
 
-    told = overview(last, later)
+    state = overview(last, later)
 
-    assert line(told, "Tue 26 Jan").split()[-3:] == ["0", "1", "▒"]
-    assert line(told, "later than Tue 26 Jan").split()[-2:] == ["0", "7,000"]
+    assert line(state, "Tue 26 Jan").split()[-3:] == ["0", "1", "▒"]
+    assert line(state, "later than Tue 26 Jan").split()[-2:] == ["0", "7,000"]
 
 
-def test_days_are_those_of_utc_whatever_the_zone_of_now() -> None:
+def test_days_are_in_utc_regardless_of_the_zone_of_now() -> None:
     east = NOW.replace(hour=23).astimezone(tz=datetime.fromisoformat("2026-01-01T00:00+09:00").tzinfo)
 
     schedule = Schedule.of(overview(due(0, "facebook", 1)), east)
@@ -144,36 +144,36 @@ def test_days_are_those_of_utc_whatever_the_zone_of_now() -> None:
     assert schedule.days[date(2026, 11, 28)].total() == 1
 
 
-def test_overdue_tokens_are_told_with_the_oldest_and_those_of_today() -> None:
-    told = overdue_for(timedelta(hours=30), due(-1, "instagram", 4), due(0, "facebook", 9), count=6)
+def test_overdue_tokens_are_shown_with_the_oldest_and_those_of_today() -> None:
+    state = overdue_for(timedelta(hours=30), due(-1, "instagram", 4), due(0, "facebook", 9), count=6)
 
-    assert line(told, "overdue").endswith(
-        f"6, 2 of them due today; the oldest since 2026-11-26 22:30 UTC: account {ACCOUNT_ID}"
+    assert line(state, "overdue").endswith(
+        f"6, 2 of them due today; oldest: account {ACCOUNT_ID}, due 2026-11-26 22:30 UTC"
     )
-    assert line(told, "before today, overdue").split()[-3:] == ["0", "4", "▒▒▒▒"]
-    assert lines(told)[0] == "The tokens are as they should be."
+    assert line(state, "before today, overdue").split()[-3:] == ["0", "4", "▒▒▒▒"]
+    assert lines(state)[0] == "All tokens are in order."
 
 
-def test_a_suspended_product_is_told_with_its_reason_beside_pause_and_usage() -> None:
+def test_suspension_pause_and_usage_are_shown() -> None:
     suspended = {**BRAKE, "provider": "facebook", "suspended_at": NOW.isoformat(), "suspended_reason": "META_190"}
     paused = {**BRAKE, "provider": "instagram", "paused_until": "2026-11-28T05:00:00.5+00:00", "app_used_percent": 0}
 
-    told = overview(brakes=[suspended, paused])
+    state = overview(brakes=[suspended, paused])
 
-    assert lines(told)[0] == "Refreshing is suspended for facebook."
-    assert line(told, "facebook brakes").endswith("suspended since 2026-11-28 04:30 UTC: META_190")
-    assert "paused until 2026-11-28 05:00 UTC; 0 % of the app's calls" in line(told, "instagram brakes")
+    assert lines(state)[0] == "Refreshing is suspended for facebook."
+    assert line(state, "facebook limits").endswith("suspended since 2026-11-28 04:30 UTC: META_190")
+    assert "paused until 2026-11-28 05:00 UTC; 0 % of the app's calls" in line(state, "instagram limits")
 
 
-def test_an_empty_database_is_a_healthy_one() -> None:
-    assert lines(EMPTY)[0] == "The tokens are as they should be."
-    assert line(EMPTY, "facebook brakes").split() == ["facebook", "brakes", "none"]
+def test_empty_database_is_healthy() -> None:
+    assert lines(EMPTY)[0] == "All tokens are in order."
+    assert line(EMPTY, "facebook limits").split() == ["facebook", "limits", "none"]
     assert line(EMPTY, "Sat 28 Nov - Tue 26 Jan").split()[-2:] == ["0", "0"]
-    assert not any("needs its user" in text for text in lines(EMPTY))
+    assert not any(text.startswith("must reconnect") for text in lines(EMPTY))
 
 
 @pytest.mark.parametrize("factor", [1, 40, 9_999, 1_234_567])
-def test_bars_of_any_size_stay_within_the_columns_and_the_longest_reaches_the_edge(factor: int) -> None:
+def test_longest_bar_fills_the_columns_at_any_scale(factor: int) -> None:
     rows = [due(day, provider, (day + 3) * factor) for day in range(-2, 60) for provider in ("facebook", "instagram")]
 
     table = [text for text in lines(overview(*rows)) if "█" in text or "▒" in text]
@@ -182,24 +182,24 @@ def test_bars_of_any_size_stay_within_the_columns_and_the_longest_reaches_the_ed
     assert max(map(len, table)) == tokens.COLUMNS
 
 
-def test_a_single_token_beside_thousands_still_has_its_block() -> None:
-    told = overview(
+def test_single_token_beside_thousands_still_has_a_block() -> None:
+    state = overview(
         due(0, "facebook", 50_000), due(1, "facebook", 1), due(2, "facebook", 9_000), due(2, "instagram", 1)
     )
 
-    assert line(told, "Sun 29 Nov").split()[-1] == "█"
-    assert line(told, "Mon 30 Nov").endswith("█▒")
+    assert line(state, "Sun 29 Nov").split()[-1] == "█"
+    assert line(state, "Mon 30 Nov").endswith("█▒")
 
 
-def test_a_bar_is_divided_as_its_products_are() -> None:
-    told = overview(due(0, "facebook", 3_000), due(0, "instagram", 1_000))
+def test_bar_is_divided_in_proportion_to_the_products() -> None:
+    state = overview(due(0, "facebook", 3_000), due(0, "instagram", 1_000))
 
-    bar = line(told, "Sat 28 Nov").split()[-1]
+    bar = line(state, "Sat 28 Nov").split()[-1]
     assert bar.count("█") == pytest.approx(0.75 * len(bar), abs=1)
     assert bar.count("█") + bar.count("▒") == len(bar) > 40
 
 
-def test_accounts_that_need_their_user_are_listed_and_the_rest_is_counted() -> None:
+def test_accounts_that_must_reconnect_are_listed_and_the_rest_counted() -> None:
     known = {
         "id": ACCOUNT_ID,
         "username": "ana.cafe",
@@ -209,26 +209,33 @@ def test_accounts_that_need_their_user_are_listed_and_the_rest_is_counted() -> N
     }
     unknown = {**known, "username": None, "provider": "facebook", "reconnect_reason": None, "failed_at": None}
 
-    told = overview(needs_reauth=1_002, needing_their_user=[known, unknown])
+    state = overview(needs_reauth=1_002, needing_their_user=[known, unknown])
 
-    assert line(told, "@ana.cafe").split() == ["@ana.cafe", "instagram", "TOKEN_EXPIRED", "2026-11-27", "10:00", "UTC"]
-    assert line(told, ACCOUNT_ID).split() == [ACCOUNT_ID, "facebook", "unknown", "unknown"]
-    assert lines(told)[-1] == "and 1,000 more, for longer"
+    assert line(state, "@ana.cafe").split() == [
+        "@ana.cafe",
+        "instagram",
+        "TOKEN_EXPIRED",
+        "2026-11-27",
+        "10:00",
+        "UTC",
+    ]
+    assert line(state, ACCOUNT_ID).split() == [ACCOUNT_ID, "facebook", "unknown", "unknown"]
+    assert lines(state)[-1] == "and 1,000 older ones"
 
 
-def test_json_is_the_overview_and_nothing_else(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
-    told = overview(due(0, "facebook", 2))
+def test_json_output_is_only_the_overview(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    state = overview(due(0, "facebook", 2))
 
-    code = command(told, "--json")
+    code = command(state, "--json")
 
     output = capsys.readouterr()
-    assert code == tokens.HEALTHY
-    assert json.loads(output.out) == told
+    assert code == HEALTHY
+    assert json.loads(output.out) == state
     assert output.err == ""
     assert not command.home.exists()
 
 
-def test_json_with_a_picture_writes_it_without_a_word(
+def test_json_with_picture_writes_the_file_silently(
     command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command(EMPTY, "--json", "--picture", str(tmp_path / "asked.svg"))
@@ -237,7 +244,7 @@ def test_json_with_a_picture_writes_it_without_a_word(
     assert ET.parse(tmp_path / "asked.svg").getroot().tag == f"{SVG}svg"
 
 
-def test_the_picture_lies_in_the_home_folder_and_its_path_is_told(
+def test_picture_is_written_to_the_home_folder_and_its_path_printed(
     command: Command, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command(overview(due(0, "facebook", 2)))
@@ -246,12 +253,12 @@ def test_the_picture_lies_in_the_home_folder_and_its_path_is_told(
     assert ET.parse(command.home / "tokens.svg").getroot().tag == f"{SVG}svg"
 
 
-def test_a_picture_that_cannot_be_written_is_wrong_usage(
+def test_picture_that_cannot_be_written_is_wrong_usage(
     command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code = command(EMPTY, "--picture", str(tmp_path))
 
-    assert code == tokens.WRONG_USAGE
+    assert code == WRONG_USAGE
     assert str(tmp_path) in capsys.readouterr().err
 
 
@@ -262,18 +269,18 @@ PAUSED = overview(brakes=[{**BRAKE, "provider": "facebook", "paused_until": "212
 
 
 @pytest.mark.parametrize(
-    ("told", "code"),
-    [(EXPIRED, tokens.SICK), (SUSPENDED, tokens.SICK), (NEEDING, tokens.HEALTHY), (PAUSED, tokens.HEALTHY)],
+    ("state", "code"),
+    [(EXPIRED, SICK), (SUSPENDED, SICK), (NEEDING, HEALTHY), (PAUSED, HEALTHY)],
     ids=["expired", "suspended", "needing users", "paused"],
 )
 @pytest.mark.parametrize("arguments", [(), ("--json",)], ids=["text", "json"])
-def test_the_exit_code_tells_whether_an_operator_must_act(
-    command: Command, told: dict[str, Any], code: int, arguments: tuple[str, ...]
+def test_exit_code_says_whether_an_operator_must_act(
+    command: Command, state: dict[str, Any], code: int, arguments: tuple[str, ...]
 ) -> None:
-    assert command(told, *arguments) == code
+    assert command(state, *arguments) == code
 
 
-def test_a_token_may_be_overdue_for_two_days_and_no_longer() -> None:
+def test_token_overdue_for_more_than_two_days_is_a_problem() -> None:
     tolerated = tokens.problems(overdue_for(timedelta(days=2)), NOW)
     too_long = tokens.problems(overdue_for(timedelta(days=2, seconds=1)), NOW)
 
@@ -281,38 +288,38 @@ def test_a_token_may_be_overdue_for_two_days_and_no_longer() -> None:
     assert too_long == ["A token has been overdue since 2026-11-26 04:29 UTC, longer than 2 days."]
 
 
-def test_a_token_overdue_too_long_makes_the_command_fail(command: Command) -> None:
-    assert command({**EMPTY, "overdue": 1, "oldest_due_at": "2026-01-01T00:00:00+00:00"}) == tokens.SICK
+def test_token_overdue_too_long_makes_the_command_fail(command: Command) -> None:
+    assert command({**EMPTY, "overdue": 1, "oldest_due_at": "2026-01-01T00:00:00+00:00"}) == SICK
 
 
 @pytest.mark.parametrize("days", ["0", "-1", "60", "nan", "ten"])
-def test_a_lead_that_no_token_has_is_wrong_usage(command: Command, days: str) -> None:
+def test_impossible_lead_is_wrong_usage(command: Command, days: str) -> None:
     with pytest.raises(SystemExit) as ended:
         command(EMPTY, "--lead-days", days)
 
-    assert ended.value.code == tokens.WRONG_USAGE
+    assert ended.value.code == WRONG_USAGE
     assert command.asked == []
 
 
-def test_a_project_that_is_not_described_is_wrong_usage(
+def test_incomplete_project_is_wrong_usage(
     command: Command, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("SUPABASE_SECRET_KEY")
 
     code = command(EMPTY)
 
-    assert code == tokens.WRONG_USAGE
+    assert code == WRONG_USAGE
     assert "SUPABASE_SECRET_KEY" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("address", ["project", "http://["])
-def test_an_address_that_is_none_is_told_without_a_traceback(address: str) -> None:
-    with pytest.raises(LocalSystemError, match="SUPABASE_URL is not an address"):
+def test_invalid_supabase_url_is_a_usage_error(address: str) -> None:
+    with pytest.raises(UsageError, match="SUPABASE_URL is not a URL"):
         tokens.read_overview(Project(address, "sb_secret_test"), RefreshRules(), NOW)
 
 
 @pytest.mark.parametrize(("arguments", "lead"), [((), 10), (("--lead-days", "4"), 4)], ids=["default", "four"])
-def test_the_lead_is_in_days_and_the_spread_half_of_it(command: Command, arguments: tuple[str, ...], lead: int) -> None:
+def test_lead_is_in_days_and_spread_is_half_of_it(command: Command, arguments: tuple[str, ...], lead: int) -> None:
     command(EMPTY, *arguments)
 
     ((wanted, rules),) = command.asked
@@ -320,15 +327,13 @@ def test_the_lead_is_in_days_and_the_spread_half_of_it(command: Command, argumen
     assert rules == RefreshRules(lead_s=lead * DAY_S, spread_s=lead * DAY_S / 2)
 
 
-def test_storage_that_does_not_answer_is_told_with_its_remedy(
-    command: Command, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_storage_error_is_printed_with_its_remedy(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
     error = StorageError(reason="FUNCTION_MISSING", log_context={"remedy": "Apply the migrations: supabase db push"})
 
     code = command(error, "--json")
 
     output = capsys.readouterr()
-    assert code == tokens.SICK
+    assert code == SICK
     assert output.err == "FUNCTION_MISSING: Apply the migrations: supabase db push\n"
     assert output.out == ""
 
@@ -342,9 +347,9 @@ BUSY = overview(
 )
 
 
-@pytest.mark.parametrize("told", [EMPTY, BUSY], ids=["empty", "busy"])
-def test_the_picture_is_xml_that_names_no_host_and_runs_nothing(told: dict[str, Any]) -> None:
-    svg = draw(told)
+@pytest.mark.parametrize("state", [EMPTY, BUSY], ids=["empty", "busy"])
+def test_picture_is_xml_without_hosts_or_scripts(state: dict[str, Any]) -> None:
+    svg = draw(state)
 
     text = svg.decode()
     ET.fromstring(svg)
@@ -354,27 +359,27 @@ def test_the_picture_is_xml_that_names_no_host_and_runs_nothing(told: dict[str, 
     assert "script" not in text
 
 
-def test_drawing_leaves_nothing_in_the_way_of_later_imports() -> None:
-    """Warnings are errors in tests: what pygal leaves behind would fail every import after it, in any test."""
+def test_drawing_leaves_no_import_finder_behind() -> None:
+    """Warnings are errors in tests, so pygal's finder would make every later import fail, in any test."""
     draw(BUSY)
 
     assert not [finder for finder in sys.meta_path if not hasattr(finder, "find_spec")]
 
 
-def test_the_bars_of_the_picture_are_as_high_as_their_numbers() -> None:
+def test_bars_of_the_picture_are_proportional_to_their_numbers() -> None:
     facebook, instagram, overdue = drawn_bars(draw(BUSY))
 
-    told = [[number for number, height, _ in series if height] for series in (facebook, instagram, overdue)]
+    numbers = [[number for number, height, _ in series if height] for series in (facebook, instagram, overdue)]
     (facebook_bar,), (instagram_bar,), (overdue_bar,) = [
         [(height, left) for _, height, left in series if height] for series in (facebook, instagram, overdue)
     ]
     assert len(facebook) == len(instagram) == HORIZON_DAYS + 2
-    assert told == [["4"], ["1"], ["5"]]
+    assert numbers == [["4"], ["1"], ["5"]]
     assert facebook_bar[0] == pytest.approx(4 * instagram_bar[0])
     assert overdue_bar[0] == pytest.approx(5 * instagram_bar[0])
-    # Stacked on one day, and what is overdue before it.
+    # The two products are stacked on one day; the overdue bar is to their left.
     assert facebook_bar[1] == instagram_bar[1] > overdue_bar[1]
 
 
-def test_what_is_due_later_is_a_number_at_the_axis_of_the_picture() -> None:
+def test_axis_of_the_picture_shows_the_number_due_later() -> None:
     assert "due later: 9" in draw(BUSY).decode()

@@ -1,4 +1,4 @@
-"""docs/openapi.json against the code: its routes, its template, and itself."""
+"""docs/openapi.json matches the routes in the code, the template, and the error classes."""
 
 import re
 
@@ -28,11 +28,11 @@ def without_names(path: str) -> str:
     return re.sub(r"[<{]\w+[>}]", "{}", path)
 
 
-def test_the_published_file_is_what_the_code_says_today() -> None:
+def test_published_file_is_current() -> None:
     assert openapi.PATH.read_text() == openapi.text(), "run: make openapi"
 
 
-def test_every_route_of_every_function_is_described_and_no_other() -> None:
+def test_described_routes_are_those_of_the_functions() -> None:
     routes = {
         (route.method.lower(), without_names(route.path))
         for api in APIS
@@ -42,7 +42,7 @@ def test_every_route_of_every_function_is_described_and_no_other() -> None:
     assert routes == {(method, without_names(path)) for method, path in DESCRIBED}
 
 
-def test_every_described_route_is_in_the_template_and_those_of_frontends_with_their_preflight() -> None:
+def test_described_routes_are_in_the_template_with_preflight_for_frontends() -> None:
     of_meta = {(operation.method, operation.path) for operation in openapi.META_OPERATIONS}
     events = [
         (event["Properties"]["Method"].lower(), event["Properties"]["Path"])
@@ -55,20 +55,20 @@ def test_every_described_route_is_in_the_template_and_those_of_frontends_with_th
     assert {path for method, path in events if method == "options"} == {path for _, path in DESCRIBED}
 
 
-def test_every_code_of_the_taxonomy_is_in_the_error_schema() -> None:
+def test_error_schema_lists_every_public_code() -> None:
     schemas = openapi.document()["components"]["schemas"]
 
     assert schemas["Problem"]["properties"]["code"]["enum"] == sorted(error.code for error in public_errors())
 
 
 @pytest.mark.parametrize("operation", openapi.OPERATIONS, ids=lambda operation: operation.name)
-def test_the_statuses_of_an_operation_are_those_of_its_errors(operation: openapi.Operation) -> None:
+def test_operation_has_a_response_for_each_of_its_errors(operation: openapi.Operation) -> None:
     responses = openapi.document()["paths"][operation.path][operation.method]["responses"]
 
     assert responses.keys() - {"200"} >= {str(error.status.value) for error in operation.errors}
 
 
-def test_an_error_without_optional_fields_is_a_valid_one() -> None:
+def test_error_without_optional_fields_is_valid() -> None:
     document = openapi.document()
     problem = {"$ref": "#/components/schemas/Problem", "components": document["components"]}
     valid = {

@@ -1,4 +1,4 @@
-"""How many tokens are due on which day, of an overview of the tokens. Days are those of UTC, as the database counts."""
+"""How many tokens are due on each day, from a token overview. Days are in UTC, as in the database."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -8,13 +8,13 @@ from typing import Any
 
 from instagram_connect.models import Provider
 
-# Instagram's tokens live so long, and Facebook's logins are checked weekly: nearly nothing is due later.
+# Instagram tokens live 60 days and Facebook logins are checked weekly, so almost nothing is due later.
 HORIZON_DAYS = 60
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """How many tokens of each product are due: on days before today, on each day of the horizon, and later."""
+    """The number of due tokens by product: before today, on each day of the horizon, and later."""
 
     before: Counter[Provider]
     days: Mapping[date, Counter[Provider]]
@@ -22,7 +22,7 @@ class Schedule:
 
     @classmethod
     def of(cls, overview: Mapping[str, Any], now: datetime) -> "Schedule":
-        """The schedule of what `refresh_overview` told at `now`, whose day is the first of the horizon."""
+        """Return the schedule in an overview taken at `now`; the horizon starts on that day."""
         today = now.astimezone(UTC).date()
         before: Counter[Provider] = Counter()
         days: dict[date, Counter[Provider]] = {today + timedelta(days=n): Counter() for n in range(HORIZON_DAYS)}
