@@ -10,6 +10,7 @@ import subprocess
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -108,6 +109,11 @@ def is_ready(settings: Settings) -> bool:
         str(settings.ports.postgres),
     ]
     return subprocess.run(command, check=False).returncode == 0
+
+
+def connect(url: str, **options: Any) -> psycopg.Connection[Any]:
+    """A connection for tests, benches and the demo, which may leave out the schemas of our tables and functions."""
+    return psycopg.connect(url, options="-c search_path=instagram_connect,public", **options)
 
 
 def missing_migrations(settings: Settings) -> list[Path]:

@@ -5,6 +5,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from local.database import connect
 from local.errors import LocalSystemError
 from local.stack import up
 from tests.support.app import App, User
@@ -14,7 +15,7 @@ from tests.support.home import TEST_HOME
 
 @pytest.fixture
 def database(stack: dict[str, str]) -> Any:
-    with psycopg.connect(stack["database_url"], autocommit=True) as connection:
+    with connect(stack["database_url"], autocommit=True) as connection:
         yield connection
 
 

@@ -13,7 +13,6 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-import psycopg
 import pytest
 from psycopg.rows import dict_row
 
@@ -24,6 +23,7 @@ from instagram_connect.doctor.project import Project
 from instagram_connect.doctor.report import HEALTHY, Report
 from instagram_connect.storage.diagnosis import CACHE_EMPTY, STALE, Diagnosis
 from instagram_connect.storage.schema_contract import FUNCTIONS, MIGRATIONS, RELATIONS
+from local.database import connect
 from tests.support.local_system import LocalSystem
 from tests.support.polling import eventually
 
@@ -52,7 +52,7 @@ class Patient:
 
     def sql(self, *statements: str) -> list[dict[str, Any]]:
         """Runs statements in one session; answers the rows of the last."""
-        with psycopg.connect(self.values["database_url"], autocommit=True, row_factory=dict_row) as database:
+        with connect(self.values["database_url"], autocommit=True, row_factory=dict_row) as database:
             cursor = database.cursor()
             for statement in statements:
                 cursor.execute(statement.encode())

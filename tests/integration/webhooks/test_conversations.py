@@ -149,14 +149,16 @@ def test_a_talk_with_what_meta_is_not_known_to_send_ends_the_same_too(
             "excluded.last_message_at",
         ),
         ("then excluded.edited_text", "then stored.edited_text"),
-        ("public.merge_reactions(stored.reactions, excluded.reactions)", "excluded.reactions"),
+        ("instagram_connect.merge_reactions(stored.reactions, excluded.reactions)", "excluded.reactions"),
         ("and not event.payload ? 'erased'", "and event.id = any (fresh)"),
     ],
 )
 def test_a_merge_that_depends_on_the_order_is_noticed(
     database: Database, account: Connected, old: str, new: str
 ) -> None:
-    row = database.execute("select pg_get_functiondef('public.apply_direct_messages'::regproc) as text").fetchone()
+    row = database.execute(
+        "select pg_get_functiondef('instagram_connect.apply_direct_messages'::regproc) as text"
+    ).fetchone()
     assert row is not None
     assert old in row["text"]
     database.execute(row["text"].replace(old, new).encode())

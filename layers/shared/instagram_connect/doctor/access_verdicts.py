@@ -222,9 +222,9 @@ def _mismatch(found: Findings) -> Report | None:
             evidence = (f"the Data API is in database {told.name}, the database URL leads to {seen.name}",)
     else:
         # What a database lacks, no Data API in front of it can serve.
-        refused = {refusal.name.split(".")[0] for refusal in found.refusals}
+        refused = {f"public.{refusal.name.split('.')[0]}" for refusal in found.refusals}
         absent = [*seen.missing_relations, *map(str, seen.missing_functions)]
-        served = [name for name in absent if name not in refused]
+        served = [name for name in absent if name.startswith("public.") and name not in refused]
         is_other = bool(served)
         evidence = (f"the Data API serves {listed(served)}, which the database at the database URL lacks",)
     if not is_other:

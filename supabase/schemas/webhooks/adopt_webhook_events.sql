@@ -1,0 +1,130 @@
+create or replace function instagram_connect.adopt_webhook_events(payload jsonb) returns jsonb
+language plpgsql
+security invoker
+set search_path = ''
+as $$
+declare
+  at constant timestamptz := payload ->> 'now';
+  room constant integer := payload ->> 'limit';
+  meant bigint[];
+  entry_ids text[];
+  owners jsonb;
+  common constant jsonb := jsonb_build_object(
+    'now', at, 'lease_s', payload -> 'lease_s', 'is_first_time', false
+  );
+  adopted jsonb;
+  kept jsonb := '[]';
+  event jsonb;
+  stored jsonb;
+  one jsonb;
+begin
+  if payload is null then
+    return null;
+  end if;
+
+  -- Meta's webhooks begin with the subscription, which is before an account is stored; a parked one by up to days.
+  select coalesce(array_agg(found.id), '{}'), coalesce(array_agg(distinct found.entry_id), '{}')
+  into meant, entry_ids
+  from (
+    select event.id, event.entry_id
+    from public.instagram_business_accounts as account
+    join instagram_connect.webhook_events as event
+      on event.business_account_id is null
+      and event.entry_id in (account.instagram_business_id, account.page_id)
+      and event.received_at >= account.connected_at
+    where account.status <> 'disconnected' and account.updated_at > at - interval '1 day'
+    limit room
+  ) as found;
+  perform instagram_connect.lock_accounts_of(entry_ids);
+
+  -- Who else has connected the account later has no claim to them.
+  select coalesce(
+    jsonb_agg(
+      distinct jsonb_build_object(
+        'entry_id', event.entry_id, 'received_at', event.received_at, 'business_account_id', account.id
+      )
+    ),
+    '[]'
+  )
+  into owners
+  from instagram_connect.webhook_events as event
+  join public.instagram_business_accounts as account
+    on event.entry_id in (account.instagram_business_id, account.page_id)
+    and account.connected_at <= event.received_at
+    and account.status <> 'disconnected'
+  where event.id = any (meant);
+
+  with taken as (
+    delete from instagram_connect.webhook_events as event
+    using (select id from instagram_connect.webhook_events where id = any (meant) order by id for update skip locked) as locked
+    where event.id = locked.id and event.business_account_id is null
+    returning event.*
+  )
+  select coalesce(
+    jsonb_agg(
+      jsonb_build_object(
+        'entry_id', entry_id, 'event_key', event_key, 'field', field, 'kind', kind, 'occurred_at', event_at,
+        'received_at', received_at, 'message_id', message_id, 'participant_id', participant_id, 'is_from_us', is_from_us,
+        'data', data, 'payload', taken.payload
+      )
+    ),
+    '[]'
+  )
+  into adopted
+  from taken;
+  begin
+    stored := instagram_connect.store_webhook_events(common || jsonb_build_object('events', adopted, 'owners', owners));
+  exception when others then
+    -- One that is refused must not hold up the others, of other accounts too: it stays as it was.
+    stored := '{"stored": 0, "unknown": 0, "duplicate": 0, "outgoing": []}';
+    for event in select value from jsonb_array_elements(adopted) loop
+      begin
+        one := instagram_connect.store_webhook_events(
+          common || jsonb_build_object('events', jsonb_build_array(event), 'owners', owners)
+        );
+        stored := jsonb_build_object(
+          'stored', (stored ->> 'stored')::integer + (one ->> 'stored')::integer,
+          'unknown', (stored ->> 'unknown')::integer + (one ->> 'unknown')::integer,
+          'duplicate', (stored ->> 'duplicate')::integer + (one ->> 'duplicate')::integer,
+          'outgoing', (stored -> 'outgoing') || (one -> 'outgoing')
+        );
+        kept := kept || event;
+      exception when others then
+        insert into instagram_connect.webhook_events (
+          entry_id, event_key, field, kind, event_at, message_id, participant_id, is_from_us, data, payload, received_at
+        )
+        select
+          entry.entry_id, entry.event_key, entry.field, entry.kind, entry.occurred_at, entry.message_id,
+          entry.participant_id, entry.is_from_us, entry.data, entry.payload, entry.received_at
+        from jsonb_to_record(event) as entry (
+          entry_id text, event_key text, field text, kind text, occurred_at timestamptz, received_at timestamptz,
+          message_id text, participant_id text, is_from_us boolean, data jsonb, payload jsonb
+        );
+      end;
+    end loop;
+    adopted := kept;
+  end;
+
+  -- After everything else, as everybody locks them.
+  insert into instagram_connect.webhook_counts as counts (entry_id, day, stored, unknown)
+  select
+    entry ->> 'entry_id',
+    ((entry ->> 'received_at')::timestamptz at time zone 'UTC')::date,
+    count(*),
+    -count(*)
+  from jsonb_array_elements(adopted) as entry
+  group by 1, 2
+  order by 1, 2
+  on conflict (entry_id, day) do update set
+    stored = counts.stored + excluded.stored,
+    unknown = counts.unknown + excluded.unknown;
+  return stored;
+end;
+$$;
+
+comment on function instagram_connect.adopt_webhook_events(jsonb) is
+  'Gives events that came before their account was stored to that account, at most `limit`; answers as '
+  'store_webhook_events() does.';
+
+revoke all on function instagram_connect.adopt_webhook_events(jsonb) from public;
+grant execute on function instagram_connect.adopt_webhook_events(jsonb) to service_role;
