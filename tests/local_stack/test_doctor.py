@@ -22,8 +22,9 @@ from instagram_connect.doctor.examination import examine
 from instagram_connect.doctor.project import Project
 from instagram_connect.doctor.report import HEALTHY, Report
 from instagram_connect.storage.diagnosis import CACHE_EMPTY, STALE, Diagnosis
-from instagram_connect.storage.schema_contract import FUNCTIONS, MIGRATIONS, RELATIONS
+from instagram_connect.storage.schema_contract import CATALOG_RELATIONS, FUNCTIONS, MIGRATIONS, RELATIONS
 from local.database import connect
+from local.settings import ROOT
 from tests.support.local_system import LocalSystem
 from tests.support.polling import eventually
 
@@ -136,37 +137,58 @@ class Case:
     engines: tuple[str, ...] = (LITE, POSTGREST)
 
 
-TABLES, LISTS = unrecorded("20261122090000"), unrecorded("20261122200000")
+VERSION = min(MIGRATIONS)
+UNRECORDED, RECORDED = unrecorded(VERSION)
 RENAMED_TABLE = ("alter table daily_analytics rename to gone", "alter table gone rename to daily_analytics")
-RENAMED_FUNCTION = ("alter function list_accounts(jsonb) rename to gone", "alter function gone rename to list_accounts")
+RENAMED_FUNCTION = (
+    "alter function instagram_connect.list_accounts(jsonb) rename to gone",
+    "alter function instagram_connect.gone rename to list_accounts",
+)
 END_POSTGREST_SESSIONS = "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'authenticator'"
 
-NEWEST = max(version for version, made in MIGRATIONS.items() if made)
-# What was built upon it has to be away as well; these only replace functions.
-NEWER = tuple(unrecorded(version) for version in MIGRATIONS if version > NEWEST)
-_KINDS = dict.fromkeys(RELATIONS, "table")
+
+def renamed(name: str, new_name: str) -> str:
+    kind = "table" if name in CATALOG_RELATIONS else "function"
+    return f"alter {kind} {name} rename to {new_name}"
+
+
+def gone(name: str) -> str:
+    return f"gone_{name.rpartition('.')[2]}"[:63]
+
+
+def away(name: str) -> str:
+    return renamed(name, gone(name))
+
+
+def back(name: str) -> str:
+    schema, _, own = name.rpartition(".")
+    kind = "table" if name in CATALOG_RELATIONS else "function"
+    return f"alter {kind} {schema}.{gone(name)} rename to {own}"
+
+
+BODY_OF_DELETE_EVENTS = ((ROOT / "supabase" / "schemas" / "outbox" / "delete_events.sql").read_text(),)
 
 CASES = {
     "a table that no migration made": Case(
         "TABLE_MISSING",
-        (RENAMED_TABLE[0], TABLES[0]),
-        (RENAMED_TABLE[1], TABLES[1]),
+        (RENAMED_TABLE[0], UNRECORDED),
+        (RENAMED_TABLE[1], RECORDED),
         "daily_analytics",
-        "supabase db push --include-all",
+        "supabase db push",
         "TABLE_MISSING",
     ),
     "a column that no migration made": Case(
         "COLUMN_MISSING",
-        ("alter table api_usage rename column used_percent to gone", TABLES[0]),
-        ("alter table api_usage rename column gone to used_percent", TABLES[1]),
+        ("alter table api_usage rename column used_percent to gone", UNRECORDED),
+        ("alter table api_usage rename column gone to used_percent", RECORDED),
         "api_usage.used_percent",
         "supabase db push",
         "COLUMN_MISSING",
     ),
     "a function that no migration made": Case(
         "FUNCTION_MISSING",
-        (RENAMED_FUNCTION[0], LISTS[0]),
-        (RENAMED_FUNCTION[1], LISTS[1]),
+        (RENAMED_FUNCTION[0], UNRECORDED),
+        (RENAMED_FUNCTION[1], RECORDED),
         "list_accounts(payload)",
         "supabase db push",
         "FUNCTION_MISSING",
@@ -175,10 +197,11 @@ CASES = {
         "FUNCTION_MISSING",
         (
             RENAMED_FUNCTION[0],
-            "create function list_accounts(account text, day date) returns jsonb language sql as 'select null::jsonb'",
-            LISTS[0],
+            "create function instagram_connect.list_accounts(account text, day date) returns jsonb"
+            " language sql as 'select null::jsonb'",
+            UNRECORDED,
         ),
-        ("drop function list_accounts(text, date)", RENAMED_FUNCTION[1], LISTS[1]),
+        ("drop function instagram_connect.list_accounts(text, date)", RENAMED_FUNCTION[1], RECORDED),
         "list_accounts(account, day)",
         "supabase db push",
         "FUNCTION_MISSING",
@@ -193,17 +216,23 @@ CASES = {
     ),
     "the newest migration, which made nothing": Case(
         "MIGRATION_WITHOUT_OBJECTS",
-        (
-            *(f"alter {_KINDS.get(name, 'function')} {name} rename to gone_{name}" for name in MIGRATIONS[NEWEST]),
-            *(away for away, _ in NEWER),
-        ),
-        (
-            *(f"alter {_KINDS.get(name, 'function')} gone_{name} rename to {name}" for name in MIGRATIONS[NEWEST]),
-            *(back for _, back in NEWER),
-        ),
+        tuple(map(away, MIGRATIONS[VERSION])),
+        tuple(map(back, MIGRATIONS[VERSION])),
         "instagram_dm_messages",
-        f"supabase migration repair --status reverted {NEWEST} && supabase db push",
+        f"supabase migration repair --status reverted {VERSION} && supabase db push",
         "TABLE_MISSING",
+    ),
+    "a migration that only replaces a function": Case(
+        "FUNCTION_OUTDATED",
+        (
+            "create or replace function instagram_connect.delete_events(payload jsonb) returns jsonb language plpgsql"
+            " set search_path = '' as 'begin return null; end'",
+            UNRECORDED,
+        ),
+        (*BODY_OF_DELETE_EVENTS, RECORDED),
+        "instagram_connect.delete_events",
+        "supabase db push",
+        "FUNCTION_OUTDATED",
     ),
     "a function that only the others call": Case(
         "FUNCTION_MISSING",
@@ -226,7 +255,7 @@ CASES = {
         ("revoke insert, delete on webhook_events from service_role",),
         ("grant insert, delete on webhook_events to service_role",),
         "webhook_events",
-        "grant insert, delete on table public.webhook_events to service_role;",
+        "grant insert, delete on table instagram_connect.webhook_events to service_role;",
         "PERMISSION_DENIED",
         is_sure_with_key_only=True,
     ),
@@ -235,7 +264,7 @@ CASES = {
         ("revoke execute on function list_accounts from service_role",),
         ("grant execute on function list_accounts to service_role",),
         "list_accounts",
-        "grant execute on function public.list_accounts(payload jsonb) to service_role;",
+        "grant execute on function instagram_connect.list_accounts(payload jsonb) to service_role;",
         "PERMISSION_DENIED",
         is_sure_with_key_only=True,
     ),

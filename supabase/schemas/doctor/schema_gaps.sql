@@ -8,9 +8,7 @@ as $$
   -- over a direct connection; a test compares the results.
   with
   asked as (
-    select
-      schema_gaps.contract as contract,
-      (select oid from pg_roles where rolname = 'service_role') as backend
+    select schema_gaps.contract
   ),
   relations as (
     select
@@ -48,31 +46,6 @@ as $$
     from functions
     group by name, arguments
     having not coalesce(bool_or(oid is not null and existing = arguments), false)
-  ),
-  ungranted as (
-    select 1 as position, format('schema %I', namespace.nspname) as object, array['usage'] as privileges
-    from asked
-    join pg_namespace as namespace on namespace.nspname in ('public', 'instagram_connect')
-    where not has_schema_privilege(asked.backend, namespace.oid, 'usage')
-    union all
-    select
-      2, format('table %I.%I', split_part(relations.name, '.', 1), split_part(relations.name, '.', 2)),
-      array_agg(privilege.name order by privilege.position)
-    from asked
-    cross join relations
-    cross join unnest(array['select', 'insert', 'update', 'delete']) with ordinality as privilege (name, position)
-    where not has_table_privilege(asked.backend, relations.oid, privilege.name)
-    group by relations.name
-    union all
-    select
-      3,
-      format(
-        'function %I.%I(%s)', split_part(name, '.', 1), split_part(name, '.', 2), pg_get_function_identity_arguments(oid)
-      ),
-      array['execute']
-    from asked
-    cross join functions
-    where existing = arguments and not has_function_privilege(asked.backend, oid, 'execute')
   )
   select jsonb_build_object(
     'protected_relations', (
@@ -93,12 +66,7 @@ as $$
     'changed_functions', (
       select coalesce(jsonb_agg(name order by name), '[]') from functions where existing = arguments and is_changed
     ),
-    'missing_grants', (
-      select coalesce(
-        jsonb_agg(jsonb_build_object('object', object, 'privileges', privileges) order by position, object), '[]'
-      )
-      from ungranted
-    )
+    'missing_grants', instagram_connect.missing_grants(schema_gaps.contract)
   );
 $$;
 

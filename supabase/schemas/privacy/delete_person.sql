@@ -10,7 +10,6 @@ declare
   accounts uuid[];
   revived uuid[];
   entry_ids text[];
-  deleted integer;
 begin
   if payload is null then
     return null;
@@ -53,113 +52,12 @@ begin
   set erased_entry_hashes = array(select instagram_connect.meta_user_hash(entry_id) from unnest(entry_ids) as entry_id)
   where id = request.id;
 
-  -- At once, and whatever else there is to delete: no token, and no further event.
-  update instagram_connect.instagram_credentials
-  set
-    status = 'erased',
-    access_token_ciphertext = null,
-    user_token_ciphertext = null,
-    lease_owner = null,
-    lease_expires_at = null,
-    updated_at = now()
-  where business_account_id = any (accounts) and status <> 'erased';
-  update public.instagram_business_accounts
-  -- Since the request: a login made after it brings the account back, whenever this step is taken.
-  set
-    status = 'disconnected', disconnected_at = request.requested_at, token_expires_at = null, updated_at = now()
-  where id = any (accounts) and status <> 'disconnected';
-
-  -- What there can be millions of goes in steps, each of which fits a statement's time.
-  delete from instagram_connect.webhook_events
-  where id in (
-    select id
-    from instagram_connect.webhook_events
-    where business_account_id = any (accounts)
-      or business_account_id = any (revived) and received_at <= request.requested_at
-    limit room
-  );
-  get diagnostics deleted = row_count;
-  if deleted = room then
+  -- At once, whatever else there is to delete.
+  perform instagram_connect.erase_tokens(accounts, request.requested_at);
+  if not instagram_connect.delete_events_and_messages(accounts, revived, entry_ids, request.requested_at, room) then
     return jsonb_build_object('is_complete', false);
   end if;
-  delete from instagram_connect.instagram_dm_messages
-  where (business_account_id, message_id) in (
-    select business_account_id, message_id
-    from instagram_connect.instagram_dm_messages
-    where business_account_id = any (accounts)
-      or business_account_id = any (revived) and coalesce(sent_at, created_at) <= request.requested_at
-    limit room
-  );
-  get diagnostics deleted = row_count;
-  if deleted = room then
-    return jsonb_build_object('is_complete', false);
-  end if;
-  delete from instagram_connect.instagram_dm_conversations
-  where id in (
-    select id
-    from instagram_connect.instagram_dm_conversations
-    where business_account_id = any (accounts)
-      or business_account_id = any (revived) and coalesce(last_message_at, created_at) <= request.requested_at
-    limit room
-  );
-  get diagnostics deleted = row_count;
-  if deleted = room then
-    return jsonb_build_object('is_complete', false);
-  end if;
-
-  -- Unless somebody else has the account connected too, whose events these then are.
-  delete from instagram_connect.webhook_events
-  where id in (
-    select event.id
-    from instagram_connect.webhook_events as event
-    where event.business_account_id is null
-      and event.entry_id = any (entry_ids)
-      and not exists (
-        select from public.instagram_business_accounts as other
-        where event.entry_id in (other.instagram_business_id, other.page_id)
-          and other.status <> 'disconnected'
-      )
-    limit room
-  );
-  get diagnostics deleted = row_count;
-  if deleted = room then
-    return jsonb_build_object('is_complete', false);
-  end if;
-
-  -- What nobody could read names no account; where it holds the id of one of these, it is about them.
-  delete from instagram_connect.webhook_events
-  where id in (
-    select event.id
-    from instagram_connect.webhook_events as event
-    where event.business_account_id is null
-      and event.entry_id = ''
-      and exists (
-        select from unnest(entry_ids) as entry_id
-        where position(entry_id in event.payload::text) > 0
-          or position(convert_to(entry_id, 'UTF8') in decode(coalesce(event.payload ->> 'unparsed_base64', ''), 'base64')) > 0
-      )
-    limit room
-  );
-  get diagnostics deleted = row_count;
-  if deleted = room then
-    return jsonb_build_object('is_complete', false);
-  end if;
-
-  -- Who has connected again since keeps the account, and what came with it.
-  delete from instagram_connect.outgoing_events where business_account_id = any (revived) and created_at <= request.requested_at;
-  delete from instagram_connect.api_usage where business_account_id = any (revived) and observed_at <= request.requested_at;
-  delete from instagram_connect.daily_analytics
-  where business_account_id = any (revived) and day <= (request.requested_at at time zone 'UTC')::date;
-  delete from instagram_connect.automation_workflows where business_account_id = any (revived) and created_at <= request.requested_at;
-  -- Everything else hangs on the account.
-  delete from public.instagram_business_accounts where id = any (accounts);
-  -- Unless somebody else has the account connected too, whose counts these then are.
-  delete from instagram_connect.webhook_counts as counts
-  where counts.entry_id = any (entry_ids)
-    and not exists (
-      select from public.instagram_business_accounts as other
-      where counts.entry_id in (other.instagram_business_id, other.page_id) and other.status <> 'disconnected'
-    );
+  perform instagram_connect.delete_accounts(accounts, revived, entry_ids, request.requested_at);
   update instagram_connect.data_deletion_requests
   set completed_at = at, erased_accounts = cardinality(accounts)
   where id = request.id;

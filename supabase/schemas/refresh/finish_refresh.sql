@@ -8,7 +8,6 @@ declare
   renewal constant jsonb := nullif(payload -> 'renewal', 'null');
   request constant jsonb := nullif(payload -> 'renewal' -> 'reconnect', 'null');
   failure constant jsonb := nullif(payload -> 'failure', 'null');
-  subscription constant jsonb := nullif(payload -> 'subscription', 'null');
   is_kept constant boolean := coalesce((payload ->> 'is_kept')::boolean, false);
   account public.instagram_business_accounts;
   credentials instagram_connect.instagram_credentials;
@@ -49,48 +48,7 @@ begin
   if failure is not null then
     perform instagram_connect.end_connection(account, failure, at);
   else
-    update instagram_connect.instagram_credentials
-    set
-      access_token_ciphertext = coalesce(renewal ->> 'access_token_ciphertext', access_token_ciphertext),
-      user_token_ciphertext = coalesce(renewal ->> 'user_token_ciphertext', user_token_ciphertext),
-      expires_at = case when renewal is null then expires_at else (renewal ->> 'expires_at')::timestamptz end,
-      data_access_expires_at = case
-        when renewal is null then data_access_expires_at
-        else (renewal ->> 'data_access_expires_at')::timestamptz
-      end,
-      last_refreshed_at = coalesce((renewal ->> 'obtained_at')::timestamptz, last_refreshed_at),
-      status = 'active',
-      failure_code = null,
-      failure_subcode = null,
-      failed_at = null,
-      refresh_not_before = (payload ->> 'not_before')::timestamptz,
-      lease_owner = null,
-      lease_expires_at = null,
-      updated_at = now()
-    where business_account_id = account.id;
-
-    update public.instagram_business_accounts as stored
-    set
-      status = 'active',
-      token_expires_at = case
-        when renewal is null then stored.token_expires_at
-        else (renewal ->> 'expires_at')::timestamptz
-      end,
-      reconnect_reason = case when renewal is null then stored.reconnect_reason else request ->> 'reason' end,
-      reconnect_hint = case when renewal is null then stored.reconnect_hint else request ->> 'hint' end,
-      reconnect_before = case
-        when renewal is null then stored.reconnect_before
-        else (request ->> 'before')::timestamptz
-      end,
-      webhook_checked_at = case when subscription is null then stored.webhook_checked_at else at end,
-      webhook_subscribed_at = coalesce((subscription ->> 'subscribed_at')::timestamptz, stored.webhook_subscribed_at),
-      webhook_subscription_error = case
-        when subscription is null then stored.webhook_subscription_error
-        else subscription ->> 'error'
-      end,
-      updated_at = now()
-    where stored.id = account.id;
-
+    perform instagram_connect.write_refresh(account.id, payload);
     if credentials.status = 'needs_reauth' then
       perform instagram_connect.announce('instagram.connection.recovered', account, '{}', at);
     end if;

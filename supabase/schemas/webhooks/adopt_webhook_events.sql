@@ -13,8 +13,6 @@ declare
     'now', at, 'lease_s', payload -> 'lease_s', 'is_first_time', false
   );
   adopted jsonb;
-  kept jsonb := '[]';
-  event jsonb;
   stored jsonb;
   one jsonb;
 begin
@@ -75,34 +73,10 @@ begin
   begin
     stored := instagram_connect.store_webhook_events(common || jsonb_build_object('events', adopted, 'owners', owners));
   exception when others then
-    -- One that is refused must not hold up the others, of other accounts too: it stays as it was.
-    stored := '{"stored": 0, "unknown": 0, "duplicate": 0, "outgoing": []}';
-    for event in select value from jsonb_array_elements(adopted) loop
-      begin
-        one := instagram_connect.store_webhook_events(
-          common || jsonb_build_object('events', jsonb_build_array(event), 'owners', owners)
-        );
-        stored := jsonb_build_object(
-          'stored', (stored ->> 'stored')::integer + (one ->> 'stored')::integer,
-          'unknown', (stored ->> 'unknown')::integer + (one ->> 'unknown')::integer,
-          'duplicate', (stored ->> 'duplicate')::integer + (one ->> 'duplicate')::integer,
-          'outgoing', (stored -> 'outgoing') || (one -> 'outgoing')
-        );
-        kept := kept || event;
-      exception when others then
-        insert into instagram_connect.webhook_events (
-          entry_id, event_key, field, kind, event_at, message_id, participant_id, is_from_us, data, payload, received_at
-        )
-        select
-          entry.entry_id, entry.event_key, entry.field, entry.kind, entry.occurred_at, entry.message_id,
-          entry.participant_id, entry.is_from_us, entry.data, entry.payload, entry.received_at
-        from jsonb_to_record(event) as entry (
-          entry_id text, event_key text, field text, kind text, occurred_at timestamptz, received_at timestamptz,
-          message_id text, participant_id text, is_from_us boolean, data jsonb, payload jsonb
-        );
-      end;
-    end loop;
-    adopted := kept;
+    -- A refused event must not hold up the others, which may be of other accounts.
+    one := instagram_connect.store_one_by_one(common, adopted, owners);
+    stored := one -> 'stored';
+    adopted := one -> 'kept';
   end;
 
   -- After everything else, as everybody locks them.

@@ -13,15 +13,18 @@ begin
   if payload is null then
     return null;
   end if;
-  delete from instagram_connect.webhook_events
-  where id in (
+  -- Materialized, because a subquery that the planner runs again for each row deletes more than its limit.
+  with old as materialized (
     select id
     from instagram_connect.webhook_events
     where received_at < unknown_until and (business_account_id is null or received_at < known_until)
     limit room
-    -- Who holds one of them may wait for another; what is in use is old tomorrow, too.
+    -- A locked row may belong to a transaction that waits for another one of these. It is still old tomorrow.
     for update skip locked
-  );
+  )
+  delete from instagram_connect.webhook_events as event
+  using old
+  where event.id = old.id;
   get diagnostics purged = row_count;
   delete from instagram_connect.webhook_counts where day < (at at time zone 'UTC')::date - (payload ->> 'count_days')::integer;
   return to_jsonb(purged);

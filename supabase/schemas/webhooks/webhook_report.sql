@@ -39,39 +39,7 @@ as $$
     ),
     'newest_id', (select coalesce(max(id), 0) from instagram_connect.webhook_events),
     'waiting_to_be_published', (select count(*) from instagram_connect.outgoing_events where type like 'instagram.webhook.%'),
-    'found', case when asked.id is not null then coalesce(
-      (
-        select jsonb_agg(
-          jsonb_build_object(
-            'business_account_id', found.business_account_id,
-            'entry_id', found.entry_id,
-            'event_key', found.event_key,
-            'kind', found.kind,
-            'event_at', found.event_at,
-            'received_at', found.received_at,
-            'is_erased', found.payload ? 'erased'
-          )
-          order by found.received_at
-        )
-        from (
-          -- Account by account, because that is how the index is.
-          select event.*
-          from public.instagram_business_accounts as account
-          cross join lateral (
-            select *
-            from instagram_connect.webhook_events as one
-            where one.business_account_id = account.id and one.event_key = any (asked.keys)
-          ) as event
-          where asked.entry_id is null or asked.entry_id in (account.instagram_business_id, account.page_id)
-          union all
-          select *
-          from instagram_connect.webhook_events as one
-          where one.business_account_id is null and one.event_key = any (asked.keys)
-            and (asked.entry_id is null or one.entry_id = asked.entry_id)
-        ) as found
-      ),
-      '[]'
-    ) end
+    'found', case when asked.id is not null then instagram_connect.find_webhook_events(asked.keys, asked.entry_id) end
   )
   from (
     select

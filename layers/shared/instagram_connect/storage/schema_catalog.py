@@ -158,13 +158,13 @@ FUNCTIONS: Mapping[str, Function] = {
         ("account",), "d6cae4a61f1c62626729c513fc70bf05707862a2f71ef8dbbaa9fd45d66c798c"
     ),
     "instagram_connect.adopt_webhook_events": Function(
-        ("payload",), "cf1472eb6f4d4c2ebd052df211ccc806ee3743155ac3bd5d5c7d5dd4194eda3c"
+        ("payload",), "f4629fdead49cdb407901fd93b14ccad5f9aed1629ecf0c5f1025509b449a081"
     ),
     "instagram_connect.announce": Function(
         ("type", "account", "about", "at"), "335d24ddd41abdf9d830a05f97cc71497d8a736dc8f03487af6c05da80a076f3"
     ),
     "instagram_connect.apply_direct_messages": Function(
-        ("fresh",), "9c60c6743c2734e2f6c2e71d1ce6a0a63397f162936fd433026a3c81e8cea758"
+        ("fresh",), "e2688205875a09e88acb60dd251dffec5b6637ce1ccf0df93fd16ce5a3ce1197"
     ),
     "instagram_connect.brake_refreshes": Function(
         ("payload",), "0a643f77e4011c2dfbbdb3842c111ef80433235aa709c4d9d18c452a85b9fb20"
@@ -173,16 +173,30 @@ FUNCTIONS: Mapping[str, Function] = {
         ("payload",), "70f5f6b5d8ac06f64810486b1388975caf685be749d48e9dd7c942a45217ae9a"
     ),
     "instagram_connect.claim_refreshes": Function(
-        ("payload",), "68a9d0a292bb654752f05428dd561a9e2e5f31c519cc86e6289bc4a586513771"
+        ("payload",), "ebcf950acc5ca0962e9d2f2b388f154ea5f481eb369c1f11da97a591058d83f2"
+    ),
+    "instagram_connect.count_webhook_events": Function(
+        ("events", "fresh", "dropped", "at"), "80f3f27e110b4c5e7a7f7e8779438750496b676e4142cb59ea87b04c11f71148"
     ),
     "instagram_connect.create_public_views": Function(
         (), "7705d0a9248d32bfd511c46f2b55cd6f6c1ef474ef39c87d4df2229653535791"
     ),
+    "instagram_connect.delete_accounts": Function(
+        ("accounts", "revived", "entry_ids", "requested_at"),
+        "848eadf5d724b26f205fdfffaead3c5d2422b4b4efe344bf039c4a676cc29e52",
+    ),
     "instagram_connect.delete_events": Function(
         ("payload",), "b8d0068435c7bfa330a9f0b80c2121895b99813e86ea5dfec422258b65d452d2"
     ),
+    "instagram_connect.delete_events_and_messages": Function(
+        ("accounts", "revived", "entry_ids", "requested_at", "room"),
+        "45d4b0c21d92d88bc817074930918072739c468f8407e97e4ba16e333e862dd1",
+    ),
     "instagram_connect.delete_person": Function(
-        ("payload",), "28dd41896b021fd5c06f0b6a1ee48777e9d5f8f71ce273e42feac48fbaee31db"
+        ("payload",), "5be85e620288c7796c32da5ab60dfcb997170ec58dfd470df3578318c05b562b"
+    ),
+    "instagram_connect.delete_unknown_events": Function(
+        ("entry_ids", "room"), "8700944c3deacaba4eb6c58e114046c5010e2027fc31883b1ab8a3c2bfbecf67"
     ),
     "instagram_connect.deletion_status": Function(
         ("payload",), "8ae711f67e3c2a9a9c4d857411b906fa75d4176c083a432079f9fc9f8d722e97"
@@ -196,14 +210,29 @@ FUNCTIONS: Mapping[str, Function] = {
     "instagram_connect.end_connection": Function(
         ("account", "failure", "at"), "f0dec05f87835f4f0230d46ce5ba4d6a81ea77904572fcfdb2ea92fab0106920"
     ),
+    "instagram_connect.erase_tokens": Function(
+        ("accounts", "requested_at"), "40d00a2f4bb998a93dc21a20ad9280431351df0b33918f54bb55555d9a455746"
+    ),
+    "instagram_connect.erase_unsent_messages": Function(
+        ("fresh",), "13f7d140b0669749a0a604b59a8b98449d75744f447657979b683f43a1224a58"
+    ),
+    "instagram_connect.events_of_erased_people": Function(
+        ("events", "owners"), "ea4830ae87aa0f59514c4e6fc91e65fe8c5e1ea85d01ab6bd0fc80ffea998765"
+    ),
+    "instagram_connect.find_webhook_events": Function(
+        ("keys", "entry_id"), "98c68b008de47669201ef04a987fe797b6999176692de699dab5193d29a8f0fa"
+    ),
     "instagram_connect.finish_refresh": Function(
-        ("payload",), "caf97deb3f2ad96247cbc9c525eb0fb2b414d654c6981814b27d713f05d7f740"
+        ("payload",), "5d8518847914f608e5ccb50bd771380ceae1a01aced874b9d4f86818e551ffb8"
     ),
     "instagram_connect.forget_reconnect_request": Function(
         (), "27dff75a5cf3a24e0869616b5373852e2d942a84dc6c00efe578e64092b54591"
     ),
     "instagram_connect.forget_refreshes": Function(
         (), "33819f95f8a778594d64d3def610ea2cc7b1a28b6d558e7cb830fcc12c6ee6f8"
+    ),
+    "instagram_connect.insert_webhook_events": Function(
+        ("events", "owners", "locked", "at"), "a4f5a52c74b4066d964eb0ad231abafa8c2f596f5b12bc4fa1d4c0e2ff5464d3"
     ),
     "instagram_connect.install_ddl_watch": Function(
         (), "8921975093dbb6134720b5b3596d7d7bce3d2dfddcf741fa8a7218902b6473d5"
@@ -235,8 +264,30 @@ FUNCTIONS: Mapping[str, Function] = {
     "instagram_connect.merge_reactions": Function(
         ("one", "other"), "1989c3fbfc745fb99de8e8fda67bec605dab8856e3abe48734db9599bedfcbbf"
     ),
+    "instagram_connect.message_changes": Function(
+        (
+            "fresh",
+            "business_account_id",
+            "message_id",
+            "participant_id",
+            "is_from_us",
+            "text",
+            "attachments",
+            "reply_to",
+            "sent_at",
+            "edit_number",
+            "edited_text",
+            "unsent_at",
+            "read_at",
+            "reactions",
+        ),
+        "5bdbc3f0f5c9c72c8db8bd25d4b349c32e46072db1cd2b65f0939d3ea2a3aa6f",
+    ),
     "instagram_connect.meta_user_hash": Function(
         ("meta_user_id",), "08b8dbd47325bad6d66c56d3ce069c5297de68e58022961c7d718dab085231c2"
+    ),
+    "instagram_connect.missing_grants": Function(
+        ("contract",), "e4e8a2630544e04f843b58142855bfcbdf45ae45bb8439fc5f69be9a1f062f03"
     ),
     "instagram_connect.note_failed_webhook_events": Function(
         ("payload",), "eaed84c0c3da7fae452ccea93541ad0ca7d380def3b14a521b8b54a525f60b38"
@@ -248,7 +299,22 @@ FUNCTIONS: Mapping[str, Function] = {
         ("provider", "instagram_business_id"), "4e5e0cef4f7ee0e195c9fb70d843b21d0e8edc538c78f4552d973cda3c2c331c"
     ),
     "instagram_connect.purge_webhook_events": Function(
-        ("payload",), "6f70a7ef78addef0a7a1af1b059b1fcbc9ea58a562ed3c4b8c888f93c678da68"
+        ("payload",), "719b603076a32ac7df6461942f3317855d4c42ffca780a90258dcada406afbb0"
+    ),
+    "instagram_connect.refresh_candidates": Function(
+        (
+            "rules",
+            "at",
+            "business_account_id",
+            "provider",
+            "last_attempted_at",
+            "due_at",
+            "renew",
+            "check_subscription",
+            "is_suspended",
+            "is_slow",
+        ),
+        "693c69ce5b5648399e51b32540427e32df3be3d73d9cb3256e84a45fd2c9132d",
     ),
     "instagram_connect.refresh_due_at": Function(
         ("credentials", "rules", "is_asked"), "c4b93d0627f3c890c933c1660298f9c6c27f1f7f1e26eea01ec8cb345ce40c9a"
@@ -284,22 +350,43 @@ FUNCTIONS: Mapping[str, Function] = {
         ("payload",), "da98e4725ed3ea6c96cf78247ee6c840e5b1948adfd8c6cd6dbf6992aa99089c"
     ),
     "instagram_connect.schema_gaps": Function(
-        ("contract",), "24e41766715525283cd3ba5c07c25ed1ea7c289f8455451ec355cfdfbb557334"
+        ("contract",), "74746490723a4bf01f593de51d776b94b844e42e2a03331c7062b24adb619f2f"
     ),
     "instagram_connect.spread_place": Function(
         ("account_id",), "66849aae9d2da230781856618f904cb0ae45849ba567525fef8ae4e7b74d4ffd"
     ),
+    "instagram_connect.store_account": Function(
+        ("login", "entry"), "47e85fbd72ea2365e72f65846e335ed61bf4a979e88d205001a5797ce1b1a278"
+    ),
     "instagram_connect.store_connection": Function(
-        ("payload",), "0bcbd618524b84f56309387352da17e0332715ec5f84cc9af01e40f812ba0572"
+        ("payload",), "ec39b3d67089912d2c7f421571ee868b59a3d17e654c2bdad3dbc2732b7f5298"
+    ),
+    "instagram_connect.store_conversations": Function(
+        ("fresh",), "cb6f28388971cdbe4a71ce2efd8d262322d10284603df0349dcdfe491becb2a2"
+    ),
+    "instagram_connect.store_credentials": Function(
+        ("account_id", "provider", "entry"), "72ee432eb2024e9d3f9544751bce2f70e40ee972dd0f180c6a193b53ee4ce46e"
+    ),
+    "instagram_connect.store_messages": Function(
+        ("fresh",), "f6db50303268d23302ef36d4798b5da4de67bdf328c9a477b66fde1630583d66"
+    ),
+    "instagram_connect.store_one_by_one": Function(
+        ("common", "events", "owners"), "440dce30396b2c6a7d926430802cfd684e203d440c2e759497ec593be900a7da"
     ),
     "instagram_connect.store_webhook_events": Function(
-        ("payload",), "7283853bf79c14452bb1f240ad35545ae706bebe15cd968fe37e5d1cf6c23290"
+        ("payload",), "e1a6dee781b19ec67e33eb3c9dbe5a2649e068ff07b125609e6a0d0f63617d57"
     ),
     "instagram_connect.take_events": Function(
         ("payload",), "937f14c51bdd2886b7602cd43fe239486392d7111bad3e04be804be47485816a"
     ),
     "instagram_connect.webhook_report": Function(
-        ("payload",), "859d6a4596cb0f32210caca94a3af8504109d44c6e3a3e35c3b87e0386444e03"
+        ("payload",), "4e6db52fd64112f06ab8a309ae8918b3737a0e5e973a031a575e67ac0b2f0549"
+    ),
+    "instagram_connect.write_refresh": Function(
+        ("account_id", "payload"), "40f04f5e3949dc1bb7db5edd1e01c1e7b8a56d6b5616d80c1cdbaf14f508b534"
+    ),
+    "instagram_connect.write_webhook_events": Function(
+        ("fresh", "known_before", "at", "lease"), "d20a87823d9a6b0728709424a273c4c8bc4dfebf650f00b11528c3d2f7a9bfe5"
     ),
     "public.instagram_connect_adopt_webhook_events": Function(
         ("payload",), "6bc9efb4ef25aca7fa555b5eaeea789ba8b5ecc526a76277d7d353c8dc50a52d"
@@ -383,7 +470,7 @@ FUNCTIONS: Mapping[str, Function] = {
 
 # The tables and functions that each migration creates or replaces.
 MIGRATIONS: Mapping[str, tuple[str, ...]] = {
-    "20261201020658": (
+    "20261201022746": (
         "instagram_connect.account_view",
         "instagram_connect.adopt_webhook_events",
         "instagram_connect.announce",
@@ -393,18 +480,27 @@ MIGRATIONS: Mapping[str, tuple[str, ...]] = {
         "instagram_connect.brake_refreshes",
         "instagram_connect.claim_refresh",
         "instagram_connect.claim_refreshes",
+        "instagram_connect.count_webhook_events",
         "instagram_connect.create_public_views",
         "instagram_connect.daily_analytics",
         "instagram_connect.data_deletion_requests",
+        "instagram_connect.delete_accounts",
         "instagram_connect.delete_events",
+        "instagram_connect.delete_events_and_messages",
         "instagram_connect.delete_person",
+        "instagram_connect.delete_unknown_events",
         "instagram_connect.deletion_status",
         "instagram_connect.describe_schema",
         "instagram_connect.disconnect_account",
         "instagram_connect.end_connection",
+        "instagram_connect.erase_tokens",
+        "instagram_connect.erase_unsent_messages",
+        "instagram_connect.events_of_erased_people",
+        "instagram_connect.find_webhook_events",
         "instagram_connect.finish_refresh",
         "instagram_connect.forget_reconnect_request",
         "instagram_connect.forget_refreshes",
+        "instagram_connect.insert_webhook_events",
         "instagram_connect.instagram_credentials",
         "instagram_connect.instagram_dm_conversations",
         "instagram_connect.instagram_dm_messages",
@@ -418,13 +514,16 @@ MIGRATIONS: Mapping[str, tuple[str, ...]] = {
         "instagram_connect.lock_accounts_of",
         "instagram_connect.mark_needs_reauth",
         "instagram_connect.merge_reactions",
+        "instagram_connect.message_changes",
         "instagram_connect.meta_user_hash",
+        "instagram_connect.missing_grants",
         "instagram_connect.note_failed_webhook_events",
         "instagram_connect.note_usage",
         "instagram_connect.outgoing_events",
         "instagram_connect.person_id_of_account",
         "instagram_connect.purge_webhook_events",
         "instagram_connect.refresh_brakes",
+        "instagram_connect.refresh_candidates",
         "instagram_connect.refresh_due_at",
         "instagram_connect.refresh_overview",
         "instagram_connect.refresh_task",
@@ -438,12 +537,19 @@ MIGRATIONS: Mapping[str, tuple[str, ...]] = {
         "instagram_connect.revoke_person",
         "instagram_connect.schema_gaps",
         "instagram_connect.spread_place",
+        "instagram_connect.store_account",
         "instagram_connect.store_connection",
+        "instagram_connect.store_conversations",
+        "instagram_connect.store_credentials",
+        "instagram_connect.store_messages",
+        "instagram_connect.store_one_by_one",
         "instagram_connect.store_webhook_events",
         "instagram_connect.take_events",
         "instagram_connect.webhook_counts",
         "instagram_connect.webhook_events",
         "instagram_connect.webhook_report",
+        "instagram_connect.write_refresh",
+        "instagram_connect.write_webhook_events",
         "public.instagram_business_accounts",
         "public.instagram_connect_adopt_webhook_events",
         "public.instagram_connect_brake_refreshes",

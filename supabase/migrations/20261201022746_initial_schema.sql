@@ -118,8 +118,6 @@ declare
     'now', at, 'lease_s', payload -> 'lease_s', 'is_first_time', false
   );
   adopted jsonb;
-  kept jsonb := '[]';
-  event jsonb;
   stored jsonb;
   one jsonb;
 begin
@@ -180,34 +178,10 @@ begin
   begin
     stored := instagram_connect.store_webhook_events(common || jsonb_build_object('events', adopted, 'owners', owners));
   exception when others then
-    -- One that is refused must not hold up the others, of other accounts too: it stays as it was.
-    stored := '{"stored": 0, "unknown": 0, "duplicate": 0, "outgoing": []}';
-    for event in select value from jsonb_array_elements(adopted) loop
-      begin
-        one := instagram_connect.store_webhook_events(
-          common || jsonb_build_object('events', jsonb_build_array(event), 'owners', owners)
-        );
-        stored := jsonb_build_object(
-          'stored', (stored ->> 'stored')::integer + (one ->> 'stored')::integer,
-          'unknown', (stored ->> 'unknown')::integer + (one ->> 'unknown')::integer,
-          'duplicate', (stored ->> 'duplicate')::integer + (one ->> 'duplicate')::integer,
-          'outgoing', (stored -> 'outgoing') || (one -> 'outgoing')
-        );
-        kept := kept || event;
-      exception when others then
-        insert into instagram_connect.webhook_events (
-          entry_id, event_key, field, kind, event_at, message_id, participant_id, is_from_us, data, payload, received_at
-        )
-        select
-          entry.entry_id, entry.event_key, entry.field, entry.kind, entry.occurred_at, entry.message_id,
-          entry.participant_id, entry.is_from_us, entry.data, entry.payload, entry.received_at
-        from jsonb_to_record(event) as entry (
-          entry_id text, event_key text, field text, kind text, occurred_at timestamptz, received_at timestamptz,
-          message_id text, participant_id text, is_from_us boolean, data jsonb, payload jsonb
-        );
-      end;
-    end loop;
-    adopted := kept;
+    -- A refused event must not hold up the others, which may be of other accounts.
+    one := instagram_connect.store_one_by_one(common, adopted, owners);
+    stored := one -> 'stored';
+    adopted := one -> 'kept';
   end;
 
   -- After everything else, as everybody locks them.
@@ -261,161 +235,12 @@ CREATE OR REPLACE FUNCTION instagram_connect.apply_direct_messages(fresh bigint[
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO ''
- SET "TimeZone" TO 'UTC'
 AS $function$
 begin
-  insert into instagram_connect.instagram_dm_messages as stored (
-    business_account_id, message_id, participant_id, is_from_us, text, attachments, reply_to, sent_at, edit_number,
-    edited_text, unsent_at, read_at, reactions
-  )
-  select
-    change.business_account_id, change.message_id, change.participant_id, change.is_from_us,
-    case when change.unsent_at is null then change.text end,
-    case when change.unsent_at is null then change.attachments end,
-    case when change.unsent_at is null then change.reply_to end,
-    change.sent_at, change.edit_number,
-    case when change.unsent_at is null then change.edited_text end,
-    change.unsent_at, change.read_at, change.reactions
-  from (
-    select
-      event.business_account_id,
-      event.message_id,
-      max(event.participant_id) as participant_id,
-      -- Whoever edits or unsends a message has written it.
-      bool_or(event.is_from_us) filter (where event.kind not in ('reaction', 'read')) as is_from_us,
-      max(event.data ->> 'text') filter (where event.kind in ('message', 'message_echo')) as text,
-      (array_agg(event.data -> 'attachments') filter (where event.kind in ('message', 'message_echo')))[1] as attachments,
-      (array_agg(event.data -> 'replyTo') filter (where event.kind in ('message', 'message_echo')))[1] as reply_to,
-      max(coalesce(event.event_at, event.received_at)) filter (where event.kind in ('message', 'message_echo')) as sent_at,
-      max(coalesce((event.data ->> 'editNumber')::integer, 0)) filter (where event.kind = 'message_edited') as edit_number,
-      (array_agg(
-        event.data ->> 'text'
-        order by coalesce((event.data ->> 'editNumber')::integer, 0) desc, event.data ->> 'text' desc nulls last
-      ) filter (where event.kind = 'message_edited'))[1] as edited_text,
-      min(coalesce(event.event_at, event.received_at)) filter (where event.kind = 'message_unsent') as unsent_at,
-      min(coalesce(event.event_at, event.received_at)) filter (where event.kind = 'read') as read_at,
-      coalesce(
-        (
-          select jsonb_object_agg(reaction.sender, reaction.described)
-          from (
-            select distinct on (one.data ->> 'senderId')
-              one.data ->> 'senderId' as sender,
-              (one.data - 'senderId') || jsonb_build_object('at', one.event_at) as described
-            from instagram_connect.webhook_events as one
-            where one.id = any (array_agg(event.id)) and one.kind = 'reaction' and one.data ->> 'senderId' is not null
-            -- As merge_reactions() has it.
-            order by
-              one.data ->> 'senderId', one.event_at desc nulls last, one.data ->> 'action',
-              ((one.data - 'senderId') || jsonb_build_object('at', one.event_at))::text
-          ) as reaction
-        ),
-        '{}'
-      ) as reactions
-    from instagram_connect.webhook_events as event
-    where event.id = any (fresh)
-      and event.business_account_id is not null
-      and event.message_id is not null
-      and event.kind in ('message', 'message_echo', 'message_edited', 'message_unsent', 'reaction', 'read')
-    group by event.business_account_id, event.message_id
-    order by event.business_account_id, event.message_id
-  ) as change
-  on conflict (business_account_id, message_id) do update set
-    participant_id = greatest(stored.participant_id, excluded.participant_id),
-    is_from_us = greatest(stored.is_from_us, excluded.is_from_us),
-    text = case when least(stored.unsent_at, excluded.unsent_at) is null then coalesce(stored.text, excluded.text) end,
-    attachments = case
-      when least(stored.unsent_at, excluded.unsent_at) is null then coalesce(stored.attachments, excluded.attachments)
-    end,
-    reply_to = case
-      when least(stored.unsent_at, excluded.unsent_at) is null then coalesce(stored.reply_to, excluded.reply_to)
-    end,
-    sent_at = coalesce(stored.sent_at, excluded.sent_at),
-    edit_number = greatest(stored.edit_number, excluded.edit_number),
-    edited_text = case
-      when least(stored.unsent_at, excluded.unsent_at) is not null then null
-      -- Of two with the same number always the same one, whichever came first.
-      when (excluded.edit_number, excluded.edited_text is not null, coalesce(excluded.edited_text, ''))
-        > (coalesce(stored.edit_number, -1), stored.edited_text is not null, coalesce(stored.edited_text, ''))
-        then excluded.edited_text
-      else stored.edited_text
-    end,
-    unsent_at = least(stored.unsent_at, excluded.unsent_at),
-    read_at = least(stored.read_at, excluded.read_at),
-    reactions = instagram_connect.merge_reactions(stored.reactions, excluded.reactions),
-    updated_at = now();
-
-  -- What its author has taken back is not kept in the event either. Asked after the message's row is locked, so that of
-  -- a message and its unsending at the same moment the later one finds the other.
-  update instagram_connect.webhook_events as event
-  set payload = '{"erased": "unsent"}', data = '{}'
-  from instagram_connect.instagram_dm_messages as message
-  where (message.business_account_id, message.message_id) in (
-      select one.business_account_id, one.message_id
-      from instagram_connect.webhook_events as one
-      where one.id = any (fresh) and one.message_id is not null
-    )
-    and message.unsent_at is not null
-    and event.business_account_id = message.business_account_id
-    and event.message_id = message.message_id
-    and event.kind in ('message', 'message_echo', 'message_edited')
-    and not event.payload ? 'erased';
-
-  -- Nor in what nobody has published yet. Whoever is publishing it at this moment has it already.
-  update instagram_connect.outgoing_events as outgoing
-  set detail = outgoing.detail || '{"data": {}}'
-  from (
-    select waiting.id
-    from instagram_connect.outgoing_events as waiting
-    join instagram_connect.instagram_dm_messages as message
-      on message.business_account_id = waiting.business_account_id
-      and message.message_id = waiting.detail ->> 'messageId'
-    where (message.business_account_id, message.message_id) in (
-        select one.business_account_id, one.message_id
-        from instagram_connect.webhook_events as one
-        where one.id = any (fresh) and one.message_id is not null
-      )
-      and message.unsent_at is not null
-      and waiting.type in (
-        'instagram.webhook.message', 'instagram.webhook.message_echo', 'instagram.webhook.message_edited'
-      )
-    for update of waiting skip locked
-  ) as unpublished
-  where outgoing.id = unpublished.id;
-
-  insert into instagram_connect.instagram_dm_conversations as stored (
-    business_account_id, participant_id, last_message_id, last_message_at, last_inbound_at, last_read_at
-  )
-  select
-    event.business_account_id,
-    event.participant_id,
-    (array_agg(
-      event.message_id order by coalesce(event.event_at, event.received_at) desc, event.message_id desc nulls last
-    ) filter (where event.kind in ('message', 'message_echo')))[1],
-    max(coalesce(event.event_at, event.received_at)) filter (where event.kind in ('message', 'message_echo')),
-    max(coalesce(event.event_at, event.received_at))
-      filter (where event.kind in ('message', 'postback') and not event.is_from_us),
-    max(coalesce(event.event_at, event.received_at)) filter (where event.kind = 'read' and not event.is_from_us)
-  from instagram_connect.webhook_events as event
-  where event.id = any (fresh)
-    and event.business_account_id is not null
-    and event.participant_id is not null
-    and event.kind in (
-      'message', 'message_echo', 'message_edited', 'message_unsent', 'reaction', 'read', 'postback', 'referral', 'optin'
-    )
-  group by event.business_account_id, event.participant_id
-  order by event.business_account_id, event.participant_id
-  on conflict (business_account_id, participant_id) do update set
-    last_message_id = case
-      when stored.last_message_at is null
-        or (excluded.last_message_at, coalesce(excluded.last_message_id, ''))
-          > (stored.last_message_at, coalesce(stored.last_message_id, ''))
-        then excluded.last_message_id
-      else stored.last_message_id
-    end,
-    last_message_at = greatest(stored.last_message_at, excluded.last_message_at),
-    last_inbound_at = greatest(stored.last_inbound_at, excluded.last_inbound_at),
-    last_read_at = greatest(stored.last_read_at, excluded.last_read_at),
-    updated_at = now();
+  perform instagram_connect.store_messages(fresh);
+  -- After the message rows are locked: of a message and its unsending at the same moment, the later one finds the other.
+  perform instagram_connect.erase_unsent_messages(fresh);
+  perform instagram_connect.store_conversations(fresh);
 end;
 $function$;
 
@@ -526,10 +351,6 @@ CREATE OR REPLACE FUNCTION instagram_connect.claim_refreshes(payload jsonb)
 AS $function$
 declare
   at constant timestamptz := payload ->> 'now';
-  lead constant interval := make_interval(secs => (payload ->> 'lead_s')::double precision);
-  spread constant interval := make_interval(secs => (payload ->> 'spread_s')::double precision);
-  recheck constant interval := make_interval(secs => (payload ->> 'recheck_s')::double precision);
-  subscription constant interval := make_interval(secs => (payload ->> 'subscription_s')::double precision);
   claimed jsonb;
 begin
   if payload is null then
@@ -537,54 +358,6 @@ begin
   end if;
 
   with
-  -- Each branch finds a few rows by an index; which of them are due is asked afterwards.
-  near as (
-    select credentials.business_account_id
-    from instagram_connect.instagram_credentials as credentials
-    where credentials.status = 'active' and credentials.expires_at <= at + lead + spread
-      and credentials.expires_at <= at + lead + spread * instagram_connect.spread_place(credentials.business_account_id)
-    union
-    select credentials.business_account_id
-    from instagram_connect.instagram_credentials as credentials
-    where credentials.status = 'active' and (
-        not instagram_connect.is_extended_before_expiry(credentials.provider) or credentials.expires_at is null
-      )
-      and coalesce(credentials.last_refreshed_at, credentials.issued_at) <= at - recheck * (6 / 7.0)
-    union
-    select credentials.business_account_id
-    from instagram_connect.instagram_credentials as credentials
-    where credentials.status = 'active' and not instagram_connect.is_extended_before_expiry(credentials.provider)
-      and least(credentials.expires_at, credentials.data_access_expires_at) <= at + lead
-    union
-    select account.id
-    from public.instagram_business_accounts as account
-    where account.status = 'active'
-      and coalesce(account.webhook_checked_at, account.connected_at) <= at - subscription * 0.8
-  ),
-  planned as (
-    select
-      credentials.business_account_id,
-      credentials.provider,
-      credentials.last_attempted_at,
-      due.due_at,
-      due.due_at <= at as renew,
-      coalesce(account.webhook_checked_at, account.connected_at)
-        + subscription * (1 - 0.2 * instagram_connect.spread_place(credentials.business_account_id)) <= at as check_subscription,
-      brake.suspended_at is not null as is_suspended,
-      coalesce(brake.app_used_percent >= (payload ->> 'slow_percent')::integer
-        and brake.app_used_at > at - interval '1 hour', false) as is_slow
-    from near
-    join instagram_connect.instagram_credentials as credentials using (business_account_id)
-    join public.instagram_business_accounts as account on account.id = credentials.business_account_id
-    left join instagram_connect.refresh_brakes as brake on brake.provider = credentials.provider
-    cross join lateral (
-      select instagram_connect.refresh_due_at(credentials, payload, account.reconnect_before is not null) as due_at
-    ) as due
-    where credentials.status = 'active'
-      and coalesce(credentials.lease_expires_at, '-infinity') <= at
-      and coalesce(credentials.refresh_not_before, '-infinity') <= at
-      and coalesce(brake.paused_until, '-infinity') <= at
-  ),
   ranked as (
     select
       planned.*,
@@ -592,7 +365,7 @@ begin
       row_number() over (
         partition by provider order by renew desc, last_attempted_at nulls first, due_at
       ) as place
-    from planned
+    from instagram_connect.refresh_candidates(payload, at) as planned
     where renew or (check_subscription and not is_suspended)
   ),
   picked as (
@@ -644,6 +417,51 @@ $function$;
 
 ALTER FUNCTION "instagram_connect"."claim_refreshes"(jsonb) OWNER TO "postgres";
 
+CREATE OR REPLACE FUNCTION instagram_connect.count_webhook_events(events jsonb, fresh bigint[], dropped integer, at timestamp with time zone)
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  insert into instagram_connect.webhook_counts as stored (entry_id, day, received, stored, duplicate, unknown)
+  select
+    incoming.entry_id,
+    (count_webhook_events.at at time zone 'UTC')::date,
+    incoming.events,
+    coalesce(kept.known, 0),
+    incoming.events - coalesce(kept.known, 0) - coalesce(kept.unknown, 0)
+      - case incoming.entry_id when '' then dropped else 0 end,
+    coalesce(kept.unknown, 0) + case incoming.entry_id when '' then dropped else 0 end
+  from (
+    select entry_id, sum(found.events)::bigint as events
+    from (
+      select entry ->> 'entry_id' as entry_id, count(*) as events
+      from jsonb_array_elements(events) as entry
+      group by 1
+      union all
+      select '', dropped where dropped > 0
+    ) as found
+    group by entry_id
+  ) as incoming
+  left join (
+    select
+      event.entry_id,
+      -- Of an account that several users have connected, each event once.
+      count(distinct event.event_key) filter (where event.business_account_id is not null) as known,
+      count(*) filter (where event.business_account_id is null) as unknown
+    from instagram_connect.webhook_events as event
+    where event.id = any (fresh)
+    group by event.entry_id
+  ) as kept using (entry_id)
+  order by incoming.entry_id
+  on conflict (entry_id, day) do update set
+    received = stored.received + excluded.received,
+    stored = stored.stored + excluded.stored,
+    duplicate = stored.duplicate + excluded.duplicate,
+    unknown = stored.unknown + excluded.unknown;
+$function$;
+
+ALTER FUNCTION "instagram_connect"."count_webhook_events"(jsonb, bigint[], integer, timestamp with time zone) OWNER TO "postgres";
+
 CREATE OR REPLACE FUNCTION instagram_connect.create_public_views()
  RETURNS void
  LANGUAGE plpgsql
@@ -686,6 +504,32 @@ $function$;
 
 ALTER FUNCTION "instagram_connect"."create_public_views"() OWNER TO "postgres";
 
+CREATE OR REPLACE FUNCTION instagram_connect.delete_accounts(accounts uuid[], revived uuid[], entry_ids text[], requested_at timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  -- Who has connected again since keeps the account, and what came with it.
+  delete from instagram_connect.outgoing_events where business_account_id = any (revived) and created_at <= delete_accounts.requested_at;
+  delete from instagram_connect.api_usage where business_account_id = any (revived) and observed_at <= delete_accounts.requested_at;
+  delete from instagram_connect.daily_analytics
+  where business_account_id = any (revived) and day <= (delete_accounts.requested_at at time zone 'UTC')::date;
+  delete from instagram_connect.automation_workflows where business_account_id = any (revived) and created_at <= delete_accounts.requested_at;
+  -- Everything else hangs on the account.
+  delete from public.instagram_business_accounts where id = any (accounts);
+  -- Unless somebody else has the account connected too, whose counts these then are.
+  delete from instagram_connect.webhook_counts as counts
+  where counts.entry_id = any (entry_ids)
+    and not exists (
+      select from public.instagram_business_accounts as other
+      where counts.entry_id in (other.instagram_business_id, other.page_id) and other.status <> 'disconnected'
+    );
+end;
+$function$;
+
+ALTER FUNCTION "instagram_connect"."delete_accounts"(uuid[], uuid[], text[], timestamp with time zone) OWNER TO "postgres";
+
 CREATE OR REPLACE FUNCTION instagram_connect.delete_events(payload jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -705,6 +549,64 @@ $function$;
 
 ALTER FUNCTION "instagram_connect"."delete_events"(jsonb) OWNER TO "postgres";
 
+CREATE OR REPLACE FUNCTION instagram_connect.delete_events_and_messages(accounts uuid[], revived uuid[], entry_ids text[], requested_at timestamp with time zone, room integer)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  deleted integer;
+begin
+  -- In steps, each of which fits a statement's time-out. Materialized, because a subquery that the planner runs again for
+  -- each row deletes more than its limit.
+  with gone as materialized (
+    select id
+    from instagram_connect.webhook_events
+    where business_account_id = any (accounts)
+      or business_account_id = any (revived) and received_at <= delete_events_and_messages.requested_at
+    limit room
+  )
+  delete from instagram_connect.webhook_events as doomed
+  using gone
+  where doomed.id = gone.id;
+  get diagnostics deleted = row_count;
+  if deleted = room then
+    return false;
+  end if;
+  with gone as materialized (
+    select business_account_id, message_id
+    from instagram_connect.instagram_dm_messages
+    where business_account_id = any (accounts)
+      or business_account_id = any (revived) and coalesce(sent_at, created_at) <= delete_events_and_messages.requested_at
+    limit room
+  )
+  delete from instagram_connect.instagram_dm_messages as doomed
+  using gone
+  where doomed.business_account_id = gone.business_account_id and doomed.message_id = gone.message_id;
+  get diagnostics deleted = row_count;
+  if deleted = room then
+    return false;
+  end if;
+  with gone as materialized (
+    select id
+    from instagram_connect.instagram_dm_conversations
+    where business_account_id = any (accounts)
+      or business_account_id = any (revived) and coalesce(last_message_at, created_at) <= delete_events_and_messages.requested_at
+    limit room
+  )
+  delete from instagram_connect.instagram_dm_conversations as doomed
+  using gone
+  where doomed.id = gone.id;
+  get diagnostics deleted = row_count;
+  if deleted = room then
+    return false;
+  end if;
+  return instagram_connect.delete_unknown_events(entry_ids, room);
+end;
+$function$;
+
+ALTER FUNCTION "instagram_connect"."delete_events_and_messages"(uuid[], uuid[], text[], timestamp with time zone, integer) OWNER TO "postgres";
+
 CREATE OR REPLACE FUNCTION instagram_connect.delete_person(payload jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -717,7 +619,6 @@ declare
   accounts uuid[];
   revived uuid[];
   entry_ids text[];
-  deleted integer;
 begin
   if payload is null then
     return null;
@@ -760,63 +661,31 @@ begin
   set erased_entry_hashes = array(select instagram_connect.meta_user_hash(entry_id) from unnest(entry_ids) as entry_id)
   where id = request.id;
 
-  -- At once, and whatever else there is to delete: no token, and no further event.
-  update instagram_connect.instagram_credentials
-  set
-    status = 'erased',
-    access_token_ciphertext = null,
-    user_token_ciphertext = null,
-    lease_owner = null,
-    lease_expires_at = null,
-    updated_at = now()
-  where business_account_id = any (accounts) and status <> 'erased';
-  update public.instagram_business_accounts
-  -- Since the request: a login made after it brings the account back, whenever this step is taken.
-  set
-    status = 'disconnected', disconnected_at = request.requested_at, token_expires_at = null, updated_at = now()
-  where id = any (accounts) and status <> 'disconnected';
+  -- At once, whatever else there is to delete.
+  perform instagram_connect.erase_tokens(accounts, request.requested_at);
+  if not instagram_connect.delete_events_and_messages(accounts, revived, entry_ids, request.requested_at, room) then
+    return jsonb_build_object('is_complete', false);
+  end if;
+  perform instagram_connect.delete_accounts(accounts, revived, entry_ids, request.requested_at);
+  update instagram_connect.data_deletion_requests
+  set completed_at = at, erased_accounts = cardinality(accounts)
+  where id = request.id;
+  return jsonb_build_object('is_complete', true, 'accounts', cardinality(accounts));
+end;
+$function$;
 
-  -- What there can be millions of goes in steps, each of which fits a statement's time.
-  delete from instagram_connect.webhook_events
-  where id in (
-    select id
-    from instagram_connect.webhook_events
-    where business_account_id = any (accounts)
-      or business_account_id = any (revived) and received_at <= request.requested_at
-    limit room
-  );
-  get diagnostics deleted = row_count;
-  if deleted = room then
-    return jsonb_build_object('is_complete', false);
-  end if;
-  delete from instagram_connect.instagram_dm_messages
-  where (business_account_id, message_id) in (
-    select business_account_id, message_id
-    from instagram_connect.instagram_dm_messages
-    where business_account_id = any (accounts)
-      or business_account_id = any (revived) and coalesce(sent_at, created_at) <= request.requested_at
-    limit room
-  );
-  get diagnostics deleted = row_count;
-  if deleted = room then
-    return jsonb_build_object('is_complete', false);
-  end if;
-  delete from instagram_connect.instagram_dm_conversations
-  where id in (
-    select id
-    from instagram_connect.instagram_dm_conversations
-    where business_account_id = any (accounts)
-      or business_account_id = any (revived) and coalesce(last_message_at, created_at) <= request.requested_at
-    limit room
-  );
-  get diagnostics deleted = row_count;
-  if deleted = room then
-    return jsonb_build_object('is_complete', false);
-  end if;
+ALTER FUNCTION "instagram_connect"."delete_person"(jsonb) OWNER TO "postgres";
 
+CREATE OR REPLACE FUNCTION instagram_connect.delete_unknown_events(entry_ids text[], room integer)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  deleted integer;
+begin
   -- Unless somebody else has the account connected too, whose events these then are.
-  delete from instagram_connect.webhook_events
-  where id in (
+  with gone as materialized (
     select event.id
     from instagram_connect.webhook_events as event
     where event.business_account_id is null
@@ -827,15 +696,17 @@ begin
           and other.status <> 'disconnected'
       )
     limit room
-  );
+  )
+  delete from instagram_connect.webhook_events as doomed
+  using gone
+  where doomed.id = gone.id;
   get diagnostics deleted = row_count;
   if deleted = room then
-    return jsonb_build_object('is_complete', false);
+    return false;
   end if;
 
   -- What nobody could read names no account; where it holds the id of one of these, it is about them.
-  delete from instagram_connect.webhook_events
-  where id in (
+  with gone as materialized (
     select event.id
     from instagram_connect.webhook_events as event
     where event.business_account_id is null
@@ -846,35 +717,19 @@ begin
           or position(convert_to(entry_id, 'UTF8') in decode(coalesce(event.payload ->> 'unparsed_base64', ''), 'base64')) > 0
       )
     limit room
-  );
+  )
+  delete from instagram_connect.webhook_events as doomed
+  using gone
+  where doomed.id = gone.id;
   get diagnostics deleted = row_count;
   if deleted = room then
-    return jsonb_build_object('is_complete', false);
+    return false;
   end if;
-
-  -- Who has connected again since keeps the account, and what came with it.
-  delete from instagram_connect.outgoing_events where business_account_id = any (revived) and created_at <= request.requested_at;
-  delete from instagram_connect.api_usage where business_account_id = any (revived) and observed_at <= request.requested_at;
-  delete from instagram_connect.daily_analytics
-  where business_account_id = any (revived) and day <= (request.requested_at at time zone 'UTC')::date;
-  delete from instagram_connect.automation_workflows where business_account_id = any (revived) and created_at <= request.requested_at;
-  -- Everything else hangs on the account.
-  delete from public.instagram_business_accounts where id = any (accounts);
-  -- Unless somebody else has the account connected too, whose counts these then are.
-  delete from instagram_connect.webhook_counts as counts
-  where counts.entry_id = any (entry_ids)
-    and not exists (
-      select from public.instagram_business_accounts as other
-      where counts.entry_id in (other.instagram_business_id, other.page_id) and other.status <> 'disconnected'
-    );
-  update instagram_connect.data_deletion_requests
-  set completed_at = at, erased_accounts = cardinality(accounts)
-  where id = request.id;
-  return jsonb_build_object('is_complete', true, 'accounts', cardinality(accounts));
+  return true;
 end;
 $function$;
 
-ALTER FUNCTION "instagram_connect"."delete_person"(jsonb) OWNER TO "postgres";
+ALTER FUNCTION "instagram_connect"."delete_unknown_events"(text[], integer) OWNER TO "postgres";
 
 CREATE OR REPLACE FUNCTION instagram_connect.deletion_status(payload jsonb)
  RETURNS jsonb
@@ -1023,6 +878,162 @@ $function$;
 
 ALTER FUNCTION "instagram_connect"."end_connection"(public.instagram_business_accounts, jsonb, timestamp with time zone) OWNER TO "postgres";
 
+CREATE OR REPLACE FUNCTION instagram_connect.erase_tokens(accounts uuid[], requested_at timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  update instagram_connect.instagram_credentials
+  set
+    status = 'erased',
+    access_token_ciphertext = null,
+    user_token_ciphertext = null,
+    lease_owner = null,
+    lease_expires_at = null,
+    updated_at = now()
+  where business_account_id = any (accounts) and status <> 'erased';
+  update public.instagram_business_accounts
+  -- Since the request: a login made after it brings the account back, whenever this step is taken.
+  set
+    status = 'disconnected', disconnected_at = erase_tokens.requested_at, token_expires_at = null, updated_at = now()
+  where id = any (accounts) and status <> 'disconnected';
+end;
+$function$;
+
+ALTER FUNCTION "instagram_connect"."erase_tokens"(uuid[], timestamp with time zone) OWNER TO "postgres";
+
+CREATE OR REPLACE FUNCTION instagram_connect.erase_unsent_messages(fresh bigint[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  -- What its author has taken back is not kept in the event either. Asked after the message's row is locked, so that of
+  -- a message and its unsending at the same moment the later one finds the other.
+  update instagram_connect.webhook_events as event
+  set payload = '{"erased": "unsent"}', data = '{}'
+  from instagram_connect.instagram_dm_messages as message
+  where (message.business_account_id, message.message_id) in (
+      select one.business_account_id, one.message_id
+      from instagram_connect.webhook_events as one
+      where one.id = any (fresh) and one.message_id is not null
+    )
+    and message.unsent_at is not null
+    and event.business_account_id = message.business_account_id
+    and event.message_id = message.message_id
+    and event.kind in ('message', 'message_echo', 'message_edited')
+    and not event.payload ? 'erased';
+
+  -- Nor in what nobody has published yet. Whoever is publishing it at this moment has it already.
+  update instagram_connect.outgoing_events as outgoing
+  set detail = outgoing.detail || '{"data": {}}'
+  from (
+    select waiting.id
+    from instagram_connect.outgoing_events as waiting
+    join instagram_connect.instagram_dm_messages as message
+      on message.business_account_id = waiting.business_account_id
+      and message.message_id = waiting.detail ->> 'messageId'
+    where (message.business_account_id, message.message_id) in (
+        select one.business_account_id, one.message_id
+        from instagram_connect.webhook_events as one
+        where one.id = any (fresh) and one.message_id is not null
+      )
+      and message.unsent_at is not null
+      and waiting.type in (
+        'instagram.webhook.message', 'instagram.webhook.message_echo', 'instagram.webhook.message_edited'
+      )
+    for update of waiting skip locked
+  ) as unpublished
+  where outgoing.id = unpublished.id;
+end;
+$function$;
+
+ALTER FUNCTION "instagram_connect"."erase_unsent_messages"(bigint[]) OWNER TO "postgres";
+
+CREATE OR REPLACE FUNCTION instagram_connect.events_of_erased_people(events jsonb, owners jsonb)
+ RETURNS bigint[]
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  -- What had happened when a person's data was deleted, and was still under way, is not kept: unless somebody else has
+  -- the account. Counted under no name.
+  select coalesce(array_agg(place), '{}')
+  from jsonb_array_elements(events) with ordinality as entry (value, place)
+  join (
+    select ids.entry_id, max(request.requested_at) as requested_at
+    from (select distinct value ->> 'entry_id' as entry_id from jsonb_array_elements(events)) as ids
+    join instagram_connect.data_deletion_requests as request
+      on request.erased_entry_hashes @> array[instagram_connect.meta_user_hash(ids.entry_id)]
+    where not exists (
+        select from public.instagram_business_accounts as account
+        where account.instagram_business_id = ids.entry_id and account.status <> 'disconnected'
+      )
+      and not exists (
+        select from public.instagram_business_accounts as account
+        where account.page_id = ids.entry_id and account.status <> 'disconnected'
+      )
+    group by ids.entry_id
+  ) as erased on erased.entry_id = entry.value ->> 'entry_id'
+  -- Clocks differ; and what has no time has none that would save it.
+  where coalesce((entry.value ->> 'occurred_at')::timestamptz, '-infinity') <= erased.requested_at + interval '1 minute'
+    -- Parsed again, what is somebody else's stays theirs, also once they have disconnected.
+    and not exists (
+      select from jsonb_to_recordset(owners) as owner (
+        entry_id text, received_at timestamptz, business_account_id uuid
+      )
+      where owner.entry_id = erased.entry_id
+        and owner.received_at = (entry.value ->> 'received_at')::timestamptz
+        and owner.business_account_id is not null
+    );
+$function$;
+
+ALTER FUNCTION "instagram_connect"."events_of_erased_people"(jsonb, jsonb) OWNER TO "postgres";
+
+CREATE OR REPLACE FUNCTION instagram_connect.find_webhook_events(keys text[], entry_id text)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select coalesce(
+    (
+      select jsonb_agg(
+        jsonb_build_object(
+          'business_account_id', found.business_account_id,
+          'entry_id', found.entry_id,
+          'event_key', found.event_key,
+          'kind', found.kind,
+          'event_at', found.event_at,
+          'received_at', found.received_at,
+          'is_erased', found.payload ? 'erased'
+        )
+        order by found.received_at
+      )
+      from (
+        -- Account by account, because that is how the index is.
+        select event.*
+        from public.instagram_business_accounts as account
+        cross join lateral (
+          select *
+          from instagram_connect.webhook_events as one
+          where one.business_account_id = account.id and one.event_key = any (keys)
+        ) as event
+        where find_webhook_events.entry_id is null or find_webhook_events.entry_id in (account.instagram_business_id, account.page_id)
+        union all
+        select *
+        from instagram_connect.webhook_events as one
+        where one.business_account_id is null and one.event_key = any (keys)
+          and (find_webhook_events.entry_id is null or one.entry_id = find_webhook_events.entry_id)
+      ) as found
+    ),
+    '[]'
+  );
+$function$;
+
+ALTER FUNCTION "instagram_connect"."find_webhook_events"(text[], text) OWNER TO "postgres";
+
 CREATE OR REPLACE FUNCTION instagram_connect.finish_refresh(payload jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -1033,7 +1044,6 @@ declare
   renewal constant jsonb := nullif(payload -> 'renewal', 'null');
   request constant jsonb := nullif(payload -> 'renewal' -> 'reconnect', 'null');
   failure constant jsonb := nullif(payload -> 'failure', 'null');
-  subscription constant jsonb := nullif(payload -> 'subscription', 'null');
   is_kept constant boolean := coalesce((payload ->> 'is_kept')::boolean, false);
   account public.instagram_business_accounts;
   credentials instagram_connect.instagram_credentials;
@@ -1074,48 +1084,7 @@ begin
   if failure is not null then
     perform instagram_connect.end_connection(account, failure, at);
   else
-    update instagram_connect.instagram_credentials
-    set
-      access_token_ciphertext = coalesce(renewal ->> 'access_token_ciphertext', access_token_ciphertext),
-      user_token_ciphertext = coalesce(renewal ->> 'user_token_ciphertext', user_token_ciphertext),
-      expires_at = case when renewal is null then expires_at else (renewal ->> 'expires_at')::timestamptz end,
-      data_access_expires_at = case
-        when renewal is null then data_access_expires_at
-        else (renewal ->> 'data_access_expires_at')::timestamptz
-      end,
-      last_refreshed_at = coalesce((renewal ->> 'obtained_at')::timestamptz, last_refreshed_at),
-      status = 'active',
-      failure_code = null,
-      failure_subcode = null,
-      failed_at = null,
-      refresh_not_before = (payload ->> 'not_before')::timestamptz,
-      lease_owner = null,
-      lease_expires_at = null,
-      updated_at = now()
-    where business_account_id = account.id;
-
-    update public.instagram_business_accounts as stored
-    set
-      status = 'active',
-      token_expires_at = case
-        when renewal is null then stored.token_expires_at
-        else (renewal ->> 'expires_at')::timestamptz
-      end,
-      reconnect_reason = case when renewal is null then stored.reconnect_reason else request ->> 'reason' end,
-      reconnect_hint = case when renewal is null then stored.reconnect_hint else request ->> 'hint' end,
-      reconnect_before = case
-        when renewal is null then stored.reconnect_before
-        else (request ->> 'before')::timestamptz
-      end,
-      webhook_checked_at = case when subscription is null then stored.webhook_checked_at else at end,
-      webhook_subscribed_at = coalesce((subscription ->> 'subscribed_at')::timestamptz, stored.webhook_subscribed_at),
-      webhook_subscription_error = case
-        when subscription is null then stored.webhook_subscription_error
-        else subscription ->> 'error'
-      end,
-      updated_at = now()
-    where stored.id = account.id;
-
+    perform instagram_connect.write_refresh(account.id, payload);
     if credentials.status = 'needs_reauth' then
       perform instagram_connect.announce('instagram.connection.recovered', account, '{}', at);
     end if;
@@ -1167,6 +1136,70 @@ end;
 $function$;
 
 ALTER FUNCTION "instagram_connect"."forget_refreshes"() OWNER TO "postgres";
+
+CREATE OR REPLACE FUNCTION instagram_connect.insert_webhook_events(events jsonb, owners jsonb, locked uuid[], at timestamp with time zone)
+ RETURNS bigint[]
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  with
+  incoming as (
+    select *
+    from jsonb_to_recordset(events) as entry (
+      entry_id text, event_key text, field text, kind text, occurred_at timestamptz, received_at timestamptz,
+      message_id text, participant_id text, other_end_id text, is_from_us boolean, data jsonb, payload jsonb
+    )
+  ),
+  -- Whose the events are that were stored before, or are meant for an account since a time.
+  owned as (
+    select *
+    from jsonb_to_recordset(owners) as owner (
+      entry_id text, received_at timestamptz, business_account_id uuid
+    )
+  ),
+  ids as (
+    select distinct entry_id from incoming where entry_id <> ''
+  ),
+  -- Two joins, because one with an OR in it cannot use the indexes.
+  accounts as (
+    select ids.entry_id, account.id
+    from ids join public.instagram_business_accounts as account on account.instagram_business_id = ids.entry_id
+    where account.status <> 'disconnected' and account.id = any (locked)
+    union
+    select ids.entry_id, account.id
+    from ids join public.instagram_business_accounts as account on account.page_id = ids.entry_id
+    where account.status <> 'disconnected' and account.id = any (locked)
+  ),
+  inserted as (
+    insert into instagram_connect.webhook_events (
+      business_account_id, entry_id, event_key, field, kind, event_at, message_id, participant_id, is_from_us, data,
+      payload, received_at
+    )
+    select
+      coalesce(owned.business_account_id, accounts.id), incoming.entry_id, incoming.event_key, incoming.field,
+      incoming.kind, incoming.occurred_at, incoming.message_id,
+      case when own.is_participant then incoming.other_end_id else incoming.participant_id end,
+      incoming.is_from_us or own.is_participant,
+      incoming.data, incoming.payload, coalesce(incoming.received_at, insert_webhook_events.at)
+    from incoming
+    left join owned on owned.entry_id = incoming.entry_id and owned.received_at = incoming.received_at
+    left join accounts on owned.entry_id is null and accounts.entry_id = incoming.entry_id
+    -- Where Meta names the Page, a talk's ends are known apart by the account's own id.
+    cross join lateral (
+      select coalesce(bool_or(incoming.participant_id = account.instagram_business_id), false)
+        and incoming.other_end_id is distinct from incoming.participant_id as is_participant
+      from public.instagram_business_accounts as account
+      where account.id = coalesce(owned.business_account_id, accounts.id)
+        and account.page_id = incoming.entry_id
+    ) as own
+    order by coalesce(owned.business_account_id, accounts.id), incoming.entry_id, incoming.event_key
+    on conflict do nothing
+    returning id
+  )
+  select coalesce(array_agg(id), '{}') from inserted;
+$function$;
+
+ALTER FUNCTION "instagram_connect"."insert_webhook_events"(jsonb, jsonb, uuid[], timestamp with time zone) OWNER TO "postgres";
 
 CREATE OR REPLACE FUNCTION instagram_connect.install_ddl_watch()
  RETURNS void
@@ -1429,6 +1462,57 @@ $function$;
 
 ALTER FUNCTION "instagram_connect"."merge_reactions"(jsonb, jsonb) OWNER TO "postgres";
 
+CREATE OR REPLACE FUNCTION instagram_connect.message_changes(fresh bigint[])
+ RETURNS TABLE(business_account_id uuid, message_id text, participant_id text, is_from_us boolean, text text, attachments jsonb, reply_to jsonb, sent_at timestamp with time zone, edit_number integer, edited_text text, unsent_at timestamp with time zone, read_at timestamp with time zone, reactions jsonb)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+ SET "TimeZone" TO 'UTC'
+AS $function$
+  select
+    event.business_account_id,
+    event.message_id,
+    max(event.participant_id) as participant_id,
+    -- Whoever edits or unsends a message has written it.
+    bool_or(event.is_from_us) filter (where event.kind not in ('reaction', 'read')) as is_from_us,
+    max(event.data ->> 'text') filter (where event.kind in ('message', 'message_echo')) as text,
+    (array_agg(event.data -> 'attachments') filter (where event.kind in ('message', 'message_echo')))[1] as attachments,
+    (array_agg(event.data -> 'replyTo') filter (where event.kind in ('message', 'message_echo')))[1] as reply_to,
+    max(coalesce(event.event_at, event.received_at)) filter (where event.kind in ('message', 'message_echo')) as sent_at,
+    max(coalesce((event.data ->> 'editNumber')::integer, 0)) filter (where event.kind = 'message_edited') as edit_number,
+    (array_agg(
+      event.data ->> 'text'
+      order by coalesce((event.data ->> 'editNumber')::integer, 0) desc, event.data ->> 'text' desc nulls last
+    ) filter (where event.kind = 'message_edited'))[1] as edited_text,
+    min(coalesce(event.event_at, event.received_at)) filter (where event.kind = 'message_unsent') as unsent_at,
+    min(coalesce(event.event_at, event.received_at)) filter (where event.kind = 'read') as read_at,
+    coalesce(
+      (
+        select jsonb_object_agg(reaction.sender, reaction.described)
+        from (
+          select distinct on (one.data ->> 'senderId')
+            one.data ->> 'senderId' as sender,
+            (one.data - 'senderId') || jsonb_build_object('at', one.event_at) as described
+          from instagram_connect.webhook_events as one
+          where one.id = any (array_agg(event.id)) and one.kind = 'reaction' and one.data ->> 'senderId' is not null
+          -- As merge_reactions() has it.
+          order by
+            one.data ->> 'senderId', one.event_at desc nulls last, one.data ->> 'action',
+            ((one.data - 'senderId') || jsonb_build_object('at', one.event_at))::text
+        ) as reaction
+      ),
+      '{}'
+    ) as reactions
+  from instagram_connect.webhook_events as event
+  where event.id = any (fresh)
+    and event.business_account_id is not null
+    and event.message_id is not null
+    and event.kind in ('message', 'message_echo', 'message_edited', 'message_unsent', 'reaction', 'read')
+  group by event.business_account_id, event.message_id;
+$function$;
+
+ALTER FUNCTION "instagram_connect"."message_changes"(bigint[]) OWNER TO "postgres";
+
 CREATE OR REPLACE FUNCTION instagram_connect.meta_user_hash(meta_user_id text)
  RETURNS text
  LANGUAGE sql
@@ -1439,6 +1523,65 @@ AS $function$
 $function$;
 
 ALTER FUNCTION "instagram_connect"."meta_user_hash"(text) OWNER TO "postgres";
+
+CREATE OR REPLACE FUNCTION instagram_connect.missing_grants(contract jsonb)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  with
+  asked as (
+    select oid as backend from pg_roles where rolname = 'service_role'
+  ),
+  relations as (
+    select wanted.name, class.oid
+    from jsonb_object_keys(contract -> 'relations') as wanted (name)
+    join pg_namespace as namespace on namespace.nspname = split_part(wanted.name, '.', 1)
+    join pg_class as class
+      on class.relnamespace = namespace.oid and class.relname = split_part(wanted.name, '.', 2)
+      and class.relkind in ('r', 'p', 'v', 'm', 'f')
+  ),
+  functions as (
+    select
+      wanted.key as name, wanted.value -> 'arguments' as arguments, proc.oid,
+      to_jsonb(coalesce(proc.proargnames, '{}')) as existing
+    from jsonb_each(contract -> 'functions') as wanted
+    join pg_namespace as namespace on namespace.nspname = split_part(wanted.key, '.', 1)
+    join pg_proc as proc on proc.pronamespace = namespace.oid and proc.proname = split_part(wanted.key, '.', 2)
+  ),
+  ungranted as (
+    select 1 as position, format('schema %I', namespace.nspname) as object, array['usage'] as privileges
+    from asked
+    join pg_namespace as namespace on namespace.nspname in ('public', 'instagram_connect')
+    where not has_schema_privilege(asked.backend, namespace.oid, 'usage')
+    union all
+    select
+      2, format('table %I.%I', split_part(relations.name, '.', 1), split_part(relations.name, '.', 2)),
+      array_agg(privilege.name order by privilege.position)
+    from asked
+    cross join relations
+    cross join unnest(array['select', 'insert', 'update', 'delete']) with ordinality as privilege (name, position)
+    where not has_table_privilege(asked.backend, relations.oid, privilege.name)
+    group by relations.name
+    union all
+    select
+      3,
+      format(
+        'function %I.%I(%s)', split_part(name, '.', 1), split_part(name, '.', 2), pg_get_function_identity_arguments(oid)
+      ),
+      array['execute']
+    from asked
+    cross join functions
+    where existing = arguments and not has_function_privilege(asked.backend, oid, 'execute')
+  )
+  select coalesce(
+    jsonb_agg(jsonb_build_object('object', object, 'privileges', privileges) order by position, object), '[]'
+  )
+  from ungranted;
+$function$;
+
+ALTER FUNCTION "instagram_connect"."missing_grants"(jsonb) OWNER TO "postgres";
 
 CREATE OR REPLACE FUNCTION instagram_connect.note_failed_webhook_events(payload jsonb)
  RETURNS jsonb
@@ -1507,15 +1650,18 @@ begin
   if payload is null then
     return null;
   end if;
-  delete from instagram_connect.webhook_events
-  where id in (
+  -- Materialized, because a subquery that the planner runs again for each row deletes more than its limit.
+  with old as materialized (
     select id
     from instagram_connect.webhook_events
     where received_at < unknown_until and (business_account_id is null or received_at < known_until)
     limit room
-    -- Who holds one of them may wait for another; what is in use is old tomorrow, too.
+    -- A locked row may belong to a transaction that waits for another one of these. It is still old tomorrow.
     for update skip locked
-  );
+  )
+  delete from instagram_connect.webhook_events as event
+  using old
+  where event.id = old.id;
   get diagnostics purged = row_count;
   delete from instagram_connect.webhook_counts where day < (at at time zone 'UTC')::date - (payload ->> 'count_days')::integer;
   return to_jsonb(purged);
@@ -1523,6 +1669,72 @@ end;
 $function$;
 
 ALTER FUNCTION "instagram_connect"."purge_webhook_events"(jsonb) OWNER TO "postgres";
+
+CREATE OR REPLACE FUNCTION instagram_connect.refresh_candidates(rules jsonb, at timestamp with time zone)
+ RETURNS TABLE(business_account_id uuid, provider text, last_attempted_at timestamp with time zone, due_at timestamp with time zone, renew boolean, check_subscription boolean, is_suspended boolean, is_slow boolean)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+#variable_conflict use_column
+declare
+  lead constant interval := make_interval(secs => (rules ->> 'lead_s')::double precision);
+  spread constant interval := make_interval(secs => (rules ->> 'spread_s')::double precision);
+  recheck constant interval := make_interval(secs => (rules ->> 'recheck_s')::double precision);
+  subscription constant interval := make_interval(secs => (rules ->> 'subscription_s')::double precision);
+begin
+  return query
+  with
+  -- Each branch finds a few rows by an index; which of them are due is asked afterwards.
+  near as (
+    select credentials.business_account_id
+    from instagram_connect.instagram_credentials as credentials
+    where credentials.status = 'active' and credentials.expires_at <= at + lead + spread
+      and credentials.expires_at <= at + lead + spread * instagram_connect.spread_place(credentials.business_account_id)
+    union
+    select credentials.business_account_id
+    from instagram_connect.instagram_credentials as credentials
+    where credentials.status = 'active' and (
+        not instagram_connect.is_extended_before_expiry(credentials.provider) or credentials.expires_at is null
+      )
+      and coalesce(credentials.last_refreshed_at, credentials.issued_at) <= at - recheck * (6 / 7.0)
+    union
+    select credentials.business_account_id
+    from instagram_connect.instagram_credentials as credentials
+    where credentials.status = 'active' and not instagram_connect.is_extended_before_expiry(credentials.provider)
+      and least(credentials.expires_at, credentials.data_access_expires_at) <= at + lead
+    union
+    select account.id
+    from public.instagram_business_accounts as account
+    where account.status = 'active'
+      and coalesce(account.webhook_checked_at, account.connected_at) <= at - subscription * 0.8
+  )
+  select
+    credentials.business_account_id,
+    credentials.provider,
+    credentials.last_attempted_at,
+    due.due_at,
+    due.due_at <= at as renew,
+    coalesce(account.webhook_checked_at, account.connected_at)
+      + subscription * (1 - 0.2 * instagram_connect.spread_place(credentials.business_account_id)) <= at as check_subscription,
+    brake.suspended_at is not null as is_suspended,
+    coalesce(brake.app_used_percent >= (rules ->> 'slow_percent')::integer
+      and brake.app_used_at > at - interval '1 hour', false) as is_slow
+  from near
+  join instagram_connect.instagram_credentials as credentials using (business_account_id)
+  join public.instagram_business_accounts as account on account.id = credentials.business_account_id
+  left join instagram_connect.refresh_brakes as brake on brake.provider = credentials.provider
+  cross join lateral (
+    select instagram_connect.refresh_due_at(credentials, rules, account.reconnect_before is not null) as due_at
+  ) as due
+  where credentials.status = 'active'
+    and coalesce(credentials.lease_expires_at, '-infinity') <= at
+    and coalesce(credentials.refresh_not_before, '-infinity') <= at
+    and coalesce(brake.paused_until, '-infinity') <= at;
+end;
+$function$;
+
+ALTER FUNCTION "instagram_connect"."refresh_candidates"(jsonb, timestamp with time zone) OWNER TO "postgres";
 
 CREATE OR REPLACE FUNCTION instagram_connect.refresh_due_at(credentials instagram_connect.instagram_credentials, rules jsonb, is_asked boolean)
  RETURNS timestamp with time zone
@@ -1922,9 +2134,7 @@ AS $function$
   -- over a direct connection; a test compares the results.
   with
   asked as (
-    select
-      schema_gaps.contract as contract,
-      (select oid from pg_roles where rolname = 'service_role') as backend
+    select schema_gaps.contract
   ),
   relations as (
     select
@@ -1962,31 +2172,6 @@ AS $function$
     from functions
     group by name, arguments
     having not coalesce(bool_or(oid is not null and existing = arguments), false)
-  ),
-  ungranted as (
-    select 1 as position, format('schema %I', namespace.nspname) as object, array['usage'] as privileges
-    from asked
-    join pg_namespace as namespace on namespace.nspname in ('public', 'instagram_connect')
-    where not has_schema_privilege(asked.backend, namespace.oid, 'usage')
-    union all
-    select
-      2, format('table %I.%I', split_part(relations.name, '.', 1), split_part(relations.name, '.', 2)),
-      array_agg(privilege.name order by privilege.position)
-    from asked
-    cross join relations
-    cross join unnest(array['select', 'insert', 'update', 'delete']) with ordinality as privilege (name, position)
-    where not has_table_privilege(asked.backend, relations.oid, privilege.name)
-    group by relations.name
-    union all
-    select
-      3,
-      format(
-        'function %I.%I(%s)', split_part(name, '.', 1), split_part(name, '.', 2), pg_get_function_identity_arguments(oid)
-      ),
-      array['execute']
-    from asked
-    cross join functions
-    where existing = arguments and not has_function_privilege(asked.backend, oid, 'execute')
   )
   select jsonb_build_object(
     'protected_relations', (
@@ -2007,12 +2192,7 @@ AS $function$
     'changed_functions', (
       select coalesce(jsonb_agg(name order by name), '[]') from functions where existing = arguments and is_changed
     ),
-    'missing_grants', (
-      select coalesce(
-        jsonb_agg(jsonb_build_object('object', object, 'privileges', privileges) order by position, object), '[]'
-      )
-      from ungranted
-    )
+    'missing_grants', instagram_connect.missing_grants(schema_gaps.contract)
   );
 $function$;
 
@@ -2028,19 +2208,95 @@ $function$;
 
 ALTER FUNCTION "instagram_connect"."spread_place"(uuid) OWNER TO "postgres";
 
+CREATE OR REPLACE FUNCTION instagram_connect.store_account(login jsonb, entry jsonb)
+ RETURNS uuid
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  account record;
+  account_id uuid;
+begin
+  select * into account
+  from jsonb_to_record(entry) as found (
+    instagram_business_id text, username text, name text, biography text, website text, profile_picture_url text,
+    followers_count bigint, follows_count bigint, media_count bigint, page_id text, page_name text, page_tasks text[],
+    webhook_subscribed_at timestamptz, webhook_subscription_error text, issued_at timestamptz
+  );
+
+  insert into public.instagram_business_accounts as stored (
+    user_id, provider, instagram_business_id, meta_user_id, username, name, biography, website,
+    profile_picture_url, followers_count, follows_count, media_count, page_id, page_name, page_tasks,
+    webhook_subscribed_at, webhook_subscription_error, connected_at, last_request_id
+  )
+  values (
+    (login ->> 'user_id')::uuid, login ->> 'provider', account.instagram_business_id,
+    nullif(login ->> 'meta_user_id', ''),
+    nullif(account.username, ''), nullif(account.name, ''), nullif(account.biography, ''),
+    nullif(account.website, ''), nullif(account.profile_picture_url, ''), account.followers_count,
+    account.follows_count, account.media_count, nullif(account.page_id, ''), nullif(account.page_name, ''),
+    coalesce(account.page_tasks, '{}'), account.webhook_subscribed_at,
+    nullif(account.webhook_subscription_error, ''), account.issued_at, login ->> 'request_id'
+  )
+  on conflict (user_id, instagram_business_id) do update set
+    provider = excluded.provider,
+    -- Each product has its own namespace of people's ids: one must not outlive the change to the other.
+    meta_user_id = case
+      when excluded.provider = stored.provider then coalesce(excluded.meta_user_id, stored.meta_user_id)
+      else excluded.meta_user_id
+    end,
+    username = coalesce(excluded.username, stored.username),
+    name = coalesce(excluded.name, stored.name),
+    biography = coalesce(excluded.biography, stored.biography),
+    website = coalesce(excluded.website, stored.website),
+    profile_picture_url = coalesce(excluded.profile_picture_url, stored.profile_picture_url),
+    followers_count = coalesce(excluded.followers_count, stored.followers_count),
+    follows_count = coalesce(excluded.follows_count, stored.follows_count),
+    media_count = coalesce(excluded.media_count, stored.media_count),
+    page_id = case
+      when excluded.provider = stored.provider then coalesce(excluded.page_id, stored.page_id)
+      else excluded.page_id
+    end,
+    page_name = case
+      when excluded.provider = stored.provider then coalesce(excluded.page_name, stored.page_name)
+      else excluded.page_name
+    end,
+    page_tasks = case
+      when excluded.provider = stored.provider and excluded.page_tasks = '{}' then stored.page_tasks
+      else excluded.page_tasks
+    end,
+    webhook_subscribed_at = coalesce(excluded.webhook_subscribed_at, stored.webhook_subscribed_at),
+    webhook_subscription_error = excluded.webhook_subscription_error,
+    status = 'active',
+    disconnected_at = null,
+    connected_at = excluded.connected_at,
+    last_request_id = excluded.last_request_id,
+    updated_at = now()
+  -- Not the same login either: what is stored of it may have been refreshed, or found dead, since.
+  where stored.connected_at < excluded.connected_at
+    and coalesce(stored.disconnected_at, '-infinity') <= excluded.connected_at
+    and not exists (
+      select from instagram_connect.instagram_credentials
+      where business_account_id = stored.id and status = 'active' and issued_at > excluded.connected_at
+    )
+  returning id into account_id;
+  return account_id;
+end;
+$function$;
+
+ALTER FUNCTION "instagram_connect"."store_account"(jsonb, jsonb) OWNER TO "postgres";
+
 CREATE OR REPLACE FUNCTION instagram_connect.store_connection(payload jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
 declare
-  owner_id constant uuid := payload ->> 'user_id';
-  login_provider constant text := payload ->> 'provider';
-  account record;
+  account jsonb;
   account_id uuid;
 begin
-  -- Called with null it does nothing: that is how the backend asks whether it is known and allowed. Not declared STRICT,
-  -- because Postgres then answers null without looking at the grants.
+  -- Called with null it does nothing, which is how the backend probes it. Not declared STRICT, because PostgreSQL then
+  -- returns null without checking the grants.
   if payload is null then
     return null;
   end if;
@@ -2049,122 +2305,218 @@ begin
   end if;
 
   for account in
-    select *
-    from jsonb_to_recordset(payload -> 'accounts') as entry (
-      instagram_business_id text, username text, name text, biography text, website text, profile_picture_url text,
-      followers_count bigint, follows_count bigint, media_count bigint, page_id text, page_name text,
-      page_tasks text[], webhook_subscribed_at timestamptz, webhook_subscription_error text,
-      access_token_ciphertext text, user_token_ciphertext text, scopes text[], issued_at timestamptz,
-      expires_at timestamptz, data_access_expires_at timestamptz
-    )
-    -- Always in the same order: two logins of one user at once then wait for each other instead of deadlocking.
-    order by entry.instagram_business_id
+    select entry.value
+    from jsonb_array_elements(payload -> 'accounts') as entry
+    -- Always in the same order, so that two concurrent logins of one user wait for each other instead of deadlocking.
+    order by entry.value ->> 'instagram_business_id'
   loop
-    insert into public.instagram_business_accounts as stored (
-      user_id, provider, instagram_business_id, meta_user_id, username, name, biography, website,
-      profile_picture_url, followers_count, follows_count, media_count, page_id, page_name, page_tasks,
-      webhook_subscribed_at, webhook_subscription_error, connected_at, last_request_id
-    )
-    values (
-      owner_id, login_provider, account.instagram_business_id, nullif(payload ->> 'meta_user_id', ''),
-      nullif(account.username, ''), nullif(account.name, ''), nullif(account.biography, ''),
-      nullif(account.website, ''), nullif(account.profile_picture_url, ''), account.followers_count,
-      account.follows_count, account.media_count, nullif(account.page_id, ''), nullif(account.page_name, ''),
-      coalesce(account.page_tasks, '{}'), account.webhook_subscribed_at,
-      nullif(account.webhook_subscription_error, ''), account.issued_at, payload ->> 'request_id'
-    )
-    on conflict (user_id, instagram_business_id) do update set
-      provider = excluded.provider,
-      -- Each product has its own namespace of people's ids: one must not outlive the change to the other.
-      meta_user_id = case
-        when excluded.provider = stored.provider then coalesce(excluded.meta_user_id, stored.meta_user_id)
-        else excluded.meta_user_id
-      end,
-      username = coalesce(excluded.username, stored.username),
-      name = coalesce(excluded.name, stored.name),
-      biography = coalesce(excluded.biography, stored.biography),
-      website = coalesce(excluded.website, stored.website),
-      profile_picture_url = coalesce(excluded.profile_picture_url, stored.profile_picture_url),
-      followers_count = coalesce(excluded.followers_count, stored.followers_count),
-      follows_count = coalesce(excluded.follows_count, stored.follows_count),
-      media_count = coalesce(excluded.media_count, stored.media_count),
-      page_id = case
-        when excluded.provider = stored.provider then coalesce(excluded.page_id, stored.page_id)
-        else excluded.page_id
-      end,
-      page_name = case
-        when excluded.provider = stored.provider then coalesce(excluded.page_name, stored.page_name)
-        else excluded.page_name
-      end,
-      page_tasks = case
-        when excluded.provider = stored.provider and excluded.page_tasks = '{}' then stored.page_tasks
-        else excluded.page_tasks
-      end,
-      webhook_subscribed_at = coalesce(excluded.webhook_subscribed_at, stored.webhook_subscribed_at),
-      webhook_subscription_error = excluded.webhook_subscription_error,
-      status = 'active',
-      disconnected_at = null,
-      connected_at = excluded.connected_at,
-      last_request_id = excluded.last_request_id,
-      updated_at = now()
-    -- Not the same login either: what is stored of it may have been refreshed, or found dead, since.
-    where stored.connected_at < excluded.connected_at
-      and coalesce(stored.disconnected_at, '-infinity') <= excluded.connected_at
-      and not exists (
-        select from instagram_connect.instagram_credentials
-        where business_account_id = stored.id and status = 'active' and issued_at > excluded.connected_at
-      )
-    returning id into account_id;
-
-    -- This login is stored already, or something newer is. Its token stays, and so does a disconnection.
-    continue when not found;
-
-    insert into instagram_connect.instagram_credentials as stored (
-      business_account_id, provider, access_token_ciphertext, user_token_ciphertext, scopes, issued_at, expires_at,
-      data_access_expires_at
-    )
-    values (
-      account_id, login_provider, account.access_token_ciphertext, nullif(account.user_token_ciphertext, ''),
-      coalesce(account.scopes, '{}'), account.issued_at, account.expires_at, account.data_access_expires_at
-    )
-    on conflict (business_account_id) do update set
-      provider = excluded.provider,
-      access_token_ciphertext = excluded.access_token_ciphertext,
-      user_token_ciphertext = excluded.user_token_ciphertext,  -- null: the access token is the person's own
-      -- What Meta did not tell this time stays as it was; what belongs to another product does not.
-      scopes = case
-        when excluded.provider = stored.provider and excluded.scopes = '{}' then stored.scopes
-        else excluded.scopes
-      end,
-      data_access_expires_at = case
-        when excluded.provider = stored.provider
-          then coalesce(excluded.data_access_expires_at, stored.data_access_expires_at)
-        else excluded.data_access_expires_at
-      end,
-      issued_at = excluded.issued_at,
-      expires_at = excluded.expires_at,  -- of the new token: null says that it does not end
-      status = 'active',
-      failure_code = null,
-      failure_subcode = null,
-      failed_at = null,
-      -- A refresh under way holds the former token; without its lease it cannot write that one back.
-      lease_owner = null,
-      lease_expires_at = null,
-      updated_at = now();
-
-    update public.instagram_business_accounts set token_expires_at = account.expires_at where id = account_id;
+    account_id := instagram_connect.store_account(payload - 'accounts', account);
+    if account_id is not null then
+      perform instagram_connect.store_credentials(account_id, payload ->> 'provider', account);
+    end if;
   end loop;
 
   return (
     select jsonb_agg(instagram_connect.account_view(stored) order by entry.position)
     from jsonb_array_elements(payload -> 'accounts') with ordinality as entry (value, position)
     join public.instagram_business_accounts as stored
-      on stored.user_id = owner_id and stored.instagram_business_id = entry.value ->> 'instagram_business_id'
+      on stored.user_id = (payload ->> 'user_id')::uuid
+      and stored.instagram_business_id = entry.value ->> 'instagram_business_id'
   );
 end;
 $function$;
 
 ALTER FUNCTION "instagram_connect"."store_connection"(jsonb) OWNER TO "postgres";
+
+CREATE OR REPLACE FUNCTION instagram_connect.store_conversations(fresh bigint[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  insert into instagram_connect.instagram_dm_conversations as stored (
+    business_account_id, participant_id, last_message_id, last_message_at, last_inbound_at, last_read_at
+  )
+  select
+    event.business_account_id,
+    event.participant_id,
+    (array_agg(
+      event.message_id order by coalesce(event.event_at, event.received_at) desc, event.message_id desc nulls last
+    ) filter (where event.kind in ('message', 'message_echo')))[1],
+    max(coalesce(event.event_at, event.received_at)) filter (where event.kind in ('message', 'message_echo')),
+    max(coalesce(event.event_at, event.received_at))
+      filter (where event.kind in ('message', 'postback') and not event.is_from_us),
+    max(coalesce(event.event_at, event.received_at)) filter (where event.kind = 'read' and not event.is_from_us)
+  from instagram_connect.webhook_events as event
+  where event.id = any (fresh)
+    and event.business_account_id is not null
+    and event.participant_id is not null
+    and event.kind in (
+      'message', 'message_echo', 'message_edited', 'message_unsent', 'reaction', 'read', 'postback', 'referral', 'optin'
+    )
+  group by event.business_account_id, event.participant_id
+  order by event.business_account_id, event.participant_id
+  on conflict (business_account_id, participant_id) do update set
+    last_message_id = case
+      when stored.last_message_at is null
+        or (excluded.last_message_at, coalesce(excluded.last_message_id, ''))
+          > (stored.last_message_at, coalesce(stored.last_message_id, ''))
+        then excluded.last_message_id
+      else stored.last_message_id
+    end,
+    last_message_at = greatest(stored.last_message_at, excluded.last_message_at),
+    last_inbound_at = greatest(stored.last_inbound_at, excluded.last_inbound_at),
+    last_read_at = greatest(stored.last_read_at, excluded.last_read_at),
+    updated_at = now();
+end;
+$function$;
+
+ALTER FUNCTION "instagram_connect"."store_conversations"(bigint[]) OWNER TO "postgres";
+
+CREATE OR REPLACE FUNCTION instagram_connect.store_credentials(account_id uuid, provider text, entry jsonb)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  credentials record;
+begin
+  select * into credentials
+  from jsonb_to_record(entry) as found (
+    access_token_ciphertext text, user_token_ciphertext text, scopes text[], issued_at timestamptz,
+    expires_at timestamptz, data_access_expires_at timestamptz
+  );
+
+  insert into instagram_connect.instagram_credentials as stored (
+    business_account_id, provider, access_token_ciphertext, user_token_ciphertext, scopes, issued_at, expires_at,
+    data_access_expires_at
+  )
+  values (
+    account_id, provider, credentials.access_token_ciphertext, nullif(credentials.user_token_ciphertext, ''),
+    coalesce(credentials.scopes, '{}'), credentials.issued_at, credentials.expires_at, credentials.data_access_expires_at
+  )
+  on conflict (business_account_id) do update set
+    provider = excluded.provider,
+    access_token_ciphertext = excluded.access_token_ciphertext,
+    user_token_ciphertext = excluded.user_token_ciphertext,  -- null: the access token is the person's own
+    -- What Meta did not tell this time stays as it was; what belongs to another product does not.
+    scopes = case
+      when excluded.provider = stored.provider and excluded.scopes = '{}' then stored.scopes
+      else excluded.scopes
+    end,
+    data_access_expires_at = case
+      when excluded.provider = stored.provider
+        then coalesce(excluded.data_access_expires_at, stored.data_access_expires_at)
+      else excluded.data_access_expires_at
+    end,
+    issued_at = excluded.issued_at,
+    expires_at = excluded.expires_at,  -- of the new token: null says that it does not end
+    status = 'active',
+    failure_code = null,
+    failure_subcode = null,
+    failed_at = null,
+    -- A refresh under way holds the former token; without its lease it cannot write that one back.
+    lease_owner = null,
+    lease_expires_at = null,
+    updated_at = now();
+
+  update public.instagram_business_accounts set token_expires_at = credentials.expires_at where id = account_id;
+end;
+$function$;
+
+ALTER FUNCTION "instagram_connect"."store_credentials"(uuid, text, jsonb) OWNER TO "postgres";
+
+CREATE OR REPLACE FUNCTION instagram_connect.store_messages(fresh bigint[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  insert into instagram_connect.instagram_dm_messages as stored (
+    business_account_id, message_id, participant_id, is_from_us, text, attachments, reply_to, sent_at, edit_number,
+    edited_text, unsent_at, read_at, reactions
+  )
+  select
+    change.business_account_id, change.message_id, change.participant_id, change.is_from_us,
+    case when change.unsent_at is null then change.text end,
+    case when change.unsent_at is null then change.attachments end,
+    case when change.unsent_at is null then change.reply_to end,
+    change.sent_at, change.edit_number,
+    case when change.unsent_at is null then change.edited_text end,
+    change.unsent_at, change.read_at, change.reactions
+  from instagram_connect.message_changes(fresh) as change
+  order by change.business_account_id, change.message_id
+  on conflict (business_account_id, message_id) do update set
+    participant_id = greatest(stored.participant_id, excluded.participant_id),
+    is_from_us = greatest(stored.is_from_us, excluded.is_from_us),
+    text = case when least(stored.unsent_at, excluded.unsent_at) is null then coalesce(stored.text, excluded.text) end,
+    attachments = case
+      when least(stored.unsent_at, excluded.unsent_at) is null then coalesce(stored.attachments, excluded.attachments)
+    end,
+    reply_to = case
+      when least(stored.unsent_at, excluded.unsent_at) is null then coalesce(stored.reply_to, excluded.reply_to)
+    end,
+    sent_at = coalesce(stored.sent_at, excluded.sent_at),
+    edit_number = greatest(stored.edit_number, excluded.edit_number),
+    edited_text = case
+      when least(stored.unsent_at, excluded.unsent_at) is not null then null
+      -- Of two with the same number always the same one, whichever came first.
+      when (excluded.edit_number, excluded.edited_text is not null, coalesce(excluded.edited_text, ''))
+        > (coalesce(stored.edit_number, -1), stored.edited_text is not null, coalesce(stored.edited_text, ''))
+        then excluded.edited_text
+      else stored.edited_text
+    end,
+    unsent_at = least(stored.unsent_at, excluded.unsent_at),
+    read_at = least(stored.read_at, excluded.read_at),
+    reactions = instagram_connect.merge_reactions(stored.reactions, excluded.reactions),
+    updated_at = now();
+end;
+$function$;
+
+ALTER FUNCTION "instagram_connect"."store_messages"(bigint[]) OWNER TO "postgres";
+
+CREATE OR REPLACE FUNCTION instagram_connect.store_one_by_one(common jsonb, events jsonb, owners jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  event jsonb;
+  one jsonb;
+  stored jsonb;
+  kept jsonb := '[]';
+begin
+  stored := '{"stored": 0, "unknown": 0, "duplicate": 0, "outgoing": []}';
+  for event in select value from jsonb_array_elements(events) loop
+    begin
+      one := instagram_connect.store_webhook_events(
+        common || jsonb_build_object('events', jsonb_build_array(event), 'owners', owners)
+      );
+      stored := jsonb_build_object(
+        'stored', (stored ->> 'stored')::integer + (one ->> 'stored')::integer,
+        'unknown', (stored ->> 'unknown')::integer + (one ->> 'unknown')::integer,
+        'duplicate', (stored ->> 'duplicate')::integer + (one ->> 'duplicate')::integer,
+        'outgoing', (stored -> 'outgoing') || (one -> 'outgoing')
+      );
+      kept := kept || event;
+    exception when others then
+      insert into instagram_connect.webhook_events (
+        entry_id, event_key, field, kind, event_at, message_id, participant_id, is_from_us, data, payload, received_at
+      )
+      select
+        entry.entry_id, entry.event_key, entry.field, entry.kind, entry.occurred_at, entry.message_id,
+        entry.participant_id, entry.is_from_us, entry.data, entry.payload, entry.received_at
+      from jsonb_to_record(event) as entry (
+        entry_id text, event_key text, field text, kind text, occurred_at timestamptz, received_at timestamptz,
+        message_id text, participant_id text, is_from_us boolean, data jsonb, payload jsonb
+      );
+    end;
+  end loop;
+  return jsonb_build_object('stored', stored, 'kept', kept);
+end;
+$function$;
+
+ALTER FUNCTION "instagram_connect"."store_one_by_one"(jsonb, jsonb, jsonb) OWNER TO "postgres";
 
 CREATE OR REPLACE FUNCTION instagram_connect.store_webhook_events(payload jsonb)
  RETURNS jsonb
@@ -2175,7 +2527,8 @@ declare
   at constant timestamptz := payload ->> 'now';
   events jsonb := payload -> 'events';
   lease constant interval := make_interval(secs => (payload ->> 'lease_s')::double precision);
-  -- Of events that were stored before and are parsed again: nobody is told of these once more.
+  owners constant jsonb := coalesce(payload -> 'owners', '[]');
+  -- Events that were stored before and are parsed again are not published again.
   known_before constant jsonb := coalesce(payload -> 'known_before', '[]');
   is_first_time constant boolean := coalesce((payload ->> 'is_first_time')::boolean, true);
   locked uuid[];
@@ -2192,37 +2545,7 @@ begin
     array(select distinct entry ->> 'entry_id' from jsonb_array_elements(events) as entry where entry ->> 'entry_id' <> '')
   );
 
-  -- What had happened when a person's data was deleted, and was still under way, is not kept: unless somebody else has
-  -- the account. Counted under no name.
-  select coalesce(array_agg(place), '{}')
-  into dropped
-  from jsonb_array_elements(events) with ordinality as entry (value, place)
-  join (
-    select ids.entry_id, max(request.requested_at) as requested_at
-    from (select distinct value ->> 'entry_id' as entry_id from jsonb_array_elements(events)) as ids
-    join instagram_connect.data_deletion_requests as request
-      on request.erased_entry_hashes @> array[instagram_connect.meta_user_hash(ids.entry_id)]
-    where not exists (
-        select from public.instagram_business_accounts as account
-        where account.instagram_business_id = ids.entry_id and account.status <> 'disconnected'
-      )
-      and not exists (
-        select from public.instagram_business_accounts as account
-        where account.page_id = ids.entry_id and account.status <> 'disconnected'
-      )
-    group by ids.entry_id
-  ) as erased on erased.entry_id = entry.value ->> 'entry_id'
-  -- Clocks differ; and what has no time has none that would save it.
-  where coalesce((entry.value ->> 'occurred_at')::timestamptz, '-infinity') <= erased.requested_at + interval '1 minute'
-    -- Parsed again, what is somebody else's stays theirs, also once they have disconnected.
-    and not exists (
-      select from jsonb_to_recordset(coalesce(payload -> 'owners', '[]')) as owner (
-        entry_id text, received_at timestamptz, business_account_id uuid
-      )
-      where owner.entry_id = erased.entry_id
-        and owner.received_at = (entry.value ->> 'received_at')::timestamptz
-        and owner.business_account_id is not null
-    );
+  dropped := instagram_connect.events_of_erased_people(events, owners);
   if cardinality(dropped) > 0 then
     select coalesce(jsonb_agg(entry.value order by entry.place), '[]')
     into events
@@ -2230,136 +2553,11 @@ begin
     where entry.place <> all (dropped);
   end if;
 
-  with
-  incoming as (
-    select *
-    from jsonb_to_recordset(events) as entry (
-      entry_id text, event_key text, field text, kind text, occurred_at timestamptz, received_at timestamptz,
-      message_id text, participant_id text, other_end_id text, is_from_us boolean, data jsonb, payload jsonb
-    )
-  ),
-  -- Whose the events are that were stored before, or are meant for an account since a time.
-  owned as (
-    select *
-    from jsonb_to_recordset(coalesce(payload -> 'owners', '[]')) as owner (
-      entry_id text, received_at timestamptz, business_account_id uuid
-    )
-  ),
-  ids as (
-    select distinct entry_id from incoming where entry_id <> ''
-  ),
-  -- Two joins, because one with an OR in it cannot use the indexes.
-  accounts as (
-    select ids.entry_id, account.id
-    from ids join public.instagram_business_accounts as account on account.instagram_business_id = ids.entry_id
-    where account.status <> 'disconnected' and account.id = any (locked)
-    union
-    select ids.entry_id, account.id
-    from ids join public.instagram_business_accounts as account on account.page_id = ids.entry_id
-    where account.status <> 'disconnected' and account.id = any (locked)
-  ),
-  inserted as (
-    insert into instagram_connect.webhook_events (
-      business_account_id, entry_id, event_key, field, kind, event_at, message_id, participant_id, is_from_us, data,
-      payload, received_at
-    )
-    select
-      coalesce(owned.business_account_id, accounts.id), incoming.entry_id, incoming.event_key, incoming.field,
-      incoming.kind, incoming.occurred_at, incoming.message_id,
-      case when own.is_participant then incoming.other_end_id else incoming.participant_id end,
-      incoming.is_from_us or own.is_participant,
-      incoming.data, incoming.payload, coalesce(incoming.received_at, at)
-    from incoming
-    left join owned on owned.entry_id = incoming.entry_id and owned.received_at = incoming.received_at
-    left join accounts on owned.entry_id is null and accounts.entry_id = incoming.entry_id
-    -- Where Meta names the Page, a talk's ends are known apart by the account's own id.
-    cross join lateral (
-      select coalesce(bool_or(incoming.participant_id = account.instagram_business_id), false)
-        and incoming.other_end_id is distinct from incoming.participant_id as is_participant
-      from public.instagram_business_accounts as account
-      where account.id = coalesce(owned.business_account_id, accounts.id)
-        and account.page_id = incoming.entry_id
-    ) as own
-    order by coalesce(owned.business_account_id, accounts.id), incoming.entry_id, incoming.event_key
-    on conflict do nothing
-    returning id
-  )
-  select coalesce(array_agg(id), '{}') into fresh from inserted;
-
+  fresh := instagram_connect.insert_webhook_events(events, owners, locked, at);
   perform instagram_connect.apply_direct_messages(fresh);
-
-  with written as (
-    insert into instagram_connect.outgoing_events (type, business_account_id, detail, created_at, taken_until)
-    select
-      'instagram.webhook.' || event.kind,
-      event.business_account_id,
-      jsonb_build_object(
-        'eventKey', event.event_key,
-        'businessAccountId', event.business_account_id,
-        'userId', account.user_id,
-        'instagramBusinessId', account.instagram_business_id,
-        'kind', event.kind,
-        'field', event.field,
-        'occurredAt', event.event_at,
-        'receivedAt', event.received_at,
-        'participantId', event.participant_id,
-        'messageId', event.message_id,
-        'isFromUs', event.is_from_us,
-        'data', event.data
-      ),
-      at,
-      -- The caller publishes them now; whoever looks later, when it has died.
-      at + lease
-    from instagram_connect.webhook_events as event
-    join public.instagram_business_accounts as account on account.id = event.business_account_id
-    where event.id = any (fresh)
-      and event.kind not in ('test', 'unparsed')
-      and account.status <> 'disconnected'
-      and not known_before @> jsonb_build_array(jsonb_build_array(event.business_account_id, event.event_key))
-    order by event.id
-    returning *
-  )
-  select coalesce(jsonb_agg(jsonb_build_object('id', id, 'type', type, 'detail', detail)), '[]')
-  into outgoing
-  from written;
-
+  outgoing := instagram_connect.write_webhook_events(fresh, known_before, at, lease);
   if is_first_time then
-    insert into instagram_connect.webhook_counts as stored (entry_id, day, received, stored, duplicate, unknown)
-    select
-      incoming.entry_id,
-      (at at time zone 'UTC')::date,
-      incoming.events,
-      coalesce(kept.known, 0),
-      incoming.events - coalesce(kept.known, 0) - coalesce(kept.unknown, 0)
-        - case incoming.entry_id when '' then cardinality(dropped) else 0 end,
-      coalesce(kept.unknown, 0) + case incoming.entry_id when '' then cardinality(dropped) else 0 end
-    from (
-      select entry_id, sum(found.events)::bigint as events
-      from (
-        select entry ->> 'entry_id' as entry_id, count(*) as events
-        from jsonb_array_elements(events) as entry
-        group by 1
-        union all
-        select '', cardinality(dropped) where cardinality(dropped) > 0
-      ) as found
-      group by entry_id
-    ) as incoming
-    left join (
-      select
-        event.entry_id,
-        -- Of an account that several users have connected, each event once.
-        count(distinct event.event_key) filter (where event.business_account_id is not null) as known,
-        count(*) filter (where event.business_account_id is null) as unknown
-      from instagram_connect.webhook_events as event
-      where event.id = any (fresh)
-      group by event.entry_id
-    ) as kept using (entry_id)
-    order by incoming.entry_id
-    on conflict (entry_id, day) do update set
-      received = stored.received + excluded.received,
-      stored = stored.stored + excluded.stored,
-      duplicate = stored.duplicate + excluded.duplicate,
-      unknown = stored.unknown + excluded.unknown;
+    perform instagram_connect.count_webhook_events(events, fresh, cardinality(dropped), at);
   end if;
 
   select
@@ -2457,39 +2655,7 @@ AS $function$
     ),
     'newest_id', (select coalesce(max(id), 0) from instagram_connect.webhook_events),
     'waiting_to_be_published', (select count(*) from instagram_connect.outgoing_events where type like 'instagram.webhook.%'),
-    'found', case when asked.id is not null then coalesce(
-      (
-        select jsonb_agg(
-          jsonb_build_object(
-            'business_account_id', found.business_account_id,
-            'entry_id', found.entry_id,
-            'event_key', found.event_key,
-            'kind', found.kind,
-            'event_at', found.event_at,
-            'received_at', found.received_at,
-            'is_erased', found.payload ? 'erased'
-          )
-          order by found.received_at
-        )
-        from (
-          -- Account by account, because that is how the index is.
-          select event.*
-          from public.instagram_business_accounts as account
-          cross join lateral (
-            select *
-            from instagram_connect.webhook_events as one
-            where one.business_account_id = account.id and one.event_key = any (asked.keys)
-          ) as event
-          where asked.entry_id is null or asked.entry_id in (account.instagram_business_id, account.page_id)
-          union all
-          select *
-          from instagram_connect.webhook_events as one
-          where one.business_account_id is null and one.event_key = any (asked.keys)
-            and (asked.entry_id is null or one.entry_id = asked.entry_id)
-        ) as found
-      ),
-      '[]'
-    ) end
+    'found', case when asked.id is not null then instagram_connect.find_webhook_events(asked.keys, asked.entry_id) end
   )
   from (
     select
@@ -2507,6 +2673,105 @@ AS $function$
 $function$;
 
 ALTER FUNCTION "instagram_connect"."webhook_report"(jsonb) OWNER TO "postgres";
+
+CREATE OR REPLACE FUNCTION instagram_connect.write_refresh(account_id uuid, payload jsonb)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  at constant timestamptz := payload ->> 'now';
+  renewal constant jsonb := nullif(payload -> 'renewal', 'null');
+  request constant jsonb := nullif(payload -> 'renewal' -> 'reconnect', 'null');
+  subscription constant jsonb := nullif(payload -> 'subscription', 'null');
+begin
+  update instagram_connect.instagram_credentials
+  set
+    access_token_ciphertext = coalesce(renewal ->> 'access_token_ciphertext', access_token_ciphertext),
+    user_token_ciphertext = coalesce(renewal ->> 'user_token_ciphertext', user_token_ciphertext),
+    expires_at = case when renewal is null then expires_at else (renewal ->> 'expires_at')::timestamptz end,
+    data_access_expires_at = case
+      when renewal is null then data_access_expires_at
+      else (renewal ->> 'data_access_expires_at')::timestamptz
+    end,
+    last_refreshed_at = coalesce((renewal ->> 'obtained_at')::timestamptz, last_refreshed_at),
+    status = 'active',
+    failure_code = null,
+    failure_subcode = null,
+    failed_at = null,
+    refresh_not_before = (payload ->> 'not_before')::timestamptz,
+    lease_owner = null,
+    lease_expires_at = null,
+    updated_at = now()
+  where business_account_id = account_id;
+
+  update public.instagram_business_accounts as stored
+  set
+    status = 'active',
+    token_expires_at = case
+      when renewal is null then stored.token_expires_at
+      else (renewal ->> 'expires_at')::timestamptz
+    end,
+    reconnect_reason = case when renewal is null then stored.reconnect_reason else request ->> 'reason' end,
+    reconnect_hint = case when renewal is null then stored.reconnect_hint else request ->> 'hint' end,
+    reconnect_before = case
+      when renewal is null then stored.reconnect_before
+      else (request ->> 'before')::timestamptz
+    end,
+    webhook_checked_at = case when subscription is null then stored.webhook_checked_at else at end,
+    webhook_subscribed_at = coalesce((subscription ->> 'subscribed_at')::timestamptz, stored.webhook_subscribed_at),
+    webhook_subscription_error = case
+      when subscription is null then stored.webhook_subscription_error
+      else subscription ->> 'error'
+    end,
+    updated_at = now()
+  where stored.id = account_id;
+end;
+$function$;
+
+ALTER FUNCTION "instagram_connect"."write_refresh"(uuid, jsonb) OWNER TO "postgres";
+
+CREATE OR REPLACE FUNCTION instagram_connect.write_webhook_events(fresh bigint[], known_before jsonb, at timestamp with time zone, lease interval)
+ RETURNS jsonb
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  with written as (
+    insert into instagram_connect.outgoing_events (type, business_account_id, detail, created_at, taken_until)
+    select
+      'instagram.webhook.' || event.kind,
+      event.business_account_id,
+      jsonb_build_object(
+        'eventKey', event.event_key,
+        'businessAccountId', event.business_account_id,
+        'userId', account.user_id,
+        'instagramBusinessId', account.instagram_business_id,
+        'kind', event.kind,
+        'field', event.field,
+        'occurredAt', event.event_at,
+        'receivedAt', event.received_at,
+        'participantId', event.participant_id,
+        'messageId', event.message_id,
+        'isFromUs', event.is_from_us,
+        'data', event.data
+      ),
+      write_webhook_events.at,
+      -- The caller publishes them now; whoever looks later, when it has died.
+      write_webhook_events.at + lease
+    from instagram_connect.webhook_events as event
+    join public.instagram_business_accounts as account on account.id = event.business_account_id
+    where event.id = any (fresh)
+      and event.kind not in ('test', 'unparsed')
+      and account.status <> 'disconnected'
+      and not known_before @> jsonb_build_array(jsonb_build_array(event.business_account_id, event.event_key))
+    order by event.id
+    returning *
+  )
+  select coalesce(jsonb_agg(jsonb_build_object('id', id, 'type', type, 'detail', detail)), '[]')
+  from written;
+$function$;
+
+ALTER FUNCTION "instagram_connect"."write_webhook_events"(bigint[], jsonb, timestamp with time zone, interval) OWNER TO "postgres";
 
 CREATE OR REPLACE FUNCTION public.instagram_connect_adopt_webhook_events(payload jsonb)
  RETURNS jsonb
@@ -2963,12 +3228,23 @@ COMMENT ON FUNCTION "instagram_connect"."claim_refresh"(jsonb) IS 'Leases one ac
 
 COMMENT ON FUNCTION "instagram_connect"."claim_refreshes"(jsonb) IS 'Leases accounts that are due to the caller, at most `limit`, and answers them; no account goes to two callers. A paused login product gets none, a suspended one a single probe, one whose call limit is nearly used up `slow_limit`.';
 
+COMMENT ON FUNCTION "instagram_connect"."count_webhook_events"(jsonb, bigint[], integer, timestamp with time zone) IS 'Adds a batch to webhook_counts: its events, those of them that are new rows, and how many were not kept.';
+
 COMMENT ON FUNCTION "instagram_connect"."create_public_views"() IS 'Creates views in `public` through which a signed-in user reads their own rows, under names that the project does not use
 itself. Every migration ends with a call.';
 
+COMMENT ON FUNCTION "instagram_connect"."delete_accounts"(uuid[], uuid[], text[], timestamp with time zone) IS 'Deletes accounts with everything that references them, and what is older than the request of accounts that their person
+has connected again.';
+
 COMMENT ON FUNCTION "instagram_connect"."delete_events"(jsonb) IS 'Deletes events that the event bus has taken.';
 
+COMMENT ON FUNCTION "instagram_connect"."delete_events_and_messages"(uuid[], uuid[], text[], timestamp with time zone, integer) IS 'Deletes at most `room` rows of each kind that may be large, and returns whether nothing of them is left. `revived` are
+accounts that their person has connected again since: of those, only rows from before the request.';
+
 COMMENT ON FUNCTION "instagram_connect"."delete_person"(jsonb) IS 'Deletes everything of a person, in steps of `limit` rows: to be called until `is_complete`. Tokens go with the first step. A login made after `requested_at` stays, one made before it is refused from then on. Safe to repeat.';
+
+COMMENT ON FUNCTION "instagram_connect"."delete_unknown_events"(text[], integer) IS 'Deletes at most `room` events that no account has, of each kind: those of these entries, and unreadable ones that mention
+them. Returns whether nothing of them is left.';
 
 COMMENT ON FUNCTION "instagram_connect"."deletion_status"(jsonb) IS 'How far a deletion is, for whoever has its confirmation code; null for an unknown one. Nothing personal.';
 
@@ -2979,11 +3255,23 @@ COMMENT ON FUNCTION "instagram_connect"."disconnect_account"(jsonb) IS 'Erases t
 
 COMMENT ON FUNCTION "instagram_connect"."end_connection"(public.instagram_business_accounts, jsonb, timestamp with time zone) IS 'Marks an account whose token is dead, once, and announces it. `failure`: code, subcode, reason, hint.';
 
+COMMENT ON FUNCTION "instagram_connect"."erase_tokens"(uuid[], timestamp with time zone) IS 'Erases the tokens of accounts and disconnects them as of `requested_at`: a later login brings them back.';
+
+COMMENT ON FUNCTION "instagram_connect"."erase_unsent_messages"(bigint[]) IS 'Erases the content of unsent messages from the events and from what is not published yet.';
+
+COMMENT ON FUNCTION "instagram_connect"."events_of_erased_people"(jsonb, jsonb) IS 'Positions of events, from 1, that must not be kept: they happened before a person''s data was deleted and were still on
+their way. An event is kept if somebody else has its account connected, or owns it already.';
+
+COMMENT ON FUNCTION "instagram_connect"."find_webhook_events"(text[], text) IS 'Stored events with one of these keys, of one account or of all if `entry_id` is null: where they are, without content.';
+
 COMMENT ON FUNCTION "instagram_connect"."finish_refresh"(jsonb) IS 'Writes what came of a refresh and gives the lease back, in one transaction; writes nothing for whoever lost the lease. A token that was made meanwhile, by a login or another refresh, took the lease with it and so is never overwritten.';
 
 COMMENT ON FUNCTION "instagram_connect"."forget_reconnect_request"() IS 'Trigger: takes back that a user is asked to connect again.';
 
 COMMENT ON FUNCTION "instagram_connect"."forget_refreshes"() IS 'Trigger: begins the record of refreshes anew with a new login.';
+
+COMMENT ON FUNCTION "instagram_connect"."insert_webhook_events"(jsonb, jsonb, uuid[], timestamp with time zone) IS 'Inserts events, each once for every user who has connected its account, and returns the ids of the new rows. `locked`:
+accounts from lock_accounts_of(). `owners`: whose the events are that were stored before.';
 
 COMMENT ON FUNCTION "instagram_connect"."install_ddl_watch"() IS 'Creates the event triggers that make PostgREST reload its schema cache after DDL, if the project lost them or never had
 them. Supabase creates them under the same names. Every migration ends with a call.';
@@ -3007,7 +3295,11 @@ COMMENT ON FUNCTION "instagram_connect"."mark_needs_reauth"(jsonb) IS 'Marks acc
 
 COMMENT ON FUNCTION "instagram_connect"."merge_reactions"(jsonb, jsonb) IS 'The latest reaction of each sender, out of two collections of instagram_dm_messages.reactions.';
 
+COMMENT ON FUNCTION "instagram_connect"."message_changes"(bigint[]) IS 'What events say about direct messages, one row for each message: the content of instagram_dm_messages from them alone.';
+
 COMMENT ON FUNCTION "instagram_connect"."meta_user_hash"(text) IS 'What remains of an id of Meta''s once the data behind it is deleted.';
+
+COMMENT ON FUNCTION "instagram_connect"."missing_grants"(jsonb) IS 'What the backend''s role lacks on the objects of the schema contract that exist: [{"object", "privileges"}].';
 
 COMMENT ON FUNCTION "instagram_connect"."note_failed_webhook_events"(jsonb) IS 'Counts events that went to the dead-letter queue.';
 
@@ -3016,6 +3308,9 @@ COMMENT ON FUNCTION "instagram_connect"."note_usage"(uuid, jsonb, timestamp with
 COMMENT ON FUNCTION "instagram_connect"."person_id_of_account"(text, text) IS 'The id of the account if Meta may use it for the person in privacy callbacks (Instagram Login), otherwise null.';
 
 COMMENT ON FUNCTION "instagram_connect"."purge_webhook_events"(jsonb) IS 'Deletes events of accounts that nobody connected, and events that are old; messages and conversations stay.';
+
+COMMENT ON FUNCTION "instagram_connect"."refresh_candidates"(jsonb, timestamp with time zone) IS 'Accounts that may be due: not leased, paused or waiting, with when their token is due, whether to renew it, and whether
+to check their webhook subscription.';
 
 COMMENT ON FUNCTION "instagram_connect"."refresh_due_at"(instagram_connect.instagram_credentials, jsonb, boolean) IS 'When a token is to be refreshed: Instagram''s a lead before its end, Facebook''s weekly, and a lead before anything ends that the user was not asked about yet. `rules`: lead_s, spread_s, recheck_s.';
 
@@ -3043,13 +3338,30 @@ COMMENT ON FUNCTION "instagram_connect"."schema_gaps"(jsonb) IS 'Which relations
 
 COMMENT ON FUNCTION "instagram_connect"."spread_place"(uuid) IS 'From 0 to 1, by a hash of the account: spreads the refreshes of accounts that were connected together.';
 
+COMMENT ON FUNCTION "instagram_connect"."store_account"(jsonb, jsonb) IS 'Stores one account of a login and returns its id; null, and nothing stored, if this login is stored already or something
+newer is. `login`: user_id, provider, meta_user_id, request_id.';
+
 COMMENT ON FUNCTION "instagram_connect"."store_connection"(jsonb) IS 'Stores the accounts and credentials of one login, all or none, and once: repeated it changes nothing. Something newer stays, a token as well as a disconnection, and no good value is replaced by a blank. Answers the accounts as their owner may see them, in the order given.';
+
+COMMENT ON FUNCTION "instagram_connect"."store_conversations"(bigint[]) IS 'Brings instagram_dm_conversations up to date with stored events. Repeating it, or another order, changes nothing.';
+
+COMMENT ON FUNCTION "instagram_connect"."store_credentials"(uuid, text, jsonb) IS 'Replaces the credentials of an account with those of a newer login, whatever the former ones went through.';
+
+COMMENT ON FUNCTION "instagram_connect"."store_messages"(bigint[]) IS 'Brings instagram_dm_messages up to date with stored events. Repeating it, or another order, changes nothing.';
+
+COMMENT ON FUNCTION "instagram_connect"."store_one_by_one"(jsonb, jsonb, jsonb) IS 'Stores unknown events each for itself after the batch was refused. One that the database refuses stays unknown, as it was.
+Returns `stored`, as store_webhook_events() does, and `kept`: the events that were stored.';
 
 COMMENT ON FUNCTION "instagram_connect"."store_webhook_events"(jsonb) IS 'Stores a batch of events, each once for every user who has connected its account; brings messages and conversations up to date; counts; writes down what is to be published and leaves that to the caller for `lease_s`. Safe to repeat.';
 
 COMMENT ON FUNCTION "instagram_connect"."take_events"(jsonb) IS 'Events to publish, the oldest first. They are another''s again if they are not deleted within `lease_s`.';
 
 COMMENT ON FUNCTION "instagram_connect"."webhook_report"(jsonb) IS 'Who lost it? What became of what Meta delivered, by account and day, and where the event with a given id is.';
+
+COMMENT ON FUNCTION "instagram_connect"."write_refresh"(uuid, jsonb) IS 'Writes the result of a refresh that succeeded: tokens, expiry and webhook subscription. Returns the lease.';
+
+COMMENT ON FUNCTION "instagram_connect"."write_webhook_events"(bigint[], jsonb, timestamp with time zone, interval) IS 'Writes stored events into the outbox and returns them. The caller publishes them; others may once the lease has ended.
+`known_before`: [business_account_id, event_key] of events that were published before.';
 
 COMMENT ON FUNCTION "public"."instagram_connect_adopt_webhook_events"(jsonb) IS 'Instagram Connect: calls instagram_connect.adopt_webhook_events().';
 
@@ -3159,17 +3471,33 @@ REVOKE ALL ON FUNCTION "instagram_connect"."claim_refreshes"(jsonb) FROM PUBLIC;
 
 GRANT EXECUTE ON FUNCTION "instagram_connect"."claim_refreshes"(jsonb) TO "service_role";
 
+REVOKE ALL ON FUNCTION "instagram_connect"."count_webhook_events"(jsonb, bigint[], integer, timestamp with time zone) FROM PUBLIC;
+
+GRANT EXECUTE ON FUNCTION "instagram_connect"."count_webhook_events"(jsonb, bigint[], integer, timestamp with time zone) TO "service_role";
+
 REVOKE ALL ON FUNCTION "instagram_connect"."create_public_views"() FROM PUBLIC;
 
 GRANT EXECUTE ON FUNCTION "instagram_connect"."create_public_views"() TO "service_role";
+
+REVOKE ALL ON FUNCTION "instagram_connect"."delete_accounts"(uuid[], uuid[], text[], timestamp with time zone) FROM PUBLIC;
+
+GRANT EXECUTE ON FUNCTION "instagram_connect"."delete_accounts"(uuid[], uuid[], text[], timestamp with time zone) TO "service_role";
 
 REVOKE ALL ON FUNCTION "instagram_connect"."delete_events"(jsonb) FROM PUBLIC;
 
 GRANT EXECUTE ON FUNCTION "instagram_connect"."delete_events"(jsonb) TO "service_role";
 
+REVOKE ALL ON FUNCTION "instagram_connect"."delete_events_and_messages"(uuid[], uuid[], text[], timestamp with time zone, integer) FROM PUBLIC;
+
+GRANT EXECUTE ON FUNCTION "instagram_connect"."delete_events_and_messages"(uuid[], uuid[], text[], timestamp with time zone, integer) TO "service_role";
+
 REVOKE ALL ON FUNCTION "instagram_connect"."delete_person"(jsonb) FROM PUBLIC;
 
 GRANT EXECUTE ON FUNCTION "instagram_connect"."delete_person"(jsonb) TO "service_role";
+
+REVOKE ALL ON FUNCTION "instagram_connect"."delete_unknown_events"(text[], integer) FROM PUBLIC;
+
+GRANT EXECUTE ON FUNCTION "instagram_connect"."delete_unknown_events"(text[], integer) TO "service_role";
 
 REVOKE ALL ON FUNCTION "instagram_connect"."deletion_status"(jsonb) FROM PUBLIC;
 
@@ -3187,6 +3515,22 @@ REVOKE ALL ON FUNCTION "instagram_connect"."end_connection"(public.instagram_bus
 
 GRANT EXECUTE ON FUNCTION "instagram_connect"."end_connection"(public.instagram_business_accounts, jsonb, timestamp with time zone) TO "service_role";
 
+REVOKE ALL ON FUNCTION "instagram_connect"."erase_tokens"(uuid[], timestamp with time zone) FROM PUBLIC;
+
+GRANT EXECUTE ON FUNCTION "instagram_connect"."erase_tokens"(uuid[], timestamp with time zone) TO "service_role";
+
+REVOKE ALL ON FUNCTION "instagram_connect"."erase_unsent_messages"(bigint[]) FROM PUBLIC;
+
+GRANT EXECUTE ON FUNCTION "instagram_connect"."erase_unsent_messages"(bigint[]) TO "service_role";
+
+REVOKE ALL ON FUNCTION "instagram_connect"."events_of_erased_people"(jsonb, jsonb) FROM PUBLIC;
+
+GRANT EXECUTE ON FUNCTION "instagram_connect"."events_of_erased_people"(jsonb, jsonb) TO "service_role";
+
+REVOKE ALL ON FUNCTION "instagram_connect"."find_webhook_events"(text[], text) FROM PUBLIC;
+
+GRANT EXECUTE ON FUNCTION "instagram_connect"."find_webhook_events"(text[], text) TO "service_role";
+
 REVOKE ALL ON FUNCTION "instagram_connect"."finish_refresh"(jsonb) FROM PUBLIC;
 
 GRANT EXECUTE ON FUNCTION "instagram_connect"."finish_refresh"(jsonb) TO "service_role";
@@ -3198,6 +3542,10 @@ GRANT EXECUTE ON FUNCTION "instagram_connect"."forget_reconnect_request"() TO "s
 REVOKE ALL ON FUNCTION "instagram_connect"."forget_refreshes"() FROM PUBLIC;
 
 GRANT EXECUTE ON FUNCTION "instagram_connect"."forget_refreshes"() TO "service_role";
+
+REVOKE ALL ON FUNCTION "instagram_connect"."insert_webhook_events"(jsonb, jsonb, uuid[], timestamp with time zone) FROM PUBLIC;
+
+GRANT EXECUTE ON FUNCTION "instagram_connect"."insert_webhook_events"(jsonb, jsonb, uuid[], timestamp with time zone) TO "service_role";
 
 REVOKE ALL ON FUNCTION "instagram_connect"."install_ddl_watch"() FROM PUBLIC;
 
@@ -3239,9 +3587,17 @@ REVOKE ALL ON FUNCTION "instagram_connect"."merge_reactions"(jsonb, jsonb) FROM 
 
 GRANT EXECUTE ON FUNCTION "instagram_connect"."merge_reactions"(jsonb, jsonb) TO "service_role";
 
+REVOKE ALL ON FUNCTION "instagram_connect"."message_changes"(bigint[]) FROM PUBLIC;
+
+GRANT EXECUTE ON FUNCTION "instagram_connect"."message_changes"(bigint[]) TO "service_role";
+
 REVOKE ALL ON FUNCTION "instagram_connect"."meta_user_hash"(text) FROM PUBLIC;
 
 GRANT EXECUTE ON FUNCTION "instagram_connect"."meta_user_hash"(text) TO "service_role";
+
+REVOKE ALL ON FUNCTION "instagram_connect"."missing_grants"(jsonb) FROM PUBLIC;
+
+GRANT EXECUTE ON FUNCTION "instagram_connect"."missing_grants"(jsonb) TO "service_role";
 
 REVOKE ALL ON FUNCTION "instagram_connect"."note_failed_webhook_events"(jsonb) FROM PUBLIC;
 
@@ -3258,6 +3614,10 @@ GRANT EXECUTE ON FUNCTION "instagram_connect"."person_id_of_account"(text, text)
 REVOKE ALL ON FUNCTION "instagram_connect"."purge_webhook_events"(jsonb) FROM PUBLIC;
 
 GRANT EXECUTE ON FUNCTION "instagram_connect"."purge_webhook_events"(jsonb) TO "service_role";
+
+REVOKE ALL ON FUNCTION "instagram_connect"."refresh_candidates"(jsonb, timestamp with time zone) FROM PUBLIC;
+
+GRANT EXECUTE ON FUNCTION "instagram_connect"."refresh_candidates"(jsonb, timestamp with time zone) TO "service_role";
 
 REVOKE ALL ON FUNCTION "instagram_connect"."refresh_due_at"(instagram_connect.instagram_credentials, jsonb, boolean) FROM PUBLIC;
 
@@ -3311,9 +3671,29 @@ REVOKE ALL ON FUNCTION "instagram_connect"."spread_place"(uuid) FROM PUBLIC;
 
 GRANT EXECUTE ON FUNCTION "instagram_connect"."spread_place"(uuid) TO "service_role";
 
+REVOKE ALL ON FUNCTION "instagram_connect"."store_account"(jsonb, jsonb) FROM PUBLIC;
+
+GRANT EXECUTE ON FUNCTION "instagram_connect"."store_account"(jsonb, jsonb) TO "service_role";
+
 REVOKE ALL ON FUNCTION "instagram_connect"."store_connection"(jsonb) FROM PUBLIC;
 
 GRANT EXECUTE ON FUNCTION "instagram_connect"."store_connection"(jsonb) TO "service_role";
+
+REVOKE ALL ON FUNCTION "instagram_connect"."store_conversations"(bigint[]) FROM PUBLIC;
+
+GRANT EXECUTE ON FUNCTION "instagram_connect"."store_conversations"(bigint[]) TO "service_role";
+
+REVOKE ALL ON FUNCTION "instagram_connect"."store_credentials"(uuid, text, jsonb) FROM PUBLIC;
+
+GRANT EXECUTE ON FUNCTION "instagram_connect"."store_credentials"(uuid, text, jsonb) TO "service_role";
+
+REVOKE ALL ON FUNCTION "instagram_connect"."store_messages"(bigint[]) FROM PUBLIC;
+
+GRANT EXECUTE ON FUNCTION "instagram_connect"."store_messages"(bigint[]) TO "service_role";
+
+REVOKE ALL ON FUNCTION "instagram_connect"."store_one_by_one"(jsonb, jsonb, jsonb) FROM PUBLIC;
+
+GRANT EXECUTE ON FUNCTION "instagram_connect"."store_one_by_one"(jsonb, jsonb, jsonb) TO "service_role";
 
 REVOKE ALL ON FUNCTION "instagram_connect"."store_webhook_events"(jsonb) FROM PUBLIC;
 
@@ -3326,6 +3706,14 @@ GRANT EXECUTE ON FUNCTION "instagram_connect"."take_events"(jsonb) TO "service_r
 REVOKE ALL ON FUNCTION "instagram_connect"."webhook_report"(jsonb) FROM PUBLIC;
 
 GRANT EXECUTE ON FUNCTION "instagram_connect"."webhook_report"(jsonb) TO "service_role";
+
+REVOKE ALL ON FUNCTION "instagram_connect"."write_refresh"(uuid, jsonb) FROM PUBLIC;
+
+GRANT EXECUTE ON FUNCTION "instagram_connect"."write_refresh"(uuid, jsonb) TO "service_role";
+
+REVOKE ALL ON FUNCTION "instagram_connect"."write_webhook_events"(bigint[], jsonb, timestamp with time zone, interval) FROM PUBLIC;
+
+GRANT EXECUTE ON FUNCTION "instagram_connect"."write_webhook_events"(bigint[], jsonb, timestamp with time zone, interval) TO "service_role";
 
 REVOKE ALL ON FUNCTION "public"."instagram_connect_adopt_webhook_events"(jsonb) FROM PUBLIC;
 
