@@ -208,10 +208,10 @@ CASES = {
     ),
     "the function that the doctor asks": Case(
         "FUNCTION_MISSING",
-        ("alter function describe_schema(jsonb) rename to gone",),
-        ("alter function gone rename to describe_schema",),
-        "describe_schema(payload)",
-        "supabase migration new restore_describe_schema",
+        ("alter function instagram_connect_describe_schema(jsonb) rename to gone",),
+        ("alter function public.gone rename to instagram_connect_describe_schema",),
+        "instagram_connect_describe_schema(payload)",
+        "supabase migration new restore_instagram_connect_describe_schema",
         "SCHEMA_CACHE_STALE",
     ),
     "the newest migration, which made nothing": Case(
@@ -237,7 +237,7 @@ CASES = {
     "a function that only the others call": Case(
         "FUNCTION_MISSING",
         ("alter function account_view(instagram_business_accounts) rename to gone",),
-        ("alter function gone rename to account_view",),
+        ("alter function instagram_connect.gone rename to account_view",),
         "account_view(account)",
         "supabase migration new restore_account_view",
         "FUNCTION_MISSING",
@@ -368,13 +368,13 @@ def bring_back(patient: Patient, *functions: str) -> None:
 def test_a_stale_cache_is_mended_by_the_doctors_own_reload_which_it_says(
     patient: Patient, has_database_url: bool
 ) -> None:
-    make_unknown(patient, "list_accounts")
-    bring_back(patient, "list_accounts")
+    make_unknown(patient, "instagram_connect_list_accounts")
+    bring_back(patient, "instagram_connect_list_accounts")
 
     report = examined(patient.with_database if has_database_url else patient.with_key_only)
 
     assert (report.cause, report.is_certain, report.is_mended) == ("SCHEMA_CACHE_STALE", True, True)
-    assert "list_accounts(payload)" in report.sentence
+    assert "instagram_connect_list_accounts(payload)" in report.sentence
     assert "reload that this examination asked for" in report.sentence
     assert patient.refused() == set()
 
@@ -395,23 +395,23 @@ def deaf_listener(patient: Patient) -> Iterator[None]:
 
 
 def test_a_listener_that_does_not_hear_is_told_from_a_stale_cache(patient: Patient) -> None:
-    make_unknown(patient, "list_accounts")
+    make_unknown(patient, "instagram_connect_list_accounts")
     with deaf_listener(patient):
-        bring_back(patient, "list_accounts")
+        bring_back(patient, "instagram_connect_list_accounts")
 
         sure, guess = both(patient)
 
     for report in (sure, guess):
         # The doctor's function is known, so that the key alone is enough to be sure.
         assert (report.cause, report.is_certain) == ("RELOAD_NOT_HEARD", True)
-        assert "list_accounts(payload)" in report.sentence
+        assert "instagram_connect_list_accounts(payload)" in report.sentence
     assert any("listening on pgrst" in evidence for evidence in sure.evidence)
     assert "pg_terminate_backend" in str(sure.command)
     assert "pg_notification_queue_usage" in str(guess.command)
 
 
 def test_without_catalogs_the_key_alone_names_what_is_possible_and_is_not_sure(patient: Patient) -> None:
-    functions = ("list_accounts", "describe_schema")
+    functions = ("instagram_connect_list_accounts", "instagram_connect_describe_schema")
     make_unknown(patient, *functions)
     with deaf_listener(patient):
         bring_back(patient, *functions)
@@ -617,8 +617,8 @@ BREAKABLE_TOGETHER = (
 
 
 def test_ending_the_listener_makes_the_data_api_listen_anew_and_read_the_schema(patient: Patient) -> None:
-    make_unknown(patient, "list_accounts")
-    bring_back(patient, "list_accounts")
+    make_unknown(patient, "instagram_connect_list_accounts")
+    bring_back(patient, "instagram_connect_list_accounts")
     database = patient.with_database.database
     assert database is not None
 

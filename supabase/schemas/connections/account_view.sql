@@ -24,7 +24,7 @@ as $$
 $$;
 
 comment on function instagram_connect.account_view(public.instagram_business_accounts) is
-  'An account as its owner may see it, in every answer of the backend.';
+'An account as its owner may see it, in every answer of the backend.';
 
 revoke all on function instagram_connect.account_view(public.instagram_business_accounts) from public;
 grant execute on function instagram_connect.account_view(public.instagram_business_accounts) to service_role;

@@ -69,8 +69,8 @@ end;
 $$;
 
 comment on function instagram_connect.disconnect_account(jsonb) is
-  'Erases the tokens of a user''s account and marks it as disconnected; null when the user has no such account. Answers '
-  'the last copies of the tokens, so that Meta can be told. Safe to repeat: then there are no tokens left to answer.';
+'Erases the tokens of a user''s account and marks it as disconnected; null when the user has no such account. Answers
+the last copies of the tokens, so that Meta can be told. Safe to repeat: then there are no tokens left to answer.';
 
 revoke all on function instagram_connect.disconnect_account(jsonb) from public;
 grant execute on function instagram_connect.disconnect_account(jsonb) to service_role;

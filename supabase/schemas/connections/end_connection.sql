@@ -32,7 +32,9 @@ end;
 $$;
 
 comment on function instagram_connect.end_connection(public.instagram_business_accounts, jsonb, timestamptz) is
-  'Marks an account whose token is dead, once, and announces it. `failure`: code, subcode, reason, hint.';
+'Marks an account whose token is dead, once, and announces it. `failure`: code, subcode, reason, hint.';
 
-revoke all on function instagram_connect.end_connection(public.instagram_business_accounts, jsonb, timestamptz) from public;
-grant execute on function instagram_connect.end_connection(public.instagram_business_accounts, jsonb, timestamptz) to service_role;
+revoke all on function instagram_connect.end_connection(public.instagram_business_accounts, jsonb, timestamptz)
+from public;
+grant execute on function instagram_connect.end_connection(public.instagram_business_accounts, jsonb, timestamptz)
+to service_role;

@@ -12,7 +12,8 @@ begin
 end;
 $$;
 
-comment on function instagram_connect.forget_reconnect_request() is 'Trigger: takes back that a user is asked to connect again.';
+comment on function instagram_connect.forget_reconnect_request() is
+'Trigger: takes back that a user is asked to connect again.';
 
 revoke all on function instagram_connect.forget_reconnect_request() from public;
 grant execute on function instagram_connect.forget_reconnect_request() to service_role;

@@ -47,8 +47,8 @@ end;
 $$;
 
 comment on function instagram_connect.mark_needs_reauth(jsonb) is
-  'Marks accounts of a user whose token, issued at the given time or before, is dead: only a new login brings them back. '
-  'Answers how many. A newer token is left alone; safe to repeat.';
+'Marks accounts of a user whose token, issued at the given time or before, is dead: only a new login brings them back.
+Answers how many. A newer token is left alone; safe to repeat.';
 
 revoke all on function instagram_connect.mark_needs_reauth(jsonb) from public;
 grant execute on function instagram_connect.mark_needs_reauth(jsonb) to service_role;

@@ -75,8 +75,8 @@ end;
 $$;
 
 comment on function instagram_connect.store_account(jsonb, jsonb) is
-'Stores one account of a login and returns its id; null, and nothing stored, if this login is stored already or something
-newer is. `login`: user_id, provider, meta_user_id, request_id.';
+'Stores one account of a login and returns its id; null, and nothing stored, if this login is stored already or
+something newer is. `login`: user_id, provider, meta_user_id, request_id.';
 
 revoke all on function instagram_connect.store_account(jsonb, jsonb) from public;
 grant execute on function instagram_connect.store_account(jsonb, jsonb) to service_role;

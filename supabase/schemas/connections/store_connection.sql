@@ -39,9 +39,9 @@ end;
 $$;
 
 comment on function instagram_connect.store_connection(jsonb) is
-  'Stores the accounts and credentials of one login, all or none, and once: repeated it changes nothing. Something newer '
-  'stays, a token as well as a disconnection, and no good value is replaced by a blank. Answers the accounts as their '
-  'owner may see them, in the order given.';
+'Stores the accounts and credentials of one login, all or none, and once: repeated it changes nothing. Something newer
+stays, a token as well as a disconnection, and no good value is replaced by a blank. Answers the accounts as their
+owner may see them, in the order given.';
 
 revoke all on function instagram_connect.store_connection(jsonb) from public;
 grant execute on function instagram_connect.store_connection(jsonb) to service_role;

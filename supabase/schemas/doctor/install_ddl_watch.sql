@@ -60,8 +60,8 @@ end;
 $$;
 
 comment on function instagram_connect.install_ddl_watch() is
-'Creates the event triggers that make PostgREST reload its schema cache after DDL, if the project lost them or never had
-them. Supabase creates them under the same names. Every migration ends with a call.';
+'Creates the event triggers that make PostgREST reload its schema cache after DDL, if the project lost them or never
+had them. Supabase creates them under the same names. Every migration ends with a call.';
 
 revoke all on function instagram_connect.install_ddl_watch() from public;
 grant execute on function instagram_connect.install_ddl_watch() to service_role;

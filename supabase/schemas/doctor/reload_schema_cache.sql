@@ -13,7 +13,7 @@ end;
 $$;
 
 comment on function instagram_connect.reload_schema_cache() is
-  'Makes PostgREST read the schema again. The deploy gate calls it after every deploy.';
+'Makes PostgREST read the schema again. The deploy gate calls it after every deploy.';
 
 revoke all on function instagram_connect.reload_schema_cache() from public;
 grant execute on function instagram_connect.reload_schema_cache() to service_role;

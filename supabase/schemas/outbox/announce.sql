@@ -27,7 +27,9 @@ as $$
 $$;
 
 comment on function instagram_connect.announce(text, public.instagram_business_accounts, jsonb, timestamptz) is
-  'Writes an event down, in the same transaction as what it tells of.';
+'Writes an event down, in the same transaction as what it tells of.';
 
-revoke all on function instagram_connect.announce(text, public.instagram_business_accounts, jsonb, timestamptz) from public;
-grant execute on function instagram_connect.announce(text, public.instagram_business_accounts, jsonb, timestamptz) to service_role;
+revoke all on function instagram_connect.announce(text, public.instagram_business_accounts, jsonb, timestamptz)
+from public;
+grant execute on function instagram_connect.announce(text, public.instagram_business_accounts, jsonb, timestamptz)
+to service_role;

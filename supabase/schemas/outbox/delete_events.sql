@@ -9,7 +9,8 @@ begin
   if payload is null then
     return null;
   end if;
-  delete from instagram_connect.outgoing_events where id in (select value::uuid from jsonb_array_elements_text(payload -> 'ids'));
+  delete from instagram_connect.outgoing_events
+  where id in (select value::uuid from jsonb_array_elements_text(payload -> 'ids'));
   get diagnostics deleted = row_count;
   return to_jsonb(deleted);
 end;

@@ -34,7 +34,7 @@ end;
 $$;
 
 comment on function instagram_connect.take_events(jsonb) is
-  'Events to publish, the oldest first. They are another''s again if they are not deleted within `lease_s`.';
+'Events to publish, the oldest first. They are another''s again if they are not deleted within `lease_s`.';
 
 revoke all on function instagram_connect.take_events(jsonb) from public;
 grant execute on function instagram_connect.take_events(jsonb) to service_role;

@@ -45,4 +45,5 @@ comment on function instagram_connect.write_webhook_events(bigint[], jsonb, time
 `known_before`: [business_account_id, event_key] of events that were published before.';
 
 revoke all on function instagram_connect.write_webhook_events(bigint[], jsonb, timestamptz, interval) from public;
-grant execute on function instagram_connect.write_webhook_events(bigint[], jsonb, timestamptz, interval) to service_role;
+grant execute on function instagram_connect.write_webhook_events(bigint[], jsonb, timestamptz, interval)
+to service_role;

@@ -60,5 +60,7 @@ comment on function instagram_connect.delete_events_and_messages(uuid[], uuid[],
 'Deletes at most `room` rows of each kind that may be large, and returns whether nothing of them is left. `revived` are
 accounts that their person has connected again since: of those, only rows from before the request.';
 
-revoke all on function instagram_connect.delete_events_and_messages(uuid[], uuid[], text[], timestamptz, integer) from public;
-grant execute on function instagram_connect.delete_events_and_messages(uuid[], uuid[], text[], timestamptz, integer) to service_role;
+revoke all on function instagram_connect.delete_events_and_messages(uuid[], uuid[], text[], timestamptz, integer)
+from public;
+grant execute on function instagram_connect.delete_events_and_messages(uuid[], uuid[], text[], timestamptz, integer)
+to service_role;

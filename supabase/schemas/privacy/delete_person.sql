@@ -66,8 +66,8 @@ end;
 $$;
 
 comment on function instagram_connect.delete_person(jsonb) is
-  'Deletes everything of a person, in steps of `limit` rows: to be called until `is_complete`. Tokens go with the first '
-  'step. A login made after `requested_at` stays, one made before it is refused from then on. Safe to repeat.';
+'Deletes everything of a person, in steps of `limit` rows: to be called until `is_complete`. Tokens go with the first
+step. A login made after `requested_at` stays, one made before it is refused from then on. Safe to repeat.';
 
 revoke all on function instagram_connect.delete_person(jsonb) from public;
 grant execute on function instagram_connect.delete_person(jsonb) to service_role;

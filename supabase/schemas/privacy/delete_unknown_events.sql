@@ -52,8 +52,8 @@ end;
 $$;
 
 comment on function instagram_connect.delete_unknown_events(text[], integer) is
-'Deletes at most `room` events that no account has, of each kind: those of these entries, and unreadable ones that mention
-them. Returns whether nothing of them is left.';
+'Deletes at most `room` events that no account has, of each kind: those of these entries, and unreadable ones that
+mention them. Returns whether nothing of them is left.';
 
 revoke all on function instagram_connect.delete_unknown_events(text[], integer) from public;
 grant execute on function instagram_connect.delete_unknown_events(text[], integer) to service_role;

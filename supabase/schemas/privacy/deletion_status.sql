@@ -12,7 +12,7 @@ as $$
 $$;
 
 comment on function instagram_connect.deletion_status(jsonb) is
-  'How far a deletion is, for whoever has its confirmation code; null for an unknown one. Nothing personal.';
+'How far a deletion is, for whoever has its confirmation code; null for an unknown one. Nothing personal.';
 
 revoke all on function instagram_connect.deletion_status(jsonb) from public;
 grant execute on function instagram_connect.deletion_status(jsonb) to service_role;

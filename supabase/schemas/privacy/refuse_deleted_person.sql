@@ -28,7 +28,7 @@ end;
 $$;
 
 comment on function instagram_connect.refuse_deleted_person() is
-  'Trigger: a login that was made before its person asked for deletion is not stored after it, however late it comes.';
+'Trigger: a login that was made before its person asked for deletion is not stored after it, however late it comes.';
 
 revoke all on function instagram_connect.refuse_deleted_person() from public;
 grant execute on function instagram_connect.refuse_deleted_person() to service_role;

@@ -46,8 +46,8 @@ end;
 $$;
 
 comment on function instagram_connect.revoke_person(jsonb) is
-  'Erases the tokens of a person who removed the app and marks their accounts, which only a new login brings back; answers '
-  'how many. Safe to repeat; a login made after `moment` stays.';
+'Erases the tokens of a person who removed the app and marks their accounts, which only a new login brings back;
+answers how many. Safe to repeat; a login made after `moment` stays.';
 
 revoke all on function instagram_connect.revoke_person(jsonb) from public;
 grant execute on function instagram_connect.revoke_person(jsonb) to service_role;

@@ -39,8 +39,8 @@ end;
 $$;
 
 comment on function instagram_connect.create_public_views() is
-'Creates views in `public` through which a signed-in user reads their own rows, under names that the project does not use
-itself. Every migration ends with a call.';
+'Creates views in `public` through which a signed-in user reads their own rows, under names that the project does not
+use itself. Every migration ends with a call.';
 
 revoke all on function instagram_connect.create_public_views() from public;
 grant execute on function instagram_connect.create_public_views() to service_role;

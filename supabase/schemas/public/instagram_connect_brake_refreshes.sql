@@ -7,7 +7,8 @@ as $$
   select instagram_connect.brake_refreshes(payload);
 $$;
 
-comment on function public.instagram_connect_brake_refreshes(jsonb) is 'Instagram Connect: calls instagram_connect.brake_refreshes().';
+comment on function public.instagram_connect_brake_refreshes(jsonb) is
+'Instagram Connect: calls instagram_connect.brake_refreshes().';
 
 revoke all on function public.instagram_connect_brake_refreshes(jsonb) from public, anon, authenticated;
 grant execute on function public.instagram_connect_brake_refreshes(jsonb) to service_role;

@@ -7,7 +7,8 @@ as $$
   select instagram_connect.leased_refreshes(payload);
 $$;
 
-comment on function public.instagram_connect_leased_refreshes(jsonb) is 'Instagram Connect: calls instagram_connect.leased_refreshes().';
+comment on function public.instagram_connect_leased_refreshes(jsonb) is
+'Instagram Connect: calls instagram_connect.leased_refreshes().';
 
 revoke all on function public.instagram_connect_leased_refreshes(jsonb) from public, anon, authenticated;
 grant execute on function public.instagram_connect_leased_refreshes(jsonb) to service_role;

@@ -7,7 +7,8 @@ as $$
   select instagram_connect.replay_webhook_events(payload);
 $$;
 
-comment on function public.instagram_connect_replay_webhook_events(jsonb) is 'Instagram Connect: calls instagram_connect.replay_webhook_events().';
+comment on function public.instagram_connect_replay_webhook_events(jsonb) is
+'Instagram Connect: calls instagram_connect.replay_webhook_events().';
 
 revoke all on function public.instagram_connect_replay_webhook_events(jsonb) from public, anon, authenticated;
 grant execute on function public.instagram_connect_replay_webhook_events(jsonb) to service_role;

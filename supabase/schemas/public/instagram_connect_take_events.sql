@@ -7,7 +7,8 @@ as $$
   select instagram_connect.take_events(payload);
 $$;
 
-comment on function public.instagram_connect_take_events(jsonb) is 'Instagram Connect: calls instagram_connect.take_events().';
+comment on function public.instagram_connect_take_events(jsonb) is
+'Instagram Connect: calls instagram_connect.take_events().';
 
 revoke all on function public.instagram_connect_take_events(jsonb) from public, anon, authenticated;
 grant execute on function public.instagram_connect_take_events(jsonb) to service_role;

@@ -36,7 +36,7 @@ end;
 $$;
 
 comment on function instagram_connect.brake_refreshes(jsonb) is
-  'Slows, pauses, suspends or resumes the refreshing of a login product; tells whether it suspended what ran before.';
+'Slows, pauses, suspends or resumes the refreshing of a login product; tells whether it suspended what ran before.';
 
 revoke all on function instagram_connect.brake_refreshes(jsonb) from public;
 grant execute on function instagram_connect.brake_refreshes(jsonb) to service_role;

@@ -56,8 +56,8 @@ end;
 $$;
 
 comment on function instagram_connect.claim_refresh(jsonb) is
-  'Leases one account of a user to the caller. `state` is claimed, leased (somebody else works on it), too_young, paused, '
-  'needs_reauth or disconnected; null when the user has no such account.';
+'Leases one account of a user to the caller. `state` is claimed, leased (somebody else works on it), too_young, paused,
+needs_reauth or disconnected; null when the user has no such account.';
 
 revoke all on function instagram_connect.claim_refresh(jsonb) from public;
 grant execute on function instagram_connect.claim_refresh(jsonb) to service_role;

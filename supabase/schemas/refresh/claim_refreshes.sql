@@ -70,8 +70,8 @@ end;
 $$;
 
 comment on function instagram_connect.claim_refreshes(jsonb) is
-  'Leases accounts that are due to the caller, at most `limit`, and answers them; no account goes to two callers. A paused '
-  'login product gets none, a suspended one a single probe, one whose call limit is nearly used up `slow_limit`.';
+'Leases accounts that are due to the caller, at most `limit`, and answers them; no account goes to two callers. A
+paused login product gets none, a suspended one a single probe, one whose call limit is nearly used up `slow_limit`.';
 
 revoke all on function instagram_connect.claim_refreshes(jsonb) from public;
 grant execute on function instagram_connect.claim_refreshes(jsonb) to service_role;

@@ -70,8 +70,8 @@ end;
 $$;
 
 comment on function instagram_connect.finish_refresh(jsonb) is
-  'Writes what came of a refresh and gives the lease back, in one transaction; writes nothing for whoever lost the lease. A '
-  'token that was made meanwhile, by a login or another refresh, took the lease with it and so is never overwritten.';
+'Writes what came of a refresh and gives the lease back, in one transaction; writes nothing for whoever lost the lease.
+A token that was made meanwhile, by a login or another refresh, took the lease with it and so is never overwritten.';
 
 revoke all on function instagram_connect.finish_refresh(jsonb) from public;
 grant execute on function instagram_connect.finish_refresh(jsonb) to service_role;

@@ -12,7 +12,8 @@ begin
 end;
 $$;
 
-comment on function instagram_connect.forget_refreshes() is 'Trigger: begins the record of refreshes anew with a new login.';
+comment on function instagram_connect.forget_refreshes() is
+'Trigger: begins the record of refreshes anew with a new login.';
 
 revoke all on function instagram_connect.forget_refreshes() from public;
 grant execute on function instagram_connect.forget_refreshes() to service_role;

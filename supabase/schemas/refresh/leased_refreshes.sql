@@ -23,7 +23,8 @@ as $$
 $$;
 
 comment on function instagram_connect.leased_refreshes(jsonb) is
-  'Those of the given accounts that the caller still holds the lease of: what is finished, lost, ended or paused is left out.';
+'Those of the given accounts that the caller still holds the lease of: what is finished, lost, ended or paused is left
+out.';
 
 revoke all on function instagram_connect.leased_refreshes(jsonb) from public;
 grant execute on function instagram_connect.leased_refreshes(jsonb) to service_role;

@@ -16,7 +16,7 @@ as $$
 $$;
 
 comment on function instagram_connect.note_usage(uuid, jsonb, timestamptz) is
-  'Keeps what Meta''s usage headers said when an account was called.';
+'Keeps what Meta''s usage headers said when an account was called.';
 
 revoke all on function instagram_connect.note_usage(uuid, jsonb, timestamptz) from public;
 grant execute on function instagram_connect.note_usage(uuid, jsonb, timestamptz) to service_role;

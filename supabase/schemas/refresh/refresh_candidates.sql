@@ -72,8 +72,8 @@ end;
 $$;
 
 comment on function instagram_connect.refresh_candidates(jsonb, timestamptz) is
-'Accounts that may be due: not leased, paused or waiting, with when their token is due, whether to renew it, and whether
-to check their webhook subscription.';
+'Accounts that may be due: not leased, paused or waiting, with when their token is due, whether to renew it, and
+whether to check their webhook subscription.';
 
 revoke all on function instagram_connect.refresh_candidates(jsonb, timestamptz) from public;
 grant execute on function instagram_connect.refresh_candidates(jsonb, timestamptz) to service_role;

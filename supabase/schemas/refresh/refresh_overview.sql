@@ -34,7 +34,11 @@ as $$
     'oldest_due_at', (select min(due_at) from active where due_at <= asked.at),
     'oldest_account_id', (select id from active where due_at <= asked.at order by due_at limit 1),
     'first_expiry_at', (select min(expires_at) from active),
-    'expired', (select count(*) from active where instagram_connect.is_extended_before_expiry(provider) and expires_at <= asked.at),
+    'expired', (
+      select count(*)
+      from active
+      where instagram_connect.is_extended_before_expiry(provider) and expires_at <= asked.at
+    ),
     'reconnect_requested', (select count(*) from active where reconnect_before is not null),
     'needs_reauth', (select count(*) from needing),
     'events_waiting', (
@@ -66,7 +70,7 @@ as $$
 $$;
 
 comment on function instagram_connect.refresh_overview(jsonb) is
-  'How many tokens are due when, what is overdue, who needs their user, what stops refreshing. Reads no token.';
+'How many tokens are due when, what is overdue, who needs their user, what stops refreshing. Reads no token.';
 
 revoke all on function instagram_connect.refresh_overview(jsonb) from public;
 grant execute on function instagram_connect.refresh_overview(jsonb) to service_role;

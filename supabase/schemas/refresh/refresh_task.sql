@@ -26,8 +26,16 @@ as $$
   );
 $$;
 
-comment on function instagram_connect.refresh_task(instagram_connect.instagram_credentials, public.instagram_business_accounts) is
-  'What a worker needs to refresh an account; its tokens are ciphertexts.';
+comment on function instagram_connect.refresh_task(
+  instagram_connect.instagram_credentials, public.instagram_business_accounts
+) is
+'What a worker needs to refresh an account; its tokens are ciphertexts.';
 
-revoke all on function instagram_connect.refresh_task(instagram_connect.instagram_credentials, public.instagram_business_accounts) from public;
-grant execute on function instagram_connect.refresh_task(instagram_connect.instagram_credentials, public.instagram_business_accounts) to service_role;
+revoke all on function instagram_connect.refresh_task(
+  instagram_connect.instagram_credentials, public.instagram_business_accounts
+)
+from public;
+grant execute on function instagram_connect.refresh_task(
+  instagram_connect.instagram_credentials, public.instagram_business_accounts
+)
+to service_role;

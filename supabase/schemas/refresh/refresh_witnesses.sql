@@ -33,7 +33,7 @@ as $$
 $$;
 
 comment on function instagram_connect.refresh_witnesses(jsonb) is
-  'One account each of other people, to find out whether their tokens work: that tells a dead token from a blocked app.';
+'One account each of other people, to find out whether their tokens work: that tells a dead token from a blocked app.';
 
 revoke all on function instagram_connect.refresh_witnesses(jsonb) from public;
 grant execute on function instagram_connect.refresh_witnesses(jsonb) to service_role;

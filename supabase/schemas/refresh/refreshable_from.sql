@@ -1,4 +1,6 @@
-create or replace function instagram_connect.refreshable_from(credentials instagram_connect.instagram_credentials) returns timestamptz
+create or replace function instagram_connect.refreshable_from(
+  credentials instagram_connect.instagram_credentials
+) returns timestamptz
 language sql
 stable
 security invoker
@@ -12,7 +14,7 @@ as $$
 $$;
 
 comment on function instagram_connect.refreshable_from(instagram_connect.instagram_credentials) is
-  'From when Meta extends the token: at 24 hours of the token''s own age, whatever the age of the row.';
+'From when Meta extends the token: at 24 hours of the token''s own age, whatever the age of the row.';
 
 revoke all on function instagram_connect.refreshable_from(instagram_connect.instagram_credentials) from public;
 grant execute on function instagram_connect.refreshable_from(instagram_connect.instagram_credentials) to service_role;

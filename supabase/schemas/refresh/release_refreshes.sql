@@ -35,7 +35,7 @@ end;
 $$;
 
 comment on function instagram_connect.release_refreshes(jsonb) is
-  'Gives leases back without having changed anything else; `not_before` keeps an account from the next sweeps.';
+'Gives leases back without having changed anything else; `not_before` keeps an account from the next sweeps.';
 
 revoke all on function instagram_connect.release_refreshes(jsonb) from public;
 grant execute on function instagram_connect.release_refreshes(jsonb) to service_role;

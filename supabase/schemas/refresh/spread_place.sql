@@ -8,7 +8,7 @@ as $$
 $$;
 
 comment on function instagram_connect.spread_place(uuid) is
-  'From 0 to 1, by a hash of the account: spreads the refreshes of accounts that were connected together.';
+'From 0 to 1, by a hash of the account: spreads the refreshes of accounts that were connected together.';
 
 revoke all on function instagram_connect.spread_place(uuid) from public;
 grant execute on function instagram_connect.spread_place(uuid) to service_role;

@@ -52,24 +52,7 @@ begin
     and account.status <> 'disconnected'
   where event.id = any (meant);
 
-  with taken as (
-    delete from instagram_connect.webhook_events as event
-    using (select id from instagram_connect.webhook_events where id = any (meant) order by id for update skip locked) as locked
-    where event.id = locked.id and event.business_account_id is null
-    returning event.*
-  )
-  select coalesce(
-    jsonb_agg(
-      jsonb_build_object(
-        'entry_id', entry_id, 'event_key', event_key, 'field', field, 'kind', kind, 'occurred_at', event_at,
-        'received_at', received_at, 'message_id', message_id, 'participant_id', participant_id, 'is_from_us', is_from_us,
-        'data', data, 'payload', taken.payload
-      )
-    ),
-    '[]'
-  )
-  into adopted
-  from taken;
+  adopted := instagram_connect.take_unknown_events(meant);
   begin
     stored := instagram_connect.store_webhook_events(common || jsonb_build_object('events', adopted, 'owners', owners));
   exception when others then
@@ -97,8 +80,8 @@ end;
 $$;
 
 comment on function instagram_connect.adopt_webhook_events(jsonb) is
-  'Gives events that came before their account was stored to that account, at most `limit`; answers as '
-  'store_webhook_events() does.';
+'Gives events that came before their account was stored to that account, at most `limit`; answers as
+store_webhook_events() does.';
 
 revoke all on function instagram_connect.adopt_webhook_events(jsonb) from public;
 grant execute on function instagram_connect.adopt_webhook_events(jsonb) to service_role;

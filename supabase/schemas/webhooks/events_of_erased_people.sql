@@ -37,8 +37,8 @@ as $$
 $$;
 
 comment on function instagram_connect.events_of_erased_people(jsonb, jsonb) is
-'Positions of events, from 1, that must not be kept: they happened before a person''s data was deleted and were still on
-their way. An event is kept if somebody else has its account connected, or owns it already.';
+'Positions of events, from 1, that must not be kept: they happened before a person''s data was deleted and were still
+on their way. An event is kept if somebody else has its account connected, or owns it already.';
 
 revoke all on function instagram_connect.events_of_erased_people(jsonb, jsonb) from public;
 grant execute on function instagram_connect.events_of_erased_people(jsonb, jsonb) to service_role;

@@ -27,7 +27,8 @@ as $$
           from instagram_connect.webhook_events as one
           where one.business_account_id = account.id and one.event_key = any (keys)
         ) as event
-        where find_webhook_events.entry_id is null or find_webhook_events.entry_id in (account.instagram_business_id, account.page_id)
+        where find_webhook_events.entry_id is null
+          or find_webhook_events.entry_id in (account.instagram_business_id, account.page_id)
         union all
         select *
         from instagram_connect.webhook_events as one
@@ -40,7 +41,7 @@ as $$
 $$;
 
 comment on function instagram_connect.find_webhook_events(text[], text) is
-'Stored events with one of these keys, of one account or of all if `entry_id` is null: where they are, without content.';
+'Stored events with one of these keys, of one account or of all if `entry_id` is null: ids and times, no content.';
 
 revoke all on function instagram_connect.find_webhook_events(text[], text) from public;
 grant execute on function instagram_connect.find_webhook_events(text[], text) to service_role;

@@ -34,8 +34,8 @@ end;
 $$;
 
 comment on function instagram_connect.kept_webhook_events(jsonb) is
-  'Stored events with their payloads, of a kind, an account or since a time: the first `limit` with ids after `after_id`, up to '
-  '`until_id`, among `window` ids at most. `until_id` of the answer is where to go on.';
+'Stored events with their payloads, of a kind, an account or since a time: the first `limit` with ids after `after_id`,
+up to `until_id`, among `window` ids at most. `until_id` of the answer is where to go on.';
 
 revoke all on function instagram_connect.kept_webhook_events(jsonb) from public;
 grant execute on function instagram_connect.kept_webhook_events(jsonb) to service_role;

@@ -15,8 +15,8 @@ as $$
 $$;
 
 comment on function instagram_connect.lock_accounts_of(text[]) is
-  'Keeps accounts from being deleted before the events that refer to them are written, and answers them; to be called '
-  'before anything else is locked.';
+'Keeps accounts from being deleted before the events that refer to them are written, and answers them; to be called
+before anything else is locked.';
 
 revoke all on function instagram_connect.lock_accounts_of(text[]) from public;
 grant execute on function instagram_connect.lock_accounts_of(text[]) to service_role;

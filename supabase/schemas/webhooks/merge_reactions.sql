@@ -14,7 +14,7 @@ as $$
 $$;
 
 comment on function instagram_connect.merge_reactions(jsonb, jsonb) is
-  'The latest reaction of each sender, out of two collections of instagram_dm_messages.reactions.';
+'The latest reaction of each sender, out of two collections of instagram_dm_messages.reactions.';
 
 revoke all on function instagram_connect.merge_reactions(jsonb, jsonb) from public;
 grant execute on function instagram_connect.merge_reactions(jsonb, jsonb) to service_role;

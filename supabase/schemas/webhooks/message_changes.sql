@@ -62,7 +62,7 @@ as $$
 $$;
 
 comment on function instagram_connect.message_changes(bigint[]) is
-'What events say about direct messages, one row for each message: the content of instagram_dm_messages from them alone.';
+'What these events alone say about direct messages, one row for each message, as in instagram_dm_messages.';
 
 revoke all on function instagram_connect.message_changes(bigint[]) from public;
 grant execute on function instagram_connect.message_changes(bigint[]) to service_role;

@@ -19,7 +19,8 @@ begin
 end;
 $$;
 
-comment on function instagram_connect.note_failed_webhook_events(jsonb) is 'Counts events that went to the dead-letter queue.';
+comment on function instagram_connect.note_failed_webhook_events(jsonb) is
+'Counts events that went to the dead-letter queue.';
 
 revoke all on function instagram_connect.note_failed_webhook_events(jsonb) from public;
 grant execute on function instagram_connect.note_failed_webhook_events(jsonb) to service_role;

@@ -26,13 +26,14 @@ begin
   using old
   where event.id = old.id;
   get diagnostics purged = row_count;
-  delete from instagram_connect.webhook_counts where day < (at at time zone 'UTC')::date - (payload ->> 'count_days')::integer;
+  delete from instagram_connect.webhook_counts
+  where day < (at at time zone 'UTC')::date - (payload ->> 'count_days')::integer;
   return to_jsonb(purged);
 end;
 $$;
 
 comment on function instagram_connect.purge_webhook_events(jsonb) is
-  'Deletes events of accounts that nobody connected, and events that are old; messages and conversations stay.';
+'Deletes events of accounts that nobody connected, and events that are old; messages and conversations stay.';
 
 revoke all on function instagram_connect.purge_webhook_events(jsonb) from public;
 grant execute on function instagram_connect.purge_webhook_events(jsonb) to service_role;

@@ -52,8 +52,8 @@ end;
 $$;
 
 comment on function instagram_connect.replay_webhook_events(jsonb) is
-  'Puts what a parser makes of stored events today in their place, in one transaction. What was told before is not told '
-  'again. Answers as store_webhook_events() does.';
+'Puts what a parser makes of stored events today in their place, in one transaction. What was told before is not told
+again. Answers as store_webhook_events() does.';
 
 revoke all on function instagram_connect.replay_webhook_events(jsonb) from public;
 grant execute on function instagram_connect.replay_webhook_events(jsonb) to service_role;

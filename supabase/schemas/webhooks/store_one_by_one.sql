@@ -40,8 +40,8 @@ end;
 $$;
 
 comment on function instagram_connect.store_one_by_one(jsonb, jsonb, jsonb) is
-'Stores unknown events each for itself after the batch was refused. One that the database refuses stays unknown, as it was.
-Returns `stored`, as store_webhook_events() does, and `kept`: the events that were stored.';
+'Stores unknown events each for itself after the batch was refused. One that the database refuses stays unknown, as it
+was. Returns `stored`, as store_webhook_events() does, and `kept`: the events that were stored.';
 
 revoke all on function instagram_connect.store_one_by_one(jsonb, jsonb, jsonb) from public;
 grant execute on function instagram_connect.store_one_by_one(jsonb, jsonb, jsonb) to service_role;

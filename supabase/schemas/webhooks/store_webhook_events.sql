@@ -56,8 +56,8 @@ end;
 $$;
 
 comment on function instagram_connect.store_webhook_events(jsonb) is
-  'Stores a batch of events, each once for every user who has connected its account; brings messages and conversations up '
-  'to date; counts; writes down what is to be published and leaves that to the caller for `lease_s`. Safe to repeat.';
+'Stores a batch of events, each once for every user who has connected its account; brings messages and conversations up
+to date; counts; writes down what is to be published and leaves that to the caller for `lease_s`. Safe to repeat.';
 
 revoke all on function instagram_connect.store_webhook_events(jsonb) from public;
 grant execute on function instagram_connect.store_webhook_events(jsonb) to service_role;

@@ -57,7 +57,7 @@ as $$
 $$;
 
 comment on function instagram_connect.webhook_report(jsonb) is
-  'Who lost it? What became of what Meta delivered, by account and day, and where the event with a given id is.';
+'Who lost it? What became of what Meta delivered, by account and day, and where the event with a given id is.';
 
 revoke all on function instagram_connect.webhook_report(jsonb) from public;
 grant execute on function instagram_connect.webhook_report(jsonb) to service_role;

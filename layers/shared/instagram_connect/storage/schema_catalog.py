@@ -158,7 +158,7 @@ FUNCTIONS: Mapping[str, Function] = {
         ("account",), "d6cae4a61f1c62626729c513fc70bf05707862a2f71ef8dbbaa9fd45d66c798c"
     ),
     "instagram_connect.adopt_webhook_events": Function(
-        ("payload",), "f4629fdead49cdb407901fd93b14ccad5f9aed1629ecf0c5f1025509b449a081"
+        ("payload",), "778621bc0f8a904689b485c74fdba38a4d3cf881a2cb9f306dfdc9ad80bc6a71"
     ),
     "instagram_connect.announce": Function(
         ("type", "account", "about", "at"), "335d24ddd41abdf9d830a05f97cc71497d8a736dc8f03487af6c05da80a076f3"
@@ -183,10 +183,10 @@ FUNCTIONS: Mapping[str, Function] = {
     ),
     "instagram_connect.delete_accounts": Function(
         ("accounts", "revived", "entry_ids", "requested_at"),
-        "848eadf5d724b26f205fdfffaead3c5d2422b4b4efe344bf039c4a676cc29e52",
+        "02d36da57700fd7e69c6952ce50b669c99609aaa61bbd4b5574a46a4be16bd27",
     ),
     "instagram_connect.delete_events": Function(
-        ("payload",), "b8d0068435c7bfa330a9f0b80c2121895b99813e86ea5dfec422258b65d452d2"
+        ("payload",), "11b2d09ae8d8e050c476ab6ab162d5f9c7a8a7fb68bfb5074c4d763bf2022270"
     ),
     "instagram_connect.delete_events_and_messages": Function(
         ("accounts", "revived", "entry_ids", "requested_at", "room"),
@@ -220,7 +220,7 @@ FUNCTIONS: Mapping[str, Function] = {
         ("events", "owners"), "ea4830ae87aa0f59514c4e6fc91e65fe8c5e1ea85d01ab6bd0fc80ffea998765"
     ),
     "instagram_connect.find_webhook_events": Function(
-        ("keys", "entry_id"), "98c68b008de47669201ef04a987fe797b6999176692de699dab5193d29a8f0fa"
+        ("keys", "entry_id"), "20ffa502dbe1818b5671adb4e018bd4ca337a46cfe232574b9b833f4a0f397dc"
     ),
     "instagram_connect.finish_refresh": Function(
         ("payload",), "5d8518847914f608e5ccb50bd771380ceae1a01aced874b9d4f86818e551ffb8"
@@ -299,7 +299,7 @@ FUNCTIONS: Mapping[str, Function] = {
         ("provider", "instagram_business_id"), "4e5e0cef4f7ee0e195c9fb70d843b21d0e8edc538c78f4552d973cda3c2c331c"
     ),
     "instagram_connect.purge_webhook_events": Function(
-        ("payload",), "719b603076a32ac7df6461942f3317855d4c42ffca780a90258dcada406afbb0"
+        ("payload",), "98f638dc8be841f2cd57f9abfb5a3f31bc04fce521173d0336b6915da833eb51"
     ),
     "instagram_connect.refresh_candidates": Function(
         (
@@ -317,10 +317,10 @@ FUNCTIONS: Mapping[str, Function] = {
         "693c69ce5b5648399e51b32540427e32df3be3d73d9cb3256e84a45fd2c9132d",
     ),
     "instagram_connect.refresh_due_at": Function(
-        ("credentials", "rules", "is_asked"), "c4b93d0627f3c890c933c1660298f9c6c27f1f7f1e26eea01ec8cb345ce40c9a"
+        ("credentials", "rules", "is_asked"), "b2f34fb75758b936ac73f9bf45473e8601e95d68c70ae4fbf4b9417eab86e95e"
     ),
     "instagram_connect.refresh_overview": Function(
-        ("payload",), "58fad945da59afdb512b17c7a1e560898af4e5a28ce6f2aa2943561227814ee3"
+        ("payload",), "396e687da0427d3ec157031f0b1faca896c3ae68664cae15f8cf9ca6b02b7de9"
     ),
     "instagram_connect.refresh_task": Function(
         ("credentials", "account"), "0e56bdf99c4ddeaeafa68bfbfe99e73fb4579035fd297826637ee6844f704453"
@@ -378,6 +378,9 @@ FUNCTIONS: Mapping[str, Function] = {
     ),
     "instagram_connect.take_events": Function(
         ("payload",), "937f14c51bdd2886b7602cd43fe239486392d7111bad3e04be804be47485816a"
+    ),
+    "instagram_connect.take_unknown_events": Function(
+        ("ids",), "79398819d815861c3b0584cd874cec9b95e05362f4d78fb44c0a188b537d932c"
     ),
     "instagram_connect.webhook_report": Function(
         ("payload",), "4e6db52fd64112f06ab8a309ae8918b3737a0e5e973a031a575e67ac0b2f0549"
@@ -470,7 +473,7 @@ FUNCTIONS: Mapping[str, Function] = {
 
 # The tables and functions that each migration creates or replaces.
 MIGRATIONS: Mapping[str, tuple[str, ...]] = {
-    "20261201022746": (
+    "20261201023717": (
         "instagram_connect.account_view",
         "instagram_connect.adopt_webhook_events",
         "instagram_connect.announce",
@@ -545,6 +548,7 @@ MIGRATIONS: Mapping[str, tuple[str, ...]] = {
         "instagram_connect.store_one_by_one",
         "instagram_connect.store_webhook_events",
         "instagram_connect.take_events",
+        "instagram_connect.take_unknown_events",
         "instagram_connect.webhook_counts",
         "instagram_connect.webhook_events",
         "instagram_connect.webhook_report",

@@ -19,7 +19,8 @@ alter table instagram_connect.automation_workflows enable row level security;
 create policy "owners read their workflows" on instagram_connect.automation_workflows
 for select to authenticated using (
   business_account_id in (
-    select id from public.instagram_business_accounts where user_id = (select auth.uid())
+    select id from public.instagram_business_accounts
+    where user_id = (select auth.uid())
   )
 );
 

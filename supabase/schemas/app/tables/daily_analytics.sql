@@ -16,7 +16,8 @@ alter table instagram_connect.daily_analytics enable row level security;
 create policy "owners read their analytics" on instagram_connect.daily_analytics
 for select to authenticated using (
   business_account_id in (
-    select id from public.instagram_business_accounts where user_id = (select auth.uid())
+    select id from public.instagram_business_accounts
+    where user_id = (select auth.uid())
   )
 );
 

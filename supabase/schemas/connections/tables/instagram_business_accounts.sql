@@ -1,5 +1,5 @@
--- Meta's ids are text: they exceed 2^53. Several users may connect the same Instagram account; each has rows of their own
--- and sees nobody else's. Only service_role writes, through functions; a signed-in user reads their own rows.
+-- Meta's ids are text: they exceed 2^53. Several users may connect the same Instagram account; each has rows of their
+-- own and sees nobody else's. Only service_role writes, through functions; a signed-in user reads their own rows.
 create table public.instagram_business_accounts (
   id uuid primary key default gen_random_uuid(),
   user_id uuid not null references auth.users (id) on delete cascade,

@@ -20,7 +20,8 @@ alter table instagram_connect.api_usage enable row level security;
 create policy "owners read their usage" on instagram_connect.api_usage
 for select to authenticated using (
   business_account_id in (
-    select id from public.instagram_business_accounts where user_id = (select auth.uid())
+    select id from public.instagram_business_accounts
+    where user_id = (select auth.uid())
   )
 );
 

@@ -30,7 +30,8 @@ alter table instagram_connect.instagram_dm_conversations enable row level securi
 create policy "owners read their conversations" on instagram_connect.instagram_dm_conversations
 for select to authenticated using (
   business_account_id in (
-    select id from public.instagram_business_accounts where user_id = (select auth.uid())
+    select id from public.instagram_business_accounts
+    where user_id = (select auth.uid())
   )
 );
 

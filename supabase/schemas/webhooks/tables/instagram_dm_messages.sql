@@ -29,7 +29,8 @@ comment on column instagram_connect.instagram_dm_messages.edited_text is
 comment on column instagram_connect.instagram_dm_messages.unsent_at is
 'When its author unsent it; its content is erased.';
 comment on column instagram_connect.instagram_dm_messages.reactions is
-'By the id of the person who reacted: {"action", "reaction", "emoji", "at"}, the latest of each. An "unreact" removes it.';
+'By the id of the person who reacted: {"action", "reaction", "emoji", "at"}, the latest of each. An "unreact" removes
+it.';
 
 create index on instagram_connect.instagram_dm_messages (business_account_id, participant_id, sent_at desc);
 
@@ -39,7 +40,8 @@ alter table instagram_connect.instagram_dm_messages enable row level security;
 create policy "owners read their messages" on instagram_connect.instagram_dm_messages
 for select to authenticated using (
   business_account_id in (
-    select id from public.instagram_business_accounts where user_id = (select auth.uid())
+    select id from public.instagram_business_accounts
+    where user_id = (select auth.uid())
   )
 );
 

@@ -10,10 +10,10 @@ create table instagram_connect.webhook_counts (
 );
 
 comment on table instagram_connect.webhook_counts is
-'What became of the events that the worker took from the queue, by Meta''s id of the account and by day (UTC): received =
-stored + duplicate + unknown + failed.';
+'What became of the events that the worker took from the queue, by Meta''s id of the account and by day (UTC): received
+= stored + duplicate + unknown + failed.';
 comment on column instagram_connect.webhook_counts.unknown is
-'Kept until somebody connects the account. In the row without an id: events of people whose data was deleted, not kept.';
+'Kept until somebody connects the account. In the row without an id: not kept, because the person''s data was deleted.';
 comment on column instagram_connect.webhook_counts.failed is
 'Rejected by the database and moved to the dead-letter queue with the reason.';
 

@@ -42,7 +42,8 @@ alter table instagram_connect.webhook_events enable row level security;
 create policy "owners read their events" on instagram_connect.webhook_events
 for select to authenticated using (
   business_account_id in (
-    select id from public.instagram_business_accounts where user_id = (select auth.uid())
+    select id from public.instagram_business_accounts
+    where user_id = (select auth.uid())
   )
 );
 

@@ -157,24 +157,7 @@ begin
     and account.status <> 'disconnected'
   where event.id = any (meant);
 
-  with taken as (
-    delete from instagram_connect.webhook_events as event
-    using (select id from instagram_connect.webhook_events where id = any (meant) order by id for update skip locked) as locked
-    where event.id = locked.id and event.business_account_id is null
-    returning event.*
-  )
-  select coalesce(
-    jsonb_agg(
-      jsonb_build_object(
-        'entry_id', entry_id, 'event_key', event_key, 'field', field, 'kind', kind, 'occurred_at', event_at,
-        'received_at', received_at, 'message_id', message_id, 'participant_id', participant_id, 'is_from_us', is_from_us,
-        'data', data, 'payload', taken.payload
-      )
-    ),
-    '[]'
-  )
-  into adopted
-  from taken;
+  adopted := instagram_connect.take_unknown_events(meant);
   begin
     stored := instagram_connect.store_webhook_events(common || jsonb_build_object('events', adopted, 'owners', owners));
   exception when others then
@@ -511,11 +494,14 @@ CREATE OR REPLACE FUNCTION instagram_connect.delete_accounts(accounts uuid[], re
 AS $function$
 begin
   -- Who has connected again since keeps the account, and what came with it.
-  delete from instagram_connect.outgoing_events where business_account_id = any (revived) and created_at <= delete_accounts.requested_at;
-  delete from instagram_connect.api_usage where business_account_id = any (revived) and observed_at <= delete_accounts.requested_at;
+  delete from instagram_connect.outgoing_events
+  where business_account_id = any (revived) and created_at <= delete_accounts.requested_at;
+  delete from instagram_connect.api_usage
+  where business_account_id = any (revived) and observed_at <= delete_accounts.requested_at;
   delete from instagram_connect.daily_analytics
   where business_account_id = any (revived) and day <= (delete_accounts.requested_at at time zone 'UTC')::date;
-  delete from instagram_connect.automation_workflows where business_account_id = any (revived) and created_at <= delete_accounts.requested_at;
+  delete from instagram_connect.automation_workflows
+  where business_account_id = any (revived) and created_at <= delete_accounts.requested_at;
   -- Everything else hangs on the account.
   delete from public.instagram_business_accounts where id = any (accounts);
   -- Unless somebody else has the account connected too, whose counts these then are.
@@ -541,7 +527,8 @@ begin
   if payload is null then
     return null;
   end if;
-  delete from instagram_connect.outgoing_events where id in (select value::uuid from jsonb_array_elements_text(payload -> 'ids'));
+  delete from instagram_connect.outgoing_events
+  where id in (select value::uuid from jsonb_array_elements_text(payload -> 'ids'));
   get diagnostics deleted = row_count;
   return to_jsonb(deleted);
 end;
@@ -1020,7 +1007,8 @@ AS $function$
           from instagram_connect.webhook_events as one
           where one.business_account_id = account.id and one.event_key = any (keys)
         ) as event
-        where find_webhook_events.entry_id is null or find_webhook_events.entry_id in (account.instagram_business_id, account.page_id)
+        where find_webhook_events.entry_id is null
+          or find_webhook_events.entry_id in (account.instagram_business_id, account.page_id)
         union all
         select *
         from instagram_connect.webhook_events as one
@@ -1663,7 +1651,8 @@ begin
   using old
   where event.id = old.id;
   get diagnostics purged = row_count;
-  delete from instagram_connect.webhook_counts where day < (at at time zone 'UTC')::date - (payload ->> 'count_days')::integer;
+  delete from instagram_connect.webhook_counts
+  where day < (at at time zone 'UTC')::date - (payload ->> 'count_days')::integer;
   return to_jsonb(purged);
 end;
 $function$;
@@ -1743,18 +1732,22 @@ CREATE OR REPLACE FUNCTION instagram_connect.refresh_due_at(credentials instagra
  SET search_path TO ''
 AS $function$
   select case
-    when instagram_connect.is_extended_before_expiry(credentials.provider) and credentials.expires_at is not null then greatest(
+    when
+      instagram_connect.is_extended_before_expiry(credentials.provider) and credentials.expires_at is not null
+      then greatest(
       instagram_connect.refreshable_from(credentials),
       -- Spread to earlier, never to later: the lead stays whole.
       credentials.expires_at
         - make_interval(secs => (rules ->> 'lead_s')::double precision)
-        - make_interval(secs => (rules ->> 'spread_s')::double precision) * instagram_connect.spread_place(credentials.business_account_id)
+        - make_interval(secs => (rules ->> 'spread_s')::double precision)
+          * instagram_connect.spread_place(credentials.business_account_id)
     )
     else greatest(
       instagram_connect.refreshable_from(credentials),
       least(
         coalesce(credentials.last_refreshed_at, credentials.issued_at)
-          + make_interval(secs => (rules ->> 'recheck_s')::double precision) * (1 - instagram_connect.spread_place(credentials.business_account_id) / 7),
+          + make_interval(secs => (rules ->> 'recheck_s')::double precision)
+            * (1 - instagram_connect.spread_place(credentials.business_account_id) / 7),
         -- In time to ask the user, who is asked once.
         case when not is_asked then
           least(credentials.expires_at, credentials.data_access_expires_at)
@@ -1802,7 +1795,11 @@ AS $function$
     'oldest_due_at', (select min(due_at) from active where due_at <= asked.at),
     'oldest_account_id', (select id from active where due_at <= asked.at order by due_at limit 1),
     'first_expiry_at', (select min(expires_at) from active),
-    'expired', (select count(*) from active where instagram_connect.is_extended_before_expiry(provider) and expires_at <= asked.at),
+    'expired', (
+      select count(*)
+      from active
+      where instagram_connect.is_extended_before_expiry(provider) and expires_at <= asked.at
+    ),
     'reconnect_requested', (select count(*) from active where reconnect_before is not null),
     'needs_reauth', (select count(*) from needing),
     'events_waiting', (
@@ -2614,6 +2611,32 @@ $function$;
 
 ALTER FUNCTION "instagram_connect"."take_events"(jsonb) OWNER TO "postgres";
 
+CREATE OR REPLACE FUNCTION instagram_connect.take_unknown_events(ids bigint[])
+ RETURNS jsonb
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  with taken as (
+    delete from instagram_connect.webhook_events as event
+    using (select id from instagram_connect.webhook_events where id = any (ids) order by id for update skip locked) as locked
+    where event.id = locked.id and event.business_account_id is null
+    returning event.*
+  )
+  select coalesce(
+    jsonb_agg(
+      jsonb_build_object(
+        'entry_id', entry_id, 'event_key', event_key, 'field', field, 'kind', kind, 'occurred_at', event_at,
+        'received_at', received_at, 'message_id', message_id, 'participant_id', participant_id, 'is_from_us', is_from_us,
+        'data', data, 'payload', taken.payload
+      )
+    ),
+    '[]'
+  )
+  from taken;
+$function$;
+
+ALTER FUNCTION "instagram_connect"."take_unknown_events"(bigint[]) OWNER TO "postgres";
+
 CREATE OR REPLACE FUNCTION instagram_connect.webhook_report(payload jsonb)
  RETURNS jsonb
  LANGUAGE sql
@@ -3155,7 +3178,8 @@ COMMENT ON COLUMN "instagram_connect"."instagram_dm_messages"."edited_text" IS '
 
 COMMENT ON COLUMN "instagram_connect"."instagram_dm_messages"."is_from_us" IS 'Whether the account wrote it; null if not known yet.';
 
-COMMENT ON COLUMN "instagram_connect"."instagram_dm_messages"."reactions" IS 'By the id of the person who reacted: {"action", "reaction", "emoji", "at"}, the latest of each. An "unreact" removes it.';
+COMMENT ON COLUMN "instagram_connect"."instagram_dm_messages"."reactions" IS 'By the id of the person who reacted: {"action", "reaction", "emoji", "at"}, the latest of each. An "unreact" removes
+it.';
 
 COMMENT ON COLUMN "instagram_connect"."instagram_dm_messages"."sent_at" IS 'Null if only events about the message have arrived so far.';
 
@@ -3172,7 +3196,7 @@ itself once a token works.';
 
 COMMENT ON COLUMN "instagram_connect"."webhook_counts"."failed" IS 'Rejected by the database and moved to the dead-letter queue with the reason.';
 
-COMMENT ON COLUMN "instagram_connect"."webhook_counts"."unknown" IS 'Kept until somebody connects the account. In the row without an id: events of people whose data was deleted, not kept.';
+COMMENT ON COLUMN "instagram_connect"."webhook_counts"."unknown" IS 'Kept until somebody connects the account. In the row without an id: not kept, because the person''s data was deleted.';
 
 COMMENT ON COLUMN "instagram_connect"."webhook_events"."business_account_id" IS 'Null while nobody has connected the account that the event is about.';
 
@@ -3216,7 +3240,8 @@ COMMENT ON COLUMN "public"."instagram_business_accounts"."webhook_subscription_e
 
 COMMENT ON FUNCTION "instagram_connect"."account_view"(public.instagram_business_accounts) IS 'An account as its owner may see it, in every answer of the backend.';
 
-COMMENT ON FUNCTION "instagram_connect"."adopt_webhook_events"(jsonb) IS 'Gives events that came before their account was stored to that account, at most `limit`; answers as store_webhook_events() does.';
+COMMENT ON FUNCTION "instagram_connect"."adopt_webhook_events"(jsonb) IS 'Gives events that came before their account was stored to that account, at most `limit`; answers as
+store_webhook_events() does.';
 
 COMMENT ON FUNCTION "instagram_connect"."announce"(text, public.instagram_business_accounts, jsonb, timestamp with time zone) IS 'Writes an event down, in the same transaction as what it tells of.';
 
@@ -3224,34 +3249,38 @@ COMMENT ON FUNCTION "instagram_connect"."apply_direct_messages"(bigint[]) IS 'Br
 
 COMMENT ON FUNCTION "instagram_connect"."brake_refreshes"(jsonb) IS 'Slows, pauses, suspends or resumes the refreshing of a login product; tells whether it suspended what ran before.';
 
-COMMENT ON FUNCTION "instagram_connect"."claim_refresh"(jsonb) IS 'Leases one account of a user to the caller. `state` is claimed, leased (somebody else works on it), too_young, paused, needs_reauth or disconnected; null when the user has no such account.';
+COMMENT ON FUNCTION "instagram_connect"."claim_refresh"(jsonb) IS 'Leases one account of a user to the caller. `state` is claimed, leased (somebody else works on it), too_young, paused,
+needs_reauth or disconnected; null when the user has no such account.';
 
-COMMENT ON FUNCTION "instagram_connect"."claim_refreshes"(jsonb) IS 'Leases accounts that are due to the caller, at most `limit`, and answers them; no account goes to two callers. A paused login product gets none, a suspended one a single probe, one whose call limit is nearly used up `slow_limit`.';
+COMMENT ON FUNCTION "instagram_connect"."claim_refreshes"(jsonb) IS 'Leases accounts that are due to the caller, at most `limit`, and answers them; no account goes to two callers. A
+paused login product gets none, a suspended one a single probe, one whose call limit is nearly used up `slow_limit`.';
 
 COMMENT ON FUNCTION "instagram_connect"."count_webhook_events"(jsonb, bigint[], integer, timestamp with time zone) IS 'Adds a batch to webhook_counts: its events, those of them that are new rows, and how many were not kept.';
 
-COMMENT ON FUNCTION "instagram_connect"."create_public_views"() IS 'Creates views in `public` through which a signed-in user reads their own rows, under names that the project does not use
-itself. Every migration ends with a call.';
+COMMENT ON FUNCTION "instagram_connect"."create_public_views"() IS 'Creates views in `public` through which a signed-in user reads their own rows, under names that the project does not
+use itself. Every migration ends with a call.';
 
-COMMENT ON FUNCTION "instagram_connect"."delete_accounts"(uuid[], uuid[], text[], timestamp with time zone) IS 'Deletes accounts with everything that references them, and what is older than the request of accounts that their person
-has connected again.';
+COMMENT ON FUNCTION "instagram_connect"."delete_accounts"(uuid[], uuid[], text[], timestamp with time zone) IS 'Deletes accounts with everything that references them, and what is older than the request of accounts that their
+person has connected again.';
 
 COMMENT ON FUNCTION "instagram_connect"."delete_events"(jsonb) IS 'Deletes events that the event bus has taken.';
 
 COMMENT ON FUNCTION "instagram_connect"."delete_events_and_messages"(uuid[], uuid[], text[], timestamp with time zone, integer) IS 'Deletes at most `room` rows of each kind that may be large, and returns whether nothing of them is left. `revived` are
 accounts that their person has connected again since: of those, only rows from before the request.';
 
-COMMENT ON FUNCTION "instagram_connect"."delete_person"(jsonb) IS 'Deletes everything of a person, in steps of `limit` rows: to be called until `is_complete`. Tokens go with the first step. A login made after `requested_at` stays, one made before it is refused from then on. Safe to repeat.';
+COMMENT ON FUNCTION "instagram_connect"."delete_person"(jsonb) IS 'Deletes everything of a person, in steps of `limit` rows: to be called until `is_complete`. Tokens go with the first
+step. A login made after `requested_at` stays, one made before it is refused from then on. Safe to repeat.';
 
-COMMENT ON FUNCTION "instagram_connect"."delete_unknown_events"(text[], integer) IS 'Deletes at most `room` events that no account has, of each kind: those of these entries, and unreadable ones that mention
-them. Returns whether nothing of them is left.';
+COMMENT ON FUNCTION "instagram_connect"."delete_unknown_events"(text[], integer) IS 'Deletes at most `room` events that no account has, of each kind: those of these entries, and unreadable ones that
+mention them. Returns whether nothing of them is left.';
 
 COMMENT ON FUNCTION "instagram_connect"."deletion_status"(jsonb) IS 'How far a deletion is, for whoever has its confirmation code; null for an unknown one. Nothing personal.';
 
 COMMENT ON FUNCTION "instagram_connect"."describe_schema"(jsonb) IS 'What this database lacks of the schema contract, and what else decides whether the backend can use it. Reads catalogs
 only, never rows.';
 
-COMMENT ON FUNCTION "instagram_connect"."disconnect_account"(jsonb) IS 'Erases the tokens of a user''s account and marks it as disconnected; null when the user has no such account. Answers the last copies of the tokens, so that Meta can be told. Safe to repeat: then there are no tokens left to answer.';
+COMMENT ON FUNCTION "instagram_connect"."disconnect_account"(jsonb) IS 'Erases the tokens of a user''s account and marks it as disconnected; null when the user has no such account. Answers
+the last copies of the tokens, so that Meta can be told. Safe to repeat: then there are no tokens left to answer.';
 
 COMMENT ON FUNCTION "instagram_connect"."end_connection"(public.instagram_business_accounts, jsonb, timestamp with time zone) IS 'Marks an account whose token is dead, once, and announces it. `failure`: code, subcode, reason, hint.';
 
@@ -3259,12 +3288,13 @@ COMMENT ON FUNCTION "instagram_connect"."erase_tokens"(uuid[], timestamp with ti
 
 COMMENT ON FUNCTION "instagram_connect"."erase_unsent_messages"(bigint[]) IS 'Erases the content of unsent messages from the events and from what is not published yet.';
 
-COMMENT ON FUNCTION "instagram_connect"."events_of_erased_people"(jsonb, jsonb) IS 'Positions of events, from 1, that must not be kept: they happened before a person''s data was deleted and were still on
-their way. An event is kept if somebody else has its account connected, or owns it already.';
+COMMENT ON FUNCTION "instagram_connect"."events_of_erased_people"(jsonb, jsonb) IS 'Positions of events, from 1, that must not be kept: they happened before a person''s data was deleted and were still
+on their way. An event is kept if somebody else has its account connected, or owns it already.';
 
-COMMENT ON FUNCTION "instagram_connect"."find_webhook_events"(text[], text) IS 'Stored events with one of these keys, of one account or of all if `entry_id` is null: where they are, without content.';
+COMMENT ON FUNCTION "instagram_connect"."find_webhook_events"(text[], text) IS 'Stored events with one of these keys, of one account or of all if `entry_id` is null: ids and times, no content.';
 
-COMMENT ON FUNCTION "instagram_connect"."finish_refresh"(jsonb) IS 'Writes what came of a refresh and gives the lease back, in one transaction; writes nothing for whoever lost the lease. A token that was made meanwhile, by a login or another refresh, took the lease with it and so is never overwritten.';
+COMMENT ON FUNCTION "instagram_connect"."finish_refresh"(jsonb) IS 'Writes what came of a refresh and gives the lease back, in one transaction; writes nothing for whoever lost the lease.
+A token that was made meanwhile, by a login or another refresh, took the lease with it and so is never overwritten.';
 
 COMMENT ON FUNCTION "instagram_connect"."forget_reconnect_request"() IS 'Trigger: takes back that a user is asked to connect again.';
 
@@ -3273,29 +3303,34 @@ COMMENT ON FUNCTION "instagram_connect"."forget_refreshes"() IS 'Trigger: begins
 COMMENT ON FUNCTION "instagram_connect"."insert_webhook_events"(jsonb, jsonb, uuid[], timestamp with time zone) IS 'Inserts events, each once for every user who has connected its account, and returns the ids of the new rows. `locked`:
 accounts from lock_accounts_of(). `owners`: whose the events are that were stored before.';
 
-COMMENT ON FUNCTION "instagram_connect"."install_ddl_watch"() IS 'Creates the event triggers that make PostgREST reload its schema cache after DDL, if the project lost them or never had
-them. Supabase creates them under the same names. Every migration ends with a call.';
+COMMENT ON FUNCTION "instagram_connect"."install_ddl_watch"() IS 'Creates the event triggers that make PostgREST reload its schema cache after DDL, if the project lost them or never
+had them. Supabase creates them under the same names. Every migration ends with a call.';
 
-COMMENT ON FUNCTION "instagram_connect"."is_extended_before_expiry"(text) IS 'Whether a refresh moves the expiry of the token (Instagram Login), so that it is due shortly before. Otherwise (Facebook
-Login) the login is verified on a schedule, and its user is asked before it or its data access ends.';
+COMMENT ON FUNCTION "instagram_connect"."is_extended_before_expiry"(text) IS 'Whether a refresh moves the expiry of the token (Instagram Login), so that it is due shortly before. Otherwise
+(Facebook Login) the login is verified on a schedule, and its user is asked before it or its data access ends.';
 
-COMMENT ON FUNCTION "instagram_connect"."is_login_product"(text) IS 'Whether this is the name of a login product. The other functions of this folder hold its rules; no other SQL names one.';
+COMMENT ON FUNCTION "instagram_connect"."is_login_product"(text) IS 'Whether this is the name of a login product. The other functions of this folder hold its rules; no other SQL names
+one.';
 
 COMMENT ON FUNCTION "instagram_connect"."is_of_person"(public.instagram_business_accounts, text) IS 'Whether an account was connected by the person with this id of Meta''s.';
 
-COMMENT ON FUNCTION "instagram_connect"."kept_webhook_events"(jsonb) IS 'Stored events with their payloads, of a kind, an account or since a time: the first `limit` with ids after `after_id`, up to `until_id`, among `window` ids at most. `until_id` of the answer is where to go on.';
+COMMENT ON FUNCTION "instagram_connect"."kept_webhook_events"(jsonb) IS 'Stored events with their payloads, of a kind, an account or since a time: the first `limit` with ids after `after_id`,
+up to `until_id`, among `window` ids at most. `until_id` of the answer is where to go on.';
 
-COMMENT ON FUNCTION "instagram_connect"."leased_refreshes"(jsonb) IS 'Those of the given accounts that the caller still holds the lease of: what is finished, lost, ended or paused is left out.';
+COMMENT ON FUNCTION "instagram_connect"."leased_refreshes"(jsonb) IS 'Those of the given accounts that the caller still holds the lease of: what is finished, lost, ended or paused is left
+out.';
 
 COMMENT ON FUNCTION "instagram_connect"."list_accounts"(jsonb) IS 'All accounts of a user, the first connected one first.';
 
-COMMENT ON FUNCTION "instagram_connect"."lock_accounts_of"(text[]) IS 'Keeps accounts from being deleted before the events that refer to them are written, and answers them; to be called before anything else is locked.';
+COMMENT ON FUNCTION "instagram_connect"."lock_accounts_of"(text[]) IS 'Keeps accounts from being deleted before the events that refer to them are written, and answers them; to be called
+before anything else is locked.';
 
-COMMENT ON FUNCTION "instagram_connect"."mark_needs_reauth"(jsonb) IS 'Marks accounts of a user whose token, issued at the given time or before, is dead: only a new login brings them back. Answers how many. A newer token is left alone; safe to repeat.';
+COMMENT ON FUNCTION "instagram_connect"."mark_needs_reauth"(jsonb) IS 'Marks accounts of a user whose token, issued at the given time or before, is dead: only a new login brings them back.
+Answers how many. A newer token is left alone; safe to repeat.';
 
 COMMENT ON FUNCTION "instagram_connect"."merge_reactions"(jsonb, jsonb) IS 'The latest reaction of each sender, out of two collections of instagram_dm_messages.reactions.';
 
-COMMENT ON FUNCTION "instagram_connect"."message_changes"(bigint[]) IS 'What events say about direct messages, one row for each message: the content of instagram_dm_messages from them alone.';
+COMMENT ON FUNCTION "instagram_connect"."message_changes"(bigint[]) IS 'What these events alone say about direct messages, one row for each message, as in instagram_dm_messages.';
 
 COMMENT ON FUNCTION "instagram_connect"."meta_user_hash"(text) IS 'What remains of an id of Meta''s once the data behind it is deleted.';
 
@@ -3309,10 +3344,11 @@ COMMENT ON FUNCTION "instagram_connect"."person_id_of_account"(text, text) IS 'T
 
 COMMENT ON FUNCTION "instagram_connect"."purge_webhook_events"(jsonb) IS 'Deletes events of accounts that nobody connected, and events that are old; messages and conversations stay.';
 
-COMMENT ON FUNCTION "instagram_connect"."refresh_candidates"(jsonb, timestamp with time zone) IS 'Accounts that may be due: not leased, paused or waiting, with when their token is due, whether to renew it, and whether
-to check their webhook subscription.';
+COMMENT ON FUNCTION "instagram_connect"."refresh_candidates"(jsonb, timestamp with time zone) IS 'Accounts that may be due: not leased, paused or waiting, with when their token is due, whether to renew it, and
+whether to check their webhook subscription.';
 
-COMMENT ON FUNCTION "instagram_connect"."refresh_due_at"(instagram_connect.instagram_credentials, jsonb, boolean) IS 'When a token is to be refreshed: Instagram''s a lead before its end, Facebook''s weekly, and a lead before anything ends that the user was not asked about yet. `rules`: lead_s, spread_s, recheck_s.';
+COMMENT ON FUNCTION "instagram_connect"."refresh_due_at"(instagram_connect.instagram_credentials, jsonb, boolean) IS 'When a token is to be refreshed: Instagram''s a lead before its end, Facebook''s weekly, and a lead before anything
+ends that the user was not asked about yet. `rules`: lead_s, spread_s, recheck_s.';
 
 COMMENT ON FUNCTION "instagram_connect"."refresh_overview"(jsonb) IS 'How many tokens are due when, what is overdue, who needs their user, what stops refreshing. Reads no token.';
 
@@ -3328,20 +3364,24 @@ COMMENT ON FUNCTION "instagram_connect"."release_refreshes"(jsonb) IS 'Gives lea
 
 COMMENT ON FUNCTION "instagram_connect"."reload_schema_cache"() IS 'Makes PostgREST read the schema again. The deploy gate calls it after every deploy.';
 
-COMMENT ON FUNCTION "instagram_connect"."replay_webhook_events"(jsonb) IS 'Puts what a parser makes of stored events today in their place, in one transaction. What was told before is not told again. Answers as store_webhook_events() does.';
+COMMENT ON FUNCTION "instagram_connect"."replay_webhook_events"(jsonb) IS 'Puts what a parser makes of stored events today in their place, in one transaction. What was told before is not told
+again. Answers as store_webhook_events() does.';
 
 COMMENT ON FUNCTION "instagram_connect"."restrict_public_access"() IS 'Takes back what older projects grant on every new object in `public`. Every migration ends with a call.';
 
-COMMENT ON FUNCTION "instagram_connect"."revoke_person"(jsonb) IS 'Erases the tokens of a person who removed the app and marks their accounts, which only a new login brings back; answers how many. Safe to repeat; a login made after `moment` stays.';
+COMMENT ON FUNCTION "instagram_connect"."revoke_person"(jsonb) IS 'Erases the tokens of a person who removed the app and marks their accounts, which only a new login brings back;
+answers how many. Safe to repeat; a login made after `moment` stays.';
 
 COMMENT ON FUNCTION "instagram_connect"."schema_gaps"(jsonb) IS 'Which relations, columns, functions, function bodies and grants of the schema contract this database lacks.';
 
 COMMENT ON FUNCTION "instagram_connect"."spread_place"(uuid) IS 'From 0 to 1, by a hash of the account: spreads the refreshes of accounts that were connected together.';
 
-COMMENT ON FUNCTION "instagram_connect"."store_account"(jsonb, jsonb) IS 'Stores one account of a login and returns its id; null, and nothing stored, if this login is stored already or something
-newer is. `login`: user_id, provider, meta_user_id, request_id.';
+COMMENT ON FUNCTION "instagram_connect"."store_account"(jsonb, jsonb) IS 'Stores one account of a login and returns its id; null, and nothing stored, if this login is stored already or
+something newer is. `login`: user_id, provider, meta_user_id, request_id.';
 
-COMMENT ON FUNCTION "instagram_connect"."store_connection"(jsonb) IS 'Stores the accounts and credentials of one login, all or none, and once: repeated it changes nothing. Something newer stays, a token as well as a disconnection, and no good value is replaced by a blank. Answers the accounts as their owner may see them, in the order given.';
+COMMENT ON FUNCTION "instagram_connect"."store_connection"(jsonb) IS 'Stores the accounts and credentials of one login, all or none, and once: repeated it changes nothing. Something newer
+stays, a token as well as a disconnection, and no good value is replaced by a blank. Answers the accounts as their
+owner may see them, in the order given.';
 
 COMMENT ON FUNCTION "instagram_connect"."store_conversations"(bigint[]) IS 'Brings instagram_dm_conversations up to date with stored events. Repeating it, or another order, changes nothing.';
 
@@ -3349,12 +3389,16 @@ COMMENT ON FUNCTION "instagram_connect"."store_credentials"(uuid, text, jsonb) I
 
 COMMENT ON FUNCTION "instagram_connect"."store_messages"(bigint[]) IS 'Brings instagram_dm_messages up to date with stored events. Repeating it, or another order, changes nothing.';
 
-COMMENT ON FUNCTION "instagram_connect"."store_one_by_one"(jsonb, jsonb, jsonb) IS 'Stores unknown events each for itself after the batch was refused. One that the database refuses stays unknown, as it was.
-Returns `stored`, as store_webhook_events() does, and `kept`: the events that were stored.';
+COMMENT ON FUNCTION "instagram_connect"."store_one_by_one"(jsonb, jsonb, jsonb) IS 'Stores unknown events each for itself after the batch was refused. One that the database refuses stays unknown, as it
+was. Returns `stored`, as store_webhook_events() does, and `kept`: the events that were stored.';
 
-COMMENT ON FUNCTION "instagram_connect"."store_webhook_events"(jsonb) IS 'Stores a batch of events, each once for every user who has connected its account; brings messages and conversations up to date; counts; writes down what is to be published and leaves that to the caller for `lease_s`. Safe to repeat.';
+COMMENT ON FUNCTION "instagram_connect"."store_webhook_events"(jsonb) IS 'Stores a batch of events, each once for every user who has connected its account; brings messages and conversations up
+to date; counts; writes down what is to be published and leaves that to the caller for `lease_s`. Safe to repeat.';
 
 COMMENT ON FUNCTION "instagram_connect"."take_events"(jsonb) IS 'Events to publish, the oldest first. They are another''s again if they are not deleted within `lease_s`.';
+
+COMMENT ON FUNCTION "instagram_connect"."take_unknown_events"(bigint[]) IS 'Deletes events that have no account and returns them as store_webhook_events() takes them. Skips those that are
+locked.';
 
 COMMENT ON FUNCTION "instagram_connect"."webhook_report"(jsonb) IS 'Who lost it? What became of what Meta delivered, by account and day, and where the event with a given id is.';
 
@@ -3436,8 +3480,8 @@ COMMENT ON TABLE "instagram_connect"."outgoing_events" IS 'Transactional outbox:
 
 COMMENT ON TABLE "instagram_connect"."refresh_brakes" IS 'What slows down or stops the refreshing of all accounts of a login product. No row, or nulls: nothing does.';
 
-COMMENT ON TABLE "instagram_connect"."webhook_counts" IS 'What became of the events that the worker took from the queue, by Meta''s id of the account and by day (UTC): received =
-stored + duplicate + unknown + failed.';
+COMMENT ON TABLE "instagram_connect"."webhook_counts" IS 'What became of the events that the worker took from the queue, by Meta''s id of the account and by day (UTC): received
+= stored + duplicate + unknown + failed.';
 
 COMMENT ON TABLE "instagram_connect"."webhook_events" IS 'Every event that Meta delivered, once for each user who has connected its account.';
 
@@ -3702,6 +3746,10 @@ GRANT EXECUTE ON FUNCTION "instagram_connect"."store_webhook_events"(jsonb) TO "
 REVOKE ALL ON FUNCTION "instagram_connect"."take_events"(jsonb) FROM PUBLIC;
 
 GRANT EXECUTE ON FUNCTION "instagram_connect"."take_events"(jsonb) TO "service_role";
+
+REVOKE ALL ON FUNCTION "instagram_connect"."take_unknown_events"(bigint[]) FROM PUBLIC;
+
+GRANT EXECUTE ON FUNCTION "instagram_connect"."take_unknown_events"(bigint[]) TO "service_role";
 
 REVOKE ALL ON FUNCTION "instagram_connect"."webhook_report"(jsonb) FROM PUBLIC;
 
