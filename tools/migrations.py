@@ -75,7 +75,23 @@ join pg_namespace on pg_namespace.oid = pronamespace
 where {_OURS.format(name="proname")}
 order by 1
 """
-_CREATED = re.compile(r'^CREATE (?:TABLE|(?:OR REPLACE )?FUNCTION) "?(\w+)"?\."?(\w+)"?', re.MULTILINE | re.IGNORECASE)
+_MADE = re.compile(
+    r"^(?:CREATE TABLE|CREATE (?:OR REPLACE )?FUNCTION|ALTER TABLE(?: ONLY)?(?= \S+ ADD COLUMN))"
+    r' "?(\w+)"?\."?(\w+)"?',
+    re.MULTILINE | re.IGNORECASE,
+)
+_HELD_BY_VIEWS = re.compile(
+    r"^ALTER TABLE .* (?:DROP COLUMN|RENAME COLUMN|ALTER COLUMN \S+ (?:SET DATA )?TYPE)", re.MULTILINE
+)
+_BEFORE_ALL = """\
+do $$
+begin
+  if to_regclass('public.instagram_business_accounts') is not null then
+    raise exception 'public.instagram_business_accounts exists already. Nothing was changed.';
+  end if;
+end;
+$$;
+"""
 
 Database = psycopg.Connection[Any]
 
@@ -120,7 +136,7 @@ def both(server_url: str) -> Iterator[tuple[str, str]]:
         database_of(server_url, "from_schemas", schema_files()) as desired,
     ):
         with psycopg.connect(migrated, autocommit=True) as database:
-            _undo_closing(database)
+            undo_closing(database)
         yield migrated, desired
 
 
@@ -145,12 +161,12 @@ def catalog(schemas_url: str) -> str:
     with psycopg.connect(schemas_url, autocommit=True) as database:
         relations = database.execute(_RELATIONS_SQL).fetchall()
         functions = database.execute(_FUNCTIONS_SQL).fetchall()
-    made = {path.name.split("_", 1)[0]: _made_by(path.read_text()) for path in migration_files()}
+    made = {path.name.split("_", 1)[0]: made_by(path.read_text()) for path in migration_files()}
     source = [_CATALOG_HEAD, "RELATIONS: Mapping[str, tuple[str, ...]] = {"]
     source += [f"    {name!r}: {tuple(columns)!r}," for name, columns in relations]
     source += ["}", "", "FUNCTIONS: Mapping[str, Function] = {"]
     source += [f"    {name!r}: Function({tuple(arguments)!r}, {body!r})," for name, arguments, body in functions]
-    source += ["}", "", "# The tables and functions that each migration creates or replaces."]
+    source += ["}", "", "# The tables and functions that each migration creates, replaces or adds columns to."]
     source += ["MIGRATIONS: Mapping[str, tuple[str, ...]] = {"]
     source += [f"    {version!r}: {names!r}," for version, names in made.items()]
     return _formatted("\n".join([*source, "}", ""]))
@@ -162,6 +178,15 @@ def write_catalog(server_url: str) -> None:
         CATALOG.write_text(catalog(url))
 
 
+def migration(statements: str, *, is_first: bool) -> str:
+    """A whole migration around the statements of a plan."""
+    head = "-- Made by `make migration` from supabase/schemas, which is what to read.\n"
+    first = _BEFORE_ALL if is_first else ""
+    if _HELD_BY_VIEWS.search(statements):
+        first = "select instagram_connect.drop_public_views();\n"
+    return f"{head}\n{first}\n{statements}\n{CLOSING}"
+
+
 def write(name: str, server_url: str, *, allow_drops: bool) -> Path | None:
     """Write the migration that is missing; None if the migrations already make what the schemas say."""
     with both(server_url) as (migrated, desired):
@@ -169,9 +194,7 @@ def write(name: str, server_url: str, *, allow_drops: bool) -> Path | None:
     if not statements.strip():
         return None
     path = MIGRATIONS / f"{datetime.now(UTC):%Y%m%d%H%M%S}_{name}.sql"
-    path.write_text(
-        f"-- Made by `make migration` from supabase/schemas, which is what to read.\n\n{statements}\n{CLOSING}"
-    )
+    path.write_text(migration(statements, is_first=not migration_files()))
     return path
 
 
@@ -203,8 +226,9 @@ def _apply(database: Database, path: Path) -> None:
         raise LocalSystemError(f"{path.relative_to(ROOT)}: {error}") from error
 
 
-def _made_by(migration: str) -> tuple[str, ...]:
-    return tuple(sorted({f"{schema}.{name}" for schema, name in _CREATED.findall(migration)}))
+def made_by(migration: str) -> tuple[str, ...]:
+    """The tables and functions that a migration creates, replaces or adds columns to."""
+    return tuple(sorted({f"{schema}.{name}" for schema, name in _MADE.findall(migration)}))
 
 
 def _formatted(source: str) -> str:
@@ -212,13 +236,10 @@ def _formatted(source: str) -> str:
     return subprocess.run(ruff, input=source, capture_output=True, text=True, check=True).stdout
 
 
-def _undo_closing(database: Database) -> None:
-    views = database.execute(
-        "select relname from pg_class where relnamespace = 'public'::regnamespace and relkind = 'v'"
-        " and obj_description(oid, 'pg_class') like 'Instagram Connect:%'"
-    ).fetchall()
-    for (view,) in views:
-        database.execute(f"drop view public.{view}".encode())
+def undo_closing(database: Database) -> None:
+    """Take back what CLOSING created."""
+    if migration_files():
+        database.execute("select instagram_connect.drop_public_views()")
     for trigger in ("pgrst_ddl_watch", "pgrst_drop_watch"):
         database.execute(f"drop event trigger if exists {trigger}".encode())
         database.execute(f"drop function if exists extensions.{trigger}()".encode())

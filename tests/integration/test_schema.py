@@ -89,6 +89,7 @@ def test_everyday_names_in_public_stay_the_projects(stack: dict[str, str]) -> No
             database.execute(f"create table public.{name} (id int, theirs text)".encode())
             database.execute(f"insert into public.{name} values (1, 'kept')".encode())
         database.execute("create view public.instagram_dm_messages as select 'theirs' as text")
+        database.execute("create type public.automation_workflows as enum ('theirs')")
         for name in ("announce", "take_events", "list_accounts", "store_connection", "is_login_product"):
             database.execute(f"create function public.{name}{takes_jsonb}".encode())
         migrate(database)
@@ -103,10 +104,56 @@ def test_everyday_names_in_public_stay_the_projects(stack: dict[str, str]) -> No
 
     assert (kept, theirs, announced, stored) == ([("kept",)], [("theirs",)], [(1,)], [(None,)])
     assert [name for (name,) in views] == [
-        "automation_workflows",
         "instagram_dm_conversations",
         "instagram_dm_messages",
     ]
+
+
+def test_a_project_with_a_table_of_accounts_is_left_alone_with_a_clear_error(stack: dict[str, str]) -> None:
+    with project(stack, "existing_accounts") as database:
+        database.execute("create table public.instagram_business_accounts (id int)")
+
+        with pytest.raises(psycopg.errors.RaiseException, match="exists already"):
+            migrate(database)
+
+        assert database.execute("select from pg_namespace where nspname = 'instagram_connect'").fetchall() == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "alter table instagram_connect.daily_analytics add column source text",
+        "alter table instagram_connect.daily_analytics rename column day to reported_on",
+        "alter table instagram_connect.automation_workflows alter column name type varchar(200)",
+    ],
+)
+def test_a_later_migration_applies_to_a_project_that_has_the_views(stack: dict[str, str], change: str) -> None:
+    url = stack["database_url"]
+    with (
+        migrations.database_of(url, "before_change", migrations.migration_files()) as before,
+        migrations.database_of(url, "after_change", migrations.schema_files()) as after,
+        migrations.database_of(url, "a_project", migrations.migration_files()) as live,
+    ):
+        with psycopg.connect(after, autocommit=True) as database:
+            database.execute(change.encode())
+        with psycopg.connect(before, autocommit=True) as database:
+            migrations.undo_closing(database)
+        statements = migrations.plan(before, after, allow_drops=True)
+        with psycopg.connect(live, autocommit=True) as database:
+            database.execute(migrations.migration(statements, is_first=False).encode())
+        with psycopg.connect(live, autocommit=True) as database:
+            views = database.execute("select count(*) from pg_views where schemaname = 'public'").fetchone()
+            migrations.undo_closing(database)
+
+        assert migrations.plan(live, after) == ""
+        assert views == (7,)
+
+
+def test_an_added_column_is_known_to_belong_to_its_migration() -> None:
+    added = 'ALTER TABLE "instagram_connect"."webhook_events" ADD COLUMN "note" text;\n'
+    owned = 'ALTER TABLE "instagram_connect"."api_usage" OWNER TO "postgres";\n'
+
+    assert migrations.made_by(added + owned) == ("instagram_connect.webhook_events",)
 
 
 def test_a_project_that_grants_everything_by_default_opens_nothing_of_ours(stack: dict[str, str]) -> None:

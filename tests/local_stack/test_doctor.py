@@ -218,7 +218,7 @@ CASES = {
         "MIGRATION_WITHOUT_OBJECTS",
         tuple(map(away, MIGRATIONS[VERSION])),
         tuple(map(back, MIGRATIONS[VERSION])),
-        "instagram_dm_messages",
+        "instagram_connect.api_usage",
         f"supabase migration repair --status reverted {VERSION} && supabase db push",
         "TABLE_MISSING",
     ),

@@ -20,8 +20,14 @@ begin
     into existing
     from pg_catalog.pg_class as class
     where class.relnamespace = 'public'::regnamespace and class.relname = view.name;
-    if found and existing.is_ours is not true then
-      -- The project has something of this name: it stays as it is.
+    -- A view is a type as well, so an enum or a domain of this name is in the way too.
+    if existing.is_ours is not true and (
+      existing.oid is not null
+      or exists (
+        select from pg_catalog.pg_type where typnamespace = 'public'::regnamespace and typname = view.name
+      )
+    ) then
+      raise notice 'public.% exists already and stays as it is', view.name;
       continue;
     end if;
     execute format(
@@ -33,6 +39,7 @@ begin
     execute format('revoke all on public.%I from public, anon, authenticated, service_role', view.name);
     if view.is_readable then
       execute format('grant select on public.%I to authenticated', view.name);
+      execute format('grant select, insert, update, delete on public.%I to service_role', view.name);
     end if;
   end loop;
 end;

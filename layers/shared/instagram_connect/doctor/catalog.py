@@ -135,7 +135,8 @@ def _facts(answer: Mapping[str, Any]) -> Facts:
         missing_relations=tuple(answer["missing_relations"]),
         missing_columns=tuple(answer["missing_columns"]),
         missing_functions=functions,
-        changed_functions=tuple(answer["changed_functions"]),
+        # A describe_schema() that does not report them is itself of an older version.
+        changed_functions=tuple(answer.get("changed_functions", ["instagram_connect.describe_schema"])),
         missing_grants=tuple(
             MissingGrant(item["object"], tuple(item["privileges"])) for item in answer["missing_grants"]
         ),

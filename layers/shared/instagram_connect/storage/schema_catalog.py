@@ -179,7 +179,7 @@ FUNCTIONS: Mapping[str, Function] = {
         ("events", "fresh", "dropped", "at"), "80f3f27e110b4c5e7a7f7e8779438750496b676e4142cb59ea87b04c11f71148"
     ),
     "instagram_connect.create_public_views": Function(
-        (), "7705d0a9248d32bfd511c46f2b55cd6f6c1ef474ef39c87d4df2229653535791"
+        (), "9c6ab0ae3c00461b6beecfe29bc9d8adc1f0a8617d7ae3c991b688915db670a0"
     ),
     "instagram_connect.delete_accounts": Function(
         ("accounts", "revived", "entry_ids", "requested_at"),
@@ -206,6 +206,9 @@ FUNCTIONS: Mapping[str, Function] = {
     ),
     "instagram_connect.disconnect_account": Function(
         ("payload",), "6713dae48dd3448ae2a5fdb9cd54ed5bebb3d4672f82141ed503c7d3983b663e"
+    ),
+    "instagram_connect.drop_public_views": Function(
+        (), "a0d89b53672804d68fd47a23f549e526261dec1b65b96f6ce32ab50dd32accab"
     ),
     "instagram_connect.end_connection": Function(
         ("account", "failure", "at"), "f0dec05f87835f4f0230d46ce5ba4d6a81ea77904572fcfdb2ea92fab0106920"
@@ -471,9 +474,9 @@ FUNCTIONS: Mapping[str, Function] = {
     ),
 }
 
-# The tables and functions that each migration creates or replaces.
+# The tables and functions that each migration creates, replaces or adds columns to.
 MIGRATIONS: Mapping[str, tuple[str, ...]] = {
-    "20261201023717": (
+    "20261201024351": (
         "instagram_connect.account_view",
         "instagram_connect.adopt_webhook_events",
         "instagram_connect.announce",
@@ -495,6 +498,7 @@ MIGRATIONS: Mapping[str, tuple[str, ...]] = {
         "instagram_connect.deletion_status",
         "instagram_connect.describe_schema",
         "instagram_connect.disconnect_account",
+        "instagram_connect.drop_public_views",
         "instagram_connect.end_connection",
         "instagram_connect.erase_tokens",
         "instagram_connect.erase_unsent_messages",

@@ -1,5 +1,13 @@
 -- Made by `make migration` from supabase/schemas, which is what to read.
 
+do $$
+begin
+  if to_regclass('public.instagram_business_accounts') is not null then
+    raise exception 'public.instagram_business_accounts exists already. Nothing was changed.';
+  end if;
+end;
+$$;
+
 set local check_function_bodies = off;
 
 CREATE SCHEMA "instagram_connect" AUTHORIZATION "postgres";
@@ -467,8 +475,14 @@ begin
     into existing
     from pg_catalog.pg_class as class
     where class.relnamespace = 'public'::regnamespace and class.relname = view.name;
-    if found and existing.is_ours is not true then
-      -- The project has something of this name: it stays as it is.
+    -- A view is a type as well, so an enum or a domain of this name is in the way too.
+    if existing.is_ours is not true and (
+      existing.oid is not null
+      or exists (
+        select from pg_catalog.pg_type where typnamespace = 'public'::regnamespace and typname = view.name
+      )
+    ) then
+      raise notice 'public.% exists already and stays as it is', view.name;
       continue;
     end if;
     execute format(
@@ -480,6 +494,7 @@ begin
     execute format('revoke all on public.%I from public, anon, authenticated, service_role', view.name);
     if view.is_readable then
       execute format('grant select on public.%I to authenticated', view.name);
+      execute format('grant select, insert, update, delete on public.%I to service_role', view.name);
     end if;
   end loop;
 end;
@@ -831,6 +846,27 @@ end;
 $function$;
 
 ALTER FUNCTION "instagram_connect"."disconnect_account"(jsonb) OWNER TO "postgres";
+
+CREATE OR REPLACE FUNCTION instagram_connect.drop_public_views()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  view regclass;
+begin
+  for view in
+    select class.oid::regclass
+    from pg_catalog.pg_class as class
+    where class.relnamespace = 'public'::regnamespace and class.relkind = 'v'
+      and obj_description(class.oid, 'pg_class') like 'Instagram Connect:%'
+  loop
+    execute format('drop view %s', view);
+  end loop;
+end;
+$function$;
+
+ALTER FUNCTION "instagram_connect"."drop_public_views"() OWNER TO "postgres";
 
 CREATE OR REPLACE FUNCTION instagram_connect.end_connection(account public.instagram_business_accounts, failure jsonb, at timestamp with time zone)
  RETURNS void
@@ -3282,6 +3318,8 @@ only, never rows.';
 COMMENT ON FUNCTION "instagram_connect"."disconnect_account"(jsonb) IS 'Erases the tokens of a user''s account and marks it as disconnected; null when the user has no such account. Answers
 the last copies of the tokens, so that Meta can be told. Safe to repeat: then there are no tokens left to answer.';
 
+COMMENT ON FUNCTION "instagram_connect"."drop_public_views"() IS 'Drops the views that create_public_views() made. A migration that drops, renames or retypes a column begins with a call.';
+
 COMMENT ON FUNCTION "instagram_connect"."end_connection"(public.instagram_business_accounts, jsonb, timestamp with time zone) IS 'Marks an account whose token is dead, once, and announces it. `failure`: code, subcode, reason, hint.';
 
 COMMENT ON FUNCTION "instagram_connect"."erase_tokens"(uuid[], timestamp with time zone) IS 'Erases the tokens of accounts and disconnects them as of `requested_at`: a later login brings them back.';
@@ -3554,6 +3592,10 @@ GRANT EXECUTE ON FUNCTION "instagram_connect"."describe_schema"(jsonb) TO "servi
 REVOKE ALL ON FUNCTION "instagram_connect"."disconnect_account"(jsonb) FROM PUBLIC;
 
 GRANT EXECUTE ON FUNCTION "instagram_connect"."disconnect_account"(jsonb) TO "service_role";
+
+REVOKE ALL ON FUNCTION "instagram_connect"."drop_public_views"() FROM PUBLIC;
+
+GRANT EXECUTE ON FUNCTION "instagram_connect"."drop_public_views"() TO "service_role";
 
 REVOKE ALL ON FUNCTION "instagram_connect"."end_connection"(public.instagram_business_accounts, jsonb, timestamp with time zone) FROM PUBLIC;
 
