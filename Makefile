@@ -7,7 +7,7 @@ COMPILE := .venv-uv/bin/uv pip compile --quiet --universal --python-version 3.11
 IN_THE_RUNTIME := boto3 botocore jmespath python-dateutil s3transfer six urllib3
 
 .DEFAULT_GOAL := help
-.PHONY: help install run up down demo simulator doctor reload-schema tokens webhooks redrive replay delete-people test fuzz year faults bench check format build validate openapi diagram lock clean
+.PHONY: help install run up down demo simulator doctor reload-schema tokens webhooks redrive replay delete-people test fuzz year faults bench check format build validate openapi migration diagram lock clean
 
 help: ## List these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +70,7 @@ bench: install ## Run the benchmarks and write bench/results.json; ARGS="--only 
 
 check: install validate ## Check formatting, style, types and the template, without changing anything
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy
+	@$(BIN)/sqlfluff lint --nocolor --disable-progress-bar supabase/schemas
 	@$(BIN)/python -m local.web check
 
 format: install ## Format the code and apply automatic fixes
@@ -83,6 +84,9 @@ validate: install ## Validate the template with SAM and cfn-lint
 
 openapi: install ## Write docs/openapi.json and the page's types; run it after a change to the HTTP contract
 	@PYTHONPATH=layers/shared $(BIN)/python -m tools.openapi && $(BIN)/python -m local.web types
+
+migration: install ## Write a migration for what changed in supabase/schemas; NAME=verb_noun, ALLOW_DROPS=1
+	@PYTHONPATH=layers/shared $(BIN)/python -m tools.migrations $(NAME) $(if $(ALLOW_DROPS),--allow-drops)
 
 diagram: install ## Redraw the import diagram in ARCHITECTURE.md, after a change to the packages
 	@$(BIN)/python -m tools.architecture

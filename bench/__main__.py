@@ -12,11 +12,11 @@ from functools import partial
 from pathlib import Path
 
 import psutil
-import psycopg
 
 from bench import connecting, costs, healing, refreshing, starting, webhooks
 from bench.figures import Figure
 from bench.system import measured_system
+from local.database import connect
 from local.progress import say
 from local.settings import ROOT
 
@@ -71,7 +71,7 @@ def _show(figures: list[Figure]) -> None:
 
 def _machine(stack: Mapping[str, str]) -> dict[str, object]:
     """Return what the figures depend on, without the names of machines or folders."""
-    with psycopg.connect(stack["database_url"]) as database:
+    with connect(stack["database_url"]) as database:
         postgres = database.info.parameter_status("server_version")
     packages = json.loads((ROOT / "local" / "supabase" / "package.json").read_text())["dependencies"]
     commit = ["git", "rev-parse", "HEAD"]

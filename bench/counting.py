@@ -11,8 +11,6 @@ from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
-import psycopg
-
 from bench.frontend import Frontend
 from bench.recording import Recording, recorded
 from bench.system import context, silent
@@ -24,6 +22,7 @@ from instagram_connect.runtime.clock import utc_now
 from instagram_connect.runtime.deadline import Deadline
 from instagram_connect.storage.data_api import DataApi
 from instagram_connect.storage.rpc import Rpcs
+from local.database import connect
 
 # Leaves five days to a token of sixty.
 AGE = timedelta(days=55)
@@ -32,7 +31,7 @@ AGE = timedelta(days=55)
 def age(frontend: Frontend, user_ids: Sequence[str]) -> None:
     """Advance Meta's clock, and make the stored data of these users older by the same time."""
     frontend.meta("POST", "/clock", {"advance_seconds": AGE.total_seconds()})
-    with psycopg.connect(frontend.stack["database_url"], autocommit=True) as database:
+    with connect(frontend.stack["database_url"], autocommit=True) as database:
         database.execute(
             "update instagram_credentials set issued_at = issued_at - %(age)s, expires_at = expires_at - %(age)s, "
             "data_access_expires_at = data_access_expires_at - %(age)s where business_account_id in "
@@ -133,7 +132,7 @@ def messages(frontend: Frontend, user_id: str, number: int) -> str:
 
 def count_events(frontend: Frontend, user_id: str) -> int:
     """Return the number of stored webhook events of a user's accounts."""
-    with psycopg.connect(frontend.stack["database_url"]) as database:
+    with connect(frontend.stack["database_url"]) as database:
         row = database.execute(
             "select count(*) from webhook_events where business_account_id in "
             "(select id from instagram_business_accounts where user_id = %s)",
@@ -145,7 +144,7 @@ def count_events(frontend: Frontend, user_id: str) -> int:
 
 def _accounts(frontend: Frontend, user_ids: Sequence[str]) -> list[tuple[str, str, str]]:
     """Return the user id, row id and Instagram id of each account."""
-    with psycopg.connect(frontend.stack["database_url"]) as database:
+    with connect(frontend.stack["database_url"]) as database:
         return database.execute(
             "select user_id::text, id::text, instagram_business_id from instagram_business_accounts "
             "where user_id = any(%s::uuid[])",
@@ -155,7 +154,7 @@ def _accounts(frontend: Frontend, user_ids: Sequence[str]) -> list[tuple[str, st
 
 def _count_refreshed(frontend: Frontend, user_ids: Sequence[str], *, renew: bool) -> int:
     done = "last_refreshed_at > now() - interval '1 minute'" if renew else "true"
-    with psycopg.connect(frontend.stack["database_url"]) as database:
+    with connect(frontend.stack["database_url"]) as database:
         row = database.execute(
             "select count(*) from instagram_credentials as credentials join instagram_business_accounts as account "
             "on account.id = credentials.business_account_id where account.user_id = any(%s::uuid[]) "

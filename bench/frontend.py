@@ -8,12 +8,12 @@ from typing import Any
 
 import httpx
 import jwt
-import psycopg
 
 from bench.system import context, redirect_uri, silent
 from instagram_connect.models import Provider
 from instagram_connect.runtime.clock import utc_now
 from instagram_connect.security.oauth_state import StateSigner
+from local.database import connect
 from local.settings import Keys
 
 
@@ -59,7 +59,7 @@ class Frontend:
     def sign_up(self) -> str:
         """Create a user and return the id."""
         user_id = str(uuid.uuid4())
-        with psycopg.connect(self.stack["database_url"], autocommit=True) as database:
+        with connect(self.stack["database_url"], autocommit=True) as database:
             database.execute("insert into auth.users (id, email) values (%s, %s)", [user_id, f"{user_id}@example.com"])
         return user_id
 

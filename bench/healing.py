@@ -20,6 +20,7 @@ from bench.frontend import Frontend
 from bench.recording import Call
 from bench.system import HOME, deployed, on_supabase_lite
 from instagram_connect.models import Provider
+from local.database import connect
 from local.progress import step
 from local.settings import Keys
 
@@ -46,7 +47,7 @@ def _on_engine(stack: Mapping[str, str], engine: str) -> Iterator[Figure]:
     with (
         deployed(stack, keys),
         closing(Frontend(stack, keys)) as frontend,
-        psycopg.connect(stack["database_url"], autocommit=True) as database,
+        connect(stack["database_url"], autocommit=True) as database,
         httpx.Client(
             base_url=f"{stack['supabase_url']}/rest/v1/rpc",
             headers={"apikey": stack["supabase_secret_key"]},

@@ -34,6 +34,7 @@ from instagram_connect.runtime.settings import Secrets
 from instagram_connect.security.token_vault import TokenBinding, TokenVault
 from instagram_connect.storage.data_api import DataApi
 from instagram_connect.storage.rpc import Rpcs
+from local.database import connect
 from local.progress import step
 
 SIZES = (200, 1000)
@@ -178,6 +179,6 @@ def _bench(stack: dict[str, str]) -> Iterator[Bench]:
     )
     with (
         httpx.Client(base_url=stack["meta_url"], timeout=60, trust_env=False) as meta,
-        psycopg.connect(stack["database_url"], autocommit=True) as database,
+        connect(stack["database_url"], autocommit=True) as database,
     ):
         yield Bench(stack, meta, database, TokenVault(os.environ["TOKEN_KEY_ARN"]), batch)

@@ -26,6 +26,7 @@ from instagram_connect.storage.data_api import DataApi
 from instagram_connect.storage.rpc import Rpcs
 from instagram_connect.webhooks.parser import parse
 from instagram_connect.webhooks.repository import WebhookRepository
+from local.database import connect
 from local.progress import step
 from local.settings import Keys
 
@@ -98,7 +99,7 @@ def _storing(stack: dict[str, str]) -> Iterator[Figure]:
     seconds: dict[str, float] = defaultdict(float)
     stored: Counter[str] = Counter()
     statements: Counter[str] = Counter()
-    with psycopg.connect(stack["database_url"], autocommit=True) as database:
+    with connect(stack["database_url"], autocommit=True) as database:
         account_id = _connect(database)
 
         def store(numbers: range) -> None:

@@ -11,6 +11,7 @@ import time
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -116,6 +117,11 @@ def is_ready(settings: Settings) -> bool:
         str(settings.ports.postgres),
     ]
     return subprocess.run(command, check=False).returncode == 0
+
+
+def connect(url: str, **options: Any) -> psycopg.Connection[Any]:
+    """A connection for tests, benches and the demo, which may leave out the schemas of our tables and functions."""
+    return psycopg.connect(url, options="-c search_path=instagram_connect,public", **options)
 
 
 def missing_migrations(settings: Settings) -> list[Path]:

@@ -4,16 +4,16 @@ import secrets
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import psycopg
 import pytest
 
+from local.database import connect
 from tests.support.app import App, Fault, User
 
 
 @pytest.fixture(autouse=True)
 def nobody_else_holds_an_account(app: App) -> None:
     """What Meta is told depends on who else has the same account connected."""
-    with psycopg.connect(app.stack["database_url"]) as database:
+    with connect(app.stack["database_url"]) as database:
         database.execute("delete from instagram_business_accounts")
 
 
@@ -27,7 +27,7 @@ def disconnect(app: App, user: User, account_id: str) -> Any:
 
 
 def credentials(app: App, account_id: str) -> tuple[str, str | None, str | None]:
-    with psycopg.connect(app.stack["database_url"]) as database:
+    with connect(app.stack["database_url"]) as database:
         row = database.execute(
             """
             select status, access_token_ciphertext, user_token_ciphertext

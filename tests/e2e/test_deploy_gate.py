@@ -5,6 +5,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from local.database import connect
 from local.errors import LocalSystemError
 from local.stack import up
 from tests.support.app import App, User
@@ -14,7 +15,7 @@ from tests.support.home import TEST_HOME
 
 @pytest.fixture
 def database(stack: dict[str, str]) -> Any:
-    with psycopg.connect(stack["database_url"], autocommit=True) as connection:
+    with connect(stack["database_url"], autocommit=True) as connection:
         yield connection
 
 
@@ -50,7 +51,7 @@ def test_a_lost_grant_closes_the_gate_with_the_statement_that_opens_it(
         database.execute("grant insert on daily_analytics to service_role")
 
     assert closed["Status"] == "FAILED"
-    assert "grant insert on table public.daily_analytics to service_role;" in closed["Reason"]
+    assert "grant insert on table instagram_connect.daily_analytics to service_role;" in closed["Reason"]
 
 
 def test_the_doctor_invoked_by_hand_answers_a_report(aws: dict[str, Any], database: psycopg.Connection[Any]) -> None:

@@ -5,12 +5,12 @@ import time
 from typing import Any
 
 import httpx
-import psycopg
 import pytest
 
 from instagram_connect.errors import TokenEncryptionError
 from instagram_connect.models import Provider
 from instagram_connect.security.token_vault import TokenBinding, TokenVault
+from local.database import connect
 from supabase import ClientOptions, create_client
 from tests.support.app import App, Fault, User
 
@@ -60,8 +60,10 @@ def test_nobody_but_the_backend_reads_credentials_or_writes_anything(app: App, u
         app.http.get(f"{rest}/instagram_business_accounts", headers={"apikey": headers["apikey"]}),
         app.http.patch(f"{rest}/instagram_business_accounts?status=eq.active", headers=headers, json={"name": "x"}),
         app.http.delete(f"{rest}/instagram_business_accounts?status=eq.active", headers=headers),
-        app.http.post(f"{rest}/rpc/store_connection", headers=headers, json={"payload": {"accounts": []}}),
-        app.http.post(f"{rest}/rpc/reload_schema_cache", headers=headers, json={}),
+        app.http.post(
+            f"{rest}/rpc/instagram_connect_store_connection", headers=headers, json={"payload": {"accounts": []}}
+        ),
+        app.http.post(f"{rest}/rpc/instagram_connect_reload_schema_cache", headers=headers, json={}),
     ]
 
     assert [answer.json()["code"] for answer in refused] == ["42501"] * len(refused)
@@ -87,7 +89,7 @@ def test_two_users_with_one_instagram_account_have_rows_of_their_own(app: App, u
 
 
 def stored_ciphertexts(app: App, user: User) -> dict[str, tuple[str, str]]:
-    with psycopg.connect(app.stack["database_url"]) as database:
+    with connect(app.stack["database_url"]) as database:
         rows = database.execute(
             """
             select account.instagram_business_id, access_token_ciphertext, user_token_ciphertext
@@ -284,7 +286,7 @@ def test_a_preflight_answers_allowed_origins_only(app: App, allowed: bool) -> No
 
 
 def test_a_revoked_grant_costs_no_login_and_health_names_it_as_the_operators_to_mend(app: App, user: User) -> None:
-    with psycopg.connect(app.stack["database_url"], autocommit=True) as database:
+    with connect(app.stack["database_url"], autocommit=True) as database:
         database.execute("revoke execute on function store_connection(jsonb) from service_role")
         try:
             answer = app.exchange(user, app.log_in())

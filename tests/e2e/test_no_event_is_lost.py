@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
-import psycopg
 import pytest
 
+from local.database import connect
 from local.stack import up
 from tests.support.app import App, User
 from tests.support.home import TEST_HOME
@@ -112,7 +112,7 @@ class Saboteur:
         self.queue.refuses = False
 
     def revoke_the_grant(self) -> None:
-        with psycopg.connect(self.app.stack["database_url"], autocommit=True) as database:
+        with connect(self.app.stack["database_url"], autocommit=True) as database:
             database.execute("revoke execute on function store_webhook_events(jsonb) from service_role")
             self._wait()
             database.execute("grant execute on function store_webhook_events(jsonb) to service_role")
@@ -136,7 +136,7 @@ def test_a_hundred_thousand_events_survive_whatever_fails(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     dice = random.Random()
-    with psycopg.connect(app.stack["database_url"], autocommit=True) as database:
+    with connect(app.stack["database_url"], autocommit=True) as database:
         database.execute("delete from instagram_business_accounts")
         database.execute("truncate webhook_events, webhook_counts")
     for username in ("cafe.azul", "luz.cria"):
@@ -225,7 +225,7 @@ def _settled(app: App, user: User, aws: dict[str, Any]) -> Counter[str]:
     until = time.monotonic() + DONE_WITHIN_S
     while True:
         functions.invoke(FunctionName=worker, Payload=b'{"tidy": true}')
-        with psycopg.connect(app.stack["database_url"], autocommit=True) as database:
+        with connect(app.stack["database_url"], autocommit=True) as database:
             stored = database.execute(f"select count(*) {_EVENTS}", [user.id]).fetchone()
             waiting = database.execute("select count(*) from outgoing_events").fetchone()
             if (stored == (EVENTS,) and waiting == (0,)) or time.monotonic() > until:
@@ -250,7 +250,7 @@ def _books(app: App, user: User) -> tuple[int, dict[str, int], int]:
     for number in range(EVENTS):
         if _account(number) != UNKNOWN:
             newest[_account(number), f"9001{number % PARTICIPANTS:02}"] = number
-    with psycopg.connect(app.stack["database_url"]) as database:
+    with connect(app.stack["database_url"]) as database:
         conversations = database.execute(
             "select account.instagram_business_id, participant_id, last_message_id, "
             "(select count(*) from instagram_dm_messages as message where message.business_account_id = account.id "

@@ -21,6 +21,7 @@ import psycopg
 import pytest
 
 from instagram_connect.connections.connect_once import LEAST_TIME_BETWEEN_ATTEMPTS_S
+from local.database import connect
 from local.stack import up
 from tests.support.app import App, User
 from tests.support.home import TEST_HOME
@@ -104,7 +105,7 @@ class Saboteur:
             database.execute("grant execute on function store_connection(jsonb) to service_role")
 
     def _database(self) -> psycopg.Connection[Any]:
-        return psycopg.connect(self.app.stack["database_url"], autocommit=True)
+        return connect(self.app.stack["database_url"], autocommit=True)
 
     def _wait(self) -> None:
         time.sleep(self.dice.uniform(0.5, 2.5))
@@ -159,7 +160,7 @@ def test_a_login_that_could_not_even_be_parked_says_why_and_goes_on_when_it_is_s
     app: App, user: User, queue: QueueGateway
 ) -> None:
     code = app.log_in()
-    with psycopg.connect(app.stack["database_url"], autocommit=True) as database:
+    with connect(app.stack["database_url"], autocommit=True) as database:
         database.execute("revoke execute on function store_connection(jsonb) from service_role")
         queue.refuses = True
         try:
@@ -190,7 +191,7 @@ def _users(app: App, count: int) -> list[User]:
     """Users of Supabase Auth with access tokens, made without asking it two hundred times."""
     secret = json.loads((TEST_HOME / "keys.json").read_text())["supabase_jwt_secret"]
     users = []
-    with psycopg.connect(app.stack["database_url"], autocommit=True) as database:
+    with connect(app.stack["database_url"], autocommit=True) as database:
         for _ in range(count):
             user_id = str(uuid.uuid4())
             email = f"{user_id}@example.com"
@@ -202,7 +203,7 @@ def _users(app: App, count: int) -> list[User]:
 
 def _missing(app: App, promised: dict[str, int]) -> set[str]:
     """Users who were told that it worked, and who have not each of their accounts with its token exactly once."""
-    with psycopg.connect(app.stack["database_url"]) as database:
+    with connect(app.stack["database_url"]) as database:
         rows = database.execute(
             "select account.user_id::text, array_agg(account.instagram_business_id) "
             "from instagram_business_accounts account join instagram_credentials credentials "

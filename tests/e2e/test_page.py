@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import psycopg
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, Request, Route, expect, sync_playwright
 
 from local import browser as installed_browser
 from local import install, web
+from local.database import connect
 from tests.support import contract
 from tests.support.app import App, Fault, User
 
@@ -211,7 +211,7 @@ def a_login(**changes: Any) -> dict[str, Any]:
 @pytest.fixture
 def nobody_else_holds_an_account(app: App) -> None:
     """What Meta is told depends on who else has the same account connected."""
-    with psycopg.connect(app.stack["database_url"]) as database:
+    with connect(app.stack["database_url"]) as database:
         database.execute("delete from instagram_business_accounts")
 
 
@@ -226,7 +226,7 @@ def ask_to_connect_again(
     before: datetime | None = None,
 ) -> None:
     """The stored account as it is once its login has ended, or is about to."""
-    with psycopg.connect(app.stack["database_url"]) as database:
+    with connect(app.stack["database_url"]) as database:
         database.execute(
             "update public.instagram_business_accounts"
             " set status = %s, reconnect_reason = %s, reconnect_hint = %s, reconnect_before = %s"

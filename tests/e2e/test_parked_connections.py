@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
-import psycopg
 import pytest
 
+from local.database import connect
 from tests.support.app import App, User
 from tests.support.polling import eventually
 
@@ -48,7 +48,7 @@ def outage(everyone: App) -> Outage:
     # By Instagram: at Facebook it would take Ana's whole permission back, which others here log in with.
     before = app.exchange(outage.users["disconnecting"], app.log_in_to_instagram(), provider="instagram")
     connected_before = before.raise_for_status().json()["data"]["accounts"]
-    with psycopg.connect(app.stack["database_url"], autocommit=True) as database:
+    with connect(app.stack["database_url"], autocommit=True) as database:
         database.execute(f"revoke {GRANT} from service_role")
         try:
             _connect_all(app, outage)
@@ -158,7 +158,7 @@ def test_the_same_code_tells_what_became_of_it(everyone: App, outage: Outage) ->
 
 def test_a_connection_made_again_meanwhile_wins(everyone: App, outage: Outage) -> None:
     (account,) = outage.afterwards["twice"]["accounts"]
-    with psycopg.connect(everyone.stack["database_url"]) as database:
+    with connect(everyone.stack["database_url"]) as database:
         rows = database.execute(
             "select issued_at > %s, status from instagram_credentials where business_account_id = %s",
             [outage.pending["twice"]["accounts"][0]["connectedAt"], account["id"]],

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 import httpx
-import psycopg
 import pytest
 
+from local.database import connect
 from local.stack import up
 from tests.support.app import App
 from tests.support.deployed import invoke_gate
@@ -53,7 +53,7 @@ def test_a_stale_cache_costs_no_connection(app: App) -> None:
 
 
 def test_the_deploy_gate_names_what_postgrest_does_not_know(app: App, aws: dict[str, object]) -> None:
-    with psycopg.connect(app.stack["database_url"], autocommit=True) as database:
+    with connect(app.stack["database_url"], autocommit=True) as database:
         database.execute("alter table api_usage rename to api_usage_gone")
         try:
             closed = invoke_gate(aws, "Update")

@@ -4,13 +4,13 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from instagram_connect.storage.schema_contract import RELATIONS
+from local.database import connect
 from local.stack import up
 from tests.support.app import App, User
+from tests.support.database import TABLES
 from tests.support.home import TEST_HOME
 from tests.support.polling import eventually
 from tests.support.sabotage import forget_messages, impatient_queue, kill_service
@@ -40,7 +40,7 @@ def ask(app: App) -> Ask:
 @pytest.fixture
 def rows(stack: dict[str, str], aws: dict[str, Any]) -> Iterator[Rows]:
     forget_messages(aws, "ParkingQueue")
-    with psycopg.connect(stack["database_url"], autocommit=True, row_factory=dict_row) as database:
+    with connect(stack["database_url"], autocommit=True, row_factory=dict_row) as database:
         database.execute("delete from instagram_business_accounts")
         database.execute("truncate webhook_events, webhook_counts, data_deletion_requests")
 
@@ -115,7 +115,7 @@ def test_a_deletion_leaves_nothing_of_its_person_and_everything_of_others(
     assert eventually(lambda: is_complete(app, answer), DONE_WITHIN_S)
     assert app.call(user, "GET", "/instagram/accounts").json()["data"]["accounts"] == []
     assert len(rows("select 1 from instagram_business_accounts where status = 'active'")) == len(others)
-    everything = json.dumps([rows(f"select to_jsonb(t) from {relation} as t") for relation in RELATIONS], default=str)
+    everything = json.dumps([rows(f"select to_jsonb(t) from {relation} as t") for relation in TABLES], default=str)
     assert user.id not in everything
     assert answer["user_id"] not in everything or professional_id  # which others have in common
     page = app.http.get(answer["json"]["url"])

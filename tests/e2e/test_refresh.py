@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
+from local.database import connect
 from tests.support.app import App, Fault, User
 from tests.support.deployed import EVERYTHING, consumer, function_logs, schedule_of
 from tests.support.polling import eventually
@@ -104,7 +105,7 @@ def keeper(app: App, aws: dict[str, Any], stack: dict[str, str]) -> Iterator[Kee
     # Connections that are made older here were made before somebody removed the app a minute ago.
     forget_messages(aws, "PrivacyQueue")
     schedule = schedule_of(aws["client"]("scheduler"), "RefreshTokenFunction")
-    with psycopg.connect(stack["database_url"], autocommit=True, row_factory=dict_row) as database:
+    with connect(stack["database_url"], autocommit=True, row_factory=dict_row) as database:
         database.execute("delete from instagram_business_accounts")
         database.execute("delete from refresh_brakes")
         yield Keeper(app, database, aws["client"]("lambda"), schedule)

@@ -3,9 +3,9 @@
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import psycopg
 import pytest
 
+from local.database import connect
 from tests.support.app import SCOPES, App, User
 
 
@@ -164,7 +164,7 @@ def test_portfolio_pages_that_were_not_granted_are_told_apart_from_no_pages(app:
 def test_the_person_s_token_is_stored_once_with_instagram_login(app: App, user: User) -> None:
     app.exchange(user, app.log_in_to_instagram(), provider="instagram").raise_for_status()
 
-    with psycopg.connect(app.stack["database_url"]) as database:
+    with connect(app.stack["database_url"]) as database:
         rows = database.execute(
             """
             select access_token_ciphertext is not null, user_token_ciphertext is not null, expires_at is not null

@@ -14,6 +14,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
+from local.database import connect
 from operations import webhooks as operator
 from tests.support.app import App, User
 from tests.support.deployed import WEBHOOK_EVENTS, consumer, function_logs, queue_url, schedule_of
@@ -73,7 +74,7 @@ def webhooks(app: App, stack: dict[str, str]) -> Webhooks:
 @pytest.fixture
 def database(stack: dict[str, str], aws: dict[str, Any]) -> Iterator[psycopg.Connection[dict[str, Any]]]:
     forget_messages(aws, "ParkingQueue")
-    with psycopg.connect(stack["database_url"], autocommit=True, row_factory=dict_row) as database:
+    with connect(stack["database_url"], autocommit=True, row_factory=dict_row) as database:
         database.execute("delete from instagram_business_accounts")
         database.execute("truncate webhook_events, webhook_counts, outgoing_events")
         yield database

@@ -10,6 +10,7 @@ import psycopg
 import time_machine
 
 from instagram_connect.storage.schema_contract import FUNCTIONS
+from local.database import connect
 from local.stack import up
 from tests.faults.world import World
 from tests.support.sabotage import kill_service
@@ -108,4 +109,4 @@ def _skewed(world: World, seconds: int) -> Iterator[None]:
 
 
 def _database(world: World) -> psycopg.Connection[tuple[object, ...]]:
-    return psycopg.connect(world.app.stack["database_url"], autocommit=True)
+    return connect(world.app.stack["database_url"], autocommit=True)

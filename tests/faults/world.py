@@ -16,10 +16,10 @@ from typing import Any, LiteralString
 import boto3
 import httpx
 import jwt
-import psycopg
 from botocore.config import Config
 from psycopg.rows import dict_row
 
+from local.database import connect
 from tests.faults.gateway import Gateway
 from tests.support.app import App, User
 from tests.support.deployed import WEBHOOK_EVENTS, Consumer, consumer, queue_url
@@ -72,7 +72,7 @@ class World:
 
     def rows(self, query: LiteralString, *values: Any) -> list[dict[str, Any]]:
         """What a query gives, as the database's owner."""
-        with psycopg.connect(self.app.stack["database_url"], autocommit=True, row_factory=dict_row) as database:
+        with connect(self.app.stack["database_url"], autocommit=True, row_factory=dict_row) as database:
             cursor = database.execute(query, values or None)
             return cursor.fetchall() if cursor.description else []
 

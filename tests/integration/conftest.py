@@ -3,18 +3,18 @@
 from collections.abc import Iterator
 from contextlib import closing
 
-import psycopg
 import pytest
 from psycopg.rows import dict_row
 
 from instagram_connect.connections.repository import ConnectionRepository
 from instagram_connect.storage.data_api import DataApi
+from local.database import connect
 from tests.support.database import Database, add_user
 
 
 @pytest.fixture
 def database(stack: dict[str, str]) -> Iterator[Database]:
-    with psycopg.connect(stack["database_url"], row_factory=dict_row) as connection:
+    with connect(stack["database_url"], row_factory=dict_row) as connection:
         yield connection
         connection.rollback()
 

@@ -13,7 +13,6 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-import psycopg
 import pytest
 from psycopg.rows import dict_row
 
@@ -23,7 +22,9 @@ from instagram_connect.doctor.examination import examine
 from instagram_connect.doctor.project import Project
 from instagram_connect.doctor.report import HEALTHY, Report
 from instagram_connect.storage.diagnosis import CACHE_EMPTY, STALE, Diagnosis
-from instagram_connect.storage.schema_contract import FUNCTIONS, MIGRATIONS, RELATIONS
+from instagram_connect.storage.schema_contract import CATALOG_RELATIONS, FUNCTIONS, MIGRATIONS, RELATIONS
+from local.database import connect
+from local.settings import ROOT
 from tests.support.local_system import LocalSystem
 from tests.support.polling import eventually
 
@@ -52,7 +53,7 @@ class Patient:
 
     def sql(self, *statements: str) -> list[dict[str, Any]]:
         """Runs statements in one session; answers the rows of the last."""
-        with psycopg.connect(self.values["database_url"], autocommit=True, row_factory=dict_row) as database:
+        with connect(self.values["database_url"], autocommit=True, row_factory=dict_row) as database:
             cursor = database.cursor()
             for statement in statements:
                 cursor.execute(statement.encode())
@@ -136,37 +137,58 @@ class Case:
     engines: tuple[str, ...] = (LITE, POSTGREST)
 
 
-TABLES, LISTS = unrecorded("20261122090000"), unrecorded("20261122200000")
+VERSION = min(MIGRATIONS)
+UNRECORDED, RECORDED = unrecorded(VERSION)
 RENAMED_TABLE = ("alter table daily_analytics rename to gone", "alter table gone rename to daily_analytics")
-RENAMED_FUNCTION = ("alter function list_accounts(jsonb) rename to gone", "alter function gone rename to list_accounts")
+RENAMED_FUNCTION = (
+    "alter function instagram_connect.list_accounts(jsonb) rename to gone",
+    "alter function instagram_connect.gone rename to list_accounts",
+)
 END_POSTGREST_SESSIONS = "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'authenticator'"
 
-NEWEST = max(version for version, made in MIGRATIONS.items() if made)
-# What was built upon it has to be away as well; these only replace functions.
-NEWER = tuple(unrecorded(version) for version in MIGRATIONS if version > NEWEST)
-_KINDS = dict.fromkeys(RELATIONS, "table")
+
+def renamed(name: str, new_name: str) -> str:
+    kind = "table" if name in CATALOG_RELATIONS else "function"
+    return f"alter {kind} {name} rename to {new_name}"
+
+
+def gone(name: str) -> str:
+    return f"gone_{name.rpartition('.')[2]}"[:63]
+
+
+def away(name: str) -> str:
+    return renamed(name, gone(name))
+
+
+def back(name: str) -> str:
+    schema, _, own = name.rpartition(".")
+    kind = "table" if name in CATALOG_RELATIONS else "function"
+    return f"alter {kind} {schema}.{gone(name)} rename to {own}"
+
+
+BODY_OF_DELETE_EVENTS = ((ROOT / "supabase" / "schemas" / "outbox" / "delete_events.sql").read_text(),)
 
 CASES = {
     "a table that no migration made": Case(
         "TABLE_MISSING",
-        (RENAMED_TABLE[0], TABLES[0]),
-        (RENAMED_TABLE[1], TABLES[1]),
+        (RENAMED_TABLE[0], UNRECORDED),
+        (RENAMED_TABLE[1], RECORDED),
         "daily_analytics",
-        "supabase db push --include-all",
+        "supabase db push",
         "TABLE_MISSING",
     ),
     "a column that no migration made": Case(
         "COLUMN_MISSING",
-        ("alter table api_usage rename column used_percent to gone", TABLES[0]),
-        ("alter table api_usage rename column gone to used_percent", TABLES[1]),
+        ("alter table api_usage rename column used_percent to gone", UNRECORDED),
+        ("alter table api_usage rename column gone to used_percent", RECORDED),
         "api_usage.used_percent",
         "supabase db push",
         "COLUMN_MISSING",
     ),
     "a function that no migration made": Case(
         "FUNCTION_MISSING",
-        (RENAMED_FUNCTION[0], LISTS[0]),
-        (RENAMED_FUNCTION[1], LISTS[1]),
+        (RENAMED_FUNCTION[0], UNRECORDED),
+        (RENAMED_FUNCTION[1], RECORDED),
         "list_accounts(payload)",
         "supabase db push",
         "FUNCTION_MISSING",
@@ -175,40 +197,47 @@ CASES = {
         "FUNCTION_MISSING",
         (
             RENAMED_FUNCTION[0],
-            "create function list_accounts(account text, day date) returns jsonb language sql as 'select null::jsonb'",
-            LISTS[0],
+            "create function instagram_connect.list_accounts(account text, day date) returns jsonb"
+            " language sql as 'select null::jsonb'",
+            UNRECORDED,
         ),
-        ("drop function list_accounts(text, date)", RENAMED_FUNCTION[1], LISTS[1]),
+        ("drop function instagram_connect.list_accounts(text, date)", RENAMED_FUNCTION[1], RECORDED),
         "list_accounts(account, day)",
         "supabase db push",
         "FUNCTION_MISSING",
     ),
     "the function that the doctor asks": Case(
         "FUNCTION_MISSING",
-        ("alter function describe_schema(jsonb) rename to gone",),
-        ("alter function gone rename to describe_schema",),
-        "describe_schema(payload)",
-        "supabase migration new restore_describe_schema",
+        ("alter function instagram_connect_describe_schema(jsonb) rename to gone",),
+        ("alter function public.gone rename to instagram_connect_describe_schema",),
+        "instagram_connect_describe_schema(payload)",
+        "supabase migration new restore_instagram_connect_describe_schema",
         "SCHEMA_CACHE_STALE",
     ),
     "the newest migration, which made nothing": Case(
         "MIGRATION_WITHOUT_OBJECTS",
-        (
-            *(f"alter {_KINDS.get(name, 'function')} {name} rename to gone_{name}" for name in MIGRATIONS[NEWEST]),
-            *(away for away, _ in NEWER),
-        ),
-        (
-            *(f"alter {_KINDS.get(name, 'function')} gone_{name} rename to {name}" for name in MIGRATIONS[NEWEST]),
-            *(back for _, back in NEWER),
-        ),
-        "instagram_dm_messages",
-        f"supabase migration repair --status reverted {NEWEST} && supabase db push",
+        tuple(map(away, MIGRATIONS[VERSION])),
+        tuple(map(back, MIGRATIONS[VERSION])),
+        "instagram_connect.api_usage",
+        f"supabase migration repair --status reverted {VERSION} && supabase db push",
         "TABLE_MISSING",
+    ),
+    "a migration that only replaces a function": Case(
+        "FUNCTION_OUTDATED",
+        (
+            "create or replace function instagram_connect.delete_events(payload jsonb) returns jsonb language plpgsql"
+            " set search_path = '' as 'begin return null; end'",
+            UNRECORDED,
+        ),
+        (*BODY_OF_DELETE_EVENTS, RECORDED),
+        "instagram_connect.delete_events",
+        "supabase db push",
+        "FUNCTION_OUTDATED",
     ),
     "a function that only the others call": Case(
         "FUNCTION_MISSING",
         ("alter function account_view(instagram_business_accounts) rename to gone",),
-        ("alter function gone rename to account_view",),
+        ("alter function instagram_connect.gone rename to account_view",),
         "account_view(account)",
         "supabase migration new restore_account_view",
         "FUNCTION_MISSING",
@@ -226,7 +255,7 @@ CASES = {
         ("revoke insert, delete on webhook_events from service_role",),
         ("grant insert, delete on webhook_events to service_role",),
         "webhook_events",
-        "grant insert, delete on table public.webhook_events to service_role;",
+        "grant insert, delete on table instagram_connect.webhook_events to service_role;",
         "PERMISSION_DENIED",
         is_sure_with_key_only=True,
     ),
@@ -235,7 +264,7 @@ CASES = {
         ("revoke execute on function list_accounts from service_role",),
         ("grant execute on function list_accounts to service_role",),
         "list_accounts",
-        "grant execute on function public.list_accounts(payload jsonb) to service_role;",
+        "grant execute on function instagram_connect.list_accounts(payload jsonb) to service_role;",
         "PERMISSION_DENIED",
         is_sure_with_key_only=True,
     ),
@@ -339,13 +368,13 @@ def bring_back(patient: Patient, *functions: str) -> None:
 def test_a_stale_cache_is_mended_by_the_doctors_own_reload_which_it_says(
     patient: Patient, has_database_url: bool
 ) -> None:
-    make_unknown(patient, "list_accounts")
-    bring_back(patient, "list_accounts")
+    make_unknown(patient, "instagram_connect_list_accounts")
+    bring_back(patient, "instagram_connect_list_accounts")
 
     report = examined(patient.with_database if has_database_url else patient.with_key_only)
 
     assert (report.cause, report.is_certain, report.is_mended) == ("SCHEMA_CACHE_STALE", True, True)
-    assert "list_accounts(payload)" in report.sentence
+    assert "instagram_connect_list_accounts(payload)" in report.sentence
     assert "reload that this examination asked for" in report.sentence
     assert patient.refused() == set()
 
@@ -366,23 +395,23 @@ def deaf_listener(patient: Patient) -> Iterator[None]:
 
 
 def test_a_listener_that_does_not_hear_is_told_from_a_stale_cache(patient: Patient) -> None:
-    make_unknown(patient, "list_accounts")
+    make_unknown(patient, "instagram_connect_list_accounts")
     with deaf_listener(patient):
-        bring_back(patient, "list_accounts")
+        bring_back(patient, "instagram_connect_list_accounts")
 
         sure, guess = both(patient)
 
     for report in (sure, guess):
         # The doctor's function is known, so that the key alone is enough to be sure.
         assert (report.cause, report.is_certain) == ("RELOAD_NOT_HEARD", True)
-        assert "list_accounts(payload)" in report.sentence
+        assert "instagram_connect_list_accounts(payload)" in report.sentence
     assert any("listening on pgrst" in evidence for evidence in sure.evidence)
     assert "pg_terminate_backend" in str(sure.command)
     assert "pg_notification_queue_usage" in str(guess.command)
 
 
 def test_without_catalogs_the_key_alone_names_what_is_possible_and_is_not_sure(patient: Patient) -> None:
-    functions = ("list_accounts", "describe_schema")
+    functions = ("instagram_connect_list_accounts", "instagram_connect_describe_schema")
     make_unknown(patient, *functions)
     with deaf_listener(patient):
         bring_back(patient, *functions)
@@ -588,8 +617,8 @@ BREAKABLE_TOGETHER = (
 
 
 def test_ending_the_listener_makes_the_data_api_listen_anew_and_read_the_schema(patient: Patient) -> None:
-    make_unknown(patient, "list_accounts")
-    bring_back(patient, "list_accounts")
+    make_unknown(patient, "instagram_connect_list_accounts")
+    bring_back(patient, "instagram_connect_list_accounts")
     database = patient.with_database.database
     assert database is not None
 

@@ -24,7 +24,7 @@ def deploy(monkeypatch: pytest.MonkeyPatch, answers: dict[str, Any], **settings:
     called: list[str] = []
 
     def answer(_: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
-        function = request.url.path.removeprefix("/rest/v1/rpc/")
+        function = request.url.path.removeprefix("/rest/v1/rpc/instagram_connect_")
         called.append(function)
         return httpx.Response(200, content=json.dumps(answers[function]))
 

@@ -70,6 +70,7 @@ class FakeDataApi:
             return refusal(404, "PGRST202")
         if function == RELOAD_FUNCTION:
             return httpx.Response(204)
+        function = function.removeprefix("instagram_connect_")
         payload = arguments["payload"]
         if payload is None:
             return httpx.Response(200, content="null")

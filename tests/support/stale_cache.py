@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import httpx
-import psycopg
 
+from instagram_connect.storage.schema_contract import rpc_name
+from local.database import connect
 from tests.support.app import App
 
 UNKNOWN = {"PGRST202", None}  # None: PostgREST 12 may answer without a code
@@ -14,7 +15,8 @@ UNKNOWN = {"PGRST202", None}  # None: PostgREST 12 may answer without a code
 @contextmanager
 def unknown_to_the_cache(app: App, function: str) -> Iterator[None]:
     """The function exists, and the schema cache was last read while it did not."""
-    with psycopg.connect(app.stack["database_url"], autocommit=True) as database:
+    function = rpc_name(function)
+    with connect(app.stack["database_url"], autocommit=True) as database:
         database.execute(f"alter function {function}(jsonb) rename to away")
         database.execute("notify pgrst, 'reload schema'")
         _wait_until_unknown(app, function)

@@ -13,11 +13,10 @@ from psycopg.types.json import Jsonb
 
 from instagram_connect.outbox.repository import OutboxRepository
 from instagram_connect.runtime.deadline import Deadline
-from instagram_connect.storage.schema_contract import RELATIONS
 from instagram_connect.webhooks import parser
 from instagram_connect.webhooks.events import WebhookEvent
 from instagram_connect.webhooks.repository import KeptEvent, Stored, WebhookRepository
-from tests.support.database import Database, Postgres, add_user, call, session, stored_user, unique_id
+from tests.support.database import TABLES, Database, Postgres, add_user, call, session, stored_user, unique_id
 
 # Before whatever other tests leave behind.
 NOW = datetime(2020, 6, 1, 12, tzinfo=UTC)
@@ -259,7 +258,7 @@ def counts_of(database: Database, entry_id: str | None = None) -> dict[str, int]
 def everything(database: Database, *relations: str) -> dict[str, list[str]]:
     """All rows as text, of all tables unless some are named."""
     found = {}
-    for relation in relations or RELATIONS:
+    for relation in relations or TABLES:
         query = sql.SQL("select to_jsonb(row)::text as row from {} as row order by 1").format(sql.Identifier(relation))
         found[relation] = [row["row"] for row in database.execute(query)]
     return found

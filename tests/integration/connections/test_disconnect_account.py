@@ -14,6 +14,7 @@ from psycopg.types.json import Jsonb
 from instagram_connect.connections.repository import ConnectionRepository
 from instagram_connect.errors import AccountNotFoundError
 from instagram_connect.runtime.deadline import Deadline
+from local.database import connect
 from tests.support.database import Database, add_user, disconnect, stored_user, unique_id
 
 HOUR = timedelta(hours=1)
@@ -81,7 +82,7 @@ def is_last(answer: Answer) -> tuple[bool, bool]:
 
 
 def session(stack: dict[str, str]) -> Database:
-    return psycopg.connect(stack["database_url"], autocommit=True, row_factory=dict_row)
+    return connect(stack["database_url"], autocommit=True, row_factory=dict_row)
 
 
 def while_disconnecting(stack: dict[str, str], user_id: str, account_id: str, act: Callable[[Database], object]) -> Any:
@@ -213,7 +214,7 @@ def test_an_account_that_is_none_is_not_found(database: Database, user_id: str, 
     account = connect_account(database, user_id)
     payload = {"user_id": user_id, "account_id": account["id"], "request_id": "r-1", **changes}
 
-    row = database.execute("select disconnect_account(%s) as answer", [Jsonb(payload)]).fetchone()
+    row = database.execute("select instagram_connect.disconnect_account(%s) as answer", [Jsonb(payload)]).fetchone()
 
     assert row == {"answer": None}
     assert account_row(database, account["id"])["status"] == "active"

@@ -34,7 +34,9 @@ def connect_accounts(database: Database, user_id: str, *names: str, **changes: A
 
 
 def listed(database: Database, user_id: str) -> Any:
-    row = database.execute("select list_accounts(%s) as answer", [Jsonb({"user_id": user_id})]).fetchone()
+    row = database.execute(
+        "select instagram_connect.list_accounts(%s) as answer", [Jsonb({"user_id": user_id})]
+    ).fetchone()
     assert row is not None
     return row["answer"]
 
@@ -113,7 +115,7 @@ def test_nobody_gets_the_accounts_of_another_user(database: Database, user_id: s
 
 @pytest.mark.parametrize("payload", [{"user_id": str(uuid.uuid4())}, {"user_id": None}, {}])
 def test_whoever_has_no_account_gets_an_empty_list(database: Database, payload: dict[str, Any]) -> None:
-    row = database.execute("select list_accounts(%s) as answer", [Jsonb(payload)]).fetchone()
+    row = database.execute("select instagram_connect.list_accounts(%s) as answer", [Jsonb(payload)]).fetchone()
 
     assert row == {"answer": []}
 
@@ -138,7 +140,7 @@ def test_only_the_backend_may_make_the_view_of_an_account(database: Database, us
     database.execute(f"set local role {role}")
 
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
-        database.execute("select account_view(account) from instagram_business_accounts as account")
+        database.execute("select instagram_connect.account_view(account) from instagram_business_accounts as account")
 
 
 def test_the_data_api_cuts_nothing_off(stack: dict[str, str], repository: ConnectionRepository) -> None:

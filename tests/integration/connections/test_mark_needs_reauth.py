@@ -44,7 +44,7 @@ def mark(database: Database, user_id: str, /, *ids: str, issued_at: str = NOON, 
         "failure_subcode": 460,
         **changes,
     }
-    row = database.execute("select mark_needs_reauth(%s) as answer", [Jsonb(payload)]).fetchone()
+    row = database.execute("select instagram_connect.mark_needs_reauth(%s) as answer", [Jsonb(payload)]).fetchone()
     assert row is not None
     return row["answer"]
 
@@ -186,7 +186,7 @@ def test_a_disconnected_account_stays_disconnected(database: Database, user_id: 
     connect_accounts(database, user_id, "1")
     (row,) = rows(database, user_id)
     payload = {"user_id": user_id, "account_id": row["account"]["id"], "request_id": "r-1"}
-    database.execute("select disconnect_account(%s)", [Jsonb(payload)])
+    database.execute("select instagram_connect.disconnect_account(%s)", [Jsonb(payload)])
 
     assert mark(database, user_id, "1") == 0
 
@@ -226,7 +226,7 @@ def test_without_owner_accounts_or_time_nothing_is_marked(
 def test_called_with_null_it_does_nothing(database: Database, user_id: str) -> None:
     connect_accounts(database, user_id, "1")
 
-    row = database.execute("select mark_needs_reauth(null) as answer").fetchone()
+    row = database.execute("select instagram_connect.mark_needs_reauth(null) as answer").fetchone()
 
     assert row == {"answer": None}
     assert statuses(database, user_id) == {"1": ("active", "active")}

@@ -9,6 +9,7 @@ import pytest
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
+from local.database import connect
 from tests.support.database import Database, add_user
 
 EARLIER, NOON, LATER = "2026-11-21T12:00:00+00:00", "2026-11-22T12:00:00+00:00", "2026-11-23T12:00:00+00:00"
@@ -212,13 +213,13 @@ def test_called_with_null_it_does_nothing(database: Database) -> None:
 
 def test_two_logins_of_one_user_at_once_end_with_both_and_without_deadlock(stack: dict[str, str]) -> None:
     """Twenty times two sessions store the same two accounts, each naming them in another order."""
-    with psycopg.connect(stack["database_url"], autocommit=True, row_factory=dict_row) as connection:
+    with connect(stack["database_url"], autocommit=True, row_factory=dict_row) as connection:
         user_id = add_user(connection)
     failures: list[BaseException] = []
 
     def log_in_often(order: tuple[int, int]) -> None:
         try:
-            with psycopg.connect(stack["database_url"], autocommit=True, row_factory=dict_row) as session:
+            with connect(stack["database_url"], autocommit=True, row_factory=dict_row) as session:
                 for _ in range(20):
                     store(session, user_id, *(account(number) for number in order))
         except psycopg.Error as error:
@@ -230,7 +231,7 @@ def test_two_logins_of_one_user_at_once_end_with_both_and_without_deadlock(stack
     for session in sessions:
         session.join()
 
-    with psycopg.connect(stack["database_url"], row_factory=dict_row) as connection:
+    with connect(stack["database_url"], row_factory=dict_row) as connection:
         assert failures == []
         assert count_accounts(connection, user_id) == 2
 

@@ -14,10 +14,9 @@ from instagram_connect.errors import AccountDisconnectedError
 from instagram_connect.outbox.repository import OutboxRepository
 from instagram_connect.privacy.repository import APP_REMOVED, DeletionStatus, PrivacyRepository
 from instagram_connect.runtime.deadline import Deadline
-from instagram_connect.storage.schema_contract import RELATIONS
 from instagram_connect.webhooks import parser
 from instagram_connect.webhooks.parser import parse_again
-from tests.support.database import Database, Postgres, add_user, disconnect, unique_id
+from tests.support.database import TABLES, Database, Postgres, add_user, disconnect, unique_id
 from tests.support.webhook_world import (
     CODE,
     DAY,
@@ -191,7 +190,7 @@ def test_the_same_login_stored_once_more_does_not_bring_a_revoked_token_back(
 def of_accounts(database: Database) -> dict[str, list[str]]:
     """All rows by the account that they belong to."""
     found: dict[str, list[str]] = {}
-    for relation, columns in RELATIONS.items():
+    for relation, columns in TABLES.items():
         key = "business_account_id" if "business_account_id" in columns else "id"
         if key in columns and relation not in ("refresh_brakes", "data_deletion_requests"):
             for row in database.execute(
@@ -205,7 +204,7 @@ def tables_of(database: Database, account: Connected) -> set[str]:
     return {row.split()[0] for row in of_accounts(database).get(account.id, [])}
 
 
-OF_AN_ACCOUNT = {name for name, columns in RELATIONS.items() if "business_account_id" in columns}
+OF_AN_ACCOUNT = {name for name, columns in TABLES.items() if "business_account_id" in columns}
 
 
 @pytest.mark.parametrize("limit", [1, 2, 1000])
@@ -619,4 +618,4 @@ def test_nobody_but_the_backend_reads_whose_data_was_deleted(database: Database,
     database.execute(f"set local role {role}".encode())
 
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
-        database.execute("select from data_deletion_requests")
+        database.execute("select from instagram_connect.data_deletion_requests")

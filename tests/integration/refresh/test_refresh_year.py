@@ -133,7 +133,8 @@ def test_a_refresh_that_forgets_the_age_of_a_token_is_noticed(changed: psycopg.C
 
 
 def test_a_missing_lease_is_noticed_when_two_sweeps_run_at_once(changed: psycopg.Connection[Any]) -> None:
-    redefine(changed, "claim_refreshes", "coalesce(credentials.lease_expires_at, '-infinity') <= at", "true")
+    for function in ("refresh_candidates", "claim_refreshes"):
+        redefine(changed, function, "coalesce(credentials.lease_expires_at, '-infinity') <= at", "true")
     redefine(changed, "leased_refreshes", "credentials.lease_owner = payload ->> 'owner'", "true")
     redefine(changed, "finish_refresh", "credentials.lease_owner is distinct from payload ->> 'owner'", "false")
     redefine(changed, "leased_refreshes", "credentials.lease_expires_at > (payload ->> 'now')::timestamptz", "true")

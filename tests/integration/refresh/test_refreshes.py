@@ -1509,7 +1509,7 @@ def test_nobody_else_reads_brakes_or_events(database: Database, table: str, role
     database.execute(sql.SQL("set local role {}").format(sql.Identifier(role)))
 
     with pytest.raises(psycopg.errors.InsufficientPrivilege), database.transaction():
-        database.execute(sql.SQL("select from {}").format(sql.Identifier(table)))
+        database.execute(sql.SQL("select from {}").format(sql.Identifier("instagram_connect", table)))
 
 
 def test_the_backends_role_needs_no_more_than_its_grants(database: Database, user_id: str) -> None:

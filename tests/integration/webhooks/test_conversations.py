@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from instagram_connect.webhooks import parser
 from instagram_connect.webhooks.events import WebhookEvent
 from tests.support.budget import examples
-from tests.support.database import Database
+from tests.support.database import Database, redefine
 from tests.support.webhook_world import (
     ANNA,
     BEN,
@@ -142,24 +142,26 @@ def test_a_talk_with_what_meta_is_not_known_to_send_ends_the_same_too(
 
 
 @pytest.mark.parametrize(
-    ("old", "new"),
+    ("function", "old", "new"),
     [
         (
+            "store_conversations",
             "greatest(stored.last_message_at, excluded.last_message_at)",
             "excluded.last_message_at",
         ),
-        ("then excluded.edited_text", "then stored.edited_text"),
-        ("public.merge_reactions(stored.reactions, excluded.reactions)", "excluded.reactions"),
-        ("and not event.payload ? 'erased'", "and event.id = any (fresh)"),
+        ("store_messages", "then excluded.edited_text", "then stored.edited_text"),
+        (
+            "store_messages",
+            "instagram_connect.merge_reactions(stored.reactions, excluded.reactions)",
+            "excluded.reactions",
+        ),
+        ("erase_unsent_messages", "and not event.payload ? 'erased'", "and event.id = any (fresh)"),
     ],
 )
 def test_a_merge_that_depends_on_the_order_is_noticed(
-    database: Database, account: Connected, old: str, new: str
+    database: Database, account: Connected, function: str, old: str, new: str
 ) -> None:
-    row = database.execute("select pg_get_functiondef('public.apply_direct_messages'::regproc) as text").fetchone()
-    assert row is not None
-    assert old in row["text"]
-    database.execute(row["text"].replace(old, new).encode())
+    redefine(database, function, old, new)
     talk = [
         message(ENTRY, "a", at=1),
         message(ENTRY, "b", at=2),

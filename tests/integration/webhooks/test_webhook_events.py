@@ -400,7 +400,10 @@ def test_nobody_but_the_backend_writes_or_reads_the_counts(
     as_user(database, account.user_id)
     database.execute(sql.SQL("set local role {}").format(sql.Identifier(role)))
     column = {"webhook_counts": "day", "webhook_events": "payload", "data_deletion_requests": "requested_at"}
-    names = {"table": sql.Identifier(table), "column": sql.Identifier(column.get(table, "created_at"))}
+    names = {
+        "table": sql.Identifier("instagram_connect", table),
+        "column": sql.Identifier(column.get(table, "created_at")),
+    }
     refused: list[LiteralString] = [
         "insert into {table} default values",
         "update {table} set {column} = null",

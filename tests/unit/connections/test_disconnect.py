@@ -116,7 +116,7 @@ def test_tokens_are_erased_before_meta_hears_of_it(
     flow.disconnect(ACCOUNT_ID, user_id=USER_ID, request_id="r-1", deadline=Deadline(20))
 
     payload = {"user_id": USER_ID, "account_id": ACCOUNT_ID, "request_id": "r-1"}
-    assert asked == [("/rest/v1/rpc/disconnect_account", payload, "r-1")]
+    assert asked == [("/rest/v1/rpc/instagram_connect_disconnect_account", payload, "r-1")]
     assert told_before == []
     assert len(told(meta)) == 2
 

@@ -108,13 +108,13 @@ def test_nothing_is_written() -> None:
 )
 def test_what_is_refused_is_named_with_its_cause_and_nothing_else_is(answer: httpx.Response, said: str) -> None:
     contracted = Contracted()
-    contracted.refused_relations = {"instagram_credentials": answer}
-    contracted.refused_functions = {"store_connection": answer}
+    contracted.refused_relations = {"instagram_business_accounts": answer}
+    contracted.refused_functions = {"instagram_connect_store_connection": answer}
 
     relation, function = contracted.check()
 
-    assert str(relation) == f"instagram_credentials: {said}"
-    assert str(function) == f"store_connection(payload): {said}"
+    assert str(relation) == f"instagram_business_accounts: {said}"
+    assert str(function) == f"instagram_connect_store_connection(payload): {said}"
 
 
 def test_a_data_api_that_refuses_everything_is_named_once_for_each_part_of_the_contract() -> None:
@@ -130,41 +130,41 @@ def test_a_data_api_that_refuses_everything_is_named_once_for_each_part_of_the_c
 
 def test_missing_columns_are_named_one_by_one() -> None:
     contracted = Contracted()
-    contracted.missing_columns = {"lease_owner", "failure_code"}
+    contracted.missing_columns = {"page_name", "page_id"}
 
     (refused,) = contracted.check()
 
-    assert refused.name == "instagram_credentials.failure_code, instagram_credentials.lease_owner"
+    assert refused.name == "instagram_business_accounts.page_id, instagram_business_accounts.page_name"
     assert (refused.diagnosis.reason, refused.error.code) == ("COLUMN_MISSING", "42703")
 
 
 def test_columns_that_only_the_cache_lacks_are_no_missing_columns() -> None:
     contracted = Contracted()
-    contracted.uncached_columns = {"lease_owner"}
+    contracted.uncached_columns = {"page_name"}
 
     (refused,) = contracted.check()
 
-    assert refused.name == "instagram_credentials"
+    assert refused.name == "instagram_business_accounts"
     assert (refused.diagnosis.reason, refused.error.code) == ("SCHEMA_CACHE_STALE", "PGRST204")
 
 
 def test_a_column_that_could_not_be_asked_for_is_not_called_missing() -> None:
     contracted = Contracted()
-    contracted.missing_columns = {"failure_code"}
-    contracted.unanswered_selections = {"lease_owner"}
+    contracted.missing_columns = {"page_id"}
+    contracted.unanswered_selections = {"page_name"}
 
     (refused,) = contracted.check()
 
-    assert refused.name == "instagram_credentials.failure_code"
+    assert refused.name == "instagram_business_accounts.page_id"
 
 
 def test_a_relation_that_may_be_read_and_not_written_is_refused() -> None:
     contracted = Contracted()
 
     def answer(request: httpx.Request) -> httpx.Response:
-        is_write = request.method == "POST" and request.url.path.endswith("/webhook_events")
+        is_write = request.method == "POST" and request.url.path.endswith("/instagram_business_accounts")
         return refusal(403, "42501") if is_write else contracted._answer(request)
 
     (refused,) = refusals(data_api(answer), limit_s=LIMIT_S)
 
-    assert str(refused) == "webhook_events: PERMISSION_DENIED (42501)"
+    assert str(refused) == "instagram_business_accounts: PERMISSION_DENIED (42501)"

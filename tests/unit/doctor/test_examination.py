@@ -33,6 +33,7 @@ HEALTHY: dict[str, Any] = {
     "missing_relations": [],
     "missing_columns": [],
     "missing_functions": [],
+    "changed_functions": [],
     "missing_grants": [],
     "event_triggers": {"pgrst_ddl_watch": True, "pgrst_drop_watch": True},
 }
@@ -45,7 +46,10 @@ def told(**changes: Any) -> Answer:
     """A Data API that takes everything, and whose database says this."""
 
     def answer(request: httpx.Request) -> httpx.Response:
-        is_asked = request.url.path.endswith("/rpc/describe_schema") and json.loads(request.content)["payload"]
+        is_asked = (
+            request.url.path.endswith("/rpc/instagram_connect_describe_schema")
+            and json.loads(request.content)["payload"]
+        )
         return httpx.Response(200, json={**HEALTHY, **changes} if is_asked else [])
 
     return answer
@@ -208,16 +212,16 @@ def test_two_databases_are_told_apart_by_name_and_start(seen: Callable[..., None
 
 
 def test_a_data_api_that_serves_what_the_database_lacks_is_in_front_of_another_one(seen: Callable[..., None]) -> None:
-    seen(missing_relations=["api_usage"])
+    seen(missing_relations=["public.instagram_business_accounts"])
 
     def answer(request: httpx.Request) -> httpx.Response:
-        is_unknown = request.url.path.endswith("/rpc/describe_schema")
+        is_unknown = request.url.path.endswith("/rpc/instagram_connect_describe_schema")
         return httpx.Response(404, json={"code": "PGRST202"}) if is_unknown else httpx.Response(200, json=[])
 
     report = examined(answer, database_url=DATABASE_URL)
 
     assert report.cause == "PROJECT_MISMATCH"
-    assert "serves api_usage" in str(report.evidence)
+    assert "serves public.instagram_business_accounts" in str(report.evidence)
 
 
 def test_a_project_in_which_nothing_listens_may_be_another_one(seen: Callable[..., None]) -> None:
@@ -239,9 +243,10 @@ def test_no_listener_is_a_warning_while_everything_works(seen: Callable[..., Non
 
 
 def test_a_migration_that_is_older_than_the_newest_applied_one_needs_the_flag(seen: Callable[..., None]) -> None:
-    first, *others = sorted(MIGRATIONS)
-    seen(replace(AROUND, recorded=frozenset(others)), missing_relations=["api_usage"])
-    report = examined(told(missing_relations=["api_usage"]), database_url=DATABASE_URL)
+    first = min(MIGRATIONS)
+    lacking = {"missing_relations": ["instagram_connect.api_usage"]}
+    seen(replace(AROUND, recorded=frozenset({"29991231235959"})), **lacking)
+    report = examined(told(**lacking), database_url=DATABASE_URL)
 
     assert (report.cause, report.command) == ("TABLE_MISSING", "supabase db push --include-all")
     assert first in report.sentence
@@ -294,3 +299,32 @@ def test_a_role_that_may_not_see_other_sessions_is_no_deaf_data_api(
     report = examine(Project(URL, KEY, DATABASE_URL, transport=httpx.MockTransport(told())))
 
     assert bool(report.warnings) == (seen_by_the_role == ())
+
+
+OUTDATED = {"changed_functions": ["instagram_connect.claim_refreshes", "instagram_connect.finish_refresh"]}
+
+
+@pytest.mark.parametrize(
+    ("recorded", "command", "sentence"),
+    [
+        (frozenset(), "supabase db push", "was not applied"),
+        (frozenset({"29991231235959"}), "supabase db push --include-all", "was not applied"),
+        (frozenset(MIGRATIONS), "supabase migration new restore_claim_refreshes", "is recorded as applied"),
+    ],
+)
+def test_a_replace_only_migration_that_was_not_applied_is_found(
+    seen: Callable[..., None], recorded: frozenset[str], command: str, sentence: str
+) -> None:
+    seen(replace(AROUND, recorded=recorded), **OUTDATED)
+
+    report = examined(told(**OUTDATED), database_url=DATABASE_URL)
+
+    assert (report.cause, report.command, report.is_certain) == ("FUNCTION_OUTDATED", command, True)
+    assert "instagram_connect.claim_refreshes, instagram_connect.finish_refresh" in report.sentence
+    assert sentence in report.sentence
+
+
+def test_without_a_database_url_an_outdated_function_is_found_but_not_why() -> None:
+    report = examined(told(**OUTDATED))
+
+    assert (report.cause, report.command, report.is_certain) == ("FUNCTION_OUTDATED", "supabase db push", False)

@@ -54,7 +54,7 @@ class StaleDataApi:
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
         with self.lock:
-            if request.url.path.endswith("/rpc/reload_schema_cache") and self.knows_how_to_reload:
+            if request.url.path.endswith("/rpc/instagram_connect_reload_schema_cache") and self.knows_how_to_reload:
                 self.reloads += 1
                 return httpx.Response(204)
             if self.reloads < self.reloads_needed:
@@ -100,7 +100,7 @@ def test_a_stale_cache_costs_a_call_a_tenth_of_a_second(unknown: httpx.Response)
 def test_a_reload_that_nobody_heard_is_sent_again() -> None:
     stale, clock = StaleDataApi(reloads_needed=2), Clock()
 
-    assert schema_cache(stale, clock).heal("list_accounts", Deadline(20))
+    assert schema_cache(stale, clock).heal("instagram_connect_list_accounts", Deadline(20))
 
     assert clock.now - 1000 == pytest.approx(RELOAD_INTERVAL_S, abs=0.3)
 
@@ -108,7 +108,7 @@ def test_a_reload_that_nobody_heard_is_sent_again() -> None:
 def test_a_cache_that_does_not_heal_is_given_up_after_two_seconds() -> None:
     stale, clock = StaleDataApi(reloads_needed=NEVER), Clock()
 
-    assert not schema_cache(stale, clock).heal("list_accounts", Deadline(20))
+    assert not schema_cache(stale, clock).heal("instagram_connect_list_accounts", Deadline(20))
 
     assert clock.now - 1000 == pytest.approx(WAITING_S, abs=0.2)
     assert stale.reloads == 2
@@ -119,12 +119,12 @@ def test_a_thousand_failing_calls_ask_for_a_handful_of_reloads() -> None:
     cache = schema_cache(stale, clock)
 
     for _ in range(1000):
-        assert not cache.heal("list_accounts", Deadline(20))
+        assert not cache.heal("instagram_connect_list_accounts", Deadline(20))
 
     assert stale.reloads == 2
     clock.sleep(PAUSE_AFTER_FAILURE_S)
     stale.reloads_needed = 3
-    assert cache.heal("list_accounts", Deadline(20))
+    assert cache.heal("instagram_connect_list_accounts", Deadline(20))
 
 
 def test_one_reload_serves_all_who_need_it_at_once() -> None:
@@ -134,7 +134,7 @@ def test_one_reload_serves_all_who_need_it_at_once() -> None:
 
     def heal(_: int) -> bool:
         together.wait()
-        return cache.heal("store_connection", Deadline(20))
+        return cache.heal("instagram_connect_store_connection", Deadline(20))
 
     with ThreadPoolExecutor(8) as threads:
         assert all(threads.map(heal, range(8)))
@@ -145,7 +145,7 @@ def test_postgres_is_notified_when_the_data_api_does_not_know_how_to_reload() ->
     stale, clock = StaleDataApi(reloads_needed=1, knows_how_to_reload=False), Clock()
     database = ListenedDatabase(stale)
 
-    assert schema_cache(stale, clock, database).heal("store_connection", Deadline(20))
+    assert schema_cache(stale, clock, database).heal("instagram_connect_store_connection", Deadline(20))
 
     assert database.notifications == 1
     assert clock.now - 1000 <= 0.2
@@ -155,7 +155,7 @@ def test_postgres_is_left_alone_when_the_data_api_takes_the_reload() -> None:
     stale, clock = StaleDataApi(reloads_needed=1), Clock()
     database = ListenedDatabase(stale)
 
-    assert schema_cache(stale, clock, database).heal("store_connection", Deadline(20))
+    assert schema_cache(stale, clock, database).heal("instagram_connect_store_connection", Deadline(20))
 
     assert (stale.reloads, database.notifications) == (1, 0)
 
@@ -175,7 +175,7 @@ def test_nothing_is_claimed_when_neither_way_takes_the_reload(
     cache = schema_cache(stale, clock, database_of(stale))
 
     assert not cache.ask_for_reload()
-    assert not cache.heal("store_connection", Deadline(20))
+    assert not cache.heal("instagram_connect_store_connection", Deadline(20))
 
     assert stale.reloads == 0
     assert said in log.getvalue()
@@ -201,7 +201,7 @@ def test_only_what_a_reload_can_mend_is_reloaded_for() -> None:
     with pytest.raises(StorageError) as caught:
         ConnectionRepository(data_api(answer)).list_accounts("u", Deadline(20))
     assert caught.value.reason == "PERMISSION_DENIED"
-    assert asked == ["list_accounts"]
+    assert asked == ["instagram_connect_list_accounts"]
 
 
 def test_a_cache_that_stays_stale_ends_as_what_it_is_without_further_attempts() -> None:
@@ -217,6 +217,6 @@ def test_a_cache_that_stays_stale_ends_as_what_it_is_without_further_attempts() 
 def test_there_is_no_healing_without_the_time_for_it() -> None:
     data_api, clock = StaleDataApi(reloads_needed=1), Clock()
 
-    assert not schema_cache(data_api, clock).heal("list_accounts", Deadline(WAITING_S - 0.5))
+    assert not schema_cache(data_api, clock).heal("instagram_connect_list_accounts", Deadline(WAITING_S - 0.5))
 
     assert (data_api.reloads, clock.now) == (0, 1000.0)

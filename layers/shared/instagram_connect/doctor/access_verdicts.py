@@ -14,6 +14,7 @@ from instagram_connect.doctor.report import NEEDS_DATABASE_URL, PROJECT_MISMATCH
 from instagram_connect.errors import Actor
 from instagram_connect.storage import diagnosis
 from instagram_connect.storage.diagnosis import RELOAD_COMMAND
+from instagram_connect.storage.schema_contract import RELOAD_FUNCTION
 
 _ROLES_OWN_SETTINGS = ("user", "database user")
 # ALTER is refused in a read-only session otherwise.
@@ -222,9 +223,10 @@ def _mismatch(found: Findings) -> Report | None:
             evidence = (f"the Data API is in database {told.name}, the database URL leads to {seen.name}",)
     else:
         # What a database lacks, no Data API in front of it can serve.
-        refused = {refusal.name.split(".")[0] for refusal in found.refusals}
+        refused = {f"public.{refusal.name.split('.')[0]}" for refusal in found.refusals}
         absent = [*seen.missing_relations, *map(str, seen.missing_functions)]
-        served = [name for name in absent if name not in refused]
+        unasked = f"public.{RELOAD_FUNCTION}()"  # calling it would mend what is to be found out
+        served = [name for name in absent if name.startswith("public.") and name not in (*refused, unasked)]
         is_other = bool(served)
         evidence = (f"the Data API serves {listed(served)}, which the database at the database URL lacks",)
     if not is_other:

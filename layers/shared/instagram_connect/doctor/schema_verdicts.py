@@ -7,6 +7,7 @@ about what they name.
 from instagram_connect.doctor.catalog import Facts, MissingFunction, signature
 from instagram_connect.doctor.findings import Findings
 from instagram_connect.doctor.report import (
+    FUNCTION_OUTDATED,
     MIGRATION_WITHOUT_OBJECTS,
     NEEDS_DATABASE_URL,
     ROW_LEVEL_SECURITY,
@@ -21,7 +22,13 @@ from instagram_connect.storage.schema_contract import FUNCTIONS, MIGRATIONS, REL
 
 def of_schema(found: Findings) -> Report | None:
     """What the schema lacks for the code, whatever the Data API has cached; None when it lacks nothing."""
-    return _missing_objects(found) or _absent_by_answer(found) or _missing_grants(found) or _row_security(found)
+    return (
+        _missing_objects(found)
+        or _outdated_functions(found)
+        or _absent_by_answer(found)
+        or _missing_grants(found)
+        or _row_security(found)
+    )
 
 
 def _missing_objects(found: Findings) -> Report | None:
@@ -29,7 +36,7 @@ def _missing_objects(found: Findings) -> Report | None:
     if not facts or facts.is_complete:
         return None
     diagnosis, what = _kind_of_absence(facts)
-    relations = {*facts.missing_relations, *(column.split(".")[0] for column in facts.missing_columns)}
+    relations = {*facts.missing_relations, *(column.rpartition(".")[0] for column in facts.missing_columns)}
     names = {*relations, *(function.name for function in facts.missing_functions)}
     versions = sorted(version for version, made in MIGRATIONS.items() if names & set(made))
     evidence = _absences(facts)
@@ -70,7 +77,7 @@ def _missing_objects(found: Findings) -> Report | None:
             f"{what} in the database, although the migration {listed(versions)} is recorded as applied: something "
             "removed it since, or it made nothing.",
             Actor.OPERATOR,
-            f"supabase migration new restore_{min(names)}",
+            f"supabase migration new restore_{min(names).rpartition('.')[2]}",
             evidence,
         )
     return Report(
@@ -79,6 +86,47 @@ def _missing_objects(found: Findings) -> Report | None:
         "of what it should, or in another database.",
         Actor.OPERATOR,
         f"supabase migration repair --status reverted {' '.join(versions)} && supabase db push --include-all",
+        evidence,
+    )
+
+
+def _outdated_functions(found: Findings) -> Report | None:
+    """Functions that exist with the body of another version: a migration that only replaces them was not applied."""
+    facts = found.facts
+    if not facts or not facts.changed_functions:
+        return None
+    names = facts.changed_functions
+    what = f"The function {listed(names)} is not the one that this version of the code was written for"
+    # Of each function, the migration that wrote it last.
+    versions = sorted({max(version for version, made in MIGRATIONS.items() if name in made) for name in names})
+    evidence = tuple(f"{FUNCTION_OUTDATED}: {name}" for name in names)
+    recorded = found.around.recorded if found.around else None
+    if recorded is None:
+        return Report(
+            FUNCTION_OUTDATED,
+            f"{what}: a migration was not applied, or something else replaced it.",
+            Actor.OPERATOR,
+            "supabase db push",
+            evidence,
+            is_certain=False,
+            needed_to_be_sure=f"whether {listed(versions)} is recorded as applied; {NEEDS_DATABASE_URL}",
+        )
+    unapplied = [version for version in versions if version not in recorded]
+    if unapplied:
+        is_late = any(version > unapplied[0] for version in recorded)
+        return Report(
+            FUNCTION_OUTDATED,
+            f"{what}: the migration {listed(unapplied)} was not applied.",
+            Actor.OPERATOR,
+            "supabase db push --include-all" if is_late else "supabase db push",
+            (*evidence, *(f"{version} is not in supabase_migrations.schema_migrations" for version in unapplied)),
+        )
+    return Report(
+        FUNCTION_OUTDATED,
+        f"{what}, although the migration {listed(versions)} is recorded as applied: a newer version of the code was "
+        "deployed before, or something else replaced the function.",
+        Actor.OPERATOR,
+        f"supabase migration new restore_{min(names).rpartition('.')[2]}",
         evidence,
     )
 
@@ -108,9 +156,9 @@ def _function(function: MissingFunction) -> str:
 
 
 def _absences(facts: Facts) -> tuple[str, ...]:
-    absent = [f"TABLE_MISSING: public.{name}" for name in facts.missing_relations]
-    absent += [f"COLUMN_MISSING: public.{name}" for name in facts.missing_columns]
-    absent += [f"FUNCTION_MISSING: public.{_function(function)}" for function in facts.missing_functions]
+    absent = [f"TABLE_MISSING: {name}" for name in facts.missing_relations]
+    absent += [f"COLUMN_MISSING: {name}" for name in facts.missing_columns]
+    absent += [f"FUNCTION_MISSING: {_function(function)}" for function in facts.missing_functions]
     return tuple(absent)
 
 

@@ -12,6 +12,7 @@ from instagram_connect.storage.data_api import ATTEMPT_S, DataApi, DataApiError
 from instagram_connect.storage.diagnosis import STALE, diagnose, storage_error
 from instagram_connect.storage.direct_connection import Database
 from instagram_connect.storage.schema_cache import SchemaCache
+from instagram_connect.storage.schema_contract import rpc_name
 
 MAX_ATTEMPTS = 5
 # Another attempt is only begun while there is time for an answer; one that takes longer is given up.
@@ -46,19 +47,21 @@ class Rpcs:
         Raises StorageError.
         """
 
+        name = rpc_name(function)
+
         def call() -> Any:
             limit_s = deadline.within(ATTEMPT_S).remaining_s()
-            return self._data_api.call(function, {"payload": payload}, limit_s=limit_s, request_id=request_id)
+            return self._data_api.call(name, {"payload": payload}, limit_s=limit_s, request_id=request_id)
 
         try:
             try:
                 return call()
             except DataApiError as error:
-                if not (diagnose(error).reload_helps and self._schema_cache.heal(function, deadline)):
+                if not (diagnose(error).reload_helps and self._schema_cache.heal(name, deadline)):
                     raise
                 return call()
         except DataApiError as error:
-            raise storage_error(error, function, details) from None
+            raise storage_error(error, name, details) from None
 
     def call_patiently(self, function: str, payload: Any, deadline: Deadline, *, request_id: str | None = None) -> Any:
         """Like `call`, repeated within the deadline while waiting can help: for what may be done twice."""

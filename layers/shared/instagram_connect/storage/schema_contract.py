@@ -1,256 +1,46 @@
-"""What the code needs the Data API to know: every relation with its columns, every function with its arguments.
+"""What the code needs of the database: one declaration for the deploy gate, the doctor, the healing and the tests.
 
-One declaration for the deploy gate, the probes and the tests. A test compares it with the migrations, so that a
-column that is used here cannot be missing there.
+`schema_catalog` lists every table, column and function, and is generated from supabase/schemas. This module says which
+of them the Data API has to reach.
 """
 
 from collections.abc import Mapping
 
+from instagram_connect.storage.schema_catalog import FUNCTIONS as CATALOG_FUNCTIONS
+from instagram_connect.storage.schema_catalog import MIGRATIONS
+from instagram_connect.storage.schema_catalog import RELATIONS as CATALOG_RELATIONS
+
+__all__ = [
+    "CATALOG_FUNCTIONS",
+    "CATALOG_RELATIONS",
+    "DESCRIBE_FUNCTION",
+    "FUNCTIONS",
+    "MIGRATIONS",
+    "RELATIONS",
+    "RELOAD_FUNCTION",
+    "rpc_name",
+]
+
+# The Data API exposes `public`, where our functions must not take a name that the app may want.
+_EXPOSED, _PREFIX = "public.", "instagram_connect_"
+
+
+def rpc_name(function: str) -> str:
+    """The function in `public` through which the Data API calls `instagram_connect.<function>`."""
+    return f"{_PREFIX}{function}"
+
+
+RELOAD_FUNCTION = rpc_name("reload_schema_cache")
+DESCRIBE_FUNCTION = rpc_name("describe_schema")
+
+# Relations in `public` with their columns.
 RELATIONS: Mapping[str, tuple[str, ...]] = {
-    "instagram_business_accounts": (
-        "id",
-        "user_id",
-        "provider",
-        "instagram_business_id",
-        "meta_user_id",
-        "username",
-        "name",
-        "biography",
-        "website",
-        "profile_picture_url",
-        "followers_count",
-        "follows_count",
-        "media_count",
-        "page_id",
-        "page_name",
-        "page_tasks",
-        "status",
-        "token_expires_at",
-        "webhook_subscribed_at",
-        "webhook_subscription_error",
-        "connected_at",
-        "disconnected_at",
-        "reconnect_reason",
-        "reconnect_hint",
-        "reconnect_before",
-        "webhook_checked_at",
-        "last_request_id",
-        "created_at",
-        "updated_at",
-    ),
-    "instagram_credentials": (
-        "business_account_id",
-        "provider",
-        "access_token_ciphertext",
-        "user_token_ciphertext",
-        "scopes",
-        "issued_at",
-        "expires_at",
-        "data_access_expires_at",
-        "status",
-        "failure_code",
-        "failure_subcode",
-        "failed_at",
-        "last_refreshed_at",
-        "last_attempted_at",
-        "refresh_not_before",
-        "lease_owner",
-        "lease_expires_at",
-        "created_at",
-        "updated_at",
-    ),
-    "api_usage": (
-        "id",
-        "business_account_id",
-        "usage_type",
-        "used_percent",
-        "regain_access_at",
-        "observed_at",
-    ),
-    "automation_workflows": (
-        "id",
-        "business_account_id",
-        "name",
-        "is_enabled",
-        "definition",
-        "created_at",
-        "updated_at",
-    ),
-    "daily_analytics": ("id", "business_account_id", "day", "metrics", "created_at", "updated_at"),
-    "instagram_dm_conversations": (
-        "id",
-        "business_account_id",
-        "participant_id",
-        "participant_username",
-        "last_message_id",
-        "last_message_at",
-        "last_inbound_at",
-        "last_read_at",
-        "created_at",
-        "updated_at",
-    ),
-    "instagram_dm_messages": (
-        "business_account_id",
-        "message_id",
-        "participant_id",
-        "is_from_us",
-        "text",
-        "attachments",
-        "reply_to",
-        "sent_at",
-        "edit_number",
-        "edited_text",
-        "unsent_at",
-        "read_at",
-        "reactions",
-        "created_at",
-        "updated_at",
-    ),
-    "webhook_events": (
-        "id",
-        "business_account_id",
-        "entry_id",
-        "event_key",
-        "field",
-        "kind",
-        "event_at",
-        "message_id",
-        "participant_id",
-        "is_from_us",
-        "data",
-        "payload",
-        "received_at",
-    ),
-    "webhook_counts": ("entry_id", "day", "received", "stored", "duplicate", "unknown", "failed"),
-    "data_deletion_requests": (
-        "id",
-        "confirmation_code",
-        "meta_user_hash",
-        "erased_accounts",
-        "erased_entry_hashes",
-        "requested_at",
-        "completed_at",
-        "retained_reason",
-    ),
-    "refresh_brakes": (
-        "provider",
-        "paused_until",
-        "app_used_percent",
-        "app_used_at",
-        "suspended_at",
-        "suspended_reason",
-        "updated_at",
-    ),
-    "outgoing_events": ("id", "type", "business_account_id", "detail", "created_at", "taken_until"),
+    name.removeprefix(_EXPOSED): columns for name, columns in CATALOG_RELATIONS.items() if name.startswith(_EXPOSED)
 }
-
-# Every function that takes a payload does nothing and answers null when called with null. So the Data API can be asked
-# whether it knows the function, and whether we may call it, without any effect.
-RELOAD_FUNCTION = "reload_schema_cache"
-DESCRIBE_FUNCTION = "describe_schema"
+# Functions in `public` with their arguments. Called with null they do nothing and return null, so the Data API can be
+# asked whether it knows a function, and whether we may call it, without any effect.
 FUNCTIONS: Mapping[str, tuple[str, ...]] = {
-    "store_connection": ("payload",),
-    "list_accounts": ("payload",),
-    "disconnect_account": ("payload",),
-    "mark_needs_reauth": ("payload",),
-    "claim_refreshes": ("payload",),
-    "claim_refresh": ("payload",),
-    "leased_refreshes": ("payload",),
-    "finish_refresh": ("payload",),
-    "release_refreshes": ("payload",),
-    "refresh_witnesses": ("payload",),
-    "brake_refreshes": ("payload",),
-    "take_events": ("payload",),
-    "delete_events": ("payload",),
-    "refresh_overview": ("payload",),
-    "store_webhook_events": ("payload",),
-    "adopt_webhook_events": ("payload",),
-    "note_failed_webhook_events": ("payload",),
-    "kept_webhook_events": ("payload",),
-    "replay_webhook_events": ("payload",),
-    "purge_webhook_events": ("payload",),
-    "webhook_report": ("payload",),
-    "revoke_person": ("payload",),
-    "delete_person": ("payload",),
-    "deletion_status": ("payload",),
-    RELOAD_FUNCTION: (),
-    DESCRIBE_FUNCTION: ("payload",),
-}
-
-# What only those call: nobody asks the Data API for it, and without it they fail all the same.
-INTERNAL_FUNCTIONS: Mapping[str, tuple[str, ...]] = {
-    "account_view": ("account",),
-    "forget_reconnect_request": (),
-    "forget_refreshes": (),
-    "refreshable_from": ("credentials",),
-    "spread_place": ("account_id",),
-    "refresh_due_at": ("credentials", "rules", "is_asked"),
-    "refresh_task": ("credentials", "account"),
-    "end_connection": ("account", "failure", "at"),
-    "announce": ("type", "account", "about", "at"),
-    "note_usage": ("account_id", "observed", "at"),
-    "merge_reactions": ("one", "other"),
-    "apply_direct_messages": ("fresh",),
-    "lock_accounts_of": ("entry_ids",),
-    "meta_user_hash": ("meta_user_id",),
-    "is_of_person": ("account", "person"),
-    "refuse_deleted_person": (),
-}
-
-_RELATIONS_OF_REFRESHING = ("refresh_brakes", "outgoing_events")
-_RELATIONS_OF_WEBHOOKS = ("instagram_dm_messages", "webhook_counts")
-_LATER_RELATIONS = (*_RELATIONS_OF_REFRESHING, *_RELATIONS_OF_WEBHOOKS)
-
-# The migrations under supabase/migrations by version, each with what it makes of the contract. So the doctor can tell a
-# migration that was never applied from one that is recorded as applied and whose objects are not there.
-MIGRATIONS: Mapping[str, tuple[str, ...]] = {
-    "20261122090000": tuple(name for name in RELATIONS if name not in _LATER_RELATIONS),
-    "20261122090100": ("store_connection", RELOAD_FUNCTION),
-    "20261122200000": ("account_view", "list_accounts", "disconnect_account"),
-    "20261122230000": (DESCRIBE_FUNCTION,),
-    "20261122231000": ("mark_needs_reauth",),
-    "20261128090000": (
-        *_RELATIONS_OF_REFRESHING,
-        "forget_reconnect_request",
-        "forget_refreshes",
-        "refreshable_from",
-        "spread_place",
-        "refresh_due_at",
-        "refresh_task",
-        "end_connection",
-        "announce",
-        "note_usage",
-        "claim_refreshes",
-        "claim_refresh",
-        "leased_refreshes",
-        "finish_refresh",
-        "release_refreshes",
-        "refresh_witnesses",
-        "brake_refreshes",
-        "take_events",
-        "delete_events",
-    ),
-    "20261128090100": ("refresh_overview",),
-    "20261128110000": (
-        "meta_user_hash",
-        "is_of_person",
-        "refuse_deleted_person",
-        "revoke_person",
-        "delete_person",
-        "deletion_status",
-    ),
-    "20261128120000": (
-        *_RELATIONS_OF_WEBHOOKS,
-        "merge_reactions",
-        "apply_direct_messages",
-        "lock_accounts_of",
-        "store_webhook_events",
-        "adopt_webhook_events",
-        "note_failed_webhook_events",
-        "kept_webhook_events",
-        "replay_webhook_events",
-        "purge_webhook_events",
-        "webhook_report",
-    ),
-    "20261128140000": (),
+    name.removeprefix(_EXPOSED): function.arguments
+    for name, function in CATALOG_FUNCTIONS.items()
+    if name.startswith(_EXPOSED)
 }

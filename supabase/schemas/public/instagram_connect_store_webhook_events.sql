@@ -1,0 +1,14 @@
+create or replace function public.instagram_connect_store_webhook_events(payload jsonb) returns jsonb
+language sql
+volatile
+security invoker
+set search_path = ''
+as $$
+  select instagram_connect.store_webhook_events(payload);
+$$;
+
+comment on function public.instagram_connect_store_webhook_events(jsonb) is
+'Instagram Connect: calls instagram_connect.store_webhook_events().';
+
+revoke all on function public.instagram_connect_store_webhook_events(jsonb) from public, anon, authenticated;
+grant execute on function public.instagram_connect_store_webhook_events(jsonb) to service_role;
