@@ -66,7 +66,7 @@ as $$
     'changed_functions', (
       select coalesce(jsonb_agg(name order by name), '[]') from functions where existing = arguments and is_changed
     ),
-    'missing_grants', instagram_connect.missing_grants(schema_gaps.contract)
+    'missing_grants', instagram_connect.lacking_grants(schema_gaps.contract)
   );
 $$;
 

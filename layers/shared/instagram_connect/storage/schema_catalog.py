@@ -252,6 +252,9 @@ FUNCTIONS: Mapping[str, Function] = {
     "instagram_connect.kept_webhook_events": Function(
         ("payload",), "4803d268e5e1f792fcb88f1b26f03167acdec2b7c1c22783c3df38d59a9a33b8"
     ),
+    "instagram_connect.lacking_grants": Function(
+        ("contract",), "e4e8a2630544e04f843b58142855bfcbdf45ae45bb8439fc5f69be9a1f062f03"
+    ),
     "instagram_connect.leased_refreshes": Function(
         ("payload",), "93162e2a582742b49e349ba0ffdae0c2d433a5876baf95cc6edeac7d17078c7a"
     ),
@@ -288,9 +291,6 @@ FUNCTIONS: Mapping[str, Function] = {
     ),
     "instagram_connect.meta_user_hash": Function(
         ("meta_user_id",), "08b8dbd47325bad6d66c56d3ce069c5297de68e58022961c7d718dab085231c2"
-    ),
-    "instagram_connect.missing_grants": Function(
-        ("contract",), "e4e8a2630544e04f843b58142855bfcbdf45ae45bb8439fc5f69be9a1f062f03"
     ),
     "instagram_connect.note_failed_webhook_events": Function(
         ("payload",), "eaed84c0c3da7fae452ccea93541ad0ca7d380def3b14a521b8b54a525f60b38"
@@ -353,7 +353,7 @@ FUNCTIONS: Mapping[str, Function] = {
         ("payload",), "da98e4725ed3ea6c96cf78247ee6c840e5b1948adfd8c6cd6dbf6992aa99089c"
     ),
     "instagram_connect.schema_gaps": Function(
-        ("contract",), "74746490723a4bf01f593de51d776b94b844e42e2a03331c7062b24adb619f2f"
+        ("contract",), "dd438717f90cd294fd6c0db181904554262cfb5187975c919d7ac3e24017bc1a"
     ),
     "instagram_connect.spread_place": Function(
         ("account_id",), "66849aae9d2da230781856618f904cb0ae45849ba567525fef8ae4e7b74d4ffd"
@@ -476,7 +476,7 @@ FUNCTIONS: Mapping[str, Function] = {
 
 # The tables and functions that each migration creates, replaces or adds columns to.
 MIGRATIONS: Mapping[str, tuple[str, ...]] = {
-    "20261201024351": (
+    "20261201024649": (
         "instagram_connect.account_view",
         "instagram_connect.adopt_webhook_events",
         "instagram_connect.announce",
@@ -516,6 +516,7 @@ MIGRATIONS: Mapping[str, tuple[str, ...]] = {
         "instagram_connect.is_login_product",
         "instagram_connect.is_of_person",
         "instagram_connect.kept_webhook_events",
+        "instagram_connect.lacking_grants",
         "instagram_connect.leased_refreshes",
         "instagram_connect.list_accounts",
         "instagram_connect.lock_accounts_of",
@@ -523,7 +524,6 @@ MIGRATIONS: Mapping[str, tuple[str, ...]] = {
         "instagram_connect.merge_reactions",
         "instagram_connect.message_changes",
         "instagram_connect.meta_user_hash",
-        "instagram_connect.missing_grants",
         "instagram_connect.note_failed_webhook_events",
         "instagram_connect.note_usage",
         "instagram_connect.outgoing_events",

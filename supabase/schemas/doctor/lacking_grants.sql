@@ -1,4 +1,4 @@
-create or replace function instagram_connect.missing_grants(contract jsonb) returns jsonb
+create or replace function instagram_connect.lacking_grants(contract jsonb) returns jsonb
 language sql
 stable
 security invoker
@@ -55,8 +55,8 @@ as $$
   from ungranted;
 $$;
 
-comment on function instagram_connect.missing_grants(jsonb) is
+comment on function instagram_connect.lacking_grants(jsonb) is
 'What the backend''s role lacks on the objects of the schema contract that exist: [{"object", "privileges"}].';
 
-revoke all on function instagram_connect.missing_grants(jsonb) from public;
-grant execute on function instagram_connect.missing_grants(jsonb) to service_role;
+revoke all on function instagram_connect.lacking_grants(jsonb) from public;
+grant execute on function instagram_connect.lacking_grants(jsonb) to service_role;

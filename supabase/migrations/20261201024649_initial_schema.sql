@@ -1356,6 +1356,65 @@ $function$;
 
 ALTER FUNCTION "instagram_connect"."kept_webhook_events"(jsonb) OWNER TO "postgres";
 
+CREATE OR REPLACE FUNCTION instagram_connect.lacking_grants(contract jsonb)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  with
+  asked as (
+    select oid as backend from pg_roles where rolname = 'service_role'
+  ),
+  relations as (
+    select wanted.name, class.oid
+    from jsonb_object_keys(contract -> 'relations') as wanted (name)
+    join pg_namespace as namespace on namespace.nspname = split_part(wanted.name, '.', 1)
+    join pg_class as class
+      on class.relnamespace = namespace.oid and class.relname = split_part(wanted.name, '.', 2)
+      and class.relkind in ('r', 'p', 'v', 'm', 'f')
+  ),
+  functions as (
+    select
+      wanted.key as name, wanted.value -> 'arguments' as arguments, proc.oid,
+      to_jsonb(coalesce(proc.proargnames, '{}')) as existing
+    from jsonb_each(contract -> 'functions') as wanted
+    join pg_namespace as namespace on namespace.nspname = split_part(wanted.key, '.', 1)
+    join pg_proc as proc on proc.pronamespace = namespace.oid and proc.proname = split_part(wanted.key, '.', 2)
+  ),
+  ungranted as (
+    select 1 as position, format('schema %I', namespace.nspname) as object, array['usage'] as privileges
+    from asked
+    join pg_namespace as namespace on namespace.nspname in ('public', 'instagram_connect')
+    where not has_schema_privilege(asked.backend, namespace.oid, 'usage')
+    union all
+    select
+      2, format('table %I.%I', split_part(relations.name, '.', 1), split_part(relations.name, '.', 2)),
+      array_agg(privilege.name order by privilege.position)
+    from asked
+    cross join relations
+    cross join unnest(array['select', 'insert', 'update', 'delete']) with ordinality as privilege (name, position)
+    where not has_table_privilege(asked.backend, relations.oid, privilege.name)
+    group by relations.name
+    union all
+    select
+      3,
+      format(
+        'function %I.%I(%s)', split_part(name, '.', 1), split_part(name, '.', 2), pg_get_function_identity_arguments(oid)
+      ),
+      array['execute']
+    from asked
+    cross join functions
+    where existing = arguments and not has_function_privilege(asked.backend, oid, 'execute')
+  )
+  select coalesce(
+    jsonb_agg(jsonb_build_object('object', object, 'privileges', privileges) order by position, object), '[]'
+  )
+  from ungranted;
+$function$;
+
+ALTER FUNCTION "instagram_connect"."lacking_grants"(jsonb) OWNER TO "postgres";
+
 CREATE OR REPLACE FUNCTION instagram_connect.leased_refreshes(payload jsonb)
  RETURNS jsonb
  LANGUAGE sql
@@ -1547,65 +1606,6 @@ AS $function$
 $function$;
 
 ALTER FUNCTION "instagram_connect"."meta_user_hash"(text) OWNER TO "postgres";
-
-CREATE OR REPLACE FUNCTION instagram_connect.missing_grants(contract jsonb)
- RETURNS jsonb
- LANGUAGE sql
- STABLE
- SET search_path TO ''
-AS $function$
-  with
-  asked as (
-    select oid as backend from pg_roles where rolname = 'service_role'
-  ),
-  relations as (
-    select wanted.name, class.oid
-    from jsonb_object_keys(contract -> 'relations') as wanted (name)
-    join pg_namespace as namespace on namespace.nspname = split_part(wanted.name, '.', 1)
-    join pg_class as class
-      on class.relnamespace = namespace.oid and class.relname = split_part(wanted.name, '.', 2)
-      and class.relkind in ('r', 'p', 'v', 'm', 'f')
-  ),
-  functions as (
-    select
-      wanted.key as name, wanted.value -> 'arguments' as arguments, proc.oid,
-      to_jsonb(coalesce(proc.proargnames, '{}')) as existing
-    from jsonb_each(contract -> 'functions') as wanted
-    join pg_namespace as namespace on namespace.nspname = split_part(wanted.key, '.', 1)
-    join pg_proc as proc on proc.pronamespace = namespace.oid and proc.proname = split_part(wanted.key, '.', 2)
-  ),
-  ungranted as (
-    select 1 as position, format('schema %I', namespace.nspname) as object, array['usage'] as privileges
-    from asked
-    join pg_namespace as namespace on namespace.nspname in ('public', 'instagram_connect')
-    where not has_schema_privilege(asked.backend, namespace.oid, 'usage')
-    union all
-    select
-      2, format('table %I.%I', split_part(relations.name, '.', 1), split_part(relations.name, '.', 2)),
-      array_agg(privilege.name order by privilege.position)
-    from asked
-    cross join relations
-    cross join unnest(array['select', 'insert', 'update', 'delete']) with ordinality as privilege (name, position)
-    where not has_table_privilege(asked.backend, relations.oid, privilege.name)
-    group by relations.name
-    union all
-    select
-      3,
-      format(
-        'function %I.%I(%s)', split_part(name, '.', 1), split_part(name, '.', 2), pg_get_function_identity_arguments(oid)
-      ),
-      array['execute']
-    from asked
-    cross join functions
-    where existing = arguments and not has_function_privilege(asked.backend, oid, 'execute')
-  )
-  select coalesce(
-    jsonb_agg(jsonb_build_object('object', object, 'privileges', privileges) order by position, object), '[]'
-  )
-  from ungranted;
-$function$;
-
-ALTER FUNCTION "instagram_connect"."missing_grants"(jsonb) OWNER TO "postgres";
 
 CREATE OR REPLACE FUNCTION instagram_connect.note_failed_webhook_events(payload jsonb)
  RETURNS jsonb
@@ -2225,7 +2225,7 @@ AS $function$
     'changed_functions', (
       select coalesce(jsonb_agg(name order by name), '[]') from functions where existing = arguments and is_changed
     ),
-    'missing_grants', instagram_connect.missing_grants(schema_gaps.contract)
+    'missing_grants', instagram_connect.lacking_grants(schema_gaps.contract)
   );
 $function$;
 
@@ -3355,6 +3355,8 @@ COMMENT ON FUNCTION "instagram_connect"."is_of_person"(public.instagram_business
 COMMENT ON FUNCTION "instagram_connect"."kept_webhook_events"(jsonb) IS 'Stored events with their payloads, of a kind, an account or since a time: the first `limit` with ids after `after_id`,
 up to `until_id`, among `window` ids at most. `until_id` of the answer is where to go on.';
 
+COMMENT ON FUNCTION "instagram_connect"."lacking_grants"(jsonb) IS 'What the backend''s role lacks on the objects of the schema contract that exist: [{"object", "privileges"}].';
+
 COMMENT ON FUNCTION "instagram_connect"."leased_refreshes"(jsonb) IS 'Those of the given accounts that the caller still holds the lease of: what is finished, lost, ended or paused is left
 out.';
 
@@ -3371,8 +3373,6 @@ COMMENT ON FUNCTION "instagram_connect"."merge_reactions"(jsonb, jsonb) IS 'The 
 COMMENT ON FUNCTION "instagram_connect"."message_changes"(bigint[]) IS 'What these events alone say about direct messages, one row for each message, as in instagram_dm_messages.';
 
 COMMENT ON FUNCTION "instagram_connect"."meta_user_hash"(text) IS 'What remains of an id of Meta''s once the data behind it is deleted.';
-
-COMMENT ON FUNCTION "instagram_connect"."missing_grants"(jsonb) IS 'What the backend''s role lacks on the objects of the schema contract that exist: [{"object", "privileges"}].';
 
 COMMENT ON FUNCTION "instagram_connect"."note_failed_webhook_events"(jsonb) IS 'Counts events that went to the dead-letter queue.';
 
@@ -3653,6 +3653,10 @@ REVOKE ALL ON FUNCTION "instagram_connect"."kept_webhook_events"(jsonb) FROM PUB
 
 GRANT EXECUTE ON FUNCTION "instagram_connect"."kept_webhook_events"(jsonb) TO "service_role";
 
+REVOKE ALL ON FUNCTION "instagram_connect"."lacking_grants"(jsonb) FROM PUBLIC;
+
+GRANT EXECUTE ON FUNCTION "instagram_connect"."lacking_grants"(jsonb) TO "service_role";
+
 REVOKE ALL ON FUNCTION "instagram_connect"."leased_refreshes"(jsonb) FROM PUBLIC;
 
 GRANT EXECUTE ON FUNCTION "instagram_connect"."leased_refreshes"(jsonb) TO "service_role";
@@ -3680,10 +3684,6 @@ GRANT EXECUTE ON FUNCTION "instagram_connect"."message_changes"(bigint[]) TO "se
 REVOKE ALL ON FUNCTION "instagram_connect"."meta_user_hash"(text) FROM PUBLIC;
 
 GRANT EXECUTE ON FUNCTION "instagram_connect"."meta_user_hash"(text) TO "service_role";
-
-REVOKE ALL ON FUNCTION "instagram_connect"."missing_grants"(jsonb) FROM PUBLIC;
-
-GRANT EXECUTE ON FUNCTION "instagram_connect"."missing_grants"(jsonb) TO "service_role";
 
 REVOKE ALL ON FUNCTION "instagram_connect"."note_failed_webhook_events"(jsonb) FROM PUBLIC;
 
