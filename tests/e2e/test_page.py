@@ -725,7 +725,7 @@ def test_an_account_that_needs_a_new_login_gets_it_from_its_own_product(
     ("reason", "hint", "asks_again"),
     [
         ("PASSWORD_CHANGED", "The password was changed. Connect the account again.", False),
-        ("PERMISSION_MISSING", "A permission was taken back. Connect again and leave all permissions ticked.", True),
+        ("PERMISSION_MISSING", "A permission was withdrawn. Connect again and leave all permissions ticked.", True),
     ],
 )
 def test_an_account_that_needs_its_user_says_what_to_do(
@@ -752,7 +752,7 @@ def test_an_account_that_ends_soon_still_works_and_names_the_day(page: Page, app
     connect_facebook(page)
     item = account(page, "cafe.azul")
     expect(item).to_contain_text("Connected, login valid")
-    hint = "The login ends soon. Connect again to keep the account working."
+    hint = "The login expires soon. Connect again to keep the account working."
     before = datetime(2030, 12, 8, 12, tzinfo=UTC)
     ask_to_connect_again(app, user, "cafe.azul", status="active", reason="LOGIN_ENDS", hint=hint, before=before)
 
