@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from "react";
 import { AccountPicture } from "./AccountPicture";
-import { adviceInWords, originInWords, statusInWords } from "./in-words";
+import { adviceText, originText, statusText } from "./texts";
 import { type Account, type Disconnection, InstagramConnectError, Problem } from "./instagram-connect";
 
 interface Props {
@@ -13,13 +13,13 @@ interface Props {
 }
 
 export function AccountCard({ account, isOpening, onConnect, onDisconnect, onDisconnected, onSignInAgain }: Props) {
-  const [step, setStep] = useState<"shown" | "asked" | "busy">("shown");
+  const [step, setStep] = useState<"idle" | "confirming" | "busy">("idle");
   const [problem, setProblem] = useState<InstagramConnectError | null>(null);
 
-  // While it is pending there is nothing to disconnect: what is parked gets stored all the same.
+  // A pending account cannot be disconnected yet: it is parked and will still be stored.
   const isStored = account.id !== null && account.status !== "pending";
   const endsSoon = account.status === "active" && Boolean(account.reconnectBefore);
-  const advice = adviceInWords(account);
+  const advice = adviceText(account);
 
   const disconnect = async () => {
     if (account.id === null) return;
@@ -27,11 +27,11 @@ export function AccountCard({ account, isOpening, onConnect, onDisconnect, onDis
     setProblem(null);
     try {
       const result = await onDisconnect(account.id);
-      setStep("shown");
+      setStep("idle");
       onDisconnected(result);
     } catch (failure) {
       if (!(failure instanceof InstagramConnectError)) throw failure;
-      setStep("shown");
+      setStep("idle");
       setProblem(failure);
     }
   };
@@ -42,8 +42,8 @@ export function AccountCard({ account, isOpening, onConnect, onDisconnect, onDis
       <div className="about">
         <h3>@{account.username ?? account.instagramBusinessId}</h3>
         {account.name && <p>{account.name}</p>}
-        <p className="small">{originInWords(account)}</p>
-        <p className="state">{statusInWords(account)}</p>
+        <p className="small">{originText(account)}</p>
+        <p className="state">{statusText(account)}</p>
         {advice && <p className="advice">{advice}</p>}
       </div>
       <div className="actions">
@@ -57,18 +57,18 @@ export function AccountCard({ account, isOpening, onConnect, onDisconnect, onDis
             Connect again
           </button>
         )}
-        {isStored && account.status !== "disconnected" && step === "shown" && (
-          <button className="quiet" onClick={() => setStep("asked")}>
+        {isStored && account.status !== "disconnected" && step === "idle" && (
+          <button className="quiet" onClick={() => setStep("confirming")}>
             Disconnect
           </button>
         )}
       </div>
-      {step !== "shown" && (
+      {step !== "idle" && (
         <Confirmation
           username={account.username ?? account.instagramBusinessId}
           isBusy={step === "busy"}
           onConfirm={() => void disconnect()}
-          onKeep={() => setStep("shown")}
+          onKeep={() => setStep("idle")}
         />
       )}
       {problem && <Problem problem={problem} onTryAgain={() => void disconnect()} onSignIn={onSignInAgain} />}
@@ -88,10 +88,10 @@ function Confirmation({ username, isBusy, onConfirm, onKeep }: ConfirmationProps
   useEffect(() => keep.current?.focus(), []);
   return (
     <div className="confirmation" role="group" aria-label={`Disconnect @${username}?`}>
-      <p>Disconnect @{username}? This app can then no longer see or work with the account.</p>
+      <p>Disconnect @{username}? This app will no longer be able to see or use the account.</p>
       <div className="actions">
         <button className="danger" disabled={isBusy} onClick={onConfirm}>
-          {isBusy ? "Disconnecting …" : "Yes, disconnect"}
+          {isBusy ? "Disconnecting…" : "Yes, disconnect"}
         </button>
         <button className="second" disabled={isBusy} ref={keep} onClick={onKeep}>
           Keep it

@@ -1,7 +1,7 @@
 import { useState } from "react";
 import type { Account } from "./instagram-connect";
 
-/** Meta's addresses of pictures stop working after some days; initials then take their place. */
+/** Meta's picture URLs expire after a few days; initials then take the picture's place. */
 export function AccountPicture({ account }: { account: Account }) {
   const [dead, setDead] = useState<string | null>(null);
   const url = account.profilePictureUrl;

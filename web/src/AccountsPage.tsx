@@ -1,51 +1,51 @@
 import { useEffect, useRef, useState } from "react";
 import { AccountCard } from "./AccountCard";
 import { ConnectChoice } from "./ConnectChoice";
-import { changeInWords, connectedInWords, disconnectedInWords, type Listed } from "./in-words";
-import { type Connection, type InstagramConnect, needsOtherChoice, Problem } from "./instagram-connect";
+import { changeText, connectedText, disconnectedText, type Listed } from "./texts";
+import { type Connection, type InstagramConnect, needsRerequest, Problem } from "./instagram-connect";
 import { UnfinishedLoginCard } from "./UnfinishedLoginCard";
 import { isEmpty, useAccounts } from "./use-accounts";
 import { useLogin } from "./use-login";
 
 interface Props {
   client: InstagramConnect;
-  /** What the login that the person comes from has brought. */
+  /** The result of the login that the user is coming back from. */
   connected: Connection | null;
   onSignInAgain: () => void;
 }
 
 export function AccountsPage({ client, connected, onSignInAgain }: Props) {
   const login = useLogin(client);
-  const isExpecting = connected?.pending === true;
-  const { list, problem, load, replace } = useAccounts(client, isExpecting);
-  const [news, setNews] = useState<NewsProps>({
-    text: connected ? connectedInWords(connected) : "",
+  const expectsAccounts = connected?.pending === true;
+  const { list, problem, load, replace } = useAccounts(client, expectsAccounts);
+  const [notice, setNotice] = useState<NoticeProps>({
+    text: connected ? connectedText(connected) : "",
     isGood: true,
-    isAnswer: true,
+    takesFocus: true,
   });
 
-  // What was known last, for telling what has changed since.
+  // The previous list, to detect what has changed.
   const before = useRef<Listed | null>(connected && { accounts: connected.accounts, unfinishedLogins: [] });
   useEffect(() => {
     if (!list) return;
-    const change = before.current && changeInWords(before.current, list);
-    // A list that does not show yet what a login has just brought leaves that to be told later.
+    const change = before.current && changeText(before.current, list);
+    // An empty list may not show a new login's accounts yet: keep the old one, so that they are announced later.
     if (!isEmpty(list)) before.current = list;
-    if (change) setNews({ ...change, isAnswer: false });
+    if (change) setNotice({ ...change, takesFocus: false });
   }, [list]);
 
   const isListed = list !== null && list.accounts.length + list.unfinishedLogins.length > 0;
   return (
     <>
       <h1 id="accounts">Your Instagram accounts</h1>
-      <News {...news} />
+      <Notice {...notice} />
       {login.problem && <Problem problem={login.problem} onTryAgain={login.tryAgain} onSignIn={onSignInAgain} />}
 
       <section aria-labelledby="accounts">
         {problem && <Problem problem={problem} onTryAgain={() => void load()} onSignIn={onSignInAgain} />}
-        {!list && !problem && <p role="status">Loading your accounts …</p>}
-        {list && isEmpty(list) && !isExpecting && (
-          <p className="card empty">No account yet. Connect your first one below; it takes about a minute.</p>
+        {!list && !problem && <p role="status">Loading your accounts…</p>}
+        {list && isEmpty(list) && !expectsAccounts && (
+          <p className="card empty">No accounts yet. Connect your first one below; it takes about a minute.</p>
         )}
         {list && isListed && (
           <ul className="accounts">
@@ -55,23 +55,23 @@ export function AccountsPage({ client, connected, onSignInAgain }: Props) {
                 login={unfinished}
                 isOpening={login.opening !== null}
                 onConnect={() =>
-                  login.start({ provider: unfinished.provider, rerequest: needsOtherChoice(unfinished.code) })
+                  login.start({ provider: unfinished.provider, rerequest: needsRerequest(unfinished.code) })
                 }
               />
             ))}
             {list.accounts.map((account) => (
               <AccountCard
-                // Not the row's id, which an account gets only when it is stored.
+                // Not the row's id, which an account has only once it is stored.
                 key={account.instagramBusinessId}
                 account={account}
                 isOpening={login.opening !== null}
                 onConnect={() =>
-                  login.start({ provider: account.provider, rerequest: needsOtherChoice(account.reconnectReason) })
+                  login.start({ provider: account.provider, rerequest: needsRerequest(account.reconnectReason) })
                 }
                 onDisconnect={(id) => client.disconnect(id)}
                 onDisconnected={(result) => {
                   replace(result.account);
-                  setNews({ text: disconnectedInWords(result, list.accounts), isGood: true, isAnswer: true });
+                  setNotice({ text: disconnectedText(result, list.accounts), isGood: true, takesFocus: true });
                 }}
                 onSignInAgain={onSignInAgain}
               />
@@ -80,7 +80,7 @@ export function AccountsPage({ client, connected, onSignInAgain }: Props) {
         )}
         {list?.complete === false && (
           <p className="card calm" role="status">
-            Your other accounts cannot be shown right now. They are safe; this page tries again by itself.
+            Your other accounts cannot be shown right now. They are safe, and this page will keep trying.
           </p>
         )}
       </section>
@@ -93,21 +93,21 @@ export function AccountsPage({ client, connected, onSignInAgain }: Props) {
   );
 }
 
-interface NewsProps {
+interface NoticeProps {
   text: string;
   isGood: boolean;
-  /** To what the person just did: takes the focus then, because what they pressed is gone. */
-  isAnswer: boolean;
+  /** Set after the user's own action, because the button they pressed is gone. */
+  takesFocus: boolean;
 }
 
-/** There also while it is empty: a screen reader announces what changes in it, not that it appears. */
-function News({ text, isGood, isAnswer }: NewsProps) {
+/** Rendered even while empty: screen readers announce changes in it, not its appearance. */
+function Notice({ text, isGood, takesFocus }: NoticeProps) {
   const box = useRef<HTMLParagraphElement>(null);
   useEffect(() => {
-    if (text && isAnswer) box.current?.focus();
-  }, [text, isAnswer]);
+    if (text && takesFocus) box.current?.focus();
+  }, [text, takesFocus]);
   return (
-    <p className={isGood ? "news good" : "news"} role="status" tabIndex={-1} ref={box}>
+    <p className={isGood ? "notice good" : "notice"} role="status" tabIndex={-1} ref={box}>
       {text}
     </p>
   );

@@ -12,7 +12,7 @@ export function App({ supabase, client, callbackPath }: PageSetup) {
   const [path, go] = usePath();
   const [connected, setConnected] = useState<Connection | null>(null);
 
-  // In this browser only: other devices stay signed in.
+  // Sign out of this browser only; other devices stay signed in.
   const signOut = () => {
     setConnected(null);
     void supabase.auth.signOut({ scope: "local" });
@@ -44,11 +44,11 @@ export function App({ supabase, client, callbackPath }: PageSetup) {
             onLeave={() => go("/")}
           />
         ) : session === undefined ? (
-          <p role="status">Loading …</p>
+          <p role="status">Loading…</p>
         ) : session === null ? (
           <>
             <h1>Connect your Instagram accounts</h1>
-            <p className="lead">Sign in, choose how to log in at Meta, and see which accounts this app may work with.</p>
+            <p className="lead">Sign in, choose how to log in with Meta, and see which accounts this app can use.</p>
             <SignIn supabase={supabase} />
           </>
         ) : (

@@ -31,8 +31,8 @@ function Progress({ supabase, client, onLeave, state }: Omit<Props, "onConnected
       <section className="card working" role="status">
         <span className="spinner" aria-hidden="true" />
         <div>
-          <h1>Finishing the connection …</h1>
-          <p>Meta has sent you back. Your accounts are being read and stored, which takes some seconds.</p>
+          <h1>Finishing the connection…</h1>
+          <p>You are back from Meta. We are now loading and saving your accounts, which takes a few seconds.</p>
         </div>
       </section>
     );
@@ -42,7 +42,7 @@ function Progress({ supabase, client, onLeave, state }: Omit<Props, "onConnected
       <>
         <h1>Sign in to finish the connection</h1>
         <p className="lead" role="status">
-          Your sign-in here has expired. The Instagram login is kept: once you are signed in, the connection goes on.
+          Your session has expired, but your Instagram login is kept. Sign in and the connection will continue.
         </p>
         <SignIn supabase={supabase} onSignedIn={state.tryAgain} />
       </>

@@ -10,12 +10,12 @@ const CHOICES: { provider: Provider; name: string; when: string }[] = [
   {
     provider: "facebook",
     name: "Facebook",
-    when: "For accounts that are linked to a Facebook Page. One login connects all the Pages you choose.",
+    when: "For accounts linked to a Facebook Page. One login connects the accounts of all the Pages you choose.",
   },
   {
     provider: "instagram",
     name: "Instagram",
-    when: "For a professional account without a Facebook Page. You log in at Instagram itself.",
+    when: "For a professional account without a Facebook Page. You log in with Instagram directly.",
   },
 ];
 
@@ -31,7 +31,7 @@ export function ConnectChoice({ opening, onChoose }: Props) {
             disabled={opening !== null}
             onClick={() => onChoose(provider)}
           >
-            {opening === provider ? `Opening ${name} …` : `Connect with ${name}`}
+            {opening === provider ? `Opening ${name}…` : `Connect with ${name}`}
           </button>
         </div>
       ))}

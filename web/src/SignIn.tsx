@@ -4,23 +4,23 @@ import { signInOrUp } from "./sign-in-or-up";
 
 interface Props {
   supabase: SupabaseClient;
-  /** Given where the person has an account already and something waits for them. */
+  /** Passed where the user already has an account and something is waiting for them. */
   onSignedIn?: () => void;
 }
 
 export function SignIn({ supabase, onSignedIn }: Props) {
   const [isBusy, setIsBusy] = useState(false);
-  const [refusal, setRefusal] = useState<string | null>(null);
+  const [error, setError] = useState<string | null>(null);
   const alert = useRef<HTMLParagraphElement>(null);
-  useEffect(() => alert.current?.focus(), [refusal]);
+  useEffect(() => alert.current?.focus(), [error]);
 
   const submit = async (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
     const form = new FormData(event.currentTarget);
     setIsBusy(true);
-    setRefusal(null);
+    setError(null);
     const refused = await signInOrUp(supabase, String(form.get("email")), String(form.get("password")));
-    setRefusal(refused);
+    setError(refused);
     setIsBusy(false);
     if (refused === null) onSignedIn?.();
   };
@@ -28,21 +28,21 @@ export function SignIn({ supabase, onSignedIn }: Props) {
   return (
     <form className="card sign-in" onSubmit={(event) => void submit(event)} aria-label="Sign in">
       <label>
-        E-mail
+        Email
         <input name="email" type="email" autoComplete="username" required />
       </label>
       <label>
         Password
         <input name="password" type="password" autoComplete="current-password" minLength={8} required />
       </label>
-      {refusal && (
-        <p className="refusal" role="alert" tabIndex={-1} ref={alert}>
-          {refusal}
+      {error && (
+        <p className="form-error" role="alert" tabIndex={-1} ref={alert}>
+          {error}
         </p>
       )}
-      <button disabled={isBusy}>{isBusy ? "Signing in …" : "Sign in"}</button>
+      <button disabled={isBusy}>{isBusy ? "Signing in…" : "Sign in"}</button>
       {!onSignedIn && (
-        <p className="small">New here? Enter your address and a password of at least 8 characters: you get an account.</p>
+        <p className="small">New here? Enter your email and a password of at least 8 characters to create an account.</p>
       )}
     </form>
   );

@@ -1,4 +1,4 @@
-import { unfinishedInWords } from "./in-words";
+import { unfinishedLoginTexts } from "./texts";
 import type { UnfinishedLogin } from "./instagram-connect";
 
 interface Props {
@@ -7,9 +7,9 @@ interface Props {
   onConnect: () => void;
 }
 
-/** Stands where the accounts of a login will be, until Meta has named them. */
+/** Takes the place of a login's accounts until Meta has listed them. */
 export function UnfinishedLoginCard({ login, isOpening, onConnect }: Props) {
-  const { product, title, state } = unfinishedInWords(login);
+  const { product, title, state } = unfinishedLoginTexts(login);
   return (
     <li className={`card account ${login.status}`}>
       <span className="picture" aria-hidden="true">

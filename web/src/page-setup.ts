@@ -1,7 +1,7 @@
 import { createClient, type SupabaseClient } from "@supabase/supabase-js";
 import { InstagramConnect, InstagramConnectError } from "./instagram-connect";
 
-/** What the page works with, made from what its server says about the system. */
+/** The clients that the page uses, built from the server's configuration. */
 export interface PageSetup {
   supabase: SupabaseClient;
   client: InstagramConnect;
@@ -16,14 +16,14 @@ interface Configuration {
   redirectUri: string;
 }
 
-/** Rejects with an `InstagramConnectError` when the system is not there yet. */
+/** Rejects with an `InstagramConnectError` if the system is not up yet. */
 export async function setUpPage(): Promise<PageSetup> {
   const { apiUrl, redirectUri, ...project } = await readConfiguration();
   if (apiUrl === null) {
-    throw notReady("The server is not ready yet.", "Its functions are being deployed. Try again in a minute.");
+    throw notReady("The server is not ready yet.", "It is still being deployed. Try again in a minute.");
   }
   const supabase = createClient(project.supabaseUrl, project.supabasePublishableKey, {
-    // Else supabase-js takes Meta's answer in the address for one of its own.
+    // Otherwise supabase-js mistakes Meta's response in the URL for one of its own.
     auth: { detectSessionInUrl: false },
   });
   const getAccessToken = async () => (await supabase.auth.getSession()).data.session?.access_token ?? null;
@@ -36,8 +36,8 @@ export async function setUpPage(): Promise<PageSetup> {
 
 async function readConfiguration(): Promise<Configuration> {
   try {
-    const answer = await fetch("/config.json", { signal: AbortSignal.timeout(10_000) });
-    return (await answer.json()) as Configuration;
+    const response = await fetch("/config.json", { signal: AbortSignal.timeout(10_000) });
+    return (await response.json()) as Configuration;
   } catch {
     throw notReady("This page cannot be loaded right now.", "Check your internet connection, then try again.");
   }

@@ -1,24 +1,24 @@
 import { type AuthError, isAuthRetryableFetchError, type SupabaseClient } from "@supabase/supabase-js";
 
-const WRONG_PASSWORD = "The password is wrong for this e-mail address.";
+const WRONG_PASSWORD = "That password is wrong for this email address.";
 
-/** Signs in, or makes an account for a new address; returns what to tell the person when neither worked. */
+/** Signs in, or creates an account for a new address; returns an error message if neither worked. */
 export async function signInOrUp(supabase: SupabaseClient, email: string, password: string): Promise<string | null> {
   const signedIn = await supabase.auth.signInWithPassword({ email, password });
   if (!signedIn.error) return null;
-  if (signedIn.error.code !== "invalid_credentials") return inWords(signedIn.error);
+  if (signedIn.error.code !== "invalid_credentials") return messageFor(signedIn.error);
 
-  // Auth does not say whether it is the address or the password. Signing up tells.
+  // Auth does not say whether the address or the password is wrong. Signing up finds out.
   const signedUp = await supabase.auth.signUp({ email, password });
-  if (signedUp.error) return inWords(signedUp.error);
+  if (signedUp.error) return messageFor(signedUp.error);
   if (signedUp.data.session) return null;
-  // With confirmation by e-mail, a known address gets an answer that only lacks identities.
+  // With email confirmation on, the response for a known address differs only in having no identities.
   if (signedUp.data.user?.identities?.length === 0) return WRONG_PASSWORD;
-  return "Your account is made. Open the link in the e-mail that was sent to you, then sign in.";
+  return "Your account has been created. Open the link in the email we sent you, then sign in.";
 }
 
-function inWords(error: AuthError): string {
-  if (isAuthRetryableFetchError(error)) return "The sign-in service cannot be reached. Try again in a minute.";
+function messageFor(error: AuthError): string {
+  if (isAuthRetryableFetchError(error)) return "The sign-in service can’t be reached. Try again in a minute.";
   if (error.code === "user_already_exists" || error.code === "email_exists") return WRONG_PASSWORD;
   if (error.code === "over_request_rate_limit") return "Too many attempts. Wait a minute, then try again.";
   return error.message;

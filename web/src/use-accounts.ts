@@ -4,10 +4,10 @@ import { type Account, type AccountList, type InstagramConnect, InstagramConnect
 const POLL_MILLISECONDS = 10_000;
 
 /**
- * The user's accounts; null until they are there. Read again by itself while something in them is pending, or while
- * they are empty although a login has just worked (`isExpecting`).
+ * The user's accounts; null until loaded. Polls while anything in the list is pending, or while it is empty although a
+ * login has just worked (`expectsAccounts`).
  */
-export function useAccounts(client: InstagramConnect, isExpecting: boolean) {
+export function useAccounts(client: InstagramConnect, expectsAccounts: boolean) {
   const [list, setList] = useState<AccountList | null>(null);
   const [problem, setProblem] = useState<InstagramConnectError | null>(null);
   const [polls, setPolls] = useState(0);
@@ -24,7 +24,7 @@ export function useAccounts(client: InstagramConnect, isExpecting: boolean) {
         setProblem(null);
       } catch (failure) {
         if (!(failure instanceof InstagramConnectError)) throw failure;
-        // Nobody asked for a poll: one that failed is repeated instead of shown, as long as repeating can help.
+        // The user did not ask for this poll: repeat it silently as long as that can help.
         if (isOutdated() || (isPoll && failure.remedy === "try-again")) return;
         setProblem(failure);
       } finally {
@@ -37,12 +37,12 @@ export function useAccounts(client: InstagramConnect, isExpecting: boolean) {
 
   useEffect(() => void load(), [load]);
 
-  const isPolling = list !== null && problem === null && (isWaiting(list) || (isExpecting && isEmpty(list)));
-  // `list` and `polls` change with every answer: the next poll is counted from there, so that a slow server is not asked twice.
+  const isPolling = list !== null && problem === null && (isWaiting(list) || (expectsAccounts && isEmpty(list)));
+  // `list` and `polls` change with every response, which restarts the timer: polls of a slow server never overlap.
   useEffect(() => {
     if (!isPolling) return;
     let isDue = false;
-    // A page that nobody sees waits until it is seen again.
+    // A page that nobody sees retries until it is seen again.
     const poll = () => {
       if (!isDue || document.hidden) return;
       isDue = false;
@@ -60,7 +60,7 @@ export function useAccounts(client: InstagramConnect, isExpecting: boolean) {
   }, [isPolling, list, polls, read]);
 
   const replace = (changed: Account) => {
-    // An answer that is still on its way knows nothing of the change.
+    // Discard responses still in flight: they predate the change.
     newestRead.current++;
     setList(
       (known) =>
@@ -76,12 +76,12 @@ export function useAccounts(client: InstagramConnect, isExpecting: boolean) {
   return { list, problem, load, replace };
 }
 
-/** The user has nothing at all, as opposed to nothing that can be shown now. */
+/** The user really has nothing, as opposed to nothing that can be shown right now. */
 export function isEmpty({ accounts, unfinishedLogins, complete }: AccountList): boolean {
   return complete && accounts.length === 0 && unfinishedLogins.length === 0;
 }
 
-/** An order that stays as it is when an account is connected again. */
+/** A stable order: reconnecting an account does not move it. */
 function byUsername(one: Account, other: Account): number {
   return (one.username ?? "").localeCompare(other.username ?? "");
 }

@@ -6,12 +6,12 @@ interface LoginRequest {
   rerequest?: boolean;
 }
 
-/** Starts logins, and knows which one is on its way to Meta's dialog or why it did not get there. */
+/** Starts logins; knows which dialog is being opened, or why it could not be. */
 export function useLogin(client: InstagramConnect) {
   const [request, setRequest] = useState<LoginRequest | null>(null);
   const [problem, setProblem] = useState<InstagramConnectError | null>(null);
 
-  // Coming back from the dialog, the browser may show this page as it was left.
+  // On return from the dialog, the browser may restore this page exactly as it was left.
   useEffect(() => {
     const reset = (event: PageTransitionEvent) => event.persisted && setRequest(null);
     window.addEventListener("pageshow", reset);

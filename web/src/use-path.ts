@@ -1,6 +1,6 @@
 import { useEffect, useState } from "react";
 
-/** The path in the address bar, and a way to replace it: the two pages need no more of a router. */
+/** The current path and a function to replace it; two pages need no more of a router. */
 export function usePath(): [string, (path: string) => void] {
   const [path, setPath] = useState(window.location.pathname);
   useEffect(() => {
@@ -9,7 +9,7 @@ export function usePath(): [string, (path: string) => void] {
     return () => window.removeEventListener("popstate", follow);
   }, []);
   const go = (next: string) => {
-    // Not pushed: going back to a callback that has been dealt with shows nothing.
+    // Replaced, not pushed: going back to a finished callback would show nothing.
     window.history.replaceState(null, "", next);
     setPath(next);
   };

@@ -1,7 +1,7 @@
-"""The error taxonomy: everything that can go wrong in a connection, and who can do something about it.
+"""The error taxonomy: everything that can go wrong with a connection, and who can fix it.
 
 InstagramConnectError
-├── RequestError                     the caller sent something we refuse
+├── RequestError                     we reject what the caller sent
 │   ├── InvalidRequestError
 │   ├── RedirectUriNotAllowedError
 │   ├── OAuthStateError
@@ -17,7 +17,7 @@ InstagramConnectError
 ├── IdentityError                    we do not know who is calling
 │   ├── UnauthenticatedError
 │   └── IdentityUnavailableError
-├── LoginError                       Meta did not take the authorization code or access token
+├── LoginError                       Meta rejected the authorization code or access token
 │   ├── LoginCodeExpiredError
 │   ├── LoginCodeUsedError
 │   ├── LoginCodeInvalidError
@@ -25,7 +25,7 @@ InstagramConnectError
 │   ├── LoginOutcomeUnknownError
 │   ├── AccessTokenInvalidError
 │   └── AccessTokenForeignError
-├── NoAccountError                   the login worked, and there is nothing to connect
+├── NoAccountError                   the login worked, but there is nothing to connect
 │   ├── ScopesDeclinedError
 │   ├── ScopesNotRequestedError
 │   ├── NoFacebookPageError
@@ -49,9 +49,9 @@ InstagramConnectError
     ├── CallbackNotKeptError
     └── InternalError
 
-`code`, `status`, `actor`, `recoverable`, `message` and `hint` are public and documented in docs/errors.md, which a
-test compares with this module. `details` is written by us for people and must never quote Meta, PostgREST or the
-caller's own secrets; `log_context` is for operators and must never hold a token, code, secret or row.
+`code`, `status`, `actor`, `recoverable`, `message` and `hint` are public and documented in docs/errors.md; a test keeps
+the two in step. `details` is our own text for people and must never quote Meta, PostgREST or the caller's secrets.
+`log_context` is for operators and must never contain a token, code, secret or row.
 """
 
 from collections.abc import Mapping
@@ -59,20 +59,20 @@ from enum import StrEnum
 from http import HTTPStatus
 from typing import Any, ClassVar
 
-# What a person does about a connection that ended, or will end, for each reason.
+# What the user does about a connection that has ended or is about to, by reason.
 RECONNECT_HINTS: Mapping[str, str] = {
-    "TOKEN_EXPIRED": "The login has run out. Connect the account again.",
-    "TOKEN_INVALID": "Instagram or Facebook has ended the login. Connect the account again.",
-    "APP_REMOVED": "This app was removed in Instagram's or Facebook's settings. Connect again to allow it.",
+    "TOKEN_EXPIRED": "The login has expired. Connect the account again.",
+    "TOKEN_INVALID": "Instagram or Facebook ended the login. Connect the account again.",
+    "APP_REMOVED": "This app was removed in the Instagram or Facebook settings. Connect again to allow it.",
     "PASSWORD_CHANGED": "The password was changed. Connect the account again.",
-    "ACCOUNT_CHECKPOINT": "Open facebook.com, confirm what it asks for, then connect again.",
-    "ACCOUNT_UNCONFIRMED": "Open facebook.com, confirm the account there, then connect again.",
-    "PAGE_ROLE_LOST": "Somebody with full control of the Facebook Page has to connect it, or give the role back.",
-    "CONSENT_BLOCKED": "Open Facebook or Instagram, answer what it asks for, then connect again.",
+    "ACCOUNT_CHECKPOINT": "Open facebook.com, complete the check it asks for, then connect again.",
+    "ACCOUNT_UNCONFIRMED": "Open facebook.com, confirm your account there, then connect again.",
+    "PAGE_ROLE_LOST": "Someone with full control of the Facebook Page must connect it or give you your role back.",
+    "CONSENT_BLOCKED": "Open Facebook or Instagram, respond to its request, then connect again.",
     "ACCOUNT_UNAVAILABLE": "Check that the Instagram account exists and is a professional account, then connect again.",
-    "PERMISSION_MISSING": "A permission was taken back. Connect again and leave all permissions ticked.",
-    "LOGIN_ENDS": "The login ends soon. Connect again to keep the account working.",
-    "DATA_ACCESS_ENDS": "Facebook's access to the data ends soon. Connect again to renew it.",
+    "PERMISSION_MISSING": "A permission was withdrawn. Connect again and leave all permissions ticked.",
+    "LOGIN_ENDS": "The login expires soon. Connect again to keep the account working.",
+    "DATA_ACCESS_ENDS": "This app's access to your Facebook data expires soon. Connect again to renew it.",
 }
 
 
@@ -87,9 +87,9 @@ class Actor(StrEnum):
 
 
 class InstagramConnectError(Exception):
-    """Base of every error that this product raises on purpose.
+    """Base class of every error this product raises deliberately.
 
-    `recoverable` answers the frontend's question "may this person simply try again?", by logging in again or later.
+    `recoverable` means the person can simply try again, by logging in again or by waiting.
     """
 
     code: ClassVar[str]
@@ -98,7 +98,7 @@ class InstagramConnectError(Exception):
     hint: str
     actor: Actor
     recoverable: bool
-    # Of an earlier request: it was logged and counted then.
+    # Replayed from an earlier request, which already logged and counted it.
     is_repeated: bool = False
 
     def __init__(
@@ -116,7 +116,7 @@ class InstagramConnectError(Exception):
         self.log_context = dict(log_context or {})
 
     def to_record(self) -> dict[str, object]:
-        """The public part of the error as JSON, for `error_from_record`."""
+        """Serialise the public part of the error for `error_from_record`."""
         return {
             "code": self.code,
             "details": self.details,
@@ -137,23 +137,23 @@ class RequestError(InstagramConnectError):
 
 
 class InvalidRequestError(RequestError):
-    """The body is not the JSON that this route takes; correct the frontend's call."""
+    """The body is not the JSON this route expects. Fix the frontend's call."""
 
     code = "INVALID_REQUEST"
-    message = "The request is not in the expected form."
-    hint = "Compare the request with docs/api.md; `details` names the fields."
+    message = "The request is not in the expected format."
+    hint = "Check the request against docs/api.md; `details` names the fields at fault."
 
 
 class RedirectUriNotAllowedError(RequestError):
-    """The redirect URI is not on this deployment's allow-list; add it to OAuthRedirectUris or correct the frontend."""
+    """The redirect URI is not on this deployment's allow-list. Add it to OAuthRedirectUris or fix the frontend."""
 
     code = "REDIRECT_URI_NOT_ALLOWED"
-    message = "This page may not receive Instagram logins."
+    message = "Instagram logins may not return to this address."
     hint = "Add the redirect URI to the stack parameter OAuthRedirectUris, exactly as the frontend sends it."
 
 
 class OAuthStateError(RequestError):
-    """The `state` is not one that `authorize` gave this user for this login; the code was not sent, log in again.
+    """The `state` was not issued by `authorize` to this user for this login. The code was not sent; log in again.
 
     `reason` is STATE_MISSING, STATE_INVALID, STATE_EXPIRED, STATE_USED, STATE_OF_ANOTHER_USER or STATE_MISMATCH
     (another provider or redirect URI).
@@ -162,103 +162,103 @@ class OAuthStateError(RequestError):
     code = "OAUTH_STATE_INVALID"
     actor = Actor.USER
     recoverable = True
-    message = "This login was not started here, or too long ago."
+    message = "This login was not started in this app, or it has expired."
     hint = "Start the Instagram connection again from this app, signed in as the same user."
 
 
 class LoginInProgressError(RequestError):
-    """Another request is completing the same login; repeat this one to learn its outcome."""
+    """Another request is completing the same login. Repeat this one to get its result."""
 
     code = "LOGIN_IN_PROGRESS"
     status = HTTPStatus.CONFLICT
     actor = Actor.NOBODY
     recoverable = True
-    message = "This login is being completed at this moment."
-    hint = "Wait a few seconds, then repeat the same request: it will tell how the login ended."
+    message = "This login is still being completed."
+    hint = "Wait a few seconds, then repeat the same request to get the result."
 
 
 class AccountNotFoundError(RequestError):
-    """The caller has no account with this id; somebody else's is not told apart from one that never was."""
+    """The caller has no account with this id. Another user's account and a non-existent one look the same."""
 
     code = "ACCOUNT_NOT_FOUND"
     status = HTTPStatus.NOT_FOUND
     actor = Actor.USER
-    message = "There is no such account among yours."
+    message = "No account with this id is connected to you."
     hint = "Reload the list of accounts."
 
 
 class AccountDisconnectedError(RequestError):
-    """The accounts of this login were disconnected after it; a new login brings them back."""
+    """The accounts of this login have been disconnected since. A new login brings them back."""
 
     code = "ACCOUNT_DISCONNECTED"
     status = HTTPStatus.CONFLICT
     actor = Actor.USER
     recoverable = True
-    message = "This account was disconnected after the login."
-    hint = "Start the Instagram connection again if you want it back."
+    message = "This account was disconnected after this login."
+    hint = "Connect the account again if you want it back."
 
 
 class TokenTooYoungError(RequestError):
-    """Meta extends no token in its first 24 hours; there is nothing to do before `retry_after_s`."""
+    """Meta does not extend a token in its first 24 hours. There is nothing to do before `retry_after_s`."""
 
     code = "TOKEN_TOO_YOUNG"
     status = HTTPStatus.CONFLICT
     actor = Actor.NOBODY
-    message = "The connection is fresh: it was made or refreshed within the last day."
-    hint = "Nothing to do: connections are refreshed by themselves, long before they end."
+    message = "This connection was made or refreshed less than a day ago."
+    hint = "Nothing to do: connections are refreshed automatically, long before they expire."
 
 
 class RefreshInProgressError(RequestError):
-    """The account is being refreshed at this moment; repeat to learn how it ended."""
+    """The account is being refreshed right now. Repeat the request to get the result."""
 
     code = "REFRESH_IN_PROGRESS"
     status = HTTPStatus.CONFLICT
     actor = Actor.NOBODY
     recoverable = True
-    message = "This connection is being refreshed at this moment."
-    hint = "Wait a few seconds, then look at the account again."
+    message = "This connection is being refreshed right now."
+    hint = "Wait a few seconds, then check the account again."
 
 
 class SignatureInvalidError(RequestError):
-    """What claims to come from Meta is not signed with a secret of this deployment; nothing of it was used.
+    """A request claims to come from Meta but is not signed with this deployment's app secrets. It was ignored.
 
-    `reason` is SIGNATURE_MISSING, SIGNATURE_MALFORMED or SIGNATURE_MISMATCH. Where Meta itself gets it the deployment's
-    app secrets are wrong.
+    `reason` is SIGNATURE_MISSING, SIGNATURE_MALFORMED or SIGNATURE_MISMATCH. If Meta's genuine requests fail with it,
+    the deployment's app secrets are wrong.
     """
 
     code = "SIGNATURE_INVALID"
     status = HTTPStatus.FORBIDDEN
-    message = "The request is not signed by Meta for this app."
-    hint = "Put the app secrets of Meta's App Dashboard into the deployment's secret: both products have their own."
+    message = "This request was not signed by Meta for this app."
+    hint = "Copy the app secrets from Meta's App Dashboard into the deployment's secret; each product has its own."
 
 
 class VerifyTokenInvalidError(RequestError):
-    """The handshake of a webhook came with another verify token; give Meta's App Dashboard the deployment's."""
+    """The webhook handshake carried the wrong verify token. Enter this deployment's token in Meta's App Dashboard."""
 
     code = "VERIFY_TOKEN_INVALID"
     status = HTTPStatus.FORBIDDEN
-    message = "The verify token is not the one of this deployment."
+    message = "The verify token does not match this deployment's."
     hint = "Copy webhook_verify_token from the deployment's secret into Meta's App Dashboard."
 
 
 class RouteNotFoundError(RequestError):
-    """No route has this path and method; correct the frontend's URL."""
+    """No route has this path and method. Fix the URL in the frontend."""
 
     code = "NOT_FOUND"
     status = HTTPStatus.NOT_FOUND
     message = "There is nothing at this address."
-    hint = "Compare the path and method with docs/api.md."
+    hint = "Check the path and method against docs/api.md."
 
 
 class TooManyRequestsError(RequestError):
-    """API Gateway's throttle refused the call before any function saw it; wait and repeat."""
+    """API Gateway throttled the call before it reached a function. Wait and repeat it."""
 
     code = "TOO_MANY_REQUESTS"
     status = HTTPStatus.TOO_MANY_REQUESTS
     actor = Actor.NOBODY
     recoverable = True
-    message = "Too many people are connecting at this moment."
-    hint = "Try again in a few seconds: nothing is lost."
+    message = "Too many people are connecting right now."
+    hint = "Try again in a few seconds; nothing has been lost."
 
 
 class IdentityError(InstagramConnectError):
@@ -266,7 +266,7 @@ class IdentityError(InstagramConnectError):
 
 
 class UnauthenticatedError(IdentityError):
-    """The bearer token is absent or not a valid access token of a signed-in Supabase user; sign in again.
+    """The bearer token is missing or is not a valid access token of a signed-in Supabase user. Sign in again.
 
     `reason` is TOKEN_MISSING, TOKEN_EXPIRED or TOKEN_INVALID.
     """
@@ -280,18 +280,18 @@ class UnauthenticatedError(IdentityError):
 
 
 class IdentityUnavailableError(IdentityError):
-    """The keys that sign access tokens could not be fetched, so nobody can be identified; wait and repeat."""
+    """The keys for verifying access tokens could not be fetched, so nobody can be identified. Wait and repeat."""
 
     code = "IDENTITY_UNAVAILABLE"
     status = HTTPStatus.SERVICE_UNAVAILABLE
     actor = Actor.NOBODY
     recoverable = True
-    message = "Your sign-in cannot be checked right now."
-    hint = "Try again in a few seconds: nothing is lost."
+    message = "We can't check your sign-in right now."
+    hint = "Try again in a few seconds; nothing has been lost."
 
 
 class LoginError(InstagramConnectError):
-    """Meta did not exchange the authorization code for a token; a new login makes a new code."""
+    """Meta did not exchange the authorization code for a token. A new login yields a new code."""
 
     status = HTTPStatus.BAD_REQUEST
     actor = Actor.USER
@@ -300,48 +300,48 @@ class LoginError(InstagramConnectError):
 
 
 class LoginCodeExpiredError(LoginError):
-    """The code was older than Meta accepts; log in again."""
+    """The code is older than Meta accepts. Log in again."""
 
     code = "OAUTH_CODE_EXPIRED"
     message = "The login took too long and is no longer valid."
 
 
 class LoginCodeUsedError(LoginError):
-    """The code had been exchanged before; if the accounts are not connected, log in again."""
+    """The code has already been exchanged. If the accounts are not connected, log in again."""
 
     code = "OAUTH_CODE_USED"
-    message = "This login was already used."
-    hint = "Look whether your accounts are connected already; if not, start the connection again."
+    message = "This login has already been used."
+    hint = "Check whether your accounts are already connected; if not, start the connection again."
 
 
 class LoginCodeInvalidError(LoginError):
-    """Meta does not know the code; log in again."""
+    """Meta does not recognise the code. Log in again."""
 
     code = "OAUTH_CODE_INVALID"
     message = "Meta did not accept this login."
 
 
 class RedirectUriMismatchError(LoginError):
-    """The redirect URI differs from the one that the login dialog was opened with; the frontend must send the same."""
+    """The redirect URI differs from the one the login dialog was opened with. The frontend must send the same one."""
 
     code = "REDIRECT_URI_MISMATCH"
     actor = Actor.OPERATOR
     recoverable = False
-    message = "The login was made for another address of this app."
-    hint = "Send the redirect URI of the login dialog, character by character: scheme, slashes and query too."
+    message = "The login was started for a different address of this app."
+    hint = "Send exactly the redirect URI that the login dialog was opened with, including scheme, slashes and query."
 
 
 class LoginOutcomeUnknownError(LoginError):
-    """Meta did not answer the code exchange, so the code may be spent; never repeat it, log in again."""
+    """Meta did not respond to the code exchange, so the code may be spent. Never resend it; log in again."""
 
     code = "OAUTH_OUTCOME_UNKNOWN"
     status = HTTPStatus.BAD_GATEWAY
-    message = "Meta did not answer while the login was being completed."
+    message = "Meta did not respond while the login was being completed."
     hint = "Start the Instagram connection again; this login cannot be reused."
 
 
 class AccessTokenInvalidError(LoginError):
-    """The access token is dead or not a person's; sign in at Facebook again for a new one.
+    """The access token is dead or does not belong to a person. Sign in with Facebook again to get a new one.
 
     `reason` is TOKEN_EXPIRED, TOKEN_INVALID or NOT_A_USER_TOKEN.
     """
@@ -352,18 +352,18 @@ class AccessTokenInvalidError(LoginError):
 
 
 class AccessTokenForeignError(LoginError):
-    """The access token was issued to another Meta app; use one app for the sign-in and for this deployment."""
+    """The access token was issued to another Meta app. Use the same app for sign-in and for this deployment."""
 
     code = "ACCESS_TOKEN_FOREIGN"
     status = HTTPStatus.FORBIDDEN
     actor = Actor.OPERATOR
     recoverable = False
     message = "This Facebook login belongs to another app."
-    hint = "Give Supabase Auth's Facebook provider the same app id as the stack parameter FacebookAppId."
+    hint = "Use the same app id in Supabase Auth's Facebook provider and in the stack parameter FacebookAppId."
 
 
 class NoAccountError(InstagramConnectError):
-    """The login worked, but it gave us no Instagram business account."""
+    """The login worked, but it gave access to no Instagram business account."""
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     actor = Actor.USER
@@ -371,7 +371,7 @@ class NoAccountError(InstagramConnectError):
 
 
 class ScopesDeclinedError(NoAccountError):
-    """A permission that the connection needs was unticked; log in again and leave it ticked."""
+    """A permission that the connection needs was unticked. Log in again and leave it ticked."""
 
     code = "SCOPES_DECLINED"
     status = HTTPStatus.FORBIDDEN
@@ -380,7 +380,7 @@ class ScopesDeclinedError(NoAccountError):
 
 
 class ScopesNotRequestedError(NoAccountError):
-    """The login dialog was opened without a permission that the connection needs; the frontend must ask for it."""
+    """The login dialog did not ask for a permission that the connection needs. The frontend must request it."""
 
     code = "SCOPES_NOT_REQUESTED"
     status = HTTPStatus.BAD_REQUEST
@@ -391,10 +391,10 @@ class ScopesNotRequestedError(NoAccountError):
 
 
 class NoFacebookPageError(NoAccountError):
-    """The person has, or shared, no Facebook Page; choose one in the dialog or create it.
+    """The person has no Facebook Page or shared none. Choose one in the dialog, or create one.
 
-    With `reason` BUSINESS_MANAGEMENT_NOT_REQUESTED, Pages of a business portfolio could not be seen either: the login
-    did not ask for that permission.
+    With `reason` BUSINESS_MANAGEMENT_NOT_REQUESTED, Pages in a business portfolio were invisible too, because the login
+    did not ask for `business_management`.
     """
 
     code = "NO_FACEBOOK_PAGE"
@@ -403,63 +403,63 @@ class NoFacebookPageError(NoAccountError):
 
 
 class BusinessPortfolioNotGrantedError(NoAccountError):
-    """No Page was shared outside a business portfolio, and access to the portfolio was declined; grant it."""
+    """No Page outside a business portfolio was shared, and access to the portfolio was declined. Grant it."""
 
     code = "BUSINESS_PORTFOLIO_NOT_GRANTED"
-    message = "The Facebook Page seems to belong to a business portfolio, and access to that was declined."
+    message = "The Facebook Page seems to belong to a business portfolio, and access to the portfolio was declined."
     hint = "Connect again, choose the Page, and allow access to the business portfolio (business_management)."
 
 
 class NoInstagramAccountError(NoAccountError):
-    """Pages were shared, and none has an Instagram business account; link one, or choose it in the dialog."""
+    """No shared Page has an Instagram business account. Link one, or choose it in the dialog."""
 
     code = "NO_INSTAGRAM_ACCOUNT"
     actor = Actor.PAGE_ADMIN
     message = "None of the shared Facebook Pages has an Instagram business account."
     hint = (
-        "Make the Instagram account a professional account, link it to the Page in the Page's settings, "
-        "and choose both when you connect again."
+        "Switch the Instagram account to a professional account, link it to the Page in the Page's settings, "
+        "then connect again and choose both."
     )
 
 
 class AccountNotProfessionalError(NoAccountError):
-    """The Instagram account is a personal one, for which Meta has no API; switch it to a professional account."""
+    """Meta has no API for personal Instagram accounts. Switch the account to a professional one."""
 
     code = "ACCOUNT_NOT_PROFESSIONAL"
     message = "This is a personal Instagram account."
-    hint = "In Instagram, open Settings, Account type, switch to a professional account, then connect again."
+    hint = "In Instagram, open Settings, then Account type, switch to a professional account, and connect again."
 
 
 class MetaError(InstagramConnectError):
-    """A call to Meta other than the code exchange did not succeed."""
+    """A call to Meta other than the code exchange failed."""
 
     status = HTTPStatus.BAD_GATEWAY
 
 
 class MetaUnavailableError(MetaError):
-    """Meta failed or did not answer, also when asked again; wait, then repeat: an accepted login goes on from there."""
+    """Meta failed or did not respond, even after retries. Wait, then repeat: an accepted login continues from there."""
 
     code = "META_UNAVAILABLE"
     status = HTTPStatus.SERVICE_UNAVAILABLE
     actor = Actor.META
     recoverable = True
-    message = "Meta is not answering right now."
+    message = "Meta is not responding right now."
     hint = "Wait a few minutes, then try again."
 
 
 class MetaRateLimitedError(MetaError):
-    """Meta refuses further calls for a while; calling before `retry_after_s` lengthens the block."""
+    """Meta is refusing calls for a while. Calling before `retry_after_s` prolongs the block."""
 
     code = "META_RATE_LIMITED"
     status = HTTPStatus.SERVICE_UNAVAILABLE
     actor = Actor.NOBODY
     recoverable = True
-    message = "Meta allows no more calls for the moment."
-    hint = "Wait for the time given, then start the Instagram connection again."
+    message = "Meta is temporarily refusing further calls."
+    hint = "Wait for the time shown, then start the Instagram connection again."
 
 
 class MetaAppMisconfiguredError(MetaError):
-    """Meta rejects the app itself: id, secret, mode or capability; nobody can connect until it is corrected.
+    """Meta rejects the app itself: its id, secret, mode or capability. Nobody can connect until that is fixed.
 
     `reason` is APP_ID_INVALID, APP_SECRET_INVALID, APP_SECRET_PROOF_INVALID, APP_CAPABILITY_MISSING or
     REDIRECT_URI_UNREGISTERED.
@@ -468,33 +468,33 @@ class MetaAppMisconfiguredError(MetaError):
     code = "META_APP_MISCONFIGURED"
     actor = Actor.OPERATOR
     recoverable = False
-    message = "The connection to Meta is not set up correctly."
-    hint = "Compare the app id, the app secret and the app's settings in Meta's App Dashboard with the deployment."
+    message = "This app's connection to Meta is not set up correctly."
+    hint = "Compare the app id, app secret and settings in Meta's App Dashboard with those of the deployment."
 
 
 class MetaActionBlockedError(MetaError):
-    """Meta blocked the app or person for policy reasons; stop calling for hours and look at the App Dashboard."""
+    """Meta blocked the app or person for policy reasons. Stop calling for hours and check the App Dashboard."""
 
     code = "META_ACTION_BLOCKED"
     status = HTTPStatus.SERVICE_UNAVAILABLE
     actor = Actor.OPERATOR
     recoverable = False
     message = "Meta is blocking this action."
-    hint = "Look for a notice in Meta's App Dashboard and in the person's account before trying again."
+    hint = "Before trying again, look for a notice in Meta's App Dashboard and in the person's account."
 
 
 class MetaRequestRejectedError(MetaError):
-    """Meta refused a call as malformed or unknown: our defect; the log has Meta's code and fbtrace_id."""
+    """Meta rejected a call as malformed or unknown: a bug of ours. The log has Meta's code and fbtrace_id."""
 
     code = "META_REQUEST_REJECTED"
     actor = Actor.OPERATOR
     recoverable = False
-    message = "Meta did not accept a request of this app."
-    hint = "Search the log for the request id; it holds Meta's error code and fbtrace_id."
+    message = "Meta rejected a request from this app."
+    hint = "Search the log for the request id; the entry has Meta's error code and fbtrace_id."
 
 
 class PermissionMissingError(MetaError):
-    """A call needs a permission that the person did not grant or withdrew; log in again with all permissions."""
+    """A call needs a permission that the person did not grant or has withdrawn. Log in again with all permissions."""
 
     code = "PERMISSION_MISSING"
     status = HTTPStatus.FORBIDDEN
@@ -505,7 +505,7 @@ class PermissionMissingError(MetaError):
 
 
 class ReconnectRequiredError(MetaError):
-    """The person's token is dead, and only a new login replaces it.
+    """The person's token is dead; only a new login replaces it.
 
     `reason` is TOKEN_EXPIRED, TOKEN_INVALID, APP_REMOVED, ACCOUNT_CHECKPOINT, PASSWORD_CHANGED, ACCOUNT_UNCONFIRMED,
     PAGE_ROLE_LOST, CONSENT_BLOCKED or ACCOUNT_UNAVAILABLE.
@@ -516,7 +516,7 @@ class ReconnectRequiredError(MetaError):
     actor = Actor.USER
     recoverable = True
     message = "Meta no longer accepts the login."
-    hint = "Open Facebook or Instagram, settle what it asks for, then connect again."
+    hint = "Open Facebook or Instagram, do what it asks, then connect again."
 
     def __init__(
         self,
@@ -538,18 +538,18 @@ class BackendError(InstagramConnectError):
 
 
 class StorageError(BackendError):
-    """Supabase did not store or return what it should; `reason` says why, `actor` who must act.
+    """Supabase failed to store or return data. `reason` gives the cause and `actor` who must act.
 
-    The reasons are those of `storage_health`. `recoverable` is true only where waiting helps. A new connection that
-    cannot be stored is parked and does not end like this, unless parking fails too; even then its token is kept, and
-    for an hour the same login can be repeated.
+    The reasons are defined in `storage.diagnosis`. `recoverable` is true only where waiting helps. A new connection
+    that cannot be stored is parked and raises this only if parking fails too. Even then its token is kept, and the
+    same login can be repeated for an hour.
     """
 
     code = "STORAGE_FAILED"
     message = "Failed to store credentials"
     hint = (
-        "Try the same again in a minute: the login is kept for an hour. Operators find cause and command in the log, "
-        "by the request id."
+        "Try again in a minute; the login is kept for an hour. Operators: search the log for the request id to find "
+        "the cause and the command."
     )
 
     def __init__(
@@ -567,75 +567,75 @@ class StorageError(BackendError):
 
 
 class TokenEncryptionError(BackendError):
-    """KMS did not encrypt or decrypt a token; look at the key's state and the function's permissions."""
+    """KMS did not encrypt or decrypt a token. Check the key's state and the function's permissions."""
 
     code = "TOKEN_ENCRYPTION_FAILED"
-    message = "The credentials could not be protected, so they were not stored."
+    message = "The credentials could not be encrypted, so they were not stored."
     hint = "Check that the KMS key is enabled and that the function's role may use it."
 
 
 class ConfigurationError(BackendError):
-    """A setting or secret of the deployment is missing or unusable; `log_context` names it."""
+    """A setting or secret of the deployment is missing or unusable. `log_context` names it."""
 
     code = "CONFIGURATION_INVALID"
-    message = "The service is not set up completely."
-    hint = "Search the log for the request id: it names the missing setting."
+    message = "The service is not fully set up."
+    hint = "Search the log for the request id; the entry names the missing setting."
 
 
 class LoginRecordsUnavailableError(BackendError):
-    """DynamoDB did not answer before the code was sent, so a repeated login could not be told; repeat."""
+    """DynamoDB did not respond, so the code was not sent: a repeated login would go undetected. Repeat the request."""
 
     code = "LOGIN_RECORDS_UNAVAILABLE"
     status = HTTPStatus.SERVICE_UNAVAILABLE
     actor = Actor.NOBODY
     recoverable = True
-    message = "The login cannot be completed at this moment."
-    hint = "Try again in a few seconds: nothing is lost."
+    message = "The login cannot be completed right now."
+    hint = "Try again in a few seconds; nothing has been lost."
 
 
 class LateStartError(BackendError):
-    """Starting took so long that a login could not have been finished, so the code was not sent; repeat."""
+    """Start-up left too little time to finish a login, so the code was not sent. Repeat the request."""
 
     code = "SERVICE_STARTING"
     status = HTTPStatus.SERVICE_UNAVAILABLE
     actor = Actor.NOBODY
     recoverable = True
-    message = "The service was not ready in time."
-    hint = "Try again in a few seconds: nothing is lost."
+    message = "The service did not start in time."
+    hint = "Try again in a few seconds; nothing has been lost."
 
 
 class CallbackNotKeptError(BackendError):
-    """The queue did not take what Meta sent, so Meta was not told that it arrived: it sends the same again."""
+    """The queue did not accept what Meta sent, so it was not acknowledged and Meta will resend it."""
 
     code = "CALLBACK_NOT_KEPT"
     status = HTTPStatus.SERVICE_UNAVAILABLE
     actor = Actor.NOBODY
     recoverable = True
-    message = "This cannot be taken at this moment."
-    hint = "Send the same again: nothing of it was lost."
+    message = "We can't accept this right now."
+    hint = "Send it again; nothing has been lost."
 
 
 class InternalError(BackendError):
-    """A defect of ours: something happened that no other class describes; the log has the traceback."""
+    """A bug of ours that no other class describes. The log has the traceback."""
 
     code = "INTERNAL_ERROR"
     message = "Something went wrong on our side."
-    hint = "Try again; if it happens again, report the request id."
+    hint = "Try again; if it keeps happening, report the request id."
 
 
 def error_of(code: str) -> InstagramConnectError:
-    """An error with this public code and its default texts; InternalError for an unknown code."""
+    """Return an error with this public code and its default texts, InternalError if the code is unknown."""
     return _class_of(code)()
 
 
 def error_from_record(record: Mapping[str, Any], *, retry_after_s: int | None = None) -> InstagramConnectError:
-    """The error that `to_record` described. `retry_after_s` is what is left of its wait, if it has one."""
+    """Rebuild an error from `to_record`. `retry_after_s` is the time left of its wait, if it has one."""
     kind = _class_of(record["code"])
     error = kind.__new__(kind)
     wait_s = record["retry_after_s"]
     if wait_s is not None and retry_after_s is not None:
         wait_s = max(1, retry_after_s)
-    # The base class: subclasses take other arguments, and what they make of them is in the record.
+    # Call the base class: subclasses take other arguments, whose effect is already in the record.
     InstagramConnectError.__init__(error, record["details"], reason=record["reason"], retry_after_s=wait_s)
     error.hint, error.actor, error.recoverable = record["hint"], Actor(record["actor"]), record["recoverable"]
     error.is_repeated = True
@@ -644,6 +644,6 @@ def error_from_record(record: Mapping[str, Any], *, retry_after_s: int | None = 
 
 def _class_of(code: str) -> type[InstagramConnectError]:
     classes = [InstagramConnectError]
-    for each in classes:  # grows meanwhile
+    for each in classes:  # the list grows as it is walked
         classes += each.__subclasses__()
     return next((each for each in classes if getattr(each, "code", None) == code), InternalError)

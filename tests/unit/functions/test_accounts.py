@@ -226,8 +226,8 @@ def test_an_account_that_the_user_does_not_have_is_not_found(send: Send, storage
     assert answer["statusCode"] == 404
     assert answer["json"] == {
         "success": False,
-        "error": "There is no such account among yours.",
-        "details": "There is no such account among yours.",
+        "error": "No account with this id is connected to you.",
+        "details": "No account with this id is connected to you.",
         "code": "ACCOUNT_NOT_FOUND",
         "actor": "user",
         "recoverable": False,

@@ -1,8 +1,8 @@
 import { type ReactNode, useEffect, useRef, useState } from "react";
 import type { Connection, InstagramConnect, Provider } from "./client";
 import { InstagramConnectError } from "./errors";
-import { forgetOutcome, outcomeOf } from "./exchange-once";
-import { currentLoginAnswer } from "./login-answer";
+import { forgetOutcome, exchangeOnce } from "./exchange-once";
+import { currentDialogResponse } from "./dialog-response";
 
 export type CallbackState =
   | { step: "working" }
@@ -10,51 +10,51 @@ export type CallbackState =
   | {
       step: "problem";
       problem: InstagramConnectError;
-      /** The product whose dialog the person came from. */
+      /** The login product whose dialog the user came from. */
       provider: Provider;
-      /** Hands in the same code again, as it is or after a sign-in. */
+      /** Sends the same code again, for example after signing in. */
       tryAgain: () => void;
     }
-  /** Opened without an answer of Meta: by a bookmark, or by a reload after the outcome was shown. */
+  /** Opened without a response from Meta: from a bookmark, or by a reload after the result was shown. */
   | { step: "nothing" };
 
 interface Props {
   client: InstagramConnect;
-  /** Called once with the result, for an app that then goes to another page. */
+  /** Called once with the result, for apps that then move to another page. */
   onConnected?: (connection: Connection) => void;
   children: (state: CallbackState) => ReactNode;
 }
 
-/** Belongs at the redirect URI: hands Meta's answer in, once, and lets its child show how that goes. */
+/** Render this at the redirect URI: it sends Meta's response to the API once, and its child shows the progress. */
 export function InstagramCallback({ client, onConnected, children }: Props): ReactNode {
   const [state, setState] = useState<CallbackState>({ step: "working" });
   const [attempt, setAttempt] = useState(0);
-  // Not dependencies of the effect: an app may make both anew at every render.
+  // Not dependencies of the effect: apps may create both anew on every render.
   const latest = useRef({ client, onConnected });
   useEffect(() => {
     latest.current = { client, onConnected };
   });
 
   useEffect(() => {
-    const answer = currentLoginAnswer();
-    if (!answer) {
+    const response = currentDialogResponse();
+    if (!response) {
       setState({ step: "nothing" });
       return;
     }
     let isCurrent = true;
     setState({ step: "working" });
     const tryAgain = () => {
-      forgetOutcome(answer);
+      forgetOutcome(response);
       setAttempt((number) => number + 1);
     };
-    outcomeOf(latest.current.client, answer).then(
+    exchangeOnce(latest.current.client, response).then(
       (connection) => {
         if (!isCurrent) return;
         setState({ step: "connected", connection });
         latest.current.onConnected?.(connection);
       },
       (problem: InstagramConnectError) => {
-        if (isCurrent) setState({ step: "problem", problem, provider: answer.provider, tryAgain });
+        if (isCurrent) setState({ step: "problem", problem, provider: response.provider, tryAgain });
       },
     );
     return () => {

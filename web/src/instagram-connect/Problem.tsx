@@ -3,34 +3,34 @@ import type { Actor, Code, InstagramConnectError } from "./errors";
 
 interface Props {
   problem: InstagramConnectError;
-  /** Start a new login; with `rerequest` when declined permissions have to be asked for again. */
+  /** Start a new login, with `rerequest` if declined permissions must be requested again. */
   onConnectAgain?: ((options: { rerequest: boolean }) => void) | undefined;
-  /** Repeat what failed, unchanged. */
+  /** Repeat the failed request unchanged. */
   onTryAgain?: (() => void) | undefined;
   onSignIn?: (() => void) | undefined;
 }
 
-const WHO_ACTS: Record<Actor, string> = {
+const HEADINGS: Record<Actor, string> = {
   user: "What you can do",
-  page_admin: "For whoever manages the Facebook Page",
-  operator: "The people who run this app have to fix this",
-  meta: "The cause is at Meta",
-  nobody: "This usually passes by itself",
+  page_admin: "For the person who manages the Facebook Page",
+  operator: "Only the people who run this app can fix this",
+  meta: "The problem is on Meta’s side",
+  nobody: "This is usually temporary",
 };
 
-/** Where the API's hint speaks to developers, or more can be said to the person than the API knows. */
-const WHAT_TO_DO: Partial<Record<Code, string>> = {
+/** Used instead of the API's hint where that addresses developers, or where this page knows more. */
+const HINTS: Partial<Record<Code, string>> = {
   BUSINESS_PORTFOLIO_NOT_GRANTED:
     "Connect again, choose the Page, and allow access to the business portfolio that owns it.",
-  LOGIN_IN_PROGRESS: "Try again in some seconds: this page then shows how the login ended.",
-  META_RATE_LIMITED: "Start the Instagram connection again after a while.",
-  OAUTH_CODE_USED: "Look whether the account is in your list already. If not, connect again.",
-  REFRESH_IN_PROGRESS: "Try again when that has ended: this page then shows what came of it.",
+  LOGIN_IN_PROGRESS: "Try again in a few seconds to see the result.",
+  META_RATE_LIMITED: "Then start the Instagram connection again.",
+  OAUTH_CODE_USED: "Check whether the account is already in your list. If not, connect again.",
+  REFRESH_IN_PROGRESS: "Try again in a few seconds to see the result.",
   SCOPES_DECLINED:
-    "Connect again and leave every permission ticked. Without them this app cannot see or work with your Instagram account.",
+    "Connect again and leave every permission ticked. Without them this app cannot see or use your Instagram account.",
 };
 
-/** Says what happened, who must act, what to do, and offers the button that fits. Takes the focus when it appears. */
+/** Shows what happened, who must act and what to do, with the button that helps. Takes focus when it appears. */
 export function Problem({ problem, onConnectAgain, onTryAgain, onSignIn }: Props): ReactNode {
   const box = useRef<HTMLDivElement>(null);
   const title = useId();
@@ -42,23 +42,23 @@ export function Problem({ problem, onConnectAgain, onTryAgain, onSignIn }: Props
     <div className="problem" data-code={problem.code} role="alert" tabIndex={-1} ref={box} aria-labelledby={title}>
       <h2 id={title}>{problem.message}</h2>
       {problem.details && problem.details !== problem.message && <p>{problem.details}</p>}
-      <h3>{WHO_ACTS[problem.actor]}</h3>
+      <h3>{HEADINGS[problem.actor]}</h3>
       {isForOperator ? (
         <p>
           {problem.remedy === "none"
-            ? "Trying again does not help until then. Send them the last line of this message."
-            : "You may try once more. If it happens again, send them the last line of this message."}
+            ? "Trying again won’t help until then. Send them the last line of this message."
+            : "You can try once more. If it happens again, send them the last line of this message."}
         </p>
       ) : (
         <p>
           {problem.retryAfterSeconds && problem.recoverable ? `Wait ${duration(problem.retryAfterSeconds)}. ` : ""}
-          {WHAT_TO_DO[problem.code] ?? problem.hint}
+          {HINTS[problem.code] ?? problem.hint}
         </p>
       )}
       <Remedy {...{ problem, onConnectAgain, onTryAgain, onSignIn }} />
       {isForOperator && (
         <details>
-          <summary>For the people who run this app</summary>
+          <summary>Details for the people who run this app</summary>
           <p>{problem.hint}</p>
         </details>
       )}

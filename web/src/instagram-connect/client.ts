@@ -1,47 +1,47 @@
-/** The HTTP API of Instagram Connect, as typed calls. Every failure is an `InstagramConnectError`. */
+/** Typed client of the Instagram Connect HTTP API. Every failure is an `InstagramConnectError`. */
 
 import type { components } from "./api-types";
 import {
-  type ErrorAnswer,
+  type ErrorBody,
   InstagramConnectError,
   notSignedIn,
-  serverAnswerUnreadable,
+  unreadableResponse,
   serverTimeout,
   serverUnreachable,
 } from "./errors";
-import { forgetLoginAnswer, rememberProvider } from "./login-answer";
+import { forgetDialogResponse, rememberProvider } from "./dialog-response";
 
 type Schemas = components["schemas"];
 export type Account = Schemas["Account"];
 export type Disconnection = Schemas["Disconnection"];
 export type Provider = Schemas["Provider"];
-/** A login that worked, but whose accounts Meta has not named yet. */
+/** A login that worked, but whose accounts Meta has not listed yet. */
 export type UnfinishedLogin = Schemas["UnfinishedLogin"];
-/** `complete` is false while storage cannot be read: then only what is pending is listed. */
+/** `complete` is false while storage cannot be read; only pending items are listed then. */
 export type AccountList = Schemas["Accounts"];
 
-/** What a login brought. */
+/** The result of a login. */
 export interface Connection {
-  /** Empty only while `pending`, when Meta has not named them yet. */
+  /** Empty only while `pending`, if Meta has not listed them yet. */
   accounts: Account[];
-  /** The login worked and is kept safely; the list shows its accounts as stored some minutes later. */
+  /** The login worked and is safely kept, but its accounts will be stored a few minutes later. */
   pending: boolean;
 }
 
-/** Whether the list changes by itself within minutes, so that it is worth reading again some seconds later. */
+/** Whether the list will change within minutes, so that it is worth polling. */
 export function isWaiting({ accounts, unfinishedLogins, complete }: AccountList): boolean {
   return !complete || [...accounts, ...unfinishedLogins].some(({ status }) => status === "pending");
 }
 
 export interface Options {
   apiUrl: string;
-  /** Where Meta sends the person back to: registered at Meta and on the backend's allow-list, character by character. */
+  /** Where Meta sends the user back to. Must match Meta's settings and the backend's allow-list exactly. */
   redirectUri: string;
-  /** The Supabase access token of the signed-in user; null when there is none. */
+  /** The Supabase access token of the signed-in user; null if signed out. */
   getAccessToken: () => Promise<string | null>;
 }
 
-// Longer than the backend's own limit (API Gateway gives up after 29 s), so that its answer wins.
+// Longer than the backend's own limit (API Gateway gives up after 29 s), so that its response arrives first.
 const TIMEOUT_MILLISECONDS = 35_000;
 
 export class InstagramConnect {
@@ -51,38 +51,38 @@ export class InstagramConnect {
     this.#options = options;
   }
 
-  /** Leaves the page for Meta's login dialog. `rerequest` asks again for permissions that were declined before. */
+  /** Leaves the page for Meta's login dialog. `rerequest` asks again for permissions declined earlier. */
   async startLogin({ provider, rerequest = false }: { provider: Provider; rerequest?: boolean }): Promise<void> {
     const { redirectUri } = this.#options;
     const body: Schemas["AuthorizeRequest"] = { redirectUri, provider, rerequest };
     const { authorizeUrl } = (await this.#request("POST", "authorize", body)).data as Schemas["Authorization"];
-    forgetLoginAnswer();
+    forgetDialogResponse();
     rememberProvider(provider);
     window.location.assign(authorizeUrl);
   }
 
-  /** Hands in what Meta sent back. May be repeated with the same code: the first outcome is the answer again. */
+  /** Sends Meta's code and state to the API. Repeating it with the same code returns the first result. */
   async finishLogin({ code, state }: { code: string; state: string }): Promise<Connection> {
     const { redirectUri } = this.#options;
     const body: Omit<Schemas["CodeLogin"], "provider"> = { code, redirectUri, state };
-    const answer = await this.#request("POST", "exchange-token", body);
-    const { accounts } = answer.data as Schemas["Connection"] | Schemas["DeferredConnection"];
-    return { accounts, pending: answer.pending === true };
+    const response = await this.#request("POST", "exchange-token", body);
+    const { accounts } = response.data as Schemas["Connection"] | Schemas["DeferredConnection"];
+    return { accounts, pending: response.pending === true };
   }
 
   async listAccounts(): Promise<AccountList> {
-    const answer = await this.#request("GET", "accounts");
-    // A backend that is older than this file names the accounts only.
-    return { unfinishedLogins: [], complete: true, ...(answer.data as Pick<AccountList, "accounts">) };
+    const response = await this.#request("GET", "accounts");
+    // Backends older than this file return only the accounts.
+    return { unfinishedLogins: [], complete: true, ...(response.data as Pick<AccountList, "accounts">) };
   }
 
-  /** Takes the id of a stored account: one that is pending has nothing to disconnect yet. */
+  /** Disconnects a stored account. A pending one cannot be disconnected yet. */
   async disconnect(id: string): Promise<Disconnection> {
-    const answer = await this.#request("DELETE", `accounts/${encodeURIComponent(id)}`);
-    return answer.data as Disconnection;
+    const response = await this.#request("DELETE", `accounts/${encodeURIComponent(id)}`);
+    return response.data as Disconnection;
   }
 
-  /** Extends the token of a stored account at once. Nobody has to: connections are refreshed by themselves. */
+  /** Extends the token of a stored account now. Rarely needed: connections are refreshed automatically. */
   async refreshToken(businessAccountId: string): Promise<Account> {
     const body: Schemas["RefreshTokenRequest"] = { businessAccountId };
     const { account } = (await this.#request("POST", "refresh-token", body)).data as Schemas["RefreshedAccount"];
@@ -102,7 +102,7 @@ export class InstagramConnect {
       signal: AbortSignal.timeout(TIMEOUT_MILLISECONDS),
     });
     if (isSuccess(json)) return json;
-    throw isErrorAnswer(json) ? new InstagramConnectError(json) : serverAnswerUnreadable(status);
+    throw isErrorBody(json) ? new InstagramConnectError(json) : unreadableResponse(status);
   }
 }
 
@@ -135,7 +135,7 @@ function isSuccess(json: unknown): json is Success {
   return isObject(json) && json.success === true && isObject(json.data);
 }
 
-function isErrorAnswer(json: unknown): json is ErrorAnswer {
+function isErrorBody(json: unknown): json is ErrorBody {
   return (
     isObject(json) && ["error", "code", "actor", "hint"].every((name) => typeof json[name] === "string")
   );

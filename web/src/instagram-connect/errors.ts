@@ -1,11 +1,11 @@
-/** Everything that can go wrong, in the shape in which the API tells it: see docs/errors.md. */
+/** Everything that can go wrong, in the API's error shape: see docs/errors.md. */
 
 import type { components } from "./api-types";
 
 type ApiProblem = components["schemas"]["Problem"];
 export type Actor = ApiProblem["actor"];
 
-/** The API's codes, and those of what it never hears of. */
+/** The API's codes, plus those for failures that never reach it. */
 export type Code =
   | ApiProblem["code"]
   | "LOGIN_CANCELLED"
@@ -14,8 +14,8 @@ export type Code =
   | "SERVER_TIMEOUT"
   | "SERVER_UNREACHABLE";
 
-/** An error answer of the API, or one made here, which has no request id. */
-export interface ErrorAnswer {
+/** An error response of the API, or an error created here, which has no request id. */
+export interface ErrorBody {
   error: string;
   details?: string | null;
   code: Code;
@@ -27,10 +27,10 @@ export interface ErrorAnswer {
   requestId?: string | null;
 }
 
-/** What the person in front of the page can do; "ask-again" is a new login that asks for what was declined. */
+/** What the user can do; "ask-again" is a new login that asks again for declined permissions. */
 export type Remedy = "sign-in" | "try-again" | "connect-again" | "ask-again" | "none";
 
-/** A call that did not do what it should: told by the API, or made here when there was no answer to read. */
+/** A failed call: reported by the API, or created here if there was no readable response. */
 export class InstagramConnectError extends Error {
   readonly code: Code;
   readonly details: string | null;
@@ -41,32 +41,32 @@ export class InstagramConnectError extends Error {
   readonly hint: string;
   readonly requestId: string | null;
 
-  constructor(answer: ErrorAnswer) {
-    super(answer.error);
+  constructor(response: ErrorBody) {
+    super(response.error);
     this.name = "InstagramConnectError";
-    this.code = answer.code;
-    this.details = answer.details ?? null;
-    this.reason = answer.reason ?? null;
-    this.actor = answer.actor;
-    this.recoverable = answer.recoverable;
-    this.retryAfterSeconds = answer.retryAfterSeconds ?? null;
-    this.hint = answer.hint;
-    this.requestId = answer.requestId ?? null;
+    this.code = response.code;
+    this.details = response.details ?? null;
+    this.reason = response.reason ?? null;
+    this.actor = response.actor;
+    this.recoverable = response.recoverable;
+    this.retryAfterSeconds = response.retryAfterSeconds ?? null;
+    this.hint = response.hint;
+    this.requestId = response.requestId ?? null;
   }
 
   get remedy(): Remedy {
     if (this.code === "UNAUTHENTICATED") return "sign-in";
-    if (SAME_REQUEST_AGAIN.has(this.code)) return "try-again";
+    if (REPEATABLE.has(this.code)) return "try-again";
     if (!this.recoverable) return "none";
-    return needsOtherChoice(this.code) ? "ask-again" : "connect-again";
+    return needsRerequest(this.code) ? "ask-again" : "connect-again";
   }
 }
 
 /**
- * The request may be repeated as it was, with the same code of a login: it is unused, its outcome is repeated, or the
- * server goes on from where it had to stop.
+ * Codes after which the same request can be repeated, even with the same login code: the code is unused, or the server
+ * repeats the first result or resumes where it stopped.
  */
-const SAME_REQUEST_AGAIN = new Set<Code>([
+const REPEATABLE = new Set<Code>([
   "IDENTITY_UNAVAILABLE",
   "INTERNAL_ERROR",
   "LOGIN_IN_PROGRESS",
@@ -82,7 +82,7 @@ const SAME_REQUEST_AGAIN = new Set<Code>([
   "TOO_MANY_REQUESTS",
 ]);
 
-const OTHER_CHOICE_NEEDED = new Set<string | null>([
+const NEEDS_REREQUEST = new Set<string | null>([
   "BUSINESS_PORTFOLIO_NOT_GRANTED",
   "NO_FACEBOOK_PAGE",
   "NO_INSTAGRAM_ACCOUNT",
@@ -90,9 +90,9 @@ const OTHER_CHOICE_NEEDED = new Set<string | null>([
   "SCOPES_DECLINED",
 ] satisfies Code[]);
 
-/** The person has to choose differently in Meta's dialog, which offers to go on as last time without `rerequest`. */
-export function needsOtherChoice(code: string | null): boolean {
-  return OTHER_CHOICE_NEEDED.has(code);
+/** The user must choose differently in Meta's dialog, which without `rerequest` offers to continue as last time. */
+export function needsRerequest(code: string | null): boolean {
+  return NEEDS_REREQUEST.has(code);
 }
 
 export const notSignedIn = () =>
@@ -110,26 +110,26 @@ export const serverUnreachable = () =>
     error: "The server cannot be reached.",
     actor: "nobody",
     recoverable: true,
-    hint: "Check your internet connection, then try again. If that works and this does not, tell the people who run this app.",
+    hint: "Check your internet connection, then try again. If your connection is fine, contact the people who run this app.",
   });
 
 export const serverTimeout = () =>
   new InstagramConnectError({
     code: "SERVER_TIMEOUT",
-    error: "The server took too long to answer.",
+    error: "The server took too long to respond.",
     actor: "nobody",
     recoverable: true,
-    hint: "Try again: it may have finished in the meantime, and nothing is done twice.",
+    hint: "Try again. It may have finished in the meantime, and nothing is done twice.",
   });
 
-export const serverAnswerUnreadable = (status: number) =>
+export const unreadableResponse = (status: number) =>
   new InstagramConnectError({
     code: "SERVER_ANSWER_UNREADABLE",
     error: "The server is not working properly right now.",
-    details: `It answered with status ${status} and something that is not its own format.`,
+    details: `It responded with status ${status} in an unexpected format.`,
     actor: "nobody",
     recoverable: true,
-    hint: "Try again in a minute. If it stays like this, tell the people who run this app.",
+    hint: "Try again in a minute. If it keeps happening, contact the people who run this app.",
   });
 
 export const loginCancelled = () =>
@@ -148,7 +148,7 @@ export const loginRefused = (metaCode: string | null) =>
     details: metaCode && `Meta’s error code is ${metaCode}.`,
     actor: "meta",
     recoverable: true,
-    hint: "Connect again. If the same happens, tell the people who run this app.",
+    hint: "Connect again. If the same happens, contact the people who run this app.",
   });
 
 export const stateMissing = () =>
@@ -157,5 +157,5 @@ export const stateMissing = () =>
     error: "This login was not started here.",
     actor: "user",
     recoverable: true,
-    hint: "For your safety it was not used. Start the connection again on this page.",
+    hint: "For your security it was not used. Start the connection again from this page.",
   });

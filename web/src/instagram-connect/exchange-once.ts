@@ -1,50 +1,50 @@
-/** One request for each code of a login, however often a component asks for its outcome. */
+/** Sends each login code once, however often a component asks for the result. */
 
 import type { Connection, InstagramConnect } from "./client";
 import { InstagramConnectError, loginCancelled, loginRefused, stateMissing } from "./errors";
-import { type LoginAnswer, settleLoginAnswer } from "./login-answer";
+import { type DialogResponse, clearStoredResponse } from "./dialog-response";
 
-// Another request of the same login is at work, for half a minute at most: its outcome is worth waiting for.
-const WAITS_FOR_ANOTHER = 15;
-const LONGEST_WAIT_SECONDS = 5;
+// Another request is completing the same login. It takes half a minute at most, so wait for its result.
+const MAX_RETRIES = 15;
+const MAX_WAIT_SECONDS = 5;
 
 const outcomes = new Map<string, Promise<Connection>>();
 
-/** The outcome of handing in this answer; rejects with an `InstagramConnectError`. */
-export function outcomeOf(client: InstagramConnect, answer: LoginAnswer): Promise<Connection> {
-  const key = keyOf(answer);
+/** Exchanges the dialog's response for a connection; rejects with an `InstagramConnectError`. */
+export function exchangeOnce(client: InstagramConnect, response: DialogResponse): Promise<Connection> {
+  const key = keyOf(response);
   const known = outcomes.get(key);
   if (known) return known;
-  const outcome = handIn(client, answer);
+  const outcome = exchange(client, response);
   outcomes.set(key, outcome);
-  outcome.then(settleLoginAnswer, (problem: unknown) => {
+  outcome.then(clearStoredResponse, (problem: unknown) => {
     const keep = problem instanceof InstagramConnectError && ["try-again", "sign-in"].includes(problem.remedy);
-    if (!keep) settleLoginAnswer();
+    if (!keep) clearStoredResponse();
   });
   return outcome;
 }
 
-/** The next call of `outcomeOf` sends the same code again. */
-export function forgetOutcome(answer: LoginAnswer): void {
-  outcomes.delete(keyOf(answer));
+/** Makes the next call of `exchangeOnce` send the same code again. */
+export function forgetOutcome(response: DialogResponse): void {
+  outcomes.delete(keyOf(response));
 }
 
-function keyOf(answer: LoginAnswer): string {
-  return JSON.stringify([answer.code, answer.state, answer.error]);
+function keyOf(response: DialogResponse): string {
+  return JSON.stringify([response.code, response.state, response.error]);
 }
 
-async function handIn(client: InstagramConnect, answer: LoginAnswer): Promise<Connection> {
-  const { code, state } = answer;
-  if (answer.error === "access_denied") throw loginCancelled();
-  if (answer.error !== null || code === null) throw loginRefused(answer.errorCode);
+async function exchange(client: InstagramConnect, response: DialogResponse): Promise<Connection> {
+  const { code, state } = response;
+  if (response.error === "access_denied") throw loginCancelled();
+  if (response.error !== null || code === null) throw loginRefused(response.errorCode);
   if (!state) throw stateMissing();
-  for (let waits = 0; ; waits++) {
+  for (let retries = 0; ; retries++) {
     try {
       return await client.finishLogin({ code, state });
     } catch (problem) {
       const isInProgress = problem instanceof InstagramConnectError && problem.code === "LOGIN_IN_PROGRESS";
-      if (!isInProgress || waits === WAITS_FOR_ANOTHER) throw problem;
-      await sleep(Math.min(problem.retryAfterSeconds ?? 2, LONGEST_WAIT_SECONDS));
+      if (!isInProgress || retries === MAX_RETRIES) throw problem;
+      await sleep(Math.min(problem.retryAfterSeconds ?? 2, MAX_WAIT_SECONDS));
     }
   }
 }

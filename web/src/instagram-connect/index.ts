@@ -8,7 +8,7 @@ export type {
   Provider,
   UnfinishedLogin,
 } from "./client";
-export { InstagramConnectError, needsOtherChoice } from "./errors";
+export { InstagramConnectError, needsRerequest } from "./errors";
 export type { Actor, Code, Remedy } from "./errors";
 export { InstagramCallback } from "./InstagramCallback";
 export type { CallbackState } from "./InstagramCallback";

@@ -1,7 +1,7 @@
-"""What an answer of the Data API means: the cause, who must act, whether waiting or a reload helps.
+"""Diagnose a failed Data API call: the cause, who must act, and whether waiting or a reload helps.
 
-Sources: PostgREST's "Errors" and "Schema Cache" references, and Postgres's "Error Codes". Decisions are made by code,
-and by HTTP status where something in front of PostgREST answered, never by text.
+Sources: PostgREST's "Errors" and "Schema Cache" references, and Postgres's "Error Codes". The error code decides, or
+the HTTP status if something in front of PostgREST responded; never the text.
 """
 
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ RELOAD_COMMAND = "notify pgrst, 'reload schema';"
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """A cause, who must act, whether the same request may succeed later unchanged, and what the operator does.
+    """A cause, who must act, and what the operator does.
 
-    `reload_helps`: the Data API may only have to read the schema again.
+    `waiting_helps`: the same request may succeed later. `reload_helps`: reloading the schema cache may be enough.
     """
 
     reason: str
@@ -30,33 +30,39 @@ STALE = Diagnosis(
     "SCHEMA_CACHE_STALE",
     Actor.OPERATOR,
     True,
-    f"Run in SQL: {RELOAD_COMMAND} If that does not help, make doctor tells why.",
+    f"Run in SQL: {RELOAD_COMMAND} If that does not help, run make doctor to find out why.",
     reload_helps=True,
 )
 CACHE_EMPTY = Diagnosis(
     "SCHEMA_CACHE_EMPTY",
     Actor.OPERATOR,
     True,
-    "PostgREST cannot read the schema. Look for a missing exposed schema or a time-out in its log.",
+    "PostgREST cannot read the schema. Check its log for a missing exposed schema or a timeout.",
     reload_helps=True,
 )
 SCHEMA_CHANGING = Diagnosis(
-    "SCHEMA_CHANGING", Actor.NOBODY, True, "Nothing, unless it stays: a migration is under way.", reload_helps=True
+    "SCHEMA_CHANGING", Actor.NOBODY, True, "Nothing, unless it persists: a migration is in progress.", reload_helps=True
 )
 TABLE_MISSING = Diagnosis("TABLE_MISSING", Actor.OPERATOR, False, "Apply the migrations: supabase db push")
 COLUMN_MISSING = Diagnosis("COLUMN_MISSING", Actor.OPERATOR, False, "Apply the migrations: supabase db push")
 FUNCTION_MISSING = Diagnosis("FUNCTION_MISSING", Actor.OPERATOR, False, "Apply the migrations: supabase db push")
 SCHEMA_DEFECT = Diagnosis(
-    "SCHEMA_DEFECT", Actor.OPERATOR, False, "A function does not fit the tables: compare the database with migrations."
+    "SCHEMA_DEFECT",
+    Actor.OPERATOR,
+    False,
+    "A function does not match the tables: compare the database with the migrations.",
 )
 NOT_EXPOSED = Diagnosis(
-    "SCHEMA_NOT_EXPOSED", Actor.OPERATOR, False, "Expose the schema public in the project's Data API settings."
+    "SCHEMA_NOT_EXPOSED",
+    Actor.OPERATOR,
+    False,
+    "Add the schema public to the exposed schemas in the project's Data API settings.",
 )
 PERMISSION_DENIED = Diagnosis(
     "PERMISSION_DENIED",
     Actor.OPERATOR,
     False,
-    "Grant service_role what the migrations grant, and use the secret key; make doctor names the grant.",
+    "Give service_role the grants in the migrations, and use the secret key; make doctor names the grant.",
 )
 KEY_REJECTED = Diagnosis(
     "KEY_REJECTED",
@@ -65,51 +71,57 @@ KEY_REJECTED = Diagnosis(
     "Put a valid secret key of this project into the deployment's secret.",
 )
 PROJECT_RESTRICTED = Diagnosis(
-    "PROJECT_RESTRICTED", Actor.OPERATOR, False, "Look at quota and billing in the Supabase dashboard."
+    "PROJECT_RESTRICTED", Actor.OPERATOR, False, "Check quota and billing in the Supabase dashboard."
 )
 MISCONFIGURED = Diagnosis(
-    "DATA_API_MISCONFIGURED", Actor.OPERATOR, False, "PostgREST has no JWT secret: look at the project's API settings."
+    "DATA_API_MISCONFIGURED", Actor.OPERATOR, False, "PostgREST has no JWT secret: check the project's API settings."
 )
 DATABASE_DOWN = Diagnosis(
-    "DATABASE_UNAVAILABLE", Actor.NOBODY, True, "Look at the project's status in the Supabase dashboard."
+    "DATABASE_UNAVAILABLE", Actor.NOBODY, True, "Check the project's status in the Supabase dashboard."
 )
 DATABASE_BUSY = Diagnosis(
-    "DATABASE_BUSY", Actor.NOBODY, True, "Nothing, unless it stays: then look for slow queries, locks and full pools."
+    "DATABASE_BUSY",
+    Actor.NOBODY,
+    True,
+    "Nothing, unless it persists: then look for slow queries, locks and exhausted pools.",
 )
 READ_ONLY = Diagnosis(
     "DATABASE_READ_ONLY",
     Actor.OPERATOR,
     False,
-    "Give the database more disk, or send writes to the primary: it takes none now.",
+    "The database accepts no writes: add disk space, or send writes to the primary.",
 )
 DATABASE_FAILED = Diagnosis(
-    "DATABASE_FAILED", Actor.OPERATOR, True, "Look up the code in Postgres's error table, and in its log."
+    "DATABASE_FAILED", Actor.OPERATOR, True, "Look up the code in Postgres's list of error codes, and check its log."
 )
 DATABASE_DEFECT = Diagnosis(
-    "DATABASE_DEFECT", Actor.OPERATOR, False, "Look up the code in Postgres's error table: it will fail the same again."
+    "DATABASE_DEFECT",
+    Actor.OPERATOR,
+    False,
+    "Look up the code in Postgres's list of error codes: a retry fails the same way.",
 )
 UNREACHABLE = Diagnosis("DATA_API_UNREACHABLE", Actor.NOBODY, True, "Check SUPABASE_URL and the project's status.")
 REJECTED = Diagnosis(
     "DATA_REJECTED",
     Actor.OPERATOR,
     False,
-    "The data broke a rule of the schema: compare code and migrations.",
+    "The data violated a constraint of the schema: compare the code with the migrations.",
 )
 OWNER_MISSING = Diagnosis(
-    "OWNER_MISSING", Actor.USER, False, "Nothing: the user was deleted, and so is what would belong to them."
+    "OWNER_MISSING", Actor.USER, False, "Nothing: the user was deleted, and their data with them."
 )
 PERSON_DELETED = Diagnosis(
     "PERSON_DELETED",
     Actor.USER,
     False,
-    "Nothing: the person has asked Meta to delete their data; a new login is welcome.",
+    "Nothing: the person asked Meta to delete their data; they may log in again.",
 )
 REQUEST_REJECTED = Diagnosis(
-    "REQUEST_REJECTED", Actor.OPERATOR, False, "A defect of ours: look up the code in PostgREST's error table."
+    "REQUEST_REJECTED", Actor.OPERATOR, False, "A bug in this product: look up the code in PostgREST's error reference."
 )
-UNEXPECTED = Diagnosis("UNEXPECTED_ANSWER", Actor.OPERATOR, False, "Look up the code in PostgREST's error table.")
+UNEXPECTED = Diagnosis("UNEXPECTED_ANSWER", Actor.OPERATOR, False, "Look up the code in PostgREST's error reference.")
 
-# The longest matching prefix decides.
+# The longest matching prefix wins.
 DIAGNOSES_BY_CODE_PREFIX = {
     "PGRST000": DATABASE_DOWN,
     "PGRST001": DATABASE_DOWN,
@@ -161,28 +173,28 @@ DIAGNOSES_BY_CODE_PREFIX = {
     "PT410": PERSON_DELETED,  # ours: refuse_deleted_person()
     "XX": DATABASE_FAILED,
 }
-# Of an answer without a code: the gateway's, a proxy's, or PostgREST's own about something that it does not know.
+# For responses without a code: from the gateway, a proxy, or PostgREST about something it does not know.
 DIAGNOSES_BY_STATUS = {401: KEY_REJECTED, 402: PROJECT_RESTRICTED, 403: KEY_REJECTED}
 
 
 def diagnose(error: DataApiError) -> Diagnosis:
-    """The cause behind a failed call."""
+    """Return the cause of a failed call."""
     if error.code == "22023" and error.status == 401:
-        return KEY_REJECTED  # the key names a role that the database does not have; else a parameter is bad
+        return KEY_REJECTED  # the key names a role missing from the database; with another status, a bad parameter
     if error.code is not None:
         prefixes = (error.code[:length] for length in range(len(error.code), 1, -1))
         return next((DIAGNOSES_BY_CODE_PREFIX[p] for p in prefixes if p in DIAGNOSES_BY_CODE_PREFIX), UNEXPECTED)
-    # Nobody answered, or a gateway for somebody who did not.
+    # No response, or a gateway's on behalf of a server that did not respond.
     if error.status is None or error.status >= 500 or error.status == 429:
         return UNREACHABLE
     if error.status == 404:
-        # `{}` or nothing is how PostgREST 12 answers a write to what its cache does not know; a page is another server.
+        # PostgREST 12 returns `{}` or nothing for a write to what its cache does not know; a page is another server's.
         return STALE if error.is_empty else UNREACHABLE
     return DIAGNOSES_BY_STATUS.get(error.status, UNEXPECTED)
 
 
 def storage_error(error: DataApiError, operation: str, details: str | None = None) -> StorageError:
-    """The error to raise for a failed `operation`, the name of a function or table; `details` are for people."""
+    """Build the error for a failed `operation` (a function or table name). `details` are shown to people."""
     diagnosis = diagnose(error)
     context = {
         "storage_operation": operation,

@@ -1,21 +1,21 @@
 /**
- * What Meta's dialog answered: read from the address, taken out of it, and kept for this tab until the outcome is known,
- * so that a reload, or a sign-in in between, goes on with the same login.
+ * The response of Meta's login dialog: taken out of the URL and kept for this tab until the result is known, so that the
+ * same login continues after a reload or a sign-in.
  */
 
 import type { Provider } from "./client";
 
-export interface LoginAnswer {
+export interface DialogResponse {
   code: string | null;
   state: string | null;
-  /** Meta's `error`, or "unknown" when it gave only a number. */
+  /** Meta's `error`, or "unknown" if it sent only a number. */
   error: string | null;
   errorCode: string | null;
-  /** The product whose dialog was opened last in this tab. */
+  /** The login product whose dialog was last opened in this tab. */
   provider: Provider;
 }
 
-const ANSWER_KEY = "instagram-connect.answer";
+const RESPONSE_KEY = "instagram-connect.response";
 const PROVIDER_KEY = "instagram-connect.provider";
 const PARAMETERS = [
   "code",
@@ -29,56 +29,56 @@ const PARAMETERS = [
   "denied_scopes",
 ];
 
-// Survives that React mounts a component anew; a reload does not need it once the outcome is known.
-let current: LoginAnswer | null = null;
+// Survives remounts by React. After a reload it is needed only while the result is still unknown.
+let current: DialogResponse | null = null;
 
-/** The answer that this page was opened with, or that a page before it could not hand in; null when there is none. */
-export function currentLoginAnswer(): LoginAnswer | null {
+/** The response in this page's URL, or one that an earlier page could not submit; null if there is none. */
+export function currentDialogResponse(): DialogResponse | null {
   const arrived = takeFromAddress();
   if (arrived) {
     current = arrived;
-    store(ANSWER_KEY, JSON.stringify(arrived));
+    store(RESPONSE_KEY, JSON.stringify(arrived));
   }
-  current ??= JSON.parse(stored(ANSWER_KEY) ?? "null") as LoginAnswer | null;
+  current ??= JSON.parse(stored(RESPONSE_KEY) ?? "null") as DialogResponse | null;
   return current;
 }
 
-/** Nothing is left to hand in: a reload starts from scratch. */
-export function settleLoginAnswer(): void {
-  remove(ANSWER_KEY);
+/** Call once the result is final: a reload then starts from scratch. */
+export function clearStoredResponse(): void {
+  remove(RESPONSE_KEY);
 }
 
-/** Another login is about to start. */
-export function forgetLoginAnswer(): void {
+/** Call before starting another login. */
+export function forgetDialogResponse(): void {
   current = null;
-  remove(ANSWER_KEY);
+  remove(RESPONSE_KEY);
 }
 
 export function rememberProvider(provider: Provider): void {
   store(PROVIDER_KEY, provider);
 }
 
-function takeFromAddress(): LoginAnswer | null {
+function takeFromAddress(): DialogResponse | null {
   const address = new URL(window.location.href);
   const given = address.searchParams;
   const failed = given.has("error") || given.has("error_code");
   if (!given.has("code") && !failed) return null;
-  const answer: LoginAnswer = {
-    // Meta appends "#_" or "#_=_", which some routers hand over as a part of the code.
+  const response: DialogResponse = {
+    // Meta appends "#_" or "#_=_", which some routers pass on as part of the code.
     code: given.get("code")?.replace(/#_(=_)?$/, "") ?? null,
     state: given.get("state"),
     error: failed ? (given.get("error") ?? "unknown") : null,
-    // A number only: what else is in the address can be anybody's text and is not shown.
+    // Digits only: anything else in the URL could be anyone's text and is never shown.
     errorCode: /^\d{1,10}$/.exec(given.get("error_code") ?? "")?.[0] ?? null,
     provider: stored(PROVIDER_KEY) === "instagram" ? "instagram" : "facebook",
   };
   PARAMETERS.forEach((name) => given.delete(name));
   if (/^#_(=_)?$/.test(address.hash)) address.hash = "";
   window.history.replaceState(window.history.state, "", address);
-  return answer;
+  return response;
 }
 
-// A browser may forbid storage; then only the reload is lost.
+// A browser may block storage; then only the recovery after a reload is lost.
 function store(key: string, value: string): void {
   try {
     window.sessionStorage.setItem(key, value);
