@@ -2,7 +2,7 @@
 
 Measured is what `sam build` made, each start in a process of its own that has the function, the layer, the packages of
 Lambda's runtime and nothing else of this machine. A function is ready when it is imported, its dependencies are built,
-the secret is read and all clients are made that a usual event needs. The baseline gets as far with boto3 and httpx.
+the secrets are read and all clients are made that a usual event needs. The baseline gets as far with boto3 and httpx.
 """
 
 import json
@@ -95,10 +95,13 @@ FUNCTIONS = (
     Function("accounts", "app._api(); app.dependencies().account_list.parking._dynamodb", "dynamodb kms"),
     Function("health", "app._api(); app.repository()", ""),
     Function("parked_connections", "app.dependencies().parking._dynamodb", "dynamodb kms"),
-    Function("refresh_token", "app.dependencies().sweep.queue._queue._client", "sqs"),
+    Function("refresh_token", "app._api(); app.dependencies().on_demand.batch().queue._queue._client", "sqs kms"),
+    Function("refresh_sweep", "app.dependencies().queue._queue._client", "sqs"),
     Function("refresh_worker", "app.dependencies().events._client", "events kms"),
     Function("webhook_worker", "app.dependencies().bus._client", "events"),
+    Function("webhook_maintenance", "app.dependencies().bus._client", "events"),
     Function("privacy", "app.dependencies().queue._queue._client", "sqs"),
+    Function("privacy_worker", "app.repository()", ""),
     Function("doctor", "app.dependencies().examine.args[0].data_api", ""),
     Function(
         "schema_reload",
@@ -127,7 +130,7 @@ class Artifact:
 
     @classmethod
     def of_build(cls, build: Path, environment: Mapping[str, str]) -> "Artifact":
-        """The artifact; `environment` is what tells where AWS is and which secret to read."""
+        """The artifact; `environment` is what tells where AWS is and which secrets to read."""
         return cls(build, _runtime(build.parent / "runtime"), {**SETTINGS, **environment})
 
     @property
@@ -200,12 +203,16 @@ def measure(stack: Mapping[str, str]) -> list[Figure]:
         with step("Building what is deployed"):
             deployment.build()
     names = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION")
-    environment = {name: os.environ[name] for name in names} | {"SECRET_NAME": "bench-starting"}
-    secret = {name: stack[name] for name in ("supabase_secret_key", "facebook_app_secret", "instagram_app_secret")}
-    boto3.client("secretsmanager").create_secret(
-        Name=environment["SECRET_NAME"],
-        SecretString=json.dumps({**secret, "state_signing_key": "0" * 64, "webhook_verify_token": "token"}),
-    )
+    secrets = {
+        "meta": {name: stack[name] for name in ("facebook_app_secret", "instagram_app_secret")}
+        | {"webhook_verify_token": "token"},
+        "supabase": {"supabase_secret_key": stack["supabase_secret_key"]},
+        "signing": {"state_signing_key": "0" * 64},
+    }
+    environment = {name: os.environ[name] for name in names}
+    for kind, values in secrets.items():
+        environment[f"{kind.upper()}_SECRET_NAME"] = f"bench-starting/{kind}"
+        boto3.client("secretsmanager").create_secret(Name=f"bench-starting/{kind}", SecretString=json.dumps(values))
     artifact = Artifact.of_build(HOME / "sam" / "build", environment)
     return [*figures_of(artifact), *sizes(artifact)]
 

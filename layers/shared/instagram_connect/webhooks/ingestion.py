@@ -5,7 +5,7 @@ the database refuses is looked for by halving the batch, so that it holds up no 
 as a whole: what of it was stored is recognised.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
@@ -31,9 +31,6 @@ from instagram_connect.webhooks.repository import Stored, WebhookRepository
 
 # What one POST of Meta holds at most; takes a fraction of a second.
 EVENTS_AT_ONCE = 1000
-PURGED_AT_ONCE = 10_000
-# Another round of tidying is only begun while there is time for it.
-LEAST_ROUND_S = 20.0
 # Of which an event itself is the cause: nothing that passes by itself.
 OF_THE_EVENT = {REJECTED.reason, DATABASE_DEFECT.reason, REQUEST_REJECTED.reason}
 # Of which it may be. Not every Data API tells a server's error from a refused row.
@@ -89,34 +86,6 @@ class Ingestion:
         if once.again:
             metrics.add_metric("WebhooksPostponed", MetricUnit.Count, len(once.again))
         return once.again
-
-    def tidy(self, deadline: Deadline) -> None:
-        """What no webhook waits for: publishes what was left, adopts, deletes what is old.
-
-        Each of them whatever becomes of the others. Raises StorageError.
-        """
-        failures: list[Exception] = []
-        steps: tuple[Callable[[Deadline], object], ...] = (self.bus.publish_pending, self._adopt, self._purge)
-        for step in steps:
-            try:
-                step(deadline)
-            except Exception as error:  # noqa: BLE001 - raised below
-                failures.append(error)
-        if failures:
-            raise failures[0]
-
-    def _adopt(self, deadline: Deadline) -> None:
-        while deadline.remaining_s() > LEAST_ROUND_S:
-            adopted = self.repository.adopt(EVENTS_AT_ONCE, deadline)
-            self.bus.publish(adopted.outgoing, deadline)
-            if not adopted.stored:
-                return
-            logger.info("Gave events to accounts that were stored after them", events=adopted.stored)
-            metrics.add_metric("EventsAdopted", MetricUnit.Count, adopted.stored)
-
-    def _purge(self, deadline: Deadline) -> None:
-        if purged := self.repository.purge(PURGED_AT_ONCE, deadline):
-            logger.info("Deleted old events", events=purged)
 
     def _publish(self, stored: Stored, deadline: Deadline) -> None:
         try:
