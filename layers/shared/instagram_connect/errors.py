@@ -229,7 +229,7 @@ class SignatureInvalidError(RequestError):
     code = "SIGNATURE_INVALID"
     status = HTTPStatus.FORBIDDEN
     message = "The request is not signed by Meta for this app."
-    hint = "Put the app secrets of Meta's App Dashboard into the deployment's secret: both products have their own."
+    hint = "Copy the app secret of each product from Meta's App Dashboard into the secret named …/meta."
 
 
 class VerifyTokenInvalidError(RequestError):
@@ -238,7 +238,7 @@ class VerifyTokenInvalidError(RequestError):
     code = "VERIFY_TOKEN_INVALID"
     status = HTTPStatus.FORBIDDEN
     message = "The verify token is not the one of this deployment."
-    hint = "Copy webhook_verify_token from the deployment's secret into Meta's App Dashboard."
+    hint = "Copy webhook_verify_token from the secret named …/meta into Meta's App Dashboard."
 
 
 class RouteNotFoundError(RequestError):
