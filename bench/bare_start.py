@@ -19,7 +19,7 @@ if IS_CALLING_OTHERS:
 
 def dependencies() -> list[Any]:
     """Read the secret and create the clients."""
-    answer = boto3.client("secretsmanager").get_secret_value(SecretId=os.environ["SECRET_NAME"])
+    answer = boto3.client("secretsmanager").get_secret_value(SecretId=os.environ["SUPABASE_SECRET_NAME"])
     made: list[Any] = [json.loads(answer["SecretString"])["supabase_secret_key"]]
     client: Any = boto3.client
     made += [client(service) for service in os.environ["BARE_CLIENTS"].split()]

@@ -16,7 +16,7 @@ import boto3
 @cache
 def secret() -> bytes:
     """Return the app's secret."""
-    answer = boto3.client("secretsmanager").get_secret_value(SecretId=os.environ["SECRET_NAME"])
+    answer = boto3.client("secretsmanager").get_secret_value(SecretId=os.environ["META_SECRET_NAME"])
     return str(json.loads(answer["SecretString"])["instagram_app_secret"]).encode()
 
 

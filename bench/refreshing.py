@@ -4,7 +4,6 @@ The real worker code runs in this process, with real PostgREST and Postgres, the
 that delays each refresh. All of them share this machine, so the processor time of this process is reported too.
 """
 
-import os
 import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ import psycopg
 from bench.figures import Figure
 from bench.recording import by_service, recorded
 from bench.system import redirect_uri, silent
+from instagram_connect.meta.products import MetaSettings
 from instagram_connect.models import Provider
 from instagram_connect.outbox.publisher import EventPublisher
 from instagram_connect.outbox.repository import OutboxRepository
@@ -160,25 +160,33 @@ def _populate(bench: Bench, size: int) -> None:
 
 @contextmanager
 def _bench(stack: dict[str, str]) -> Iterator[Bench]:
-    os.environ |= {
-        "GRAPH_VERSION": "v25.0",
-        "INSTAGRAM_APP_ID": stack["instagram_app_id"],
-        "INSTAGRAM_SCOPES": "instagram_business_basic",
-        "INSTAGRAM_GRAPH_URL": f"{stack['meta_url']}/graph.instagram.com",
-        "INSTAGRAM_API_URL": f"{stack['meta_url']}/api.instagram.com",
-        "INSTAGRAM_DIALOG_URL": f"{stack['meta_url']}/www.instagram.com",
-    }
-    os.environ["TOKEN_KEY_ARN"] = boto3.client("kms").create_key()["KeyMetadata"]["Arn"]
+    meta = stack["meta_url"]
+    settings = MetaSettings(
+        graph_version="v25.0",
+        facebook_app_id=None,
+        facebook_scopes=None,
+        facebook_login_config_id=None,
+        facebook_graph_url=f"{meta}/graph.facebook.com",
+        facebook_dialog_url=f"{meta}/www.facebook.com",
+        instagram_app_id=stack["instagram_app_id"],
+        instagram_scopes="instagram_business_basic",
+        instagram_graph_url=f"{meta}/graph.instagram.com",
+        instagram_api_url=f"{meta}/api.instagram.com",
+        instagram_dialog_url=f"{meta}/www.instagram.com",
+    )
+    vault = TokenVault(boto3.client("kms").create_key()["KeyMetadata"]["Arn"])
     repository = RefreshRepository(Rpcs(DataApi(stack["supabase_url"], stack["supabase_secret_key"])), utc_now)
     secrets = Secrets({"instagram_app_secret": stack["instagram_app_secret"]})
     batch = RefreshBatch.of_deployment(
+        settings,
         secrets,
+        vault,
         repository,
         RefreshQueue("no queue is needed"),
         EventPublisher("no bus is needed", OutboxRepository(repository.rpcs, repository.now)),
     )
     with (
-        httpx.Client(base_url=stack["meta_url"], timeout=60, trust_env=False) as meta,
+        httpx.Client(base_url=stack["meta_url"], timeout=60, trust_env=False) as http,
         connect(stack["database_url"], autocommit=True) as database,
     ):
-        yield Bench(stack, meta, database, TokenVault(os.environ["TOKEN_KEY_ARN"]), batch)
+        yield Bench(stack, http, database, vault, batch)

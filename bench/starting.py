@@ -2,7 +2,7 @@
 
 It starts what `sam build` made, each time in a new process with the function, the layer and the packages of Lambda's
 runtime, and nothing else of this machine. A function is ready when it has been imported, has built its dependencies,
-has read its secret, and has the clients that a usual event needs. The baseline does the same with boto3 and httpx.
+has read its secrets, and has the clients that a usual event needs. The baseline does the same with boto3 and httpx.
 """
 
 import json
@@ -96,10 +96,13 @@ FUNCTIONS = (
     Function("accounts", "app._api(); app.dependencies().account_list.parking._dynamodb", "dynamodb kms"),
     Function("health", "app._api(); app.repository()", ""),
     Function("parked_connections", "app.dependencies().parking._dynamodb", "dynamodb kms"),
-    Function("refresh_token", "app.dependencies().sweep.queue._queue._client", "sqs"),
+    Function("refresh_token", "app._api(); app.dependencies().on_demand.batch().queue._queue._client", "sqs kms"),
+    Function("refresh_sweep", "app.dependencies().queue._queue._client", "sqs"),
     Function("refresh_worker", "app.dependencies().events._client", "events kms"),
     Function("webhook_worker", "app.dependencies().bus._client", "events"),
+    Function("webhook_maintenance", "app.dependencies().bus._client", "events"),
     Function("privacy", "app.dependencies().queue._queue._client", "sqs"),
+    Function("privacy_worker", "app.repository()", ""),
     Function("doctor", "app.dependencies().examine.args[0].data_api", ""),
     Function(
         "schema_reload",
@@ -128,7 +131,7 @@ class Artifact:
 
     @classmethod
     def of_build(cls, build: Path, environment: Mapping[str, str]) -> "Artifact":
-        """Return the artifact; `environment` names the AWS endpoint and the secret."""
+        """Return the artifact; `environment` names the AWS endpoint and the secrets."""
         return cls(build, _runtime(build.parent / "runtime"), {**SETTINGS, **environment})
 
     @property
@@ -201,12 +204,16 @@ def measure(stack: Mapping[str, str]) -> list[Figure]:
         with step("Building the functions (sam build)"):
             deployment.build()
     names = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION")
-    environment = {name: os.environ[name] for name in names} | {"SECRET_NAME": "bench-starting"}
-    secret = {name: stack[name] for name in ("supabase_secret_key", "facebook_app_secret", "instagram_app_secret")}
-    boto3.client("secretsmanager").create_secret(
-        Name=environment["SECRET_NAME"],
-        SecretString=json.dumps({**secret, "state_signing_key": "0" * 64, "webhook_verify_token": "token"}),
-    )
+    secrets = {
+        "meta": {name: stack[name] for name in ("facebook_app_secret", "instagram_app_secret")}
+        | {"webhook_verify_token": "token"},
+        "supabase": {"supabase_secret_key": stack["supabase_secret_key"]},
+        "signing": {"state_signing_key": "0" * 64},
+    }
+    environment = {name: os.environ[name] for name in names}
+    for kind, values in secrets.items():
+        environment[f"{kind.upper()}_SECRET_NAME"] = f"bench-starting/{kind}"
+        boto3.client("secretsmanager").create_secret(Name=f"bench-starting/{kind}", SecretString=json.dumps(values))
     artifact = Artifact.of_build(HOME / "sam" / "build", environment)
     return [*figures_of(artifact), *sizes(artifact)]
 

@@ -121,21 +121,20 @@ def _deployment(stack: Mapping[str, str], keys: Keys) -> dict[str, str]:
     name = f"bench-{uuid.uuid4().hex[:8]}"
     boto3.client("dynamodb").create_table(TableName=name, **table)
     boto3.client("events").create_event_bus(Name=name)
-    secret = {
-        "supabase_secret_key": stack["supabase_secret_key"],
-        "supabase_jwt_secret": keys.supabase_jwt_secret,
-        "facebook_app_secret": stack["facebook_app_secret"],
-        "instagram_app_secret": stack["instagram_app_secret"],
-        "state_signing_key": keys.state_signing_key,
+    secrets = {
+        "meta": {key: stack[key] for key in ("facebook_app_secret", "instagram_app_secret")},
+        "supabase": {"supabase_secret_key": stack["supabase_secret_key"]},
+        "signing": {"state_signing_key": keys.state_signing_key, "supabase_jwt_secret": keys.supabase_jwt_secret},
     }
-    boto3.client("secretsmanager").create_secret(Name=name, SecretString=json.dumps(secret))
+    for kind, values in secrets.items():
+        boto3.client("secretsmanager").create_secret(Name=f"{name}/{kind}", SecretString=json.dumps(values))
 
     def queue(purpose: str) -> str:
         return str(boto3.client("sqs").create_queue(QueueName=f"{name}-{purpose}")["QueueUrl"])
 
     meta = stack["meta_url"]
     return {
-        "SECRET_NAME": name,
+        **{f"{kind.upper()}_SECRET_NAME": f"{name}/{kind}" for kind in secrets},
         "SUPABASE_URL": stack["supabase_url"],
         "ALLOWED_ORIGINS": "http://127.0.0.1",
         "OAUTH_REDIRECT_URIS": redirect_uri(stack),

@@ -26,7 +26,7 @@ from local.errors import LocalSystemError
 from local.install import NO_TELEMETRY
 from local.processes import Record, end_of, marks
 from local.services import aws_environment
-from local.settings import REGION, ROOT, SECRET_NAME, STACK_NAME, Settings
+from local.settings import REGION, ROOT, SECRET_PREFIX, STACK_NAME, Settings
 
 if TYPE_CHECKING:
     import boto3
@@ -54,16 +54,22 @@ class Deployment:
         return digest.hexdigest()
 
     @cached_property
-    def secret(self) -> dict[str, str]:
-        """The content of the secret that the functions read from Secrets Manager."""
+    def secrets(self) -> dict[str, dict[str, str]]:
+        """The contents of the secrets that the functions read, by name after SECRET_PREFIX."""
         return {
-            "supabase_secret_key": self.settings.keys.supabase_secret_key,
-            "supabase_jwt_secret": self.settings.keys.supabase_jwt_secret,
-            "facebook_app_secret": self.settings.facebook_app_secret,
-            "instagram_app_secret": self.settings.instagram_app_secret,
-            "webhook_verify_token": self.settings.webhook_verify_token,
-            "state_signing_key": self.settings.keys.state_signing_key,
-            "database_url": self.settings.database_url,
+            "meta": {
+                "facebook_app_secret": self.settings.facebook_app_secret,
+                "instagram_app_secret": self.settings.instagram_app_secret,
+                "webhook_verify_token": self.settings.webhook_verify_token,
+            },
+            "supabase": {
+                "supabase_secret_key": self.settings.keys.supabase_secret_key,
+                "database_url": self.settings.database_url,
+            },
+            "signing": {
+                "state_signing_key": self.settings.keys.state_signing_key,
+                "supabase_jwt_secret": self.settings.keys.supabase_jwt_secret,
+            },
         }
 
     @cached_property
@@ -73,7 +79,7 @@ class Deployment:
         wanted = {
             "PythonRuntime": _runtime(),
             "Architecture": _architecture(),
-            "SecretName": SECRET_NAME,
+            "SecretPrefix": SECRET_PREFIX,
             "SupabaseUrl": settings.supabase_url,
             "FacebookAppId": settings.facebook_app_id,
             "InstagramAppId": settings.instagram_app_id,
@@ -91,7 +97,7 @@ class Deployment:
     @cached_property
     def revision(self) -> str:
         """A hash of code, schema and secrets; a new one restarts the functions and runs the deploy gate."""
-        digest = hashlib.sha256(f"{self.code_hash}{json.dumps(self.secret)}".encode())
+        digest = hashlib.sha256(f"{self.code_hash}{json.dumps(self.secrets)}".encode())
         for path in sorted((ROOT / "supabase" / "migrations").glob("*.sql")):
             digest.update(path.read_bytes())
         return digest.hexdigest()[:12]
@@ -125,9 +131,9 @@ class Deployment:
         return deployed["api_url"] if is_same else None
 
     def deploy(self, aws: Record) -> str:
-        """Write the secret, deploy the build and return the API's address. Errors contain CloudFormation's reasons."""
+        """Write the secrets, deploy the build and return the API's address. Errors contain CloudFormation's reasons."""
         self._stamp_file.unlink(missing_ok=True)
-        self._put_secret()
+        self._put_secrets()
         # Not --resolve-s3: it creates its bucket with a stack of its own, which it polls every 15 s.
         self._session.client("s3", endpoint_url=self.settings.aws_url).create_bucket(Bucket=_BUCKET)
         self._clear_the_way()
@@ -169,7 +175,7 @@ class Deployment:
         return self.settings.home / "deployed.json"
 
     def _content(self, aws: Record) -> str:
-        seen = [self.parameters, self.secret, self.code_hash, aws.pid, aws.started_at]
+        seen = [self.parameters, self.secrets, self.code_hash, aws.pid, aws.started_at]
         return hashlib.sha256(json.dumps(seen).encode()).hexdigest()
 
     def _is_standing(self) -> bool:
@@ -197,13 +203,14 @@ class Deployment:
     def _cloudformation(self) -> "CloudFormationClient":
         return self._session.client("cloudformation", endpoint_url=self.settings.aws_url)
 
-    def _put_secret(self) -> None:
+    def _put_secrets(self) -> None:
         client = self._session.client("secretsmanager", endpoint_url=self.settings.aws_url)
-        text = json.dumps(self.secret)
-        try:
-            client.create_secret(Name=SECRET_NAME, SecretString=text)
-        except client.exceptions.ResourceExistsException:
-            client.put_secret_value(SecretId=SECRET_NAME, SecretString=text)
+        for name, values in self.secrets.items():
+            secret, text = f"{SECRET_PREFIX}/{name}", json.dumps(values)
+            try:
+                client.create_secret(Name=secret, SecretString=text)
+            except client.exceptions.ResourceExistsException:
+                client.put_secret_value(SecretId=secret, SecretString=text)
 
     def _clear_the_way(self) -> None:
         """Wait for an interrupted deployment to end, and delete a stack whose creation failed."""

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
 REGION = "us-east-1"
 STACK_NAME = "instagram-connect-local"
-SECRET_NAME = "instagram-connect/local"
+SECRET_PREFIX = "instagram-connect/local"
 
 DEFAULT_PORT_BASE = 8400
 _FACEBOOK_APP_ID = "1180000000000001"

@@ -3,7 +3,8 @@
 Promises that a disconnected account's tokens are gone, whatever Meta answers. Never logs a token.
 """
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -17,13 +18,43 @@ from instagram_connect.connections.disconnect import DisconnectionFlow
 from instagram_connect.connections.parking import Parking
 from instagram_connect.connections.repository import ConnectionRepository
 from instagram_connect.meta import graph
-from instagram_connect.meta.products import LoginProducts
+from instagram_connect.meta.products import LoginProducts, MetaSettings
 from instagram_connect.runtime import settings
 from instagram_connect.runtime.clock import utc_now
 from instagram_connect.runtime.observability import logger, metrics, sends_error_reports
 from instagram_connect.security.identity import IdentityVerifier
 from instagram_connect.security.token_vault import TokenVault
 from instagram_connect.storage.data_api import DataApi
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the template gives this function."""
+
+    allowed_origins: tuple[str, ...]
+    supabase_url: str
+    meta: MetaSettings
+    parked_connections_table: str
+    parking_queue_url: str
+    token_key_arn: str
+    meta_secret_name: str
+    supabase_secret_name: str
+    signing_secret_name: str
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str]) -> "Settings":
+        """Read the environment. Raises ConfigurationError."""
+        return cls(
+            allowed_origins=settings.required_list(environment, "ALLOWED_ORIGINS"),
+            supabase_url=settings.required(environment, "SUPABASE_URL"),
+            meta=MetaSettings.from_env(environment),
+            parked_connections_table=settings.required(environment, "PARKED_CONNECTIONS_TABLE"),
+            parking_queue_url=settings.required(environment, "PARKING_QUEUE_URL"),
+            token_key_arn=settings.required(environment, "TOKEN_KEY_ARN"),
+            meta_secret_name=settings.required(environment, "META_SECRET_NAME"),
+            supabase_secret_name=settings.required(environment, "SUPABASE_SECRET_NAME"),
+            signing_secret_name=settings.required(environment, "SIGNING_SECRET_NAME"),
+        )
 
 
 @dataclass(frozen=True)
@@ -38,17 +69,19 @@ class Dependencies:
 @cache
 def dependencies() -> Dependencies:
     """Built at the first request and kept while the sandbox lives. Raises ConfigurationError."""
-    secrets = settings.load_secrets()
-    supabase_url = settings.required("SUPABASE_URL")
-    data_api = DataApi(supabase_url, secrets.required("supabase_secret_key"))
-    repository = ConnectionRepository(data_api, secrets.optional("database_url"))
-    parking = Parking(settings.required("PARKING_QUEUE_URL"), settings.required("PARKED_CONNECTIONS_TABLE"), utc_now)
+    config = Settings.from_env(os.environ)
+    storage = settings.load_secrets(config.supabase_secret_name)
+    signing = settings.load_secrets(config.signing_secret_name)
+    app_secrets = settings.load_secrets(config.meta_secret_name)
+    data_api = DataApi(config.supabase_url, storage.required("supabase_secret_key"))
+    repository = ConnectionRepository(data_api, storage.optional("database_url"))
+    parking = Parking(config.parking_queue_url, config.parked_connections_table, utc_now)
     return Dependencies(
-        identity=IdentityVerifier.of_project(supabase_url, secrets.optional("supabase_jwt_secret")),
+        identity=IdentityVerifier.of_project(config.supabase_url, signing.optional("supabase_jwt_secret")),
         account_list=AccountList(repository, parking),
         disconnection=DisconnectionFlow(
-            products=LoginProducts(secrets, graph.GraphClient(graph.http_client()), utc_now),
-            vault=TokenVault(settings.required("TOKEN_KEY_ARN")),
+            products=LoginProducts(config.meta, app_secrets, graph.GraphClient(graph.http_client()), utc_now),
+            vault=TokenVault(config.token_key_arn),
             repository=repository,
         ),
     )
@@ -94,7 +127,7 @@ def build_api(allowed_origins: tuple[str, ...], dependencies: Callable[[], Depen
 
 @cache
 def _api() -> APIGatewayRestResolver:
-    return build_api(settings.required_list("ALLOWED_ORIGINS"), dependencies)
+    return build_api(Settings.from_env(os.environ).allowed_origins, dependencies)
 
 
 @sends_error_reports

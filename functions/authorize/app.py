@@ -3,7 +3,8 @@
 Stores nothing and asks nobody: the state is signed. Never logs it.
 """
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -16,7 +17,7 @@ from instagram_connect.api import routing
 from instagram_connect.api.schemas import Authorization, AuthorizeRequest
 from instagram_connect.errors import RedirectUriNotAllowedError
 from instagram_connect.meta import graph
-from instagram_connect.meta.products import LoginProducts
+from instagram_connect.meta.products import LoginProducts, MetaSettings
 from instagram_connect.runtime import settings
 from instagram_connect.runtime.clock import utc_now
 from instagram_connect.runtime.observability import logger, metrics, sends_error_reports
@@ -24,6 +25,30 @@ from instagram_connect.security.identity import IdentityVerifier
 from instagram_connect.security.oauth_state import StateSigner
 
 REQUEST = TypeAdapter(AuthorizeRequest)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the template gives this function."""
+
+    allowed_origins: tuple[str, ...]
+    oauth_redirect_uris: tuple[str, ...]
+    supabase_url: str
+    meta: MetaSettings
+    meta_secret_name: str
+    signing_secret_name: str
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str]) -> "Settings":
+        """Read the environment. Raises ConfigurationError."""
+        return cls(
+            allowed_origins=settings.required_list(environment, "ALLOWED_ORIGINS"),
+            oauth_redirect_uris=settings.required_list(environment, "OAUTH_REDIRECT_URIS"),
+            supabase_url=settings.required(environment, "SUPABASE_URL"),
+            meta=MetaSettings.from_env(environment),
+            meta_secret_name=settings.required(environment, "META_SECRET_NAME"),
+            signing_secret_name=settings.required(environment, "SIGNING_SECRET_NAME"),
+        )
 
 
 @dataclass(frozen=True)
@@ -39,14 +64,14 @@ class Dependencies:
 @cache
 def dependencies() -> Dependencies:
     """Built at the first request and kept while the sandbox lives. Raises ConfigurationError."""
-    secrets = settings.load_secrets()
+    config = Settings.from_env(os.environ)
+    signing = settings.load_secrets(config.signing_secret_name)
+    app_secrets = settings.load_secrets(config.meta_secret_name)
     return Dependencies(
-        identity=IdentityVerifier.of_project(
-            settings.required("SUPABASE_URL"), secrets.optional("supabase_jwt_secret")
-        ),
-        products=LoginProducts(secrets, graph.GraphClient(graph.http_client()), utc_now),
-        states=StateSigner(secrets.required("state_signing_key"), utc_now),
-        redirect_uris=settings.required_list("OAUTH_REDIRECT_URIS"),
+        identity=IdentityVerifier.of_project(config.supabase_url, signing.optional("supabase_jwt_secret")),
+        products=LoginProducts(config.meta, app_secrets, graph.GraphClient(graph.http_client()), utc_now),
+        states=StateSigner(signing.required("state_signing_key"), utc_now),
+        redirect_uris=config.oauth_redirect_uris,
     )
 
 
@@ -71,7 +96,7 @@ def build_api(allowed_origins: tuple[str, ...], dependencies: Callable[[], Depen
 
 @cache
 def _api() -> APIGatewayRestResolver:
-    return build_api(settings.required_list("ALLOWED_ORIGINS"), dependencies)
+    return build_api(Settings.from_env(os.environ).allowed_origins, dependencies)
 
 
 @sends_error_reports

@@ -6,7 +6,7 @@ CloudWatch, "Invoke a Lambda function from an alarm".
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
@@ -25,6 +25,24 @@ MAX_TEXT_CHARACTERS = 2000
 
 
 @dataclass(frozen=True)
+class Settings:
+    """What the template gives this function."""
+
+    supabase_url: str
+    alert_topic_arn: str
+    supabase_secret_name: str
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str]) -> "Settings":
+        """Read the environment. Raises ConfigurationError."""
+        return cls(
+            supabase_url=settings.required(environment, "SUPABASE_URL"),
+            alert_topic_arn=settings.required(environment, "ALERT_TOPIC_ARN"),
+            supabase_secret_name=settings.required(environment, "SUPABASE_SECRET_NAME"),
+        )
+
+
+@dataclass(frozen=True)
 class Dependencies:
     """What the doctor needs of the outside world. `alert` takes a subject and a text; None without a topic."""
 
@@ -35,14 +53,10 @@ class Dependencies:
 @cache
 def dependencies() -> Dependencies:
     """Built at the first event. Raises ConfigurationError."""
-    secrets = settings.load_secrets()
-    project = Project(
-        settings.required("SUPABASE_URL"), secrets.required("supabase_secret_key"), secrets.optional("database_url")
-    )
-    topic_arn = os.environ.get("ALERT_TOPIC_ARN", "")
-    return Dependencies(
-        examine=partial(examination.examine, project), alert=partial(_publish, topic_arn) if topic_arn else None
-    )
+    config = Settings.from_env(os.environ)
+    secrets = settings.load_secrets(config.supabase_secret_name)
+    project = Project(config.supabase_url, secrets.required("supabase_secret_key"), secrets.optional("database_url"))
+    return Dependencies(examine=partial(examination.examine, project), alert=partial(_publish, config.alert_topic_arn))
 
 
 def handle(event: dict[str, Any], deps: Dependencies) -> dict[str, Any]:

@@ -4,7 +4,8 @@ The accounts of a login are stored in one transaction, a code has one outcome ho
 says who must act. Never logs the code, a token or the body.
 """
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -23,7 +24,7 @@ from instagram_connect.connections.parking import Parking
 from instagram_connect.connections.repository import ConnectionRepository
 from instagram_connect.errors import AccountDisconnectedError
 from instagram_connect.meta import graph
-from instagram_connect.meta.products import LoginProducts
+from instagram_connect.meta.products import LoginProducts, MetaSettings
 from instagram_connect.models import Account
 from instagram_connect.runtime import settings
 from instagram_connect.runtime.clock import utc_now
@@ -32,6 +33,42 @@ from instagram_connect.security.identity import IdentityVerifier
 from instagram_connect.security.oauth_state import StateSigner
 from instagram_connect.security.token_vault import TokenVault
 from instagram_connect.storage.data_api import DataApi
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the template gives this function."""
+
+    allowed_origins: tuple[str, ...]
+    oauth_redirect_uris: tuple[str, ...]
+    is_state_required: bool
+    supabase_url: str
+    meta: MetaSettings
+    login_records_table: str
+    parked_connections_table: str
+    parking_queue_url: str
+    token_key_arn: str
+    meta_secret_name: str
+    supabase_secret_name: str
+    signing_secret_name: str
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str]) -> "Settings":
+        """Read the environment. Raises ConfigurationError."""
+        return cls(
+            allowed_origins=settings.required_list(environment, "ALLOWED_ORIGINS"),
+            oauth_redirect_uris=settings.required_list(environment, "OAUTH_REDIRECT_URIS"),
+            is_state_required=settings.required(environment, "REQUIRE_STATE") == "true",
+            supabase_url=settings.required(environment, "SUPABASE_URL"),
+            meta=MetaSettings.from_env(environment),
+            login_records_table=settings.required(environment, "LOGIN_RECORDS_TABLE"),
+            parked_connections_table=settings.required(environment, "PARKED_CONNECTIONS_TABLE"),
+            parking_queue_url=settings.required(environment, "PARKING_QUEUE_URL"),
+            token_key_arn=settings.required(environment, "TOKEN_KEY_ARN"),
+            meta_secret_name=settings.required(environment, "META_SECRET_NAME"),
+            supabase_secret_name=settings.required(environment, "SUPABASE_SECRET_NAME"),
+            signing_secret_name=settings.required(environment, "SIGNING_SECRET_NAME"),
+        )
 
 
 @dataclass(frozen=True)
@@ -45,24 +82,26 @@ class Dependencies:
 @cache
 def dependencies() -> Dependencies:
     """Built at the first request and kept while the sandbox lives. Raises ConfigurationError."""
-    secrets = settings.load_secrets()
-    supabase_url = settings.required("SUPABASE_URL")
-    vault = TokenVault(settings.required("TOKEN_KEY_ARN"))
-    records = LoginRecords(settings.required("LOGIN_RECORDS_TABLE"), vault, utc_now)
-    data_api = DataApi(supabase_url, secrets.required("supabase_secret_key"))
-    repository = ConnectionRepository(data_api, secrets.optional("database_url"))
-    parking = Parking(settings.required("PARKING_QUEUE_URL"), settings.required("PARKED_CONNECTIONS_TABLE"), utc_now)
+    config = Settings.from_env(os.environ)
+    storage = settings.load_secrets(config.supabase_secret_name)
+    signing = settings.load_secrets(config.signing_secret_name)
+    app_secrets = settings.load_secrets(config.meta_secret_name)
+    vault = TokenVault(config.token_key_arn)
+    records = LoginRecords(config.login_records_table, vault, utc_now)
+    data_api = DataApi(config.supabase_url, storage.required("supabase_secret_key"))
+    repository = ConnectionRepository(data_api, storage.optional("database_url"))
+    parking = Parking(config.parking_queue_url, config.parked_connections_table, utc_now)
     return Dependencies(
-        identity=IdentityVerifier.of_project(supabase_url, secrets.optional("supabase_jwt_secret")),
+        identity=IdentityVerifier.of_project(config.supabase_url, signing.optional("supabase_jwt_secret")),
         connections=ConnectOnce(
-            products=LoginProducts(secrets, graph.GraphClient(graph.http_client()), utc_now),
-            states=StateSigner(secrets.required("state_signing_key"), utc_now),
+            products=LoginProducts(config.meta, app_secrets, graph.GraphClient(graph.http_client()), utc_now),
+            states=StateSigner(signing.required("state_signing_key"), utc_now),
             records=records,
             flow=ConnectionFlow(vault, repository, parking, utc_now),
             repository=repository,
             account_list=AccountList(repository, parking),
-            redirect_uris=settings.required_list("OAUTH_REDIRECT_URIS"),
-            is_state_required=settings.required("REQUIRE_STATE") == "true",
+            redirect_uris=config.oauth_redirect_uris,
+            is_state_required=config.is_state_required,
         ),
     )
 
@@ -99,7 +138,7 @@ def _render(event: APIGatewayProxyEvent, connected: Sequence[Account] | PendingC
 
 @cache
 def _api() -> APIGatewayRestResolver:
-    return build_api(settings.required_list("ALLOWED_ORIGINS"), dependencies)
+    return build_api(Settings.from_env(os.environ).allowed_origins, dependencies)
 
 
 @sends_error_reports

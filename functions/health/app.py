@@ -3,8 +3,10 @@
 Needs no sign-in, so it says no more than that, and asks storage at most once in a few seconds.
 """
 
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -22,6 +24,24 @@ from instagram_connect.storage.data_api import DataApi
 
 ANSWER_MAX_AGE_S = 5.0
 CHECK_S = 8.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the template gives this function."""
+
+    allowed_origins: tuple[str, ...]
+    supabase_url: str
+    supabase_secret_name: str
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str]) -> "Settings":
+        """Read the environment. Raises ConfigurationError."""
+        return cls(
+            allowed_origins=settings.required_list(environment, "ALLOWED_ORIGINS"),
+            supabase_url=settings.required(environment, "SUPABASE_URL"),
+            supabase_secret_name=settings.required(environment, "SUPABASE_SECRET_NAME"),
+        )
 
 
 class StorageCheck:
@@ -54,8 +74,9 @@ class StorageCheck:
 @cache
 def repository() -> ConnectionRepository:
     """Built at the first request and kept while the sandbox lives. Raises ConfigurationError."""
-    secrets = settings.load_secrets()
-    data_api = DataApi(settings.required("SUPABASE_URL"), secrets.required("supabase_secret_key"))
+    config = Settings.from_env(os.environ)
+    secrets = settings.load_secrets(config.supabase_secret_name)
+    data_api = DataApi(config.supabase_url, secrets.required("supabase_secret_key"))
     return ConnectionRepository(data_api, secrets.optional("database_url"))
 
 
@@ -73,7 +94,7 @@ def build_api(allowed_origins: tuple[str, ...], storage: StorageCheck) -> APIGat
 
 @cache
 def _api() -> APIGatewayRestResolver:
-    return build_api(settings.required_list("ALLOWED_ORIGINS"), StorageCheck(repository))
+    return build_api(Settings.from_env(os.environ).allowed_origins, StorageCheck(repository))
 
 
 @sends_error_reports

@@ -4,8 +4,9 @@ Promises that a connection that cannot be completed yet comes again within minut
 and then waits in the dead-letter queue. Never logs a message's body: it holds the tokens' ciphertexts.
 """
 
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
@@ -22,7 +23,7 @@ from instagram_connect.connections.parking import Parking, read_message
 from instagram_connect.connections.repository import ConnectionRepository
 from instagram_connect.errors import InstagramConnectError, MetaActionBlockedError, MetaRateLimitedError
 from instagram_connect.meta import graph
-from instagram_connect.meta.products import LoginProducts
+from instagram_connect.meta.products import LoginProducts, MetaSettings
 from instagram_connect.runtime import settings
 from instagram_connect.runtime.clock import utc_now
 from instagram_connect.runtime.deadline import Deadline
@@ -39,6 +40,32 @@ MOST_WAIT_FOR_META_S = 3600
 
 
 @dataclass(frozen=True)
+class Settings:
+    """What the template gives this function."""
+
+    supabase_url: str
+    meta: MetaSettings
+    parked_connections_table: str
+    parking_queue_url: str
+    token_key_arn: str
+    meta_secret_name: str
+    supabase_secret_name: str
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str]) -> "Settings":
+        """Read the environment. Raises ConfigurationError."""
+        return cls(
+            supabase_url=settings.required(environment, "SUPABASE_URL"),
+            meta=MetaSettings.from_env(environment),
+            parked_connections_table=settings.required(environment, "PARKED_CONNECTIONS_TABLE"),
+            parking_queue_url=settings.required(environment, "PARKING_QUEUE_URL"),
+            token_key_arn=settings.required(environment, "TOKEN_KEY_ARN"),
+            meta_secret_name=settings.required(environment, "META_SECRET_NAME"),
+            supabase_secret_name=settings.required(environment, "SUPABASE_SECRET_NAME"),
+        )
+
+
+@dataclass(frozen=True)
 class Dependencies:
     """What one message needs of the outside world."""
 
@@ -50,14 +77,16 @@ class Dependencies:
 @cache
 def dependencies() -> Dependencies:
     """Built at the first message and kept while the sandbox lives. Raises ConfigurationError."""
-    secrets = settings.load_secrets()
-    vault = TokenVault(settings.required("TOKEN_KEY_ARN"))
-    data_api = DataApi(settings.required("SUPABASE_URL"), secrets.required("supabase_secret_key"))
-    repository = ConnectionRepository(data_api, secrets.optional("database_url"))
-    parking = Parking(settings.required("PARKING_QUEUE_URL"), settings.required("PARKED_CONNECTIONS_TABLE"), utc_now)
+    config = Settings.from_env(os.environ)
+    storage = settings.load_secrets(config.supabase_secret_name)
+    app_secrets = settings.load_secrets(config.meta_secret_name)
+    vault = TokenVault(config.token_key_arn)
+    data_api = DataApi(config.supabase_url, storage.required("supabase_secret_key"))
+    repository = ConnectionRepository(data_api, storage.optional("database_url"))
+    parking = Parking(config.parking_queue_url, config.parked_connections_table, utc_now)
     return Dependencies(
         late=ParkedConnectionFlow(
-            products=LoginProducts(secrets, graph.GraphClient(graph.http_client()), utc_now),
+            products=LoginProducts(config.meta, app_secrets, graph.GraphClient(graph.http_client()), utc_now),
             vault=vault,
             repository=repository,
             parking=parking,

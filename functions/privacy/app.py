@@ -1,16 +1,15 @@
 """POST /api/instagram/deauthorize and /data-deletion: what people ask of Meta; GET /data-deletion: how far it is.
 
 Promises that a person who removed the app has no token here any more when Meta gets its answer, that a deletion which
-was confirmed is carried out however long storage is away, and that nothing unsigned has any effect. Messages of the
-queue of such requests come to the same function.
+was confirmed is in the queue of privacy_worker or carried out, and that nothing unsigned has any effect.
 """
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from http import HTTPStatus
 from typing import Any
 
@@ -38,10 +37,33 @@ from instagram_connect.security.meta_signatures import by_current
 from instagram_connect.storage.data_api import DataApi
 from instagram_connect.storage.rpc import Rpcs
 
-RESERVED_FOR_RETURNING_S = 2.0
 # A person waits for the page, and Meta for its answer.
 ANSWERING_S = 8.0
 HTML = "text/html"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the template gives this function."""
+
+    supabase_url: str
+    privacy_queue_url: str
+    public_url: str | None
+    meta_secret_name: str
+    supabase_secret_name: str
+    signing_secret_name: str
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str]) -> "Settings":
+        """Read the environment. Raises ConfigurationError."""
+        return cls(
+            supabase_url=settings.required(environment, "SUPABASE_URL"),
+            privacy_queue_url=settings.required(environment, "PRIVACY_QUEUE_URL"),
+            public_url=settings.optional(environment, "PUBLIC_URL"),
+            meta_secret_name=settings.required(environment, "META_SECRET_NAME"),
+            supabase_secret_name=settings.required(environment, "SUPABASE_SECRET_NAME"),
+            signing_secret_name=settings.required(environment, "SIGNING_SECRET_NAME"),
+        )
 
 
 @dataclass(frozen=True)
@@ -59,16 +81,17 @@ class Dependencies:
 @cache
 def dependencies() -> Dependencies:
     """Built at the first event and kept while the sandbox lives. Raises ConfigurationError."""
-    current = settings.CurrentSecrets(settings.load_secrets)
-    secrets = current.get()
-    data_api = DataApi(settings.required("SUPABASE_URL"), secrets.required("supabase_secret_key"))
+    config = Settings.from_env(os.environ)
+    storage = settings.load_secrets(config.supabase_secret_name)
+    signing = settings.load_secrets(config.signing_secret_name)
+    data_api = DataApi(config.supabase_url, storage.required("supabase_secret_key"))
     return Dependencies(
-        secrets=current,
-        code_key=secrets.required("state_signing_key"),
-        repository=PrivacyRepository(Rpcs(data_api, secrets.optional("database_url")), utc_now),
-        queue=PrivacyQueue(settings.required("PRIVACY_QUEUE_URL")),
+        secrets=settings.CurrentSecrets(partial(settings.load_secrets, config.meta_secret_name)),
+        code_key=signing.required("state_signing_key"),
+        repository=PrivacyRepository(Rpcs(data_api, storage.optional("database_url")), utc_now),
+        queue=PrivacyQueue(config.privacy_queue_url),
         now=utc_now,
-        public_url=os.environ.get("PUBLIC_URL", ""),
+        public_url=config.public_url or "",
     )
 
 
@@ -132,23 +155,6 @@ def _unknown_code() -> dict[str, Any]:
     return raw_request.text(status_page.unknown(), status=HTTPStatus.NOT_FOUND, content_type=HTML)
 
 
-def work(event: dict[str, Any], deadline: Deadline, deps: Callable[[], Dependencies]) -> dict[str, Any]:
-    """Carries out the requests of an SQS event; answers which have to come again."""
-    again = []
-    for record in event["Records"]:
-        try:
-            requests.carry_out(requests.read_message(record["body"]), deps().repository, deadline)
-        except InstagramConnectError as error:
-            context = {"code": error.code, "reason": error.reason, **error.log_context}
-            logger.warning("A privacy request has to wait", extra=context)
-            metrics.add_metric("PrivacyRequestsPostponed", MetricUnit.Count, 1)
-            again.append(record["messageId"])
-        except requests.UnfinishedError:
-            logger.info("A deletion goes on with its next message")
-            again.append(record["messageId"])
-    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in again]}
-
-
 def _read(request: ProxyRequest, deps: Dependencies) -> tuple[str, datetime]:
     return by_current(deps.secrets, lambda known: callbacks.read_callback(request.body, known, deps.now()))
 
@@ -179,9 +185,6 @@ _ROUTES = {
 @sends_error_reports
 @logger.inject_lambda_context(log_event=False, correlation_id_path="requestContext.requestId", clear_state=True)
 @metrics.log_metrics(raise_on_empty_metrics=False)
-def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Entry point of the Lambda: an API Gateway proxy event and its answer, or an SQS event."""
-    if "Records" in event:
-        remaining_s = context.get_remaining_time_in_millis() / 1000 - RESERVED_FOR_RETURNING_S
-        return work(event, Deadline(remaining_s), dependencies)
+def lambda_handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
+    """Entry point of the Lambda: an API Gateway proxy event in, its answer out."""
     return handle(event, dependencies)

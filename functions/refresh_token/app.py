@@ -1,13 +1,13 @@
-"""POST /api/instagram/refresh-token for one's own account, and the hourly sweep of EventBridge Scheduler.
+"""POST /api/instagram/refresh-token: refreshes one of the caller's own accounts.
 
-Promises that an account is worked on by one caller at a time, whoever asked. An event that is no request of API Gateway
-is a sweep: it hands what is due to the workers and asks Meta nothing itself. Never logs a token.
+One request refreshes the account; concurrent ones wait for its result. Never logs a token.
 """
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -15,60 +15,90 @@ from pydantic import TypeAdapter
 
 from instagram_connect.api import routing
 from instagram_connect.api.schemas import RefreshedAccount, RefreshTokenRequest
+from instagram_connect.meta.products import MetaSettings
 from instagram_connect.outbox.publisher import EventPublisher
 from instagram_connect.outbox.repository import OutboxRepository
+from instagram_connect.refresh.batch import RefreshBatch
 from instagram_connect.refresh.on_demand import RefreshOnDemand
 from instagram_connect.refresh.queue import RefreshQueue
 from instagram_connect.refresh.repository import RefreshRepository, RefreshRules
-from instagram_connect.refresh.sweep import RefreshSweep
 from instagram_connect.runtime import settings
 from instagram_connect.runtime.clock import utc_now
-from instagram_connect.runtime.deadline import Deadline
 from instagram_connect.runtime.observability import logger, metrics, sends_error_reports
 from instagram_connect.security.identity import IdentityVerifier
+from instagram_connect.security.token_vault import TokenVault
 from instagram_connect.storage.data_api import DataApi
 from instagram_connect.storage.rpc import Rpcs
 
-if TYPE_CHECKING:
-    from instagram_connect.refresh.batch import RefreshBatch
-
 REQUEST = TypeAdapter(RefreshTokenRequest)
-RESERVED_FOR_RETURNING_S = 1.0
-# A sweep may take longer; API Gateway gives up after 29 seconds, which a cold start is part of.
+# API Gateway gives up after 29 seconds, which a cold start is part of.
 ANSWERING_S = 22.0
 
 
 @dataclass(frozen=True)
+class Settings:
+    """What the template gives this function."""
+
+    allowed_origins: tuple[str, ...]
+    supabase_url: str
+    meta: MetaSettings
+    refresh_lead_days: float
+    refresh_queue_url: str
+    event_bus_name: str
+    token_key_arn: str
+    meta_secret_name: str
+    supabase_secret_name: str
+    signing_secret_name: str
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str]) -> "Settings":
+        """Read the environment. Raises ConfigurationError."""
+        return cls(
+            allowed_origins=settings.required_list(environment, "ALLOWED_ORIGINS"),
+            supabase_url=settings.required(environment, "SUPABASE_URL"),
+            meta=MetaSettings.from_env(environment),
+            refresh_lead_days=float(settings.required(environment, "REFRESH_LEAD_DAYS")),
+            refresh_queue_url=settings.required(environment, "REFRESH_QUEUE_URL"),
+            event_bus_name=settings.required(environment, "EVENT_BUS_NAME"),
+            token_key_arn=settings.required(environment, "TOKEN_KEY_ARN"),
+            meta_secret_name=settings.required(environment, "META_SECRET_NAME"),
+            supabase_secret_name=settings.required(environment, "SUPABASE_SECRET_NAME"),
+            signing_secret_name=settings.required(environment, "SIGNING_SECRET_NAME"),
+        )
+
+
+@dataclass(frozen=True)
 class Dependencies:
-    """What one request or sweep needs of the outside world."""
+    """What one request needs of the outside world."""
 
     identity: IdentityVerifier
     on_demand: RefreshOnDemand
-    sweep: RefreshSweep
 
 
 @cache
 def dependencies() -> Dependencies:
-    """Built at the first event and kept while the sandbox lives. Raises ConfigurationError."""
-    secrets = settings.load_secrets()
-    supabase_url = settings.required("SUPABASE_URL")
-    data_api = DataApi(supabase_url, secrets.required("supabase_secret_key"))
-    rpcs = Rpcs(data_api, secrets.optional("database_url"))
-    repository = RefreshRepository(rpcs, utc_now, RefreshRules.of_deployment())
-    queue = RefreshQueue(settings.required("REFRESH_QUEUE_URL"), settings.required("REFRESH_DEAD_LETTER_QUEUE_URL"))
-    events = EventPublisher(settings.required("EVENT_BUS_NAME"), OutboxRepository(rpcs, utc_now))
+    """Built at the first request and kept while the sandbox lives. Raises ConfigurationError."""
+    config = Settings.from_env(os.environ)
+    storage = settings.load_secrets(config.supabase_secret_name)
+    signing = settings.load_secrets(config.signing_secret_name)
+    rpcs = Rpcs(DataApi(config.supabase_url, storage.required("supabase_secret_key")), storage.optional("database_url"))
+    repository = RefreshRepository(rpcs, utc_now, RefreshRules.with_lead_of(config.refresh_lead_days))
 
     @cache
-    def batch() -> "RefreshBatch":
-        # A sweep asks Meta nothing and opens no token: what that takes is slow to load.
-        from instagram_connect.refresh.batch import RefreshBatch
-
-        return RefreshBatch.of_deployment(secrets, repository, queue, events)
+    def batch() -> RefreshBatch:
+        # Not every request gets as far as Meta.
+        return RefreshBatch.of_deployment(
+            config.meta,
+            settings.load_secrets(config.meta_secret_name),
+            TokenVault(config.token_key_arn),
+            repository,
+            RefreshQueue(config.refresh_queue_url),
+            EventPublisher(config.event_bus_name, OutboxRepository(rpcs, utc_now)),
+        )
 
     return Dependencies(
-        identity=IdentityVerifier.of_project(supabase_url, secrets.optional("supabase_jwt_secret")),
+        identity=IdentityVerifier.of_project(config.supabase_url, signing.optional("supabase_jwt_secret")),
         on_demand=RefreshOnDemand(batch, repository),
-        sweep=RefreshSweep(repository, queue, events),
     )
 
 
@@ -93,22 +123,14 @@ def build_api(allowed_origins: tuple[str, ...], dependencies: Callable[[], Depen
     return api
 
 
-def sweep(deps: Dependencies, context: LambdaContext) -> dict[str, Any]:
-    """Sweeps once; how many accounts the workers got. Raises StorageError: a sweep that fails has to show."""
-    deadline = Deadline(context.get_remaining_time_in_millis() / 1000 - RESERVED_FOR_RETURNING_S)
-    return {"accounts": deps.sweep.run(deadline)}
-
-
 @cache
 def _api() -> APIGatewayRestResolver:
-    return build_api(settings.required_list("ALLOWED_ORIGINS"), dependencies)
+    return build_api(Settings.from_env(os.environ).allowed_origins, dependencies)
 
 
 @sends_error_reports
 @logger.inject_lambda_context(log_event=False, correlation_id_path="requestContext.requestId", clear_state=True)
 @metrics.log_metrics(raise_on_empty_metrics=False)
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Entry point of the Lambda: an API Gateway proxy event and its answer, or a sweep and its count."""
-    if routing.is_request(event):
-        return _api().resolve(event, context)
-    return sweep(dependencies(), context)
+    """Entry point of the Lambda: an API Gateway proxy event in, its answer out."""
+    return _api().resolve(event, context)

@@ -4,7 +4,9 @@ Promises that one account never holds up the others, that nothing is written for
 that a message may come again: what is done already is left out. Never logs a message's body or a token.
 """
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
@@ -14,6 +16,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from instagram_connect.errors import InstagramConnectError
+from instagram_connect.meta.products import MetaSettings
 from instagram_connect.outbox.publisher import EventPublisher
 from instagram_connect.outbox.repository import OutboxRepository
 from instagram_connect.refresh.batch import RefreshBatch
@@ -23,22 +26,58 @@ from instagram_connect.runtime import settings
 from instagram_connect.runtime.clock import utc_now
 from instagram_connect.runtime.deadline import Deadline
 from instagram_connect.runtime.observability import logger, metrics, sends_error_reports, stack_of
+from instagram_connect.security.token_vault import TokenVault
 from instagram_connect.storage.data_api import DataApi
 from instagram_connect.storage.rpc import Rpcs
 
 RESERVED_FOR_RETURNING_S = 2.0
 
 
+@dataclass(frozen=True)
+class Settings:
+    """What the template gives this function."""
+
+    supabase_url: str
+    meta: MetaSettings
+    refresh_lead_days: float
+    refresh_queue_url: str
+    refresh_dead_letter_queue_url: str
+    event_bus_name: str
+    token_key_arn: str
+    meta_secret_name: str
+    supabase_secret_name: str
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str]) -> "Settings":
+        """Read the environment. Raises ConfigurationError."""
+        return cls(
+            supabase_url=settings.required(environment, "SUPABASE_URL"),
+            meta=MetaSettings.from_env(environment),
+            refresh_lead_days=float(settings.required(environment, "REFRESH_LEAD_DAYS")),
+            refresh_queue_url=settings.required(environment, "REFRESH_QUEUE_URL"),
+            refresh_dead_letter_queue_url=settings.required(environment, "REFRESH_DEAD_LETTER_QUEUE_URL"),
+            event_bus_name=settings.required(environment, "EVENT_BUS_NAME"),
+            token_key_arn=settings.required(environment, "TOKEN_KEY_ARN"),
+            meta_secret_name=settings.required(environment, "META_SECRET_NAME"),
+            supabase_secret_name=settings.required(environment, "SUPABASE_SECRET_NAME"),
+        )
+
+
 @cache
 def dependencies() -> RefreshBatch:
     """Built at the first message and kept while the sandbox lives. Raises ConfigurationError."""
-    secrets = settings.load_secrets()
-    data_api = DataApi(settings.required("SUPABASE_URL"), secrets.required("supabase_secret_key"))
-    rpcs = Rpcs(data_api, secrets.optional("database_url"))
-    repository = RefreshRepository(rpcs, utc_now, RefreshRules.of_deployment())
-    queue = RefreshQueue(settings.required("REFRESH_QUEUE_URL"), settings.required("REFRESH_DEAD_LETTER_QUEUE_URL"))
-    events = EventPublisher(settings.required("EVENT_BUS_NAME"), OutboxRepository(rpcs, utc_now))
-    return RefreshBatch.of_deployment(secrets, repository, queue, events)
+    config = Settings.from_env(os.environ)
+    storage = settings.load_secrets(config.supabase_secret_name)
+    data_api = DataApi(config.supabase_url, storage.required("supabase_secret_key"))
+    rpcs = Rpcs(data_api, storage.optional("database_url"))
+    return RefreshBatch.of_deployment(
+        config.meta,
+        settings.load_secrets(config.meta_secret_name),
+        TokenVault(config.token_key_arn),
+        RefreshRepository(rpcs, utc_now, RefreshRules.with_lead_of(config.refresh_lead_days)),
+        RefreshQueue(config.refresh_queue_url, config.refresh_dead_letter_queue_url),
+        EventPublisher(config.event_bus_name, OutboxRepository(rpcs, utc_now)),
+    )
 
 
 def work(record: SQSRecord, deps: Callable[[], RefreshBatch], deadline: Deadline) -> None:

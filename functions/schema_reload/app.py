@@ -6,7 +6,8 @@ resource response objects".
 """
 
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
@@ -34,6 +35,22 @@ RESERVED_FOR_ANSWER_S = 48.0
 
 
 @dataclass(frozen=True)
+class Settings:
+    """What the template gives this function."""
+
+    supabase_url: str
+    supabase_secret_name: str
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str]) -> "Settings":
+        """Read the environment. Raises ConfigurationError."""
+        return cls(
+            supabase_url=settings.required(environment, "SUPABASE_URL"),
+            supabase_secret_name=settings.required(environment, "SUPABASE_SECRET_NAME"),
+        )
+
+
+@dataclass(frozen=True)
 class Dependencies:
     """What the gate needs of the outside world."""
 
@@ -43,10 +60,9 @@ class Dependencies:
 @cache
 def dependencies() -> Dependencies:
     """Built at the first event. Raises ConfigurationError."""
-    secrets = settings.load_secrets()
-    project = Project(
-        settings.required("SUPABASE_URL"), secrets.required("supabase_secret_key"), secrets.optional("database_url")
-    )
+    config = Settings.from_env(os.environ)
+    secrets = settings.load_secrets(config.supabase_secret_name)
+    project = Project(config.supabase_url, secrets.required("supabase_secret_key"), secrets.optional("database_url"))
     return Dependencies(partial(deploy_gate.last_report, project))
 
 

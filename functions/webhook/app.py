@@ -5,10 +5,11 @@ nothing and asks no database: Meta waits five seconds, and ends the subscription
 """
 
 import hmac
+import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from aws_lambda_powertools.metrics import MetricUnit
@@ -37,6 +38,22 @@ _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{1,256}", re.ASCII)
 
 
 @dataclass(frozen=True)
+class Settings:
+    """What the template gives this function."""
+
+    webhook_queue_url: str
+    meta_secret_name: str
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str]) -> "Settings":
+        """Read the environment. Raises ConfigurationError."""
+        return cls(
+            webhook_queue_url=settings.required(environment, "WEBHOOK_QUEUE_URL"),
+            meta_secret_name=settings.required(environment, "META_SECRET_NAME"),
+        )
+
+
+@dataclass(frozen=True)
 class Dependencies:
     """What one request needs of the outside world."""
 
@@ -47,9 +64,9 @@ class Dependencies:
 @cache
 def dependencies() -> Dependencies:
     """Built at the first request and kept while the sandbox lives. Raises ConfigurationError."""
-    return Dependencies(
-        settings.CurrentSecrets(settings.load_secrets), WebhookQueue(settings.required("WEBHOOK_QUEUE_URL"))
-    )
+    config = Settings.from_env(os.environ)
+    load = partial(settings.load_secrets, config.meta_secret_name)
+    return Dependencies(settings.CurrentSecrets(load), WebhookQueue(config.webhook_queue_url))
 
 
 def handle(event: dict[str, Any], deps: Callable[[], Dependencies]) -> dict[str, Any]:

@@ -221,10 +221,10 @@ def _settled(app: App, user: User, aws: dict[str, Any]) -> Counter[str]:
     """How often each event is stored, once nothing more comes; tidies up more often than the schedule does."""
     functions = aws["client"]("lambda")
     names = [entry["FunctionName"] for entry in functions.list_functions()["Functions"]]
-    (worker,) = [name for name in names if "-WebhookWorkerFunction-" in name]
+    (maintenance,) = [name for name in names if "-WebhookMaintenanceFunction-" in name]
     until = time.monotonic() + DONE_WITHIN_S
     while True:
-        functions.invoke(FunctionName=worker, Payload=b'{"tidy": true}')
+        functions.invoke(FunctionName=maintenance, Payload=b'{"maintain": true}')
         with connect(app.stack["database_url"], autocommit=True) as database:
             stored = database.execute(f"select count(*) {_EVENTS}", [user.id]).fetchone()
             waiting = database.execute("select count(*) from outgoing_events").fetchone()

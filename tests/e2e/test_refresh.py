@@ -104,7 +104,7 @@ def keeper(app: App, aws: dict[str, Any], stack: dict[str, str]) -> Iterator[Kee
     """A system without any connection: the sweep asks for all of them, and those of other tests know other tokens."""
     # Connections that are made older here were made before somebody removed the app a minute ago.
     forget_messages(aws, "PrivacyQueue")
-    schedule = schedule_of(aws["client"]("scheduler"), "RefreshTokenFunction")
+    schedule = schedule_of(aws["client"]("scheduler"), "RefreshSweepFunction")
     with connect(stack["database_url"], autocommit=True, row_factory=dict_row) as database:
         database.execute("delete from instagram_business_accounts")
         database.execute("delete from refresh_brakes")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bench import starting
-from local.settings import SECRET_NAME
+from local.settings import SECRET_PREFIX
 from tests.support.home import TEST_HOME
 
 STARTS = 5
@@ -22,7 +22,8 @@ FUNCTIONS = {function.name: function for function in starting.FUNCTIONS}
 @pytest.fixture(scope="module")
 def artifact(stack: dict[str, str], aws: dict[str, Any]) -> starting.Artifact:
     """What was built for this test run's deployment."""
-    return starting.Artifact.of_build(TEST_HOME / "sam" / "build", {**aws["environment"], "SECRET_NAME": SECRET_NAME})
+    secrets = {f"{kind.upper()}_SECRET_NAME": f"{SECRET_PREFIX}/{kind}" for kind in ("meta", "supabase", "signing")}
+    return starting.Artifact.of_build(TEST_HOME / "sam" / "build", {**aws["environment"], **secrets})
 
 
 # About one and a half times what was measured: a machine that is busy makes even ratios jump.

@@ -299,9 +299,9 @@ def test_events_that_come_before_their_account_is_stored_are_given_to_it(
     assert eventually(lambda: count(rows, "business_account_id is null") == 1, STORED_WITHIN_S)
     connected = app.exchange(user, code, provider="instagram").raise_for_status().json()["data"]["businessAccountId"]
     rows("update instagram_business_accounts set connected_at = connected_at - interval '5 minutes'")
-    tidying = schedule_of(aws["client"]("scheduler"), "WebhookWorkerFunction")["Target"]
+    schedule = schedule_of(aws["client"]("scheduler"), "WebhookMaintenanceFunction")["Target"]
 
-    answer = aws["client"]("lambda").invoke(FunctionName=tidying["Arn"], Payload=tidying["Input"].encode())
+    answer = aws["client"]("lambda").invoke(FunctionName=schedule["Arn"], Payload=schedule["Input"].encode())
 
     assert "FunctionError" not in answer, answer["Payload"].read()
     (stored,) = rows("select business_account_id::text, event_key from webhook_events")

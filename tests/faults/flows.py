@@ -248,7 +248,7 @@ class Refresh(Flow):
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
-        self._event = json.loads(schedule_of(world.aws["scheduler"], "RefreshTokenFunction")["Target"]["Input"])
+        self._event = json.loads(schedule_of(world.aws["scheduler"], "RefreshSweepFunction")["Target"]["Input"])
 
     def begin(self) -> Run:
         self.world.let_an_hour_pass()
@@ -270,14 +270,14 @@ class Refresh(Flow):
         self._sweep()
 
     def _sweep(self) -> None:
-        self.world.invoke("refresh_token", self._event)
+        self.world.invoke("refresh_sweep", self._event)
 
 
 class Sweep(Refresh):
-    """It is, before it ends: the schedule, refresh_token and refresh_worker."""
+    """It is, before it ends: the schedule, refresh_sweep and refresh_worker."""
 
     name = "refresh (scheduled)"
-    functions = ("refresh_token", "refresh_worker")
+    functions = ("refresh_sweep", "refresh_worker")
     queue = "RefreshQueue"
 
     def begin(self) -> Run:
@@ -379,7 +379,7 @@ class Webhook(Flow):
         return Verdict.RIGHT if len(rows) == len(delivery.keys) and all(published) else Verdict.LOST
 
     def tick(self) -> None:
-        self.world.invoke("webhook_worker", {"tidy": True})
+        self.world.invoke("webhook_maintenance", {"maintain": True})
 
 
 class Disconnect(Flow):
@@ -405,7 +405,7 @@ class Deauthorize(Flow):
     """A person removes the app at Meta: their token is gone, and the account asks for a new login."""
 
     name = "deauthorize"
-    functions = ("privacy",)
+    functions = ("privacy", "privacy_worker")
     lane = "privacy"
     queue = "PrivacyQueue"
     callback, path = "deauthorize", "deauthorize"

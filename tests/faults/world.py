@@ -30,11 +30,14 @@ FUNCTIONS = {
     "ExchangeTokenFunction": "exchange_token",
     "ParkedConnectionsFunction": "parked_connections",
     "RefreshTokenFunction": "refresh_token",
+    "RefreshSweepFunction": "refresh_sweep",
     "RefreshWorkerFunction": "refresh_worker",
     "WebhookFunction": "webhook",
     "WebhookWorkerFunction": "webhook_worker",
+    "WebhookMaintenanceFunction": "webhook_maintenance",
     "AccountsFunction": "accounts",
     "PrivacyFunction": "privacy",
+    "PrivacyWorkerFunction": "privacy_worker",
 }
 # Shorter than deployed, where that is longer, so that what a worker held when it died comes again sooner. A message
 # must not come again while its worker may still be at it.

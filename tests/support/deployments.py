@@ -1,4 +1,4 @@
-"""What an entry point finds around it: settings, the deployment's secret, and a Data API that answers."""
+"""What an entry point finds around it: settings, the deployment's secrets, and a Data API that answers."""
 
 import json
 import uuid
@@ -8,12 +8,26 @@ import boto3
 import httpx
 import pytest
 
+from instagram_connect.meta.products import MetaSettings
+
 SECRETS = {
-    "supabase_secret_key": "sb_secret_of_tests",
-    "facebook_app_secret": "the-facebook-app-secret",
-    "instagram_app_secret": "the-instagram-app-secret",
-    "state_signing_key": "a-signing-key-that-is-long-enough-for-hs256",
+    "meta": {"facebook_app_secret": "the-facebook-app-secret", "instagram_app_secret": "the-instagram-app-secret"},
+    "supabase": {"supabase_secret_key": "sb_secret_of_tests"},
+    "signing": {"state_signing_key": "a-signing-key-that-is-long-enough-for-hs256"},
 }
+META = MetaSettings(
+    graph_version="v25.0",
+    facebook_app_id=None,
+    facebook_scopes=None,
+    facebook_login_config_id=None,
+    facebook_graph_url="https://graph.facebook.com",
+    facebook_dialog_url="https://www.facebook.com",
+    instagram_app_id=None,
+    instagram_scopes=None,
+    instagram_graph_url="https://graph.instagram.com",
+    instagram_api_url="https://api.instagram.com",
+    instagram_dialog_url="https://www.instagram.com",
+)
 
 
 def deploy(monkeypatch: pytest.MonkeyPatch, answers: dict[str, Any], **settings: str) -> list[str]:
@@ -30,9 +44,11 @@ def deploy(monkeypatch: pytest.MonkeyPatch, answers: dict[str, Any], **settings:
 
     monkeypatch.setattr(httpx.HTTPTransport, "handle_request", answer)
     # Where moto's state outlives a test, because another one holds it, the name may not be taken.
-    name = f"instagram-connect-{uuid.uuid4()}"
-    secret = boto3.client("secretsmanager").create_secret(Name=name, SecretString=json.dumps(SECRETS))
-    environment = {"SECRET_NAME": secret["Name"], "SUPABASE_URL": "https://project.example.com", **settings}
+    prefix = f"instagram-connect-{uuid.uuid4()}"
+    for kind, values in SECRETS.items():
+        boto3.client("secretsmanager").create_secret(Name=f"{prefix}/{kind}", SecretString=json.dumps(values))
+    names = {f"{kind.upper()}_SECRET_NAME": f"{prefix}/{kind}" for kind in SECRETS}
+    environment = {**names, "SUPABASE_URL": "https://project.example.com", **settings}
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     return called

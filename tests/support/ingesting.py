@@ -8,6 +8,7 @@ from instagram_connect.errors import StorageError
 from instagram_connect.runtime.deadline import Deadline
 from instagram_connect.runtime.sqs import QueueError
 from instagram_connect.webhooks.ingestion import Ingestion, QueuedWebhook
+from instagram_connect.webhooks.maintenance import Maintenance
 from instagram_connect.webhooks.repository import WebhookRepository
 from tests.support.fakes import NOW
 from tests.support.refreshing import STORAGE_DOWN, FakeStorage
@@ -151,7 +152,9 @@ class Ingesting:
         self.dead_letters = FakeDeadLetters()
         bus: Any = self.bus
         dead_letters: Any = self.dead_letters
-        self.ingestion = Ingestion(WebhookRepository(self.storage, lambda: NOW), bus, dead_letters)
+        repository = WebhookRepository(self.storage, lambda: NOW)
+        self.ingestion = Ingestion(repository, bus, dead_letters)
+        self.maintenance = Maintenance(repository, bus)
 
     def ingest(self, *webhooks: QueuedWebhook, deadline: Deadline | None = None) -> set[str]:
         """Takes messages of the queue in; the ids of those that come again."""

@@ -80,22 +80,6 @@ def test_every_function_folder_is_one_lambda_of_the_same_name_and_no_lambda_lack
         assert (app.parent / "requirements.txt").exists()
 
 
-def test_every_setting_that_a_function_reads_is_in_the_template() -> None:
-    text = (ROOT / "template.yaml").read_text()
-    read = {
-        str(ast.literal_eval(node.args[0]))
-        for path in [*APPS, *MODULES]
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Call)
-        and ast.unparse(node.func).removeprefix("settings.") in ("required", "required_list")
-        and node.args
-        and isinstance(node.args[0], ast.Constant)
-    }
-
-    assert len(read) > 5
-    assert not [name for name in read if f"{name}:" not in text]
-
-
 @pytest.mark.parametrize("path", APPS, ids=lambda path: path.parent.name)
 def test_every_handler_sends_its_error_reports_before_it_is_frozen(path: Path) -> None:
     (handler,) = [

@@ -229,7 +229,7 @@ class SignatureInvalidError(RequestError):
     code = "SIGNATURE_INVALID"
     status = HTTPStatus.FORBIDDEN
     message = "This request was not signed by Meta for this app."
-    hint = "Copy the app secrets from Meta's App Dashboard into the deployment's secret; each product has its own."
+    hint = "Copy the app secrets from Meta's App Dashboard into the secret named …/meta; each product has its own."
 
 
 class VerifyTokenInvalidError(RequestError):
@@ -238,7 +238,7 @@ class VerifyTokenInvalidError(RequestError):
     code = "VERIFY_TOKEN_INVALID"
     status = HTTPStatus.FORBIDDEN
     message = "The verify token does not match this deployment's."
-    hint = "Copy webhook_verify_token from the deployment's secret into Meta's App Dashboard."
+    hint = "Copy webhook_verify_token from the secret named …/meta into Meta's App Dashboard."
 
 
 class RouteNotFoundError(RequestError):

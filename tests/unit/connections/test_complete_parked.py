@@ -32,6 +32,7 @@ from instagram_connect.runtime.deadline import Deadline
 from instagram_connect.runtime.settings import Secrets
 from instagram_connect.security.token_vault import TokenBinding, TokenVault
 from tests.support.connecting import connect_once
+from tests.support.deployments import META
 from tests.support.fakes import NOW, USER_ID, FakeDataApi, refusal
 from tests.support.instagram_client import InstagramClient
 from tests.support.meta_client import ALL_SCOPES, REDIRECT_URI, MetaClient
@@ -260,7 +261,7 @@ def test_a_connection_is_stored_without_kms_and_without_the_settings_of_its_prod
     later: Later, storage: FakeDataApi, meta: MetaClient
 ) -> None:
     parked = later.parked_connection()
-    products = LoginProducts(Secrets({}), GraphClient(meta.http), lambda: NOW)
+    products = LoginProducts(META, Secrets({}), GraphClient(meta.http), lambda: NOW)
     with pytest.raises(ConfigurationError):
         products[Provider.FACEBOOK]
 

@@ -23,6 +23,7 @@ from instagram_connect.runtime.deadline import Deadline
 from instagram_connect.runtime.settings import Secrets
 from instagram_connect.security.token_vault import TokenBinding, TokenVault
 from meta_simulator.call_log import fingerprint
+from tests.support.deployments import META
 from tests.support.fakes import NOW, USER_ID, data_api
 from tests.support.instagram_client import InstagramClient
 from tests.support.meta_client import REDIRECT_URI, MetaClient
@@ -308,7 +309,7 @@ def test_a_token_of_another_account_is_not_used(
 def test_an_account_is_disconnected_although_its_product_is_no_longer_configured(
     vault: TokenVault, erased: Row, meta: MetaClient, log: io.StringIO
 ) -> None:
-    products = LoginProducts(Secrets({}), GraphClient(meta.http), lambda: NOW)
+    products = LoginProducts(META, Secrets({}), GraphClient(meta.http), lambda: NOW)
     with pytest.raises(ConfigurationError):
         products[Provider.FACEBOOK]
 

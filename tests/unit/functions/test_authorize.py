@@ -1,6 +1,7 @@
 """The route that starts a login: a dialog's address with a state that is the caller's."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -10,7 +11,7 @@ import pytest
 from functions.authorize.app import Dependencies, build_api
 from instagram_connect.errors import ConfigurationError
 from instagram_connect.meta.graph import GraphClient
-from instagram_connect.meta.products import LoginProducts
+from instagram_connect.meta.products import LoginProducts, MetaSettings
 from instagram_connect.models import Provider
 from instagram_connect.runtime.settings import Secrets
 from instagram_connect.security.oauth_state import StateSigner
@@ -38,10 +39,10 @@ def asked_meta(request: httpx.Request) -> httpx.Response:
     raise AssertionError("authorize asked Meta")
 
 
-def login_products(**secrets: str) -> LoginProducts:
+def login_products(**settings: str) -> LoginProducts:
     http = httpx.Client(transport=httpx.MockTransport(asked_meta))
-    given = {"facebook_app_secret": "fs-secret", "instagram_app_secret": "is-secret", **secrets}
-    return LoginProducts(Secrets(given), GraphClient(http), lambda: NOW)
+    secrets = Secrets({"facebook_app_secret": "fs-secret", "instagram_app_secret": "is-secret"})
+    return LoginProducts(MetaSettings.from_env({**SETTINGS, **settings}), secrets, GraphClient(http), lambda: NOW)
 
 
 def body(**changes: Any) -> str:
@@ -57,12 +58,20 @@ def question(answer: Answer) -> tuple[str, dict[str, list[str]]]:
 
 
 @pytest.fixture
-def post(load_event: LoadEvent, lambda_context: FakeLambdaContext, monkeypatch: pytest.MonkeyPatch) -> Send:
-    for name, value in SETTINGS.items():
-        monkeypatch.setenv(name, value)
-    uris = (REDIRECT_URI, "http://localhost:5173/callback")
-    deps = Dependencies(identity_verifier(), login_products(), STATES, redirect_uris=uris)
-    return sender(build_api(ORIGINS, lambda: deps), load_event, lambda_context, "authorize")
+def post_to(load_event: LoadEvent, lambda_context: FakeLambdaContext) -> Callable[..., Send]:
+    """A deployment with other settings."""
+
+    def deployed(**settings: str) -> Send:
+        uris = (REDIRECT_URI, "http://localhost:5173/callback")
+        deps = Dependencies(identity_verifier(), login_products(**settings), STATES, redirect_uris=uris)
+        return sender(build_api(ORIGINS, lambda: deps), load_event, lambda_context, "authorize")
+
+    return deployed
+
+
+@pytest.fixture
+def post(post_to: Callable[..., Send]) -> Send:
+    return post_to()
 
 
 def test_the_answer_has_the_contracts_shape(post: Send) -> None:
@@ -106,10 +115,8 @@ def test_the_address_is_the_dialog_of_facebook_unless_told(post: Send) -> None:
     )
 
 
-def test_a_configuration_of_login_for_business_stands_in_for_scopes(
-    post: Send, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("FACEBOOK_LOGIN_CONFIG_ID", "5555")
+def test_a_configuration_of_login_for_business_stands_in_for_scopes(post_to: Callable[..., Send]) -> None:
+    post = post_to(FACEBOOK_LOGIN_CONFIG_ID="5555")
 
     _, parameters = question(post(body=body(provider="facebook")))
 
@@ -199,10 +206,8 @@ def test_only_listed_redirect_uris_get_a_dialog(post: Send, uri: str) -> None:
     assert (answer["statusCode"], answer["json"]["code"]) == (400, "REDIRECT_URI_NOT_ALLOWED")
 
 
-def test_a_product_without_settings_is_the_operators_and_the_others_still_work(
-    post: Send, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("INSTAGRAM_APP_ID")
+def test_a_product_without_settings_is_the_operators_and_the_others_still_work(post_to: Callable[..., Send]) -> None:
+    post = post_to(INSTAGRAM_APP_ID="")
 
     answer = post(body=body(provider="instagram"))
 

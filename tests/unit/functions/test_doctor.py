@@ -79,9 +79,8 @@ def test_an_event_of_any_kind_is_taken(topic: Topic) -> None:
     assert handle({"detail": [1, 2]}, Dependencies(lambda: STALE, topic.publish))["cause"] == "RELOAD_NOT_HEARD"
 
 
-def test_a_topic_takes_what_is_published(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_topic_takes_what_is_published() -> None:
     """SNS itself refuses a subject that is too long, holds a line end or is not ASCII."""
-    monkeypatch.setenv("SECRET_NAME", "s")
     with mock_aws():
         sns, sqs = boto3.client("sns"), boto3.client("sqs")
         topic_arn = sns.create_topic(Name="alerts")["TopicArn"]

@@ -13,7 +13,8 @@ import pytest
 from moto import mock_aws
 
 from functions.privacy import app
-from functions.privacy.app import Dependencies, handle, lambda_handler, work
+from functions.privacy.app import Dependencies, handle, lambda_handler
+from functions.privacy_worker.app import handle as work
 from instagram_connect.errors import ConfigurationError, InternalError, StorageError
 from instagram_connect.privacy.callbacks import MAX_BODY_BYTES, new_confirmation_code, was_made_here
 from instagram_connect.privacy.repository import PrivacyRepository
@@ -116,14 +117,14 @@ def deliver(deps: Dependencies, load_event: LoadEvent) -> Send:
     """Delivers the recorded message of the queue, or another body of one."""
 
     def sender(*bodies: str, deadline: Deadline | None = None) -> dict[str, Any]:
-        event = load_event("privacy_request")
+        event = load_event("privacy_worker")
         (record,) = event["Records"]
         if bodies:
             event["Records"] = [
                 {**record, "messageId": MESSAGE_ID if not number else f"message-{number}", "body": body}
                 for number, body in enumerate(bodies)
             ]
-        return work(event, deadline or Deadline(58), lambda: deps)
+        return work(event, lambda: deps.repository, deadline or Deadline(58))
 
     return sender
 
@@ -576,7 +577,7 @@ def test_a_message_comes_again_while_storage_is_down(
 
 
 def test_every_message_that_waits_is_counted(deliver: Send, load_event: LoadEvent, counted: dict[str, Any]) -> None:
-    (record,) = load_event("privacy_request")["Records"]
+    (record,) = load_event("privacy_worker")["Records"]
 
     deliver("{}", record["body"], "")
 
@@ -610,7 +611,7 @@ def test_a_message_that_cannot_be_read_comes_again_and_is_not_quoted(
 def test_of_several_messages_only_what_failed_comes_again(
     deliver: Send, load_event: LoadEvent, storage: PrivacyStorage
 ) -> None:
-    (record,) = load_event("privacy_request")["Records"]
+    (record,) = load_event("privacy_worker")["Records"]
 
     again = deliver(record["body"], "{}", record["body"])
 
@@ -619,11 +620,11 @@ def test_of_several_messages_only_what_failed_comes_again(
 
 
 def test_messages_wait_for_a_deployment_that_lacks_a_setting(load_event: LoadEvent, log: io.StringIO) -> None:
-    def not_configured() -> Dependencies:
-        raise ConfigurationError(log_context={"setting": "PRIVACY_QUEUE_URL"})
+    def not_configured() -> PrivacyRepository:
+        raise ConfigurationError(log_context={"setting": "SUPABASE_URL"})
 
-    assert work(load_event("privacy_request"), Deadline(58), not_configured) == COMES_AGAIN
-    assert '"setting":"PRIVACY_QUEUE_URL"' in log.getvalue()
+    assert work(load_event("privacy_worker"), not_configured, Deadline(58)) == COMES_AGAIN
+    assert '"setting":"SUPABASE_URL"' in log.getvalue()
 
 
 def test_no_line_names_a_person_or_holds_what_is_secret(
@@ -700,15 +701,3 @@ def test_the_entry_point_answers_metas_requests(
     answer = lambda_handler(load_event(name), lambda_context)  # type: ignore[arg-type]
 
     assert (answer["statusCode"], called) == (status, asked)
-
-
-@pytest.mark.filterwarnings("ignore:No application metrics")
-def test_the_entry_point_works_on_messages_as_long_as_lambda_lets_it(
-    called: list[str], answers: dict[str, Any], load_event: LoadEvent, lambda_context: FakeLambdaContext
-) -> None:
-    answers["delete_person"] = {"is_complete": False}
-    lambda_context.remaining_s = 5
-
-    assert lambda_handler(load_event("privacy_request"), lambda_context) == COMES_AGAIN  # type: ignore[arg-type]
-
-    assert called == ["delete_person"]

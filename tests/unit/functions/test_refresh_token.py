@@ -1,4 +1,4 @@
-"""The route of a user's own refresh, and the sweep that comes to the same function."""
+"""The route of a user's own refresh."""
 
 import io
 import json
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from functions.refresh_token import app
-from functions.refresh_token.app import ANSWERING_S, RESERVED_FOR_RETURNING_S, Dependencies, build_api, sweep
+from functions.refresh_token.app import ANSWERING_S, Dependencies, build_api
 from instagram_connect.api import routing
 from instagram_connect.errors import (
     AccountDisconnectedError,
@@ -44,33 +44,14 @@ class FakeOnDemand:
         return ACCOUNT
 
 
-class FakeSweep:
-    """Hands so many accounts on; keeps how much time it was given."""
-
-    def __init__(self) -> None:
-        self.deadlines: list[Deadline] = []
-        self.error: Exception | None = None
-
-    def run(self, deadline: Deadline) -> int:
-        self.deadlines.append(deadline)
-        if self.error:
-            raise self.error
-        return 7
-
-
 @pytest.fixture
 def on_demand() -> FakeOnDemand:
     return FakeOnDemand()
 
 
 @pytest.fixture
-def sweeping() -> FakeSweep:
-    return FakeSweep()
-
-
-@pytest.fixture
-def deps(on_demand: FakeOnDemand, sweeping: FakeSweep) -> Dependencies:
-    return Dependencies(identity_verifier(), on_demand, sweeping)  # type: ignore[arg-type]
+def deps(on_demand: FakeOnDemand) -> Dependencies:
+    return Dependencies(identity_verifier(), on_demand)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -233,38 +214,11 @@ def test_another_method_refreshes_nothing(send: Send, on_demand: FakeOnDemand, m
     assert on_demand.asked == []
 
 
-def test_a_sweep_counts_what_it_handed_on_and_gets_the_functions_time(
-    deps: Dependencies, sweeping: FakeSweep, lambda_context: FakeLambdaContext
-) -> None:
-    lambda_context.remaining_s = 120
-
-    assert sweep(deps, lambda_context) == {"accounts": 7}  # type: ignore[arg-type]
-
-    left_s = lambda_context.remaining_s - RESERVED_FOR_RETURNING_S
-    assert left_s - 1 < sweeping.deadlines[0].remaining_s() <= left_s
-
-
-def test_a_sweep_that_fails_shows(deps: Dependencies, sweeping: FakeSweep, lambda_context: FakeLambdaContext) -> None:
-    sweeping.error = StorageError(reason="DATA_API_UNREACHABLE", recoverable=True)
-
-    with pytest.raises(StorageError):
-        sweep(deps, lambda_context)  # type: ignore[arg-type]
-
-
-def test_the_schedulers_event_is_told_from_a_request(load_event: LoadEvent) -> None:
-    assert not routing.is_request(load_event("refresh_sweep"))
-    assert routing.is_request(load_event("refresh_token"))
-
-
 @pytest.mark.filterwarnings("ignore:No application metrics")
-@pytest.mark.parametrize(
-    ("event_name", "setting"), [("refresh_sweep", "SECRET_NAME"), ("refresh_token", "ALLOWED_ORIGINS")]
-)
-def test_the_entry_point_tells_them_apart(
-    load_event: LoadEvent, lambda_context: FakeLambdaContext, event_name: str, setting: str
+def test_the_entry_point_without_settings_names_the_first_that_it_needs(
+    load_event: LoadEvent, lambda_context: FakeLambdaContext
 ) -> None:
-    """Without settings each ends at the first one that it needs."""
     with pytest.raises(ConfigurationError) as caught:
-        app.lambda_handler(load_event(event_name), lambda_context)  # type: ignore[arg-type]
+        app.lambda_handler(load_event("refresh_token"), lambda_context)  # type: ignore[arg-type]
 
-    assert caught.value.log_context == {"setting": setting}
+    assert caught.value.log_context == {"setting": "ALLOWED_ORIGINS"}

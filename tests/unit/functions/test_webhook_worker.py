@@ -8,10 +8,9 @@ import pytest
 from moto import mock_aws
 
 from functions.webhook_worker import app
-from functions.webhook_worker.app import RESERVED_FOR_RETURNING_S, handle, lambda_handler
+from functions.webhook_worker.app import handle, lambda_handler
 from instagram_connect.errors import ConfigurationError, StorageError
 from instagram_connect.runtime.deadline import Deadline
-from instagram_connect.webhooks.ingestion import MIN_ROUND_S
 from tests.support.counting import counts
 from tests.support.deployments import deploy
 from tests.support.ingesting import REFUSED, Ingesting, stored
@@ -109,24 +108,6 @@ def test_no_message_is_no_work(world: Ingesting) -> None:
     assert world.storage.calls == []
 
 
-def test_the_schedule_makes_it_tidy_up(load_event: LoadEvent, world: Ingesting) -> None:
-    world.storage.to_adopt = [stored(2, outgoing=["one"])]
-
-    assert handle(load_event("webhook_tidy"), Deadline(58), world.ingestion) == {}
-
-    functions = [function for function, _ in world.storage.calls]
-    assert functions == ["adopt_webhook_events", "adopt_webhook_events", "purge_webhook_events"]
-    assert world.bus.published[0] == ["one"]
-    assert world.bus.looked == 1
-
-
-def test_tidying_that_fails_shows(load_event: LoadEvent, world: Ingesting) -> None:
-    world.storage.failures = {"adopt_webhook_events": STORAGE_DOWN}
-
-    with pytest.raises(StorageError):
-        handle(load_event("webhook_tidy"), Deadline(58), world.ingestion)
-
-
 ANSWERS = {
     "store_webhook_events": stored(3),
     "adopt_webhook_events": NOTHING,
@@ -153,18 +134,6 @@ def test_the_entry_point_stores_what_its_messages_hold(
 
     assert called == ["store_webhook_events"]
     assert "café" not in log.getvalue()
-
-
-@pytest.mark.filterwarnings("ignore:No application metrics")
-@pytest.mark.parametrize(("more_s", "adopts"), [(5.0, True), (-1.0, False)])
-def test_the_entry_point_begins_nothing_that_lambda_would_not_let_it_end(
-    called: list[str], load_event: LoadEvent, lambda_context: FakeLambdaContext, more_s: float, adopts: bool
-) -> None:
-    lambda_context.remaining_s = RESERVED_FOR_RETURNING_S + MIN_ROUND_S + more_s
-
-    assert lambda_handler(load_event("webhook_tidy"), lambda_context) == {}  # type: ignore[arg-type]
-
-    assert called == ["take_events", *(["adopt_webhook_events"] if adopts else []), "purge_webhook_events"]
 
 
 @pytest.mark.filterwarnings("ignore:No application metrics")

@@ -37,6 +37,7 @@ from instagram_connect.runtime.deadline import Deadline
 from instagram_connect.runtime.settings import Secrets
 from instagram_connect.security.token_vault import TokenBinding, TokenVault
 from meta_simulator.seed import ANA_CAFE
+from tests.support.deployments import META
 from tests.support.fakes import NOW, USER_ID
 from tests.support.instagram_client import CAFE, InstagramClient
 from tests.support.meta_client import MetaClient
@@ -563,7 +564,8 @@ def test_every_failure_has_one_kind(error: InstagramConnectError, kind: FailureK
 
 def test_a_deployment_without_the_product_fails_without_raising(vault: TokenVault, make_task: MakeTask) -> None:
     client = GraphClient(None)  # type: ignore[arg-type]  # the settings are missing before anything is called
-    flow = AccountRefresh(LoginProducts(Secrets({}), client, lambda: NOW), vault, lambda: NOW, LEAD.total_seconds())
+    products = LoginProducts(META, Secrets({}), client, lambda: NOW)
+    flow = AccountRefresh(products, vault, lambda: NOW, LEAD.total_seconds())
 
     assert isinstance(flow.attempt(make_task(), Deadline(20)).error, ConfigurationError)
     assert isinstance(flow.token_error(make_task(), Deadline(20)), ConfigurationError)

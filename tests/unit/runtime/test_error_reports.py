@@ -16,7 +16,7 @@ from sentry_sdk.transport import Transport
 
 from instagram_connect.runtime import observability
 from instagram_connect.runtime.error_reports import FLUSH_S, PAUSE_AFTER_FAILURE_S, ErrorReports, attach
-from instagram_connect.runtime.observability import logger, report_errors, sends_error_reports
+from instagram_connect.runtime.observability import ReportingSettings, logger, report_errors, sends_error_reports
 
 DSN = "https://publickey@o1.ingest.example.com/42"
 SECRET = "EAAtoken-of-anna@example.com"
@@ -231,14 +231,14 @@ def test_a_report_that_cannot_be_made_fails_nothing(
 def test_nothing_is_reported_without_a_dsn(environment: dict[str, str]) -> None:
     before = list(logger.handlers)
 
-    assert report_errors(environment) is None
+    assert report_errors(ReportingSettings.from_env(environment)) is None
 
     assert logger.handlers == before
 
 
 def test_a_dsn_makes_the_logger_report() -> None:
     before = list(logger.handlers)
-    reports = report_errors({"SENTRY_DSN": DSN, "REVISION": "abc"})
+    reports = report_errors(ReportingSettings(DSN, "abc"))
     try:
         assert logger.handlers == [*before, reports]
     finally:
@@ -248,7 +248,7 @@ def test_a_dsn_makes_the_logger_report() -> None:
 def test_what_is_no_dsn_is_said_without_quoting_it_and_stops_nothing(log: io.StringIO) -> None:
     before = list(logger.handlers)
 
-    assert report_errors({"SENTRY_DSN": SECRET}) is None
+    assert report_errors(ReportingSettings(SECRET, None)) is None
 
     assert logger.handlers == before
     assert "SENTRY_DSN is not a valid DSN" in log.getvalue()

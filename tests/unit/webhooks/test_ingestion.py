@@ -20,11 +20,10 @@ from instagram_connect.webhooks.ingestion import (
     EVENT_ERRORS,
     EVENTS_PER_TRANSACTION,
     MAX_REFUSED,
-    MIN_ROUND_S,
     POSSIBLE_EVENT_ERRORS,
-    PURGE_LIMIT,
     QueuedWebhook,
 )
+from instagram_connect.webhooks.maintenance import EVENTS_PER_ROUND, MIN_ROUND_S, PURGE_LIMIT
 from instagram_connect.webhooks.queue import BASE64
 from tests.support.counting import counts
 from tests.support.fakes import NOW
@@ -593,21 +592,21 @@ def test_tidying_publishes_then_adopts_until_nothing_is_left_and_purges(
     world: Ingesting, counted: dict[str, Any]
 ) -> None:
     world.storage.to_adopt = [
-        stored(EVENTS_PER_TRANSACTION, outgoing=["one", "two"]),
+        stored(EVENTS_PER_ROUND, outgoing=["one", "two"]),
         stored(3, outgoing=["three"]),
         stored(0, unknown=2, duplicate=1),
         stored(5, outgoing=["not to be reached"]),
     ]
     world.storage.answers["purge_webhook_events"] = 12
 
-    world.ingestion.tidy(Deadline(58))
+    world.maintenance.run(Deadline(58))
 
     assert [name for name, _ in world.storage.calls] == ["adopt_webhook_events"] * 3 + ["purge_webhook_events"]
     assert [name for published in world.bus.published for name in published] == ["one", "two", "three"]
     assert world.bus.looked == 1
-    assert {payload["limit"] for payload in world.storage.asked("adopt_webhook_events")} == {EVENTS_PER_TRANSACTION}
+    assert {payload["limit"] for payload in world.storage.asked("adopt_webhook_events")} == {EVENTS_PER_ROUND}
     assert world.storage.asked("purge_webhook_events")[0]["limit"] == PURGE_LIMIT
-    assert counts(counted) == {"EventsAdopted": EVENTS_PER_TRANSACTION + 3}
+    assert counts(counted) == {"EventsAdopted": EVENTS_PER_ROUND + 3}
 
 
 def test_tidying_begins_no_round_without_the_time_for_it_and_still_publishes_and_purges(world: Ingesting) -> None:
@@ -617,18 +616,18 @@ def test_tidying_begins_no_round_without_the_time_for_it_and_still_publishes_and
     def adopt(_: dict[str, Any]) -> dict[str, Any]:
         nonlocal now_s
         now_s += 15
-        return stored(EVENTS_PER_TRANSACTION)
+        return stored(EVENTS_PER_ROUND)
 
     world.storage.answers["adopt_webhook_events"] = adopt
 
-    world.ingestion.tidy(Deadline(MIN_ROUND_S + 30, monotonic=lambda: now_s))
+    world.maintenance.run(Deadline(MIN_ROUND_S + 30, monotonic=lambda: now_s))
 
     assert [name for name, _ in world.storage.calls] == ["adopt_webhook_events"] * 2 + ["purge_webhook_events"]
     assert world.bus.looked == 1
 
 
 def test_tidying_in_little_time_adopts_nothing(world: Ingesting) -> None:
-    world.ingestion.tidy(Deadline(MIN_ROUND_S))
+    world.maintenance.run(Deadline(MIN_ROUND_S))
 
     assert [name for name, _ in world.storage.calls] == ["purge_webhook_events"]
     assert world.bus.looked == 1
@@ -644,7 +643,7 @@ def test_tidying_publishes_before_it_adopts(world: Ingesting) -> None:
 
     world.storage.answers["adopt_webhook_events"] = adopt
 
-    world.ingestion.tidy(Deadline(58))
+    world.maintenance.run(Deadline(58))
 
     assert (looked, world.bus.looked) == ([1], 1)
 
@@ -654,7 +653,7 @@ def test_tidying_shows_that_storage_is_down_once_it_has_done_the_rest(world: Ing
     world.storage.failures = {function: STORAGE_DOWN}
 
     with pytest.raises(StorageError) as failed:
-        world.ingestion.tidy(Deadline(58))
+        world.maintenance.run(Deadline(58))
 
     assert failed.value is STORAGE_DOWN
     others = {"adopt_webhook_events", "purge_webhook_events"} - {function}
@@ -668,7 +667,7 @@ def test_tidying_adopts_and_purges_while_nothing_can_be_published_and_shows_what
     world.storage.failures = {"adopt_webhook_events": STORAGE_DOWN}
 
     with pytest.raises(StorageError) as failed:
-        world.ingestion.tidy(Deadline(58))
+        world.maintenance.run(Deadline(58))
 
     assert failed.value is world.bus.error
     assert [name for name, _ in world.storage.calls] == ["purge_webhook_events"]
@@ -676,13 +675,13 @@ def test_tidying_adopts_and_purges_while_nothing_can_be_published_and_shows_what
 
     world.storage.failures = {}
     with pytest.raises(StorageError):
-        world.ingestion.tidy(Deadline(58))
+        world.maintenance.run(Deadline(58))
 
     assert [name for name, _ in world.storage.calls][1:] == ["adopt_webhook_events", "purge_webhook_events"]
 
 
 def test_storage_is_told_the_time_and_for_how_long_events_are_the_workers(world: Ingesting) -> None:
     world.ingest(queued("a", "m-0"))
-    world.ingestion.tidy(Deadline(58))
+    world.maintenance.run(Deadline(58))
 
     assert {payload["now"] for _, payload in world.storage.calls} == {NOW.isoformat()}

@@ -105,11 +105,6 @@ def row_id(text: str) -> str:
         raise AccountNotFoundError from None
 
 
-def is_request(event: Mapping[str, Any]) -> bool:
-    """Whether an event is a request of API Gateway, for a function that gets other events too."""
-    return "httpMethod" in event
-
-
 def request_id(event: APIGatewayProxyEvent) -> str:
     """API Gateway's id of the request: the correlation id of its logs."""
     return event.request_context.request_id or ""

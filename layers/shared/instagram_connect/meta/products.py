@@ -5,18 +5,19 @@ function of rules), the secrets that sign webhooks, and the page. A product is b
 the settings of the products it uses only.
 """
 
-import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from instagram_connect.errors import ConfigurationError
 from instagram_connect.meta.facebook_calls import FacebookApp
 from instagram_connect.meta.facebook_login import FacebookLogin
 from instagram_connect.meta.graph import GraphClient
 from instagram_connect.meta.instagram_login import InstagramApp, InstagramLogin
 from instagram_connect.models import DiscoveredAccount, Login, Provider, Renewal, UserToken
 from instagram_connect.runtime.deadline import Deadline
-from instagram_connect.runtime.settings import Secrets, required
+from instagram_connect.runtime.settings import Secrets, optional, required
 
 
 class LoginProduct(Protocol):
@@ -62,33 +63,77 @@ class LoginProduct(Protocol):
         """Revoke the person's grant; False if Meta has no such call."""
 
 
-def _facebook(secrets: Secrets, graph: GraphClient, now: Callable[[], datetime]) -> LoginProduct:
+@dataclass(frozen=True)
+class MetaSettings:
+    """Where both products are and what their dialogs ask for. An app id is None if nobody connects that way."""
+
+    graph_version: str
+    facebook_app_id: str | None
+    facebook_scopes: str | None
+    facebook_login_config_id: str | None
+    facebook_graph_url: str
+    facebook_dialog_url: str
+    instagram_app_id: str | None
+    instagram_scopes: str | None
+    instagram_graph_url: str
+    instagram_api_url: str
+    instagram_dialog_url: str
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str]) -> "MetaSettings":
+        """Read the environment. Raises ConfigurationError."""
+        return cls(
+            graph_version=required(environment, "GRAPH_VERSION"),
+            facebook_app_id=optional(environment, "FACEBOOK_APP_ID"),
+            facebook_scopes=optional(environment, "FACEBOOK_SCOPES"),
+            facebook_login_config_id=optional(environment, "FACEBOOK_LOGIN_CONFIG_ID"),
+            facebook_graph_url=required(environment, "FACEBOOK_GRAPH_URL").rstrip("/"),
+            facebook_dialog_url=required(environment, "FACEBOOK_DIALOG_URL").rstrip("/"),
+            instagram_app_id=optional(environment, "INSTAGRAM_APP_ID"),
+            instagram_scopes=optional(environment, "INSTAGRAM_SCOPES"),
+            instagram_graph_url=required(environment, "INSTAGRAM_GRAPH_URL").rstrip("/"),
+            instagram_api_url=required(environment, "INSTAGRAM_API_URL").rstrip("/"),
+            instagram_dialog_url=required(environment, "INSTAGRAM_DIALOG_URL").rstrip("/"),
+        )
+
+
+def _facebook(
+    settings: MetaSettings, secrets: Secrets, graph: GraphClient, now: Callable[[], datetime]
+) -> LoginProduct:
     app = FacebookApp(
-        app_id=required("FACEBOOK_APP_ID"),
+        app_id=_given("FACEBOOK_APP_ID", settings.facebook_app_id),
         app_secret=secrets.required("facebook_app_secret"),
-        graph_url=required("FACEBOOK_GRAPH_URL").rstrip("/"),
-        dialog_url=required("FACEBOOK_DIALOG_URL").rstrip("/"),
-        graph_version=required("GRAPH_VERSION"),
-        scopes=required("FACEBOOK_SCOPES"),
-        login_config_id=os.environ.get("FACEBOOK_LOGIN_CONFIG_ID", "").strip() or None,
+        graph_url=settings.facebook_graph_url,
+        dialog_url=settings.facebook_dialog_url,
+        graph_version=settings.graph_version,
+        scopes=_given("FACEBOOK_SCOPES", settings.facebook_scopes),
+        login_config_id=settings.facebook_login_config_id,
     )
     return FacebookLogin(app, graph, now)
 
 
-def _instagram(secrets: Secrets, graph: GraphClient, now: Callable[[], datetime]) -> LoginProduct:
+def _instagram(
+    settings: MetaSettings, secrets: Secrets, graph: GraphClient, now: Callable[[], datetime]
+) -> LoginProduct:
     app = InstagramApp(
-        app_id=required("INSTAGRAM_APP_ID"),
+        app_id=_given("INSTAGRAM_APP_ID", settings.instagram_app_id),
         app_secret=secrets.required("instagram_app_secret"),
-        graph_url=required("INSTAGRAM_GRAPH_URL").rstrip("/"),
-        api_url=required("INSTAGRAM_API_URL").rstrip("/"),
-        dialog_url=required("INSTAGRAM_DIALOG_URL").rstrip("/"),
-        graph_version=required("GRAPH_VERSION"),
-        scopes=required("INSTAGRAM_SCOPES"),
+        graph_url=settings.instagram_graph_url,
+        api_url=settings.instagram_api_url,
+        dialog_url=settings.instagram_dialog_url,
+        graph_version=settings.graph_version,
+        scopes=_given("INSTAGRAM_SCOPES", settings.instagram_scopes),
     )
     return InstagramLogin(app, graph, now)
 
 
-PRODUCTS: Mapping[Provider, Callable[[Secrets, GraphClient, Callable[[], datetime]], LoginProduct]] = {
+def _given(name: str, value: str | None) -> str:
+    if value is None:
+        raise ConfigurationError(log_context={"setting": name})
+    return value
+
+
+PRODUCTS: Mapping[Provider, Callable[[MetaSettings, Secrets, GraphClient, Callable[[], datetime]], LoginProduct]] = {
     Provider.FACEBOOK: _facebook,
     Provider.INSTAGRAM: _instagram,
 }
@@ -97,7 +142,10 @@ PRODUCTS: Mapping[Provider, Callable[[Secrets, GraphClient, Callable[[], datetim
 class LoginProducts:
     """The products of this deployment, by name."""
 
-    def __init__(self, secrets: Secrets, graph: GraphClient, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, settings: MetaSettings, secrets: Secrets, graph: GraphClient, now: Callable[[], datetime]
+    ) -> None:
+        self._settings = settings
         self._secrets = secrets
         self._graph = graph
         self._now = now
@@ -106,5 +154,5 @@ class LoginProducts:
     def __getitem__(self, provider: Provider) -> LoginProduct:
         """The product. Raises ConfigurationError when its settings are missing."""
         if provider not in self._built:
-            self._built[provider] = PRODUCTS[provider](self._secrets, self._graph, self._now)
+            self._built[provider] = PRODUCTS[provider](self._settings, self._secrets, self._graph, self._now)
         return self._built[provider]

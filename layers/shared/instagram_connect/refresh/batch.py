@@ -24,7 +24,7 @@ from instagram_connect.errors import (
     TokenEncryptionError,
 )
 from instagram_connect.meta import graph
-from instagram_connect.meta.products import LoginProducts
+from instagram_connect.meta.products import LoginProducts, MetaSettings
 from instagram_connect.models import Account, Provider
 from instagram_connect.outbox.publisher import EventPublisher
 from instagram_connect.refresh.account_refresh import AccountRefresh, Attempt
@@ -36,7 +36,7 @@ from instagram_connect.refresh.repository import RefreshRepository
 from instagram_connect.runtime.clock import utc_now
 from instagram_connect.runtime.deadline import Deadline
 from instagram_connect.runtime.observability import logger, metrics, stack_of
-from instagram_connect.runtime.settings import Secrets, required
+from instagram_connect.runtime.settings import Secrets
 from instagram_connect.runtime.sqs import QueueError
 from instagram_connect.security.token_vault import TokenVault
 
@@ -77,13 +77,19 @@ class RefreshBatch:
 
     @classmethod
     def of_deployment(
-        cls, secrets: Secrets, repository: RefreshRepository, queue: RefreshQueue, events: EventPublisher
+        cls,
+        meta: MetaSettings,
+        secrets: Secrets,
+        vault: TokenVault,
+        repository: RefreshRepository,
+        queue: RefreshQueue,
+        events: EventPublisher,
     ) -> "RefreshBatch":
-        """Build one from the deployment's settings. Raises ConfigurationError."""
+        """Build one with Meta and the app secrets of the deployment."""
         client = graph.GraphClient(graph.http_client(), max_attempts=MAX_ATTEMPTS)
         flow = AccountRefresh(
-            products=LoginProducts(secrets, client, utc_now),
-            vault=TokenVault(required("TOKEN_KEY_ARN")),
+            products=LoginProducts(meta, secrets, client, utc_now),
+            vault=vault,
             now=utc_now,
             lead_s=repository.rules.lead_s,
         )

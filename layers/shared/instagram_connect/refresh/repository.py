@@ -16,7 +16,6 @@ from instagram_connect.models import Account, Provider
 from instagram_connect.refresh.models import Claim, ClaimedRefresh, EncryptedRenewal, RefreshTask, SubscriptionCheck
 from instagram_connect.runtime.clock import iso
 from instagram_connect.runtime.deadline import Deadline
-from instagram_connect.runtime.settings import required
 from instagram_connect.storage.rpc import RpcCaller
 
 DAY_S = 86_400
@@ -44,9 +43,9 @@ class RefreshRules:
     slow_limit: int = 50
 
     @classmethod
-    def of_deployment(cls) -> "RefreshRules":
-        """With the lead that the deployment chose. Raises ConfigurationError."""
-        lead_s = float(required("REFRESH_LEAD_DAYS")) * DAY_S
+    def with_lead_of(cls, days: float) -> "RefreshRules":
+        """The rules of a deployment that refreshes tokens at the latest so many days before their end."""
+        lead_s = days * DAY_S
         return cls(lead_s=lead_s, spread_s=lead_s / 2)
 
 

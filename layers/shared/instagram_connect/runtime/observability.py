@@ -8,6 +8,7 @@ import logging
 import os
 import traceback
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -44,18 +45,30 @@ def stack_of(error: BaseException) -> list[str]:
     return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
 
 
-def report_errors(environment: Mapping[str, str]) -> "ErrorReports | None":
-    """Make the logger report errors to Sentry if SENTRY_DSN is set."""
-    dsn = environment.get("SENTRY_DSN")
-    if not dsn:
+@dataclass(frozen=True)
+class ReportingSettings:
+    """What every function declares by importing this module. The revision of the deployment names Sentry's release."""
+
+    sentry_dsn: str | None
+    revision: str | None
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str]) -> "ReportingSettings":
+        """Read the environment."""
+        return cls(sentry_dsn=environment.get("SENTRY_DSN") or None, revision=environment.get("REVISION") or None)
+
+
+def report_errors(settings: ReportingSettings) -> "ErrorReports | None":
+    """Make the logger report errors to Sentry if there is a DSN."""
+    if not settings.sentry_dsn:
         return None
     from instagram_connect.runtime.error_reports import attach  # its SDK is slow to import
 
-    return attach(logger, dsn, release=environment.get("REVISION"))
+    return attach(logger, settings.sentry_dsn, release=settings.revision)
 
 
 # Now, not at the first error: a starting function has more CPU, and no response is waiting.
-_reports = report_errors(os.environ)
+_reports = report_errors(ReportingSettings.from_env(os.environ))
 
 
 def sends_error_reports(handler: Handler[Result]) -> Handler[Result]:

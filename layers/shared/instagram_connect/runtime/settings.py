@@ -1,10 +1,9 @@
-"""Reads the deployment's settings: plain values from the environment, secrets from Secrets Manager.
+"""Parses a function's settings, and reads secrets from Secrets Manager.
 
-Nothing here runs at import. Each function declares the settings it needs in its own `app.py`.
+Nothing here runs at import or names a setting: each function declares its own as `Settings` in its `app.py`.
 """
 
 import json
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,32 +15,34 @@ from instagram_connect.errors import ConfigurationError
 from instagram_connect.runtime import aws
 from instagram_connect.runtime.observability import logger
 
-# Whoever sends wrong signatures must not make us ask for the secrets each time.
+# Wrong signatures must not make us read the secret for each request.
 SECRETS_AGE_S = 60.0
 
 
-def required(name: str) -> str:
-    """The environment variable `name`. Raises ConfigurationError if it is absent or blank."""
-    value = os.environ.get(name, "").strip()
-    if not value:
+def required(environment: Mapping[str, str], name: str) -> str:
+    """The variable `name`. Raises ConfigurationError if it is absent or blank."""
+    value = optional(environment, name)
+    if value is None:
         raise ConfigurationError(log_context={"setting": name})
     return value
 
 
-def required_list(name: str) -> tuple[str, ...]:
-    """The comma-separated environment variable `name`, with at least one value. Raises ConfigurationError."""
-    return tuple(part.strip() for part in required(name).split(",") if part.strip())
+def optional(environment: Mapping[str, str], name: str) -> str | None:
+    """The variable `name`, or None if it is absent or blank."""
+    return environment.get(name, "").strip() or None
+
+
+def required_list(environment: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """The comma-separated variable `name`, with at least one value. Raises ConfigurationError."""
+    return tuple(part.strip() for part in required(environment, name).split(",") if part.strip())
 
 
 class Secrets:
-    """The deployment's one secret: a JSON object in Secrets Manager, named by SECRET_NAME.
+    """One of the deployment's secrets, a JSON object in Secrets Manager. docs/deployment.md lists the keys of each."""
 
-    Keys: supabase_secret_key, supabase_jwt_secret (projects that sign with HS256), facebook_app_secret and
-    instagram_app_secret (of the products that are used), state_signing_key, database_url (optional).
-    """
-
-    def __init__(self, values: Mapping[str, Any]) -> None:
+    def __init__(self, values: Mapping[str, Any], name: str = "") -> None:
         self._values = values
+        self._name = name
 
     def __repr__(self) -> str:
         return "Secrets(...)"
@@ -50,7 +51,7 @@ class Secrets:
         """The secret `key`, without the line end that copying leaves behind. Raises ConfigurationError."""
         value = self.optional(key)
         if value is None:
-            raise ConfigurationError(log_context={"secret_key": key})
+            raise ConfigurationError(log_context={"secret": self._name, "secret_key": key})
         return value
 
     def optional(self, key: str) -> str | None:
@@ -60,7 +61,7 @@ class Secrets:
 
 @dataclass
 class CurrentSecrets:
-    """The deployment's secrets, read again when they may have changed: Meta's change without a deploy."""
+    """A secret that is read again when it may have changed: Meta's change without a deploy."""
 
     load: Callable[[], Secrets]
     monotonic: Callable[[], float] = time.monotonic
@@ -87,9 +88,8 @@ class CurrentSecrets:
         return self._secrets
 
 
-def load_secrets() -> Secrets:
-    """Fetches the secret. Raises ConfigurationError when it cannot be read or is not a JSON object."""
-    name = required("SECRET_NAME")
+def load_secrets(name: str) -> Secrets:
+    """Read the secret `name`. Raises ConfigurationError if it cannot be read or is not a JSON object."""
     try:
         answer = aws.client("secretsmanager").get_secret_value(SecretId=name)
     except (BotoCoreError, ClientError) as error:
@@ -101,4 +101,4 @@ def load_secrets() -> Secrets:
         raise ConfigurationError(log_context={"secret": name, "cause": "not JSON"}) from None
     if not isinstance(values, dict):
         raise ConfigurationError(log_context={"secret": name, "cause": "not a JSON object"})
-    return Secrets(values)
+    return Secrets(values, name)

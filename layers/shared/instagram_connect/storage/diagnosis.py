@@ -68,7 +68,7 @@ KEY_REJECTED = Diagnosis(
     "KEY_REJECTED",
     Actor.OPERATOR,
     False,
-    "Put a valid secret key of this project into the deployment's secret.",
+    "Put a valid secret key of this project into the secret named …/supabase.",
 )
 PROJECT_RESTRICTED = Diagnosis(
     "PROJECT_RESTRICTED", Actor.OPERATOR, False, "Check quota and billing in the Supabase dashboard."

@@ -5,7 +5,7 @@ database rejects is isolated by halving the batch, so that it does not block the
 whole message is delivered again, and the events already stored are recognised as duplicates.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
@@ -31,9 +31,6 @@ from instagram_connect.webhooks.repository import Stored, WebhookRepository
 
 # The most events in one POST from Meta; storing them takes a fraction of a second.
 EVENTS_PER_TRANSACTION = 1000
-PURGE_LIMIT = 10_000
-# Do not start another round of maintenance without time to finish it.
-MIN_ROUND_S = 20.0
 # Caused by the event itself; retrying cannot help.
 EVENT_ERRORS = {REJECTED.reason, DATABASE_DEFECT.reason, REQUEST_REJECTED.reason}
 # Possibly caused by the event. Not every Data API distinguishes a server error from a rejected row.
@@ -86,34 +83,6 @@ class Ingestion:
         if this_round.to_retry:
             metrics.add_metric("WebhooksPostponed", MetricUnit.Count, len(this_round.to_retry))
         return this_round.to_retry
-
-    def tidy(self, deadline: Deadline) -> None:
-        """Run maintenance: publish pending events, assign events to accounts stored since, delete old events.
-
-        Every step runs, even if another fails. Raises StorageError.
-        """
-        failures: list[Exception] = []
-        steps: tuple[Callable[[Deadline], object], ...] = (self.bus.publish_pending, self._adopt, self._purge)
-        for step in steps:
-            try:
-                step(deadline)
-            except Exception as error:  # noqa: BLE001 - raised below
-                failures.append(error)
-        if failures:
-            raise failures[0]
-
-    def _adopt(self, deadline: Deadline) -> None:
-        while deadline.remaining_s() > MIN_ROUND_S:
-            adopted = self.repository.adopt(EVENTS_PER_TRANSACTION, deadline)
-            self.bus.publish(adopted.outgoing, deadline)
-            if not adopted.stored:
-                return
-            logger.info("Assigned events to accounts that were stored after them", events=adopted.stored)
-            metrics.add_metric("EventsAdopted", MetricUnit.Count, adopted.stored)
-
-    def _purge(self, deadline: Deadline) -> None:
-        if purged := self.repository.purge(PURGE_LIMIT, deadline):
-            logger.info("Deleted old events", events=purged)
 
     def _publish(self, stored: Stored, deadline: Deadline) -> None:
         try:
