@@ -7,7 +7,7 @@ from typing import Any
 from instagram_connect.errors import StorageError
 from instagram_connect.runtime.deadline import Deadline
 from instagram_connect.runtime.sqs import QueueError
-from instagram_connect.webhooks.ingestion import Ingestion, QueuedWebhook
+from instagram_connect.webhooks.ingestion import PERHAPS_OF_THE_EVENT, Ingestion, QueuedWebhook
 from instagram_connect.webhooks.repository import WebhookRepository
 from tests.support.fakes import NOW
 from tests.support.refreshing import STORAGE_DOWN, FakeStorage
@@ -18,6 +18,21 @@ TEXT = "Está aberto hoje? ☕"
 REFUSED = StorageError(
     reason="DATA_REJECTED", log_context={"storage_operation": "store_webhook_events", "storage_code": "22P05"}
 )
+# May be caused by the event or by the server.
+DOUBTFUL = [
+    *(StorageError(reason=reason) for reason in sorted(PERHAPS_OF_THE_EVENT)),
+    StorageError(reason="DATA_API_UNREACHABLE", recoverable=True, log_context={"storage_status": 500}),
+]
+
+
+def mids(count: int, start: int = 0) -> list[str]:
+    """Ids of that many messages."""
+    return [f"m-{number}" for number in range(start, start + count)]
+
+
+def keys(count: int, start: int = 0) -> list[str]:
+    """The keys of the events of those messages."""
+    return [f"msg:{mid}" for mid in mids(count, start)]
 
 
 def delivery(*mids: str, entry_id: str = CAFE) -> dict[str, Any]:

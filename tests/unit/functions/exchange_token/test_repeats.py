@@ -1,0 +1,138 @@
+"""Sending the same code again: the first outcome is repeated, with the accounts as they are now."""
+
+import io
+import time
+from typing import Any
+
+import pytest
+
+from instagram_connect.connections.connect_once import LEAST_TIME_BETWEEN_ATTEMPTS_S
+from instagram_connect.errors import (
+    InstagramConnectError,
+    LateStartError,
+    LoginCodeUsedError,
+    MetaRateLimitedError,
+    MetaUnavailableError,
+    ScopesDeclinedError,
+    StorageError,
+)
+from tests.support.exchanging import DATA_DELETED, FakeAccountList, FakeFlow, FakeRecords
+from tests.support.routes import ACCOUNT, Send, header
+
+
+def test_the_same_code_again_gives_the_first_outcome_under_its_own_request_id(post: Send, flow: FakeFlow) -> None:
+    first = post()
+    second = post(requestContext={"requestId": "another", "httpMethod": "POST", "stage": "live"})
+
+    assert first["json"]["data"] == second["json"]["data"]
+    assert second["json"]["requestId"] == "another"
+    assert len(flow.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "wait_s"),
+    [
+        (ScopesDeclinedError(), None),
+        (LoginCodeUsedError(), None),
+        (StorageError(reason="PERMISSION_DENIED"), LEAST_TIME_BETWEEN_ATTEMPTS_S),
+        (MetaUnavailableError(), LEAST_TIME_BETWEEN_ATTEMPTS_S),
+        (MetaRateLimitedError(retry_after_s=420), 420),
+    ],
+)
+def test_an_error_counts_for_the_code_as_long_as_only_its_person_can_change_it(
+    post: Send, flow: FakeFlow, records: FakeRecords, error: InstagramConnectError, wait_s: float | None
+) -> None:
+    flow.outcome = error
+
+    post()
+
+    (outcome,) = records.outcomes.values()
+    assert outcome.get("counts_for_s") == wait_s
+
+
+def test_a_wait_that_is_repeated_is_what_is_left_of_it(post: Send, flow: FakeFlow, records: FakeRecords) -> None:
+    flow.outcome = MetaRateLimitedError(retry_after_s=420)
+    post()
+    (outcome,) = records.outcomes.values()
+    outcome["remembered_until"] = time.time() + 60
+
+    answer = post()
+
+    assert 59 <= answer["json"]["retryAfterSeconds"] <= 61
+    assert header(answer, "Retry-After") == str(answer["json"]["retryAfterSeconds"])
+
+
+def test_accounts_that_were_disconnected_since_are_no_success(post: Send, account_list: FakeAccountList) -> None:
+    post()
+    account_list.accounts = (ACCOUNT.model_copy(update={"status": "disconnected"}),)
+
+    assert post()["json"]["code"] == "ACCOUNT_DISCONNECTED"
+
+
+def test_the_same_code_again_does_not_bring_back_what_was_deleted(
+    post: Send, flow: FakeFlow, records: FakeRecords
+) -> None:
+    flow.outcome = DATA_DELETED
+    first = post()
+    flow.outcome = (ACCOUNT,)
+
+    second = post()
+
+    assert (first["statusCode"], first["json"]) == (second["statusCode"], second["json"])
+    assert len(flow.asked) == 1
+    (outcome,) = records.outcomes.values()
+    assert "counts_for_s" not in outcome
+
+
+def test_the_same_code_again_gives_the_first_error_too(post: Send, flow: FakeFlow) -> None:
+    flow.outcome = MetaRateLimitedError(retry_after_s=420)
+    first = post()
+    flow.outcome = (ACCOUNT,)
+
+    second = post()
+
+    assert (first["statusCode"], first["json"]) == (second["statusCode"], second["json"])
+    assert header(second, "Retry-After") == "420"
+
+
+def test_a_repeated_failure_is_logged_and_counted_once(
+    post: Send, flow: FakeFlow, log: io.StringIO, counted: dict[str, Any]
+) -> None:
+    flow.outcome = MetaRateLimitedError(retry_after_s=420, log_context={"meta_code": 4})
+
+    post()
+    post()
+
+    assert log.getvalue().count("Request failed") == 1
+    assert log.getvalue().count("Repeated the failure of an earlier request") == 1
+    assert counted["RequestsFailed"]["Value"] == [1.0]
+
+
+def test_an_error_of_one_request_alone_is_not_remembered(post: Send, flow: FakeFlow) -> None:
+    flow.error = LateStartError()
+    assert post()["statusCode"] == 503
+    flow.error = None
+
+    assert post()["statusCode"] == 200
+
+
+def test_a_repeated_outcome_shows_the_accounts_as_they_are_now(
+    post: Send, flow: FakeFlow, account_list: FakeAccountList
+) -> None:
+    post()
+    account_list.accounts = (ACCOUNT.model_copy(update={"status": "needs_reauth"}),)
+
+    assert post()["json"]["data"]["accounts"][0]["status"] == "needs_reauth"
+
+
+def test_a_remembered_outcome_holds_ids_and_no_profile(post: Send, records: FakeRecords) -> None:
+    post()
+
+    assert list(records.outcomes.values()) == [{"accounts": [ACCOUNT.id]}]
+
+
+def test_accounts_that_were_deleted_since_are_said_to_be_gone(post: Send, account_list: FakeAccountList) -> None:
+    post()
+    account_list.accounts = ()
+
+    assert post()["json"]["code"] == "ACCOUNT_NOT_FOUND"

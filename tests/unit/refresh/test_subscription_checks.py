@@ -1,0 +1,115 @@
+"""The daily webhook subscription check, and that its failure never costs a renewal."""
+
+from typing import Any
+
+import pytest
+
+from instagram_connect.errors import (
+    InstagramConnectError,
+    MetaActionBlockedError,
+    MetaAppMisconfiguredError,
+    MetaRateLimitedError,
+    MetaRequestRejectedError,
+    MetaUnavailableError,
+)
+from instagram_connect.refresh.models import SubscriptionCheck
+from instagram_connect.runtime.deadline import Deadline
+from tests.support.account_refreshes import (
+    FakeProduct,
+    MakeFlow,
+    MakeTask,
+    attempted,
+    denied,
+    instagram_token,
+    password_changed,
+    renewed,
+)
+from tests.support.fakes import NOW
+from tests.support.instagram_client import CAFE, InstagramClient
+from tests.support.meta_client import MetaClient
+
+
+@pytest.mark.parametrize(("answered", "used"), [("IGAA-new", "IGAA-new"), (None, "IGAA-old")])
+def test_the_subscription_is_checked_with_the_token_that_is_the_newest(
+    make_flow: MakeFlow, make_task: MakeTask, answered: str | None, used: str
+) -> None:
+    product = FakeProduct(renewal=renewed(access_token=answered), is_subscribed=False)
+
+    attempted(make_flow, make_task, product, check=True)
+
+    assert product.called == [("renew", "IGAA-old"), ("is_subscribed", used), ("subscribe", used)]
+
+
+def test_webhooks_that_come_are_left_alone(make_flow: MakeFlow, make_task: MakeTask) -> None:
+    done = attempted(make_flow, make_task, FakeProduct(), renew=False, check=True)
+
+    assert done.subscription == SubscriptionCheck()
+
+
+def test_a_person_s_token_stays_closed_while_only_webhooks_are_looked_after(
+    make_flow: MakeFlow, make_task: MakeTask
+) -> None:
+    """Each opening is a call of KMS, and webhooks are looked after daily."""
+    task = make_task(user_token_ciphertext="cannot be opened")
+
+    done = make_flow(FakeProduct()).attempt(task, Deadline(20), renew=False, check_subscription=True)
+
+    assert (done.error, done.subscription) == (None, SubscriptionCheck())
+
+
+def test_webhooks_that_meta_has_forgotten_begin_again(
+    make_flow: MakeFlow, make_task: MakeTask, meta: MetaClient, instagram: InstagramClient
+) -> None:
+    token = instagram_token(meta, instagram)
+
+    done = make_flow().attempt(make_task(token), Deadline(20), renew=False, check_subscription=True)
+
+    assert done.subscription == SubscriptionCheck(subscribed_at=NOW)
+    assert [entry["account"] for entry in meta.control("GET", "/subscriptions")] == [CAFE]
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [MetaRequestRejectedError(), denied()],
+    ids=lambda failure: failure.code,
+)
+@pytest.mark.parametrize("where", ["is_subscribed", "subscription"])
+def test_a_failure_of_the_webhooks_alone_is_noted_and_nothing_else(
+    make_flow: MakeFlow, make_task: MakeTask, where: str, failure: InstagramConnectError
+) -> None:
+    told: dict[str, Any] = {"is_subscribed": False, where: failure}
+    product = FakeProduct(**told)
+
+    done = attempted(make_flow, make_task, product, check=True)
+
+    assert done.renewal is not None
+    assert (done.error, done.subscription) == (None, SubscriptionCheck(error=failure.code))
+    assert "check_access" not in [method for method, _ in product.called]
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [MetaUnavailableError(), MetaRateLimitedError(), MetaActionBlockedError(), MetaAppMisconfiguredError()],
+    ids=lambda failure: failure.code,
+)
+@pytest.mark.parametrize("where", ["is_subscribed", "subscription"])
+def test_a_meta_that_fails_at_the_subscription_does_not_cost_the_renewal(
+    make_flow: MakeFlow, make_task: MakeTask, where: str, failure: InstagramConnectError
+) -> None:
+    told: dict[str, Any] = {"is_subscribed": False, where: failure}
+
+    done = attempted(make_flow, make_task, FakeProduct(**told), check=True)
+
+    assert done.renewal is not None
+    assert (done.error, done.subscription, done.is_proof) == (failure, None, True)
+
+
+def test_a_token_that_dies_between_renewal_and_subscription_leaves_the_renewal_and_says_why(
+    make_flow: MakeFlow, make_task: MakeTask
+) -> None:
+    failure = password_changed()
+
+    done = attempted(make_flow, make_task, FakeProduct(is_subscribed=failure), check=True)
+
+    assert done.renewal is not None
+    assert (done.error, done.subscription) == (failure, None)

@@ -1,0 +1,227 @@
+"""While storage is down or slow: messages are retried, oversized batches divided, and nothing is dead-lettered."""
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from instagram_connect.errors import StorageError
+from instagram_connect.runtime.deadline import Deadline
+from instagram_connect.storage import diagnosis
+from instagram_connect.storage.diagnosis import Diagnosis
+from instagram_connect.webhooks.ingestion import (
+    ATTEMPTS_IN_DOUBT,
+    EVENTS_AT_ONCE,
+    OF_THE_EVENT,
+    PERHAPS_OF_THE_EVENT,
+)
+from tests.support.counting import counts
+from tests.support.ingesting import CUSTOMER, DOUBTFUL, REFUSED, Ingesting, keys, mids, queued
+from tests.support.refreshing import STORAGE_DOWN
+
+REASONS = {value.reason for value in vars(diagnosis).values() if isinstance(value, Diagnosis)}
+
+
+def slow(code: str | None) -> StorageError:
+    """As storage fails when a call takes too long, or for another reason that passes."""
+    context = {"storage_operation": "store_webhook_events"} | ({"storage_code": code} if code else {})
+    reason = "DATA_API_UNREACHABLE" if code is None or code.isalpha() else "DATABASE_BUSY"
+    return StorageError(reason=reason, recoverable=True, log_context=context)
+
+
+def slow_beyond(most: int, world: Ingesting, code: str) -> Callable[[dict[str, Any]], Any]:
+    """Storage that takes no more events at once than these."""
+    store = world.storage.answers["store_webhook_events"]
+
+    def answer(payload: dict[str, Any]) -> Any:
+        if len(payload["events"]) > most:
+            raise slow(code)
+        return store(payload)
+
+    return answer
+
+
+@pytest.mark.parametrize("reason", sorted(REASONS - OF_THE_EVENT - PERHAPS_OF_THE_EVENT))
+def test_while_storage_takes_nothing_every_message_comes_again_and_none_is_buried(
+    world: Ingesting, counted: dict[str, Any], log: io.StringIO, reason: str
+) -> None:
+    world.storage.refusals = dict.fromkeys(keys(4), StorageError(reason=reason))
+
+    again = world.ingest(queued("a", "m-0", "m-1"), queued("b", "m-2"), queued("c", "m-3"))
+
+    assert again == {"a", "b", "c"}
+    assert world.storage.batches == [4]
+    assert (world.dead_letters.buried, world.storage.failed, world.bus.published) == ([], [], [])
+    assert counts(counted) == {"WebhooksPostponed": 3}
+    assert f'"reason":"{reason}"' in log.getvalue()
+
+
+@pytest.mark.parametrize("failure", DOUBTFUL, ids=str)
+def test_storage_that_takes_nothing_at_all_is_in_trouble_itself_however_often_that_was(
+    world: Ingesting, failure: StorageError
+) -> None:
+    world.storage.failures = {"store_webhook_events": failure}
+
+    again = world.ingest(queued("a", "m-0", "m-1", attempt=100), queued("b", "m-2", attempt=100))
+
+    assert again == {"a", "b"}
+    assert world.dead_letters.buried == []
+
+
+@pytest.mark.parametrize("status", [None, 429, 502, 503, 504])
+def test_a_gateway_that_reaches_nobody_says_nothing_of_an_event(world: Ingesting, status: int | None) -> None:
+    failure = StorageError(reason="DATA_API_UNREACHABLE", recoverable=True, log_context={"storage_status": status})
+    world.storage.refusals = {"msg:m-0": failure}
+
+    assert world.ingest(queued("a", "m-0", attempt=100), queued("b", "m-1", attempt=100)) == {"a", "b"}
+
+    assert (world.storage.batches, world.dead_letters.buried) == ([2], [])
+
+
+@pytest.mark.parametrize("answer", [None, "", [], {}])
+def test_whoever_answers_for_storage_while_it_fails_brings_the_messages_back(world: Ingesting, answer: Any) -> None:
+    """Asked whether it works, it says nothing that makes sense."""
+
+    def fail(payload: dict[str, Any]) -> Any:
+        if payload["events"]:
+            raise StorageError(reason="UNEXPECTED_ANSWER")
+        return answer
+
+    world.storage.answers["store_webhook_events"] = fail
+
+    assert world.ingest(queued("a", "m-0", attempt=100), queued("b", "m-1", attempt=100)) == {"a", "b"}
+
+    assert world.dead_letters.buried == []
+
+
+def test_only_messages_of_the_call_that_failed_come_again(world: Ingesting) -> None:
+    """One of which also had a part in the call before."""
+    size = EVENTS_AT_ONCE // 4 * 3
+    webhooks = [queued(name, *mids(size, number * size)) for number, name in enumerate("abcd")]
+    world.storage.refusals = {f"msg:m-{EVENTS_AT_ONCE}": STORAGE_DOWN}
+
+    assert world.ingest(*webhooks) == {"b", "c"}
+
+    assert len(world.storage.kept) == 2 * EVENTS_AT_ONCE
+
+
+def test_once_the_time_is_over_messages_come_again_and_nothing_is_buried(world: Ingesting) -> None:
+    world.storage.refusals = {"msg:m-0": REFUSED}
+
+    assert world.ingest(queued("a", "m-0"), queued("b", "m-1"), deadline=Deadline(0)) == {"a", "b"}
+
+    assert (world.dead_letters.buried, world.storage.kept) == ([], {})
+
+
+def test_a_search_that_runs_out_of_time_stops_and_buries_nothing(world: Ingesting) -> None:
+    now_s = 0.0
+
+    def refuse(_: dict[str, Any]) -> dict[str, Any]:
+        nonlocal now_s
+        now_s += 8
+        raise REFUSED
+
+    world.storage.answers["store_webhook_events"] = refuse
+    webhooks = [queued(str(number), f"m-{number}") for number in range(16)]
+
+    again = world.ingest(*webhooks, deadline=Deadline(20, monotonic=lambda: now_s))
+
+    assert again == {webhook.id for webhook in webhooks}
+    assert world.storage.batches == [16, 8, 4]
+    assert world.dead_letters.buried == []
+
+
+@pytest.mark.parametrize("code", ["TIMEOUT", "57014"])
+def test_a_batch_that_is_too_much_for_storage_is_divided_once_it_has_failed_often(
+    world: Ingesting, counted: dict[str, Any], code: str
+) -> None:
+    world.storage.answers["store_webhook_events"] = slow_beyond(4, world, code)
+
+    for attempt in range(1, ATTEMPTS_IN_DOUBT):
+        assert world.ingest(queued("a", *mids(10), attempt=attempt), queued("b", *mids(6, 10), attempt=9)) == {"a", "b"}
+
+    assert (world.storage.batches, world.storage.kept) == ([16] * (ATTEMPTS_IN_DOUBT - 1), {})
+    assert counts(counted) == {"WebhooksPostponed": 2 * (ATTEMPTS_IN_DOUBT - 1)}
+    world.storage.calls.clear()
+
+    attempt = ATTEMPTS_IN_DOUBT
+    assert world.ingest(queued("a", *mids(10), attempt=attempt), queued("b", *mids(6, 10), attempt=9)) == set()
+
+    assert world.storage.batches == [16, 8, 4, 4, 8, 4, 4]
+    assert list(world.storage.kept) == keys(16)
+    assert [key for published in world.bus.published for key in published] == keys(16)
+    assert world.dead_letters.buried == []
+    assert counts(counted)["EventsStored"] == 16
+
+
+def test_an_event_that_is_too_much_by_itself_comes_again_alone_and_is_never_buried(world: Ingesting) -> None:
+    world.storage.refusals = {"msg:m-2": slow("TIMEOUT")}
+    webhooks = [queued(str(number), f"m-{number}", attempt=100) for number in range(4)]
+
+    assert world.ingest(*webhooks) == {"2"}
+
+    assert sorted(world.storage.kept) == ["msg:m-0", "msg:m-1", "msg:m-3"]
+    assert world.dead_letters.buried == []
+
+
+@pytest.mark.parametrize("code", [None, "DNS", "REFUSED", "BROKEN", "53300", "57P03", "40P01"])
+def test_whatever_else_passes_by_itself_divides_nothing_however_often_it_was(
+    world: Ingesting, code: str | None
+) -> None:
+    world.storage.refusals = {"msg:m-0": slow(code)}
+
+    assert world.ingest(queued("a", *mids(8), attempt=100)) == {"a"}
+
+    assert world.storage.batches == [8]
+
+
+def test_a_batch_that_is_too_much_is_not_divided_once_the_time_is_over(world: Ingesting) -> None:
+    """The client itself says TIMEOUT for what has no time left: that tells nothing of the batch."""
+    slow = StorageError(reason="DATA_API_UNREACHABLE", recoverable=True, log_context={"storage_code": "TIMEOUT"})
+    world.storage.refusals = dict.fromkeys(keys(64), slow)
+    seconds = iter([0.0, 0.0, 0.0, 30.0])
+    deadline = Deadline(30, monotonic=lambda: next(seconds, 30.0))
+
+    assert world.ingest(queued("a", *mids(64), attempt=ATTEMPTS_IN_DOUBT), deadline=deadline) == {"a"}
+
+    assert len(world.storage.batches) <= 2
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_messages_that_come_again_are_counted_once_each_however_many_events_they_hold(
+    world: Ingesting, counted: dict[str, Any], count: int
+) -> None:
+    world.storage.failures = {"store_webhook_events": STORAGE_DOWN}
+    size = EVENTS_AT_ONCE  # each of them in two batches
+
+    world.ingest(queued("first", "m-0"), *(queued(str(number), *mids(size, number * size)) for number in range(count)))
+
+    assert counts(counted) == {"WebhooksPostponed": count + 1}
+
+
+def test_what_nobody_foresaw_brings_the_messages_of_its_call_back_and_is_told_with_its_place(
+    world: Ingesting, counted: dict[str, Any], log: io.StringIO
+) -> None:
+    world.storage.refusals = {f"msg:m-{EVENTS_AT_ONCE}": RuntimeError(f"a defect at {CUSTOMER}")}
+
+    again = world.ingest(queued("a", *mids(EVENTS_AT_ONCE)), queued("b", f"m-{EVENTS_AT_ONCE}"))
+
+    assert again == {"b"}
+    assert len(world.storage.kept) == EVENTS_AT_ONCE
+    assert world.dead_letters.buried == []
+    assert counts(counted) == {
+        "EventsReceived": EVENTS_AT_ONCE,
+        "EventsStored": EVENTS_AT_ONCE,
+        "WebhooksPostponed": 1,
+    }
+    assert '"cause":"RuntimeError"' in log.getvalue()
+    assert "webhooks/ingestion.py" in log.getvalue()
+    assert CUSTOMER not in log.getvalue()
+
+
+@pytest.mark.parametrize("answer", [None, "", [], {}])
+def test_a_success_that_says_nothing_is_no_success(world: Ingesting, answer: Any) -> None:
+    world.storage.answers["store_webhook_events"] = answer
+
+    assert world.ingest(queued("a", "m-0")) == {"a"}
