@@ -17,9 +17,17 @@ from tests.support import budget
 from tests.support.home import TEST_HOME
 from tests.support.lambda_context import FakeLambdaContext
 
-EVENTS = Path(__file__).parent.parent / "events"
+TESTS = Path(__file__).parent
+EVENTS = TESTS.parent / "events"
 
 budget.load_profile()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks each test with its suite, so that `-m unit` and `-m "not e2e"` select by folder."""
+    for item in items:
+        item.add_marker(item.path.relative_to(TESTS).parts[0])
 
 
 @pytest.fixture

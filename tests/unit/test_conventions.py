@@ -1,6 +1,7 @@
 """The rules that keep the code findable, checked on the code itself."""
 
 import ast
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,10 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "layers" / "shared" / "instagram_connect"
 APPS = sorted((ROOT / "functions").glob("*/app.py"))
 MODULES = sorted(PACKAGE.rglob("*.py"))
+PACKAGES = {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"}
+TESTS = ROOT / "tests"
+TEST_MODULES = sorted(TESTS.rglob("*.py"))
+SUITES = {"unit", "integration", "local_stack", "e2e", "faults"}
 # Elsewhere, names of tables and RPCs would spread.
 NAMES = {name.rpartition(".")[2] for name in (*CATALOG_RELATIONS, *CATALOG_FUNCTIONS)}
 MAY_NAME_TABLES = {"repository.py", "schema_catalog.py", "schema_contract.py", "schema_cache.py"}
@@ -114,4 +119,30 @@ def test_a_handler_stays_small(path: Path) -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
 def test_a_module_stays_readable_in_one_sitting(path: Path) -> None:
-    assert len(path.read_text().splitlines()) <= 300 or path.name in ("errors.py", "schema_catalog.py")
+    assert len(path.read_text().splitlines()) <= 300 or path.name == "errors.py"
+
+
+@pytest.mark.parametrize("path", TEST_MODULES, ids=lambda path: str(path.relative_to(TESTS)))
+def test_test_modules_stay_readable(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 600
+
+
+@pytest.mark.parametrize("path", TEST_MODULES, ids=lambda path: str(path.relative_to(TESTS)))
+def test_nothing_is_imported_from_a_conftest_or_a_test_module(path: Path) -> None:
+    """Shared helpers live in tests/support."""
+    parts = {part for name in imported(path) for part in name.split(".")}
+
+    assert not [part for part in parts if part == "conftest" or part.startswith("test_")]
+
+
+def test_every_test_lies_in_a_marked_suite() -> None:
+    markers = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]["markers"]
+
+    assert {path.relative_to(TESTS).parts[0] for path in TESTS.rglob("test_*.py")} == SUITES
+    assert {marker.split(":")[0] for marker in markers} == SUITES
+
+
+def test_unit_tests_mirror_the_packages() -> None:
+    folders = {path.relative_to(TESTS / "unit").parts[0] for path in (TESTS / "unit").glob("*/**/test_*.py")}
+
+    assert folders == PACKAGES | {"functions", "meta_simulator", "operations", "tools"}

@@ -4,9 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from instagram_connect.errors import (
-    RECONNECT_HINTS,
-)
+from instagram_connect.errors import RECONNECT_HINTS
 from instagram_connect.models import Provider
 from instagram_connect.runtime.deadline import Deadline
 from tests.support.account_refreshes import (

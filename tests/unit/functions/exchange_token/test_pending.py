@@ -8,9 +8,7 @@ import pytest
 
 from instagram_connect.connections.connect import PendingConnection
 from instagram_connect.connections.parking import ParkedRecord
-from instagram_connect.errors import (
-    StorageError,
-)
+from instagram_connect.errors import StorageError
 from instagram_connect.models import Account, Provider
 from tests.support.exchanging import FakeAccountList, FakeFlow, FakeRecords
 from tests.support.fakes import NOW, USER_ID
