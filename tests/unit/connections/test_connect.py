@@ -30,7 +30,9 @@ from tests.support.instagram_client import InstagramClient
 from tests.support.meta_client import ALL_SCOPES, MetaClient
 
 
-def test_a_code_becomes_one_payload_with_all_accounts(flow: Connecting, meta: MetaClient, storage: FakeDataApi) -> None:
+def test_code_is_stored_as_one_payload_with_all_accounts(
+    flow: Connecting, meta: MetaClient, storage: FakeDataApi
+) -> None:
     stored = connect(flow, meta.authorize())
 
     (payload,) = storage.payloads
@@ -41,7 +43,7 @@ def test_a_code_becomes_one_payload_with_all_accounts(flow: Connecting, meta: Me
     assert storage.request_ids == ["r-1"]
 
 
-def test_tokens_leave_only_encrypted_and_bound_to_their_row(
+def test_tokens_are_stored_encrypted_and_bound_to_their_row(
     flow: Connecting, meta: MetaClient, storage: FakeDataApi, vault: TokenVault
 ) -> None:
     connect(flow, meta.authorize())
@@ -55,7 +57,7 @@ def test_tokens_leave_only_encrypted_and_bound_to_their_row(
             assert token not in sent
 
 
-def test_a_failed_subscription_is_recorded_and_fails_nothing(
+def test_failed_subscription_is_recorded_without_failing_the_connection(
     flow: Connecting, meta: MetaClient, storage: FakeDataApi
 ) -> None:
     meta.control(
@@ -70,7 +72,7 @@ def test_a_failed_subscription_is_recorded_and_fails_nothing(
     assert subscribed["webhook_subscription_error"] is None
 
 
-def test_subscriptions_run_side_by_side(flow: Connecting, meta: MetaClient) -> None:
+def test_subscriptions_run_in_parallel(flow: Connecting, meta: MetaClient) -> None:
     meta.control("POST", "/faults", {"operation": "subscribe_page", "times": None, "latency_ms": 1500})
 
     connect(flow, meta.authorize("Dmitri Agency"))
@@ -91,7 +93,7 @@ def test_subscriptions_run_side_by_side(flow: Connecting, meta: MetaClient) -> N
         httpx.Response(500, json={"code": "57P03", "message": "m"}),
     ],
 )
-def test_storage_is_asked_again_while_waiting_can_help(
+def test_storage_is_retried_for_transient_failures(
     flow: Connecting, meta: MetaClient, storage: FakeDataApi, failure: httpx.Response | Exception
 ) -> None:
     storage.failures = [failure, failure]
@@ -99,7 +101,7 @@ def test_storage_is_asked_again_while_waiting_can_help(
     assert len(connect(flow, meta.authorize())) == 2
 
 
-def test_storage_is_not_asked_again_when_only_an_operator_can_help(
+def test_storage_is_not_retried_when_only_an_operator_can_help(
     flow: Connecting, meta: MetaClient, storage: FakeDataApi
 ) -> None:
     storage.failures = [refusal(403, "42501")]
@@ -110,14 +112,14 @@ def test_storage_is_not_asked_again_when_only_an_operator_can_help(
     assert storage.payloads == []
 
 
-def test_a_code_is_not_spent_without_the_time_to_finish(flow: Connecting, meta: MetaClient) -> None:
+def test_code_is_not_exchanged_without_enough_time(flow: Connecting, meta: MetaClient) -> None:
     with pytest.raises(LateStartError):
         flow.outcome(meta.authorize(), seconds=RESERVED_FOR_STORING_S + LEAST_TIME_FOR_META_S - 1)
 
     assert meta.control("GET", "/calls") == []
 
 
-def test_encryption_does_not_wait_for_subscriptions_that_hang(
+def test_encryption_does_not_wait_for_hanging_subscriptions(
     flow: Connecting, meta: MetaClient, storage: FakeDataApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("instagram_connect.connections.connect.SUBSCRIBING_S", 0.3)
@@ -128,7 +130,7 @@ def test_encryption_does_not_wait_for_subscriptions_that_hang(
     assert errors == {"META_UNAVAILABLE"}
 
 
-def test_characters_that_postgres_cannot_store_cost_no_connection(
+def test_characters_that_postgres_rejects_do_not_fail_the_connection(
     flow: Connecting, meta: MetaClient, storage: FakeDataApi
 ) -> None:
     profile = {"id": "17841400000000077", "name": "half an emoji \ud83d"}
@@ -141,7 +143,7 @@ def test_characters_that_postgres_cannot_store_cost_no_connection(
     assert (account["page_name"], account["name"]) == ("Name", "half an emoji ?")
 
 
-def test_storage_that_refuses_says_why_and_quotes_nothing(
+def test_storage_error_has_its_reason_and_quotes_nothing(
     flow: Connecting, meta: MetaClient, storage: FakeDataApi, log: io.StringIO
 ) -> None:
     details = "Failing row contains (EAAtoken)"
@@ -161,7 +163,7 @@ def test_nothing_is_stored_when_meta_gives_no_account(flow: Connecting, meta: Me
     assert storage.payloads == []
 
 
-def test_instagram_login_goes_the_same_way(
+def test_instagram_login_is_connected(
     flow: Connecting,
     instagram_login: InstagramLogin,
     instagram: InstagramClient,
@@ -179,9 +181,7 @@ def test_instagram_login_goes_the_same_way(
     assert vault.decrypt(account["access_token_ciphertext"], binding).startswith("IGAA")
 
 
-def test_what_leaves_the_code_usable_is_raised_and_what_spends_it_is_an_outcome(
-    flow: Connecting, meta: MetaClient
-) -> None:
+def test_errors_before_the_exchange_are_raised_and_later_ones_are_outcomes(flow: Connecting, meta: MetaClient) -> None:
     code = meta.authorize("Ben Carter", scopes=[*ALL_SCOPES, "pages_read_engagement"])
 
     with pytest.raises(RedirectUriMismatchError):
@@ -190,7 +190,7 @@ def test_what_leaves_the_code_usable_is_raised_and_what_spends_it_is_an_outcome(
     assert isinstance(flow.outcome(code, user_id="somebody-else"), LoginCodeUsedError)
 
 
-def test_a_login_that_was_interrupted_after_the_exchange_goes_on_with_its_token(
+def test_interrupted_login_resumes_with_its_kept_token(
     flow: Connecting, meta: MetaClient, storage: FakeDataApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def killed(*_: object) -> None:
@@ -206,7 +206,7 @@ def test_a_login_that_was_interrupted_after_the_exchange_goes_on_with_its_token(
     assert len(meta.control("GET", "/calls?operation=list_accounts")) == 2
 
 
-def test_a_kept_token_is_of_no_use_to_another_user(flow: Connecting, meta: MetaClient, records: LoginRecords) -> None:
+def test_kept_token_is_unusable_for_another_user(flow: Connecting, meta: MetaClient, records: LoginRecords) -> None:
     code = meta.authorize()
     connect(flow, code)
 
@@ -214,7 +214,7 @@ def test_a_kept_token_is_of_no_use_to_another_user(flow: Connecting, meta: MetaC
     assert isinstance(flow.outcome(code, user_id="somebody-else"), LoginCodeUsedError)
 
 
-def test_an_access_token_of_ours_connects_like_a_code(flow: Connecting, meta: MetaClient, storage: FakeDataApi) -> None:
+def test_access_token_of_our_app_connects_like_a_code(flow: Connecting, meta: MetaClient, storage: FakeDataApi) -> None:
     token = meta.short_token(scopes=[*ALL_SCOPES, "pages_read_engagement"])
 
     accounts = flow.use_token(token)
@@ -224,7 +224,7 @@ def test_an_access_token_of_ours_connects_like_a_code(flow: Connecting, meta: Me
     assert storage.payloads[0]["accounts"][0]["expires_at"] > NOW.isoformat()
 
 
-def test_a_refused_access_token_stores_nothing(flow: Connecting, meta: MetaClient, storage: FakeDataApi) -> None:
+def test_rejected_access_token_stores_nothing(flow: Connecting, meta: MetaClient, storage: FakeDataApi) -> None:
     page_token = meta.page_token(meta.long_token(), "104857600000001")
 
     with pytest.raises(AccessTokenInvalidError):

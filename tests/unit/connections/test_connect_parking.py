@@ -43,7 +43,7 @@ from tests.support.meta_client import ALL_SCOPES, REDIRECT_URI, MetaClient
 Sent = Callable[[], list[str]]
 
 
-def test_a_login_that_goes_on_later_is_as_old_as_it_was_and_sends_no_code_again(
+def test_resumed_login_keeps_its_age_and_does_not_resend_the_code(
     flow: Connecting, meta: MetaClient, storage: FakeDataApi, records: LoginRecords
 ) -> None:
     code = meta.authorize()
@@ -93,7 +93,7 @@ def read_one(sent: Sent) -> ParkedConnection | ParkedLogin:
 
 
 @pytest.mark.parametrize("reason", sorted(REASONS - {OWNER_MISSING.reason}))
-def test_whatever_is_wrong_with_storage_the_connection_is_parked_and_answered_as_pending(
+def test_connection_is_parked_as_pending_for_every_storage_failure(
     vault: TokenVault, parking: Parking, sent: Sent, counted: dict[str, Any], reason: str
 ) -> None:
     repository: Any = FailingRepository(reason)
@@ -110,7 +110,7 @@ def test_whatever_is_wrong_with_storage_the_connection_is_parked_and_answered_as
     assert set(counted) == {"ConnectionsParked"}
 
 
-def test_what_would_belong_to_a_deleted_user_is_not_kept(
+def test_connection_of_a_deleted_user_is_not_parked(
     vault: TokenVault, parking: Parking, sent: Sent, counted: dict[str, Any]
 ) -> None:
     repository: Any = FailingRepository(OWNER_MISSING.reason)
@@ -123,7 +123,7 @@ def test_what_would_belong_to_a_deleted_user_is_not_kept(
     assert (sent(), set(counted)) == ([], set())
 
 
-def test_what_a_person_had_deleted_is_neither_stored_nor_parked(
+def test_connection_is_neither_stored_nor_parked_after_a_data_deletion(
     flow: Connecting, meta: MetaClient, storage: FakeDataApi, sent: Sent, counted: dict[str, Any]
 ) -> None:
     storage.failures = [refusal(410, "PT410")] * 2
@@ -138,7 +138,7 @@ def test_what_a_person_had_deleted_is_neither_stored_nor_parked(
     assert (storage.payloads, storage.failures, sent(), dict(counted)) == ([], [], [], {})
 
 
-def test_a_whole_login_waits_for_storage_that_stays_down_and_nothing_of_it_is_readable(
+def test_login_parked_during_an_outage_is_unreadable_at_rest(
     flow: Connecting, meta: MetaClient, storage: FakeDataApi, vault: TokenVault, sent: Sent, log: io.StringIO
 ) -> None:
     storage.failures = [refusal(503, "PGRST001")] * 10
@@ -160,7 +160,7 @@ def test_a_whole_login_waits_for_storage_that_stays_down_and_nothing_of_it_is_re
             assert account[column] not in shown
 
 
-def test_an_access_token_whose_connection_cannot_be_stored_is_parked_like_a_code(
+def test_access_token_connection_is_parked_like_a_code(
     flow: Connecting, meta: MetaClient, storage: FakeDataApi, sent: Sent
 ) -> None:
     token = meta.short_token(scopes=[*ALL_SCOPES, "pages_read_engagement"])
@@ -184,7 +184,7 @@ def test_an_access_token_whose_connection_cannot_be_stored_is_parked_like_a_code
         ("list_accounts", "invalid_proof"),
     ],
 )
-def test_a_login_that_meta_interrupts_after_the_exchange_is_parked(
+def test_login_interrupted_by_meta_after_the_exchange_is_parked(
     flow: Connecting,
     meta: MetaClient,
     storage: FakeDataApi,
@@ -209,7 +209,7 @@ def test_a_login_that_meta_interrupts_after_the_exchange_is_parked(
     assert storage.payloads == []
 
 
-def test_a_login_with_instagram_that_meta_interrupts_is_parked_with_what_was_granted(
+def test_interrupted_instagram_login_is_parked_with_its_granted_scopes(
     flow: Connecting, meta: MetaClient, instagram_login: InstagramLogin, instagram: InstagramClient, sent: Sent
 ) -> None:
     meta.control("POST", "/faults", {"operation": "read_instagram_me", "times": None, "error": "server_error"})
@@ -233,7 +233,7 @@ def test_a_login_with_instagram_that_meta_interrupts_is_parked_with_what_was_gra
         ({"status": 200, "body": {"data": []}}, "NO_FACEBOOK_PAGE"),
     ],
 )
-def test_what_waiting_does_not_change_is_told_and_not_parked(
+def test_permanent_errors_are_returned_and_not_parked(
     flow: Connecting, meta: MetaClient, sent: Sent, fault: dict[str, Any], code: str
 ) -> None:
     code_of_login = meta.authorize(scopes=[*ALL_SCOPES, "pages_read_engagement"])
@@ -246,7 +246,7 @@ def test_what_waiting_does_not_change_is_told_and_not_parked(
     assert sent() == []
 
 
-def test_a_code_that_meta_refuses_is_told_and_not_parked(flow: Connecting, meta: MetaClient, sent: Sent) -> None:
+def test_rejected_code_is_returned_and_not_parked(flow: Connecting, meta: MetaClient, sent: Sent) -> None:
     meta.control("POST", "/faults", {"operation": "exchange_code", "times": None, "error": "server_error"})
 
     outcome = flow.outcome(meta.authorize())
@@ -256,7 +256,7 @@ def test_a_code_that_meta_refuses_is_told_and_not_parked(flow: Connecting, meta:
     assert sent() == []
 
 
-def test_when_neither_storage_nor_the_queue_works_storages_failure_is_told_and_the_loss_counted(
+def test_storage_failure_is_returned_and_the_loss_counted_when_parking_fails(
     flow: Connecting,
     meta: MetaClient,
     storage: FakeDataApi,
@@ -284,7 +284,7 @@ def test_when_neither_storage_nor_the_queue_works_storages_failure_is_told_and_t
         ("capability_missing", "META_APP_MISCONFIGURED"),
     ],
 )
-def test_when_neither_meta_nor_the_queue_works_metas_failure_is_told_and_the_loss_counted(
+def test_meta_failure_is_returned_and_the_loss_counted_when_parking_fails(
     flow: Connecting, meta: MetaClient, parking_queue: str, counted: dict[str, Any], error: str, code: str
 ) -> None:
     meta.control("POST", "/faults", {"operation": "list_accounts", "times": None, "error": error})
@@ -297,7 +297,7 @@ def test_when_neither_meta_nor_the_queue_works_metas_failure_is_told_and_the_los
     assert counted["ConnectionsLost"]["Value"] == [1.0]
 
 
-def test_a_login_that_could_not_even_be_parked_goes_on_when_its_code_comes_again(
+def test_login_that_could_not_be_parked_resumes_when_its_code_is_resent(
     flow: Connecting, meta: MetaClient, storage: FakeDataApi, parking_queue: str
 ) -> None:
     code = meta.authorize()
@@ -319,7 +319,7 @@ def test_tokens_that_cannot_be_encrypted_are_neither_stored_nor_parked(
     assert (storage.payloads, sent()) == ([], [])
 
 
-def test_a_login_whose_token_cannot_be_encrypted_is_told_metas_failure(
+def test_meta_failure_is_returned_when_the_login_token_cannot_be_encrypted(
     flow: Connecting, meta: MetaClient, sent: Sent, counted: dict[str, Any]
 ) -> None:
     without_kms = replace(flow, flow=replace(flow.flow, vault=vault_without_key()))

@@ -136,7 +136,7 @@ class Logins(RuleBasedStateMachine):
 
 @pytest.mark.hypothesis
 @pytest.mark.usefixtures("records")
-def test_whatever_is_requested_the_records_say_what_the_model_says(vault: TokenVault) -> None:
+def test_records_match_the_model(vault: TokenVault) -> None:
     numbers = itertools.count(1)
     run_state_machine_as_test(
         lambda: Logins(vault, next(numbers)),  # type: ignore[arg-type]

@@ -37,7 +37,7 @@ def decrypted(vault: TokenVault, ciphertext: str | None, provider: Provider = Pr
     return vault.decrypt(ciphertext, TokenBinding(USER_ID, provider, CAFE))
 
 
-def test_an_instagram_token_is_extended_and_comes_back_encrypted_for_its_account(
+def test_instagram_token_is_extended_and_encrypted_for_its_account(
     make_flow: MakeFlow, make_task: MakeTask, vault: TokenVault, meta: MetaClient, instagram: InstagramClient
 ) -> None:
     task = make_task(instagram_token(meta, instagram))
@@ -52,7 +52,7 @@ def test_an_instagram_token_is_extended_and_comes_back_encrypted_for_its_account
     assert operations(meta)[0] == "refresh_instagram_token"
 
 
-def test_a_facebook_login_is_verified_and_exchanged_and_only_the_persons_token_changes(
+def test_facebook_refresh_replaces_only_the_user_token(
     make_flow: MakeFlow, make_task: MakeTask, vault: TokenVault, meta: MetaClient
 ) -> None:
     page, person = facebook_tokens(meta)
@@ -68,7 +68,7 @@ def test_a_facebook_login_is_verified_and_exchanged_and_only_the_persons_token_c
     assert done.renewal.data_access_expires_at == NOW + timedelta(days=90)
 
 
-def test_a_new_token_cannot_be_decrypted_for_another_account(
+def test_new_token_cannot_be_decrypted_for_another_account(
     make_flow: MakeFlow, make_task: MakeTask, vault: TokenVault
 ) -> None:
     done = attempted(make_flow, make_task, FakeProduct())
@@ -111,7 +111,7 @@ def test_only_what_is_due_is_done(
         (False, None, MetaUnavailableError(), False),
     ],
 )
-def test_only_what_meta_did_is_proof_that_it_answers(
+def test_is_proof_only_after_a_successful_meta_call(
     make_task: MakeTask,
     renewal: bool,
     subscription: SubscriptionCheck | None,
@@ -123,7 +123,7 @@ def test_only_what_meta_did_is_proof_that_it_answers(
     assert Attempt(make_task(), stored, subscription, (), error).shows_meta_works is shows_meta_works
 
 
-def test_a_page_of_which_the_person_is_the_only_token_gets_that_one_renewed(
+def test_page_without_its_own_token_gets_the_user_token_renewed(
     make_flow: MakeFlow, make_task: MakeTask, vault: TokenVault, meta: MetaClient
 ) -> None:
     _, person = facebook_tokens(meta)
@@ -135,7 +135,7 @@ def test_a_page_of_which_the_person_is_the_only_token_gets_that_one_renewed(
     assert decrypted(vault, done.renewal.access_token_ciphertext, Provider.FACEBOOK) != person
 
 
-def test_what_all_answers_say_about_limits_comes_with_the_attempt(
+def test_attempt_reports_usage_of_all_responses(
     make_flow: MakeFlow, make_task: MakeTask, meta: MetaClient, instagram: InstagramClient
 ) -> None:
     token = instagram_token(meta, instagram)
@@ -153,7 +153,7 @@ def test_what_all_answers_say_about_limits_comes_with_the_attempt(
     ]
 
 
-def test_what_a_refusal_says_about_limits_comes_too(
+def test_attempt_reports_usage_of_rejections(
     make_flow: MakeFlow, make_task: MakeTask, meta: MetaClient, instagram: InstagramClient
 ) -> None:
     token = instagram_token(meta, instagram)
@@ -167,7 +167,7 @@ def test_what_a_refusal_says_about_limits_comes_too(
     assert [entry.regain_access_s for entry in done.usage] == [12 * 60]
 
 
-def test_an_attempt_that_calls_nobody_says_nothing_about_limits(make_flow: MakeFlow, make_task: MakeTask) -> None:
+def test_attempt_without_calls_reports_no_usage(make_flow: MakeFlow, make_task: MakeTask) -> None:
     with usage.observed() as outside:
         done = attempted(make_flow, make_task, FakeProduct())
         usage.note({"x-app-usage": '{"call_count":5}'})
@@ -177,7 +177,7 @@ def test_an_attempt_that_calls_nobody_says_nothing_about_limits(make_flow: MakeF
 
 
 @pytest.mark.parametrize(("given_s", "most_s"), [(600.0, ATTEMPT_S), (9.0, 9.0)])
-def test_all_calls_share_a_time_that_one_account_may_take(
+def test_all_calls_share_one_attempt_deadline(
     make_flow: MakeFlow, make_task: MakeTask, given_s: float, most_s: float
 ) -> None:
     product = FakeProduct(is_subscribed=False)

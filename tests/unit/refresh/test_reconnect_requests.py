@@ -38,7 +38,7 @@ from tests.support.meta_client import MetaClient
         (timedelta(days=-1), timedelta(days=4), ("LOGIN_ENDS", timedelta(days=-1))),
     ],
 )
-def test_the_user_is_asked_ten_days_before_the_earlier_of_both_ends(
+def test_user_is_asked_ten_days_before_the_earlier_end(
     make_flow: MakeFlow,
     make_task: MakeTask,
     expires_in: timedelta | None,
@@ -65,9 +65,7 @@ def test_the_user_is_asked_ten_days_before_the_earlier_of_both_ends(
         assert request.hint == RECONNECT_HINTS[request.reason]
 
 
-def test_an_end_of_data_access_that_meta_does_not_repeat_is_still_the_end(
-    make_flow: MakeFlow, make_task: MakeTask
-) -> None:
+def test_known_data_access_end_is_kept_when_meta_omits_it(make_flow: MakeFlow, make_task: MakeTask) -> None:
     known = NOW + timedelta(days=5)
 
     done = make_flow(FakeProduct()).attempt(make_task(data_access_expires_at=known), Deadline(20))
@@ -78,7 +76,7 @@ def test_an_end_of_data_access_that_meta_does_not_repeat_is_still_the_end(
     assert (done.renewal.reconnect.reason, done.renewal.reconnect.before) == ("DATA_ACCESS_ENDS", known)
 
 
-def test_an_end_of_data_access_that_meta_takes_back_is_forgotten(make_flow: MakeFlow, make_task: MakeTask) -> None:
+def test_withdrawn_data_access_end_is_cleared(make_flow: MakeFlow, make_task: MakeTask) -> None:
     product = FakeProduct(renewal=renewed(tells_data_access=True))
 
     done = make_flow(product).attempt(make_task(data_access_expires_at=NOW + timedelta(days=5)), Deadline(20))
@@ -87,7 +85,7 @@ def test_an_end_of_data_access_that_meta_takes_back_is_forgotten(make_flow: Make
     assert (done.renewal.data_access_expires_at, done.renewal.reconnect) == (None, None)
 
 
-def test_a_page_whose_person_has_to_log_in_again_soon_is_refreshed_and_its_user_asked(
+def test_page_with_an_ending_login_is_refreshed_and_its_user_asked(
     make_flow: MakeFlow, make_task: MakeTask, meta: MetaClient
 ) -> None:
     end = NOW + LONG_LIVED - timedelta(days=55)

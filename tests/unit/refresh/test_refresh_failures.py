@@ -50,7 +50,7 @@ def lone_190() -> ReconnectRequiredError:
     return ReconnectRequiredError(reason="TOKEN_INVALID", log_context=LONE)
 
 
-def test_a_cause_that_meta_names_is_believed_at_once(make_flow: MakeFlow, make_task: MakeTask) -> None:
+def test_named_cause_needs_no_confirmation(make_flow: MakeFlow, make_task: MakeTask) -> None:
     failure = password_changed()
     product = FakeProduct(renewal=failure)
 
@@ -61,7 +61,7 @@ def test_a_cause_that_meta_names_is_believed_at_once(make_flow: MakeFlow, make_t
 
 
 @pytest.mark.parametrize("failure", [lone_190(), denied()], ids=lambda failure: failure.code)
-def test_a_failure_without_a_cause_is_none_of_a_token_that_works(
+def test_unnamed_failure_of_a_working_token_is_transient(
     make_flow: MakeFlow, make_task: MakeTask, failure: InstagramConnectError
 ) -> None:
     product = FakeProduct(renewal=failure)
@@ -79,7 +79,7 @@ def test_a_failure_without_a_cause_is_none_of_a_token_that_works(
 @pytest.mark.parametrize(
     "second", [lone_190(), denied(), password_changed()], ids=lambda failure: failure.reason or failure.code
 )
-def test_a_failure_without_a_cause_is_confirmed_by_a_second_call_which_is_the_one_to_tell(
+def test_unnamed_failure_is_confirmed_and_reported_by_a_second_call(
     make_flow: MakeFlow, make_task: MakeTask, failure: InstagramConnectError, second: InstagramConnectError
 ) -> None:
     done = attempted(make_flow, make_task, FakeProduct(renewal=failure, access=second))
@@ -90,7 +90,7 @@ def test_a_failure_without_a_cause_is_confirmed_by_a_second_call_which_is_the_on
 
 
 @pytest.mark.parametrize("second", [MetaUnavailableError(), MetaRateLimitedError(), MetaAppMisconfiguredError()])
-def test_a_second_call_that_fails_otherwise_confirms_nothing(
+def test_second_call_with_another_failure_confirms_nothing(
     make_flow: MakeFlow, make_task: MakeTask, second: InstagramConnectError
 ) -> None:
     done = attempted(make_flow, make_task, FakeProduct(renewal=lone_190(), access=second))
@@ -99,9 +99,7 @@ def test_a_second_call_that_fails_otherwise_confirms_nothing(
     assert not done.is_refused
 
 
-def test_a_subscription_refused_with_a_lone_190_is_confirmed_with_the_new_token(
-    make_flow: MakeFlow, make_task: MakeTask
-) -> None:
+def test_lone_190_at_the_subscription_is_confirmed_with_the_new_token(make_flow: MakeFlow, make_task: MakeTask) -> None:
     product = FakeProduct(is_subscribed=lone_190())
 
     done = attempted(make_flow, make_task, product, check=True)
@@ -113,7 +111,7 @@ def test_a_subscription_refused_with_a_lone_190_is_confirmed_with_the_new_token(
 
 
 @pytest.mark.parametrize("error", [MetaUnavailableError(), MetaRateLimitedError(), password_changed()])
-def test_only_a_token_that_was_found_to_work_is_refused(
+def test_is_refused_only_for_a_token_that_works(
     make_flow: MakeFlow, make_task: MakeTask, error: InstagramConnectError
 ) -> None:
     done = attempted(make_flow, make_task, FakeProduct(renewal=error))
@@ -121,7 +119,7 @@ def test_only_a_token_that_was_found_to_work_is_refused(
     assert (done.error, done.is_refused) == (error, False)
 
 
-def test_a_token_that_is_too_young_passes(
+def test_too_young_token_is_a_transient_failure(
     make_flow: MakeFlow, make_task: MakeTask, meta: MetaClient, instagram: InstagramClient
 ) -> None:
     done = make_flow().attempt(make_task(instagram_token(meta, instagram, days=0.5)), Deadline(20))
@@ -139,7 +137,7 @@ def test_a_token_that_is_too_young_passes(
     ],
 )
 @pytest.mark.parametrize("provider", Provider)
-def test_both_products_tell_what_ended_a_login(
+def test_both_products_report_why_a_login_ended(
     make_flow: MakeFlow,
     make_task: MakeTask,
     meta: MetaClient,
@@ -161,7 +159,7 @@ def test_both_products_tell_what_ended_a_login(
     assert failure_kind(error) is FailureKind.DEAD
 
 
-def test_a_permission_that_was_taken_back_is_confirmed_and_ends_the_account(
+def test_revoked_permission_is_confirmed_and_ends_the_account(
     make_flow: MakeFlow, make_task: MakeTask, meta: MetaClient, instagram: InstagramClient
 ) -> None:
     token = instagram_token(meta, instagram)
@@ -193,7 +191,7 @@ def test_a_permission_that_was_taken_back_is_confirmed_and_ends_the_account(
         ("object_missing", FailureKind.DEAD),
     ],
 )
-def test_a_meta_that_answers_every_call_like_this_means(
+def test_each_meta_fault_has_its_failure_kind(
     make_flow: MakeFlow,
     make_task: MakeTask,
     meta: MetaClient,
@@ -227,11 +225,11 @@ def test_a_meta_that_answers_every_call_like_this_means(
     ],
     ids=lambda value: getattr(value, "code", None),
 )
-def test_every_failure_has_one_kind(error: InstagramConnectError, kind: FailureKind) -> None:
+def test_each_error_has_its_failure_kind(error: InstagramConnectError, kind: FailureKind) -> None:
     assert failure_kind(error) is kind
 
 
-def test_a_deployment_without_the_product_fails_without_raising(vault: TokenVault, make_task: MakeTask) -> None:
+def test_missing_product_is_an_error_result_not_an_exception(vault: TokenVault, make_task: MakeTask) -> None:
     client = GraphClient(None)  # type: ignore[arg-type]  # the settings are missing before anything is called
     flow = AccountRefresh(LoginProducts(Secrets({}), client, lambda: NOW), vault, lambda: NOW, LEAD.total_seconds())
 
@@ -240,7 +238,7 @@ def test_a_deployment_without_the_product_fails_without_raising(vault: TokenVaul
 
 
 @pytest.mark.parametrize("ciphertext", ["", "no base64!", base64.b64encode(b"damaged").decode()])
-def test_a_token_that_cannot_be_decrypted_fails_before_meta_is_asked(
+def test_undecryptable_token_fails_before_calling_meta(
     make_flow: MakeFlow, make_task: MakeTask, ciphertext: str
 ) -> None:
     product = FakeProduct()
@@ -252,7 +250,7 @@ def test_a_token_that_cannot_be_decrypted_fails_before_meta_is_asked(
     assert (done.renewal, done.subscription, product.called) == (None, None, [])
 
 
-def test_a_token_of_another_users_row_cannot_be_decrypted(make_flow: MakeFlow, make_task: MakeTask) -> None:
+def test_token_of_another_users_row_cannot_be_decrypted(make_flow: MakeFlow, make_task: MakeTask) -> None:
     product = FakeProduct()
 
     done = make_flow(product).attempt(make_task(user_id="7b0f1c5e-0000-4000-8000-000000000002"), Deadline(20))
@@ -270,7 +268,7 @@ def test_a_token_of_another_users_row_cannot_be_decrypted(make_flow: MakeFlow, m
     ],
     ids=["renewal", "subscription", "confirmation"],
 )
-def test_what_nobody_foresaw_is_logged_without_its_words_and_never_escapes(
+def test_unexpected_exception_is_logged_without_its_message_and_not_raised(
     make_flow: MakeFlow, make_task: MakeTask, log: io.StringIO, product: FakeProduct, has_renewal: bool
 ) -> None:
     done = attempted(make_flow, make_task, product, check=True)
@@ -284,7 +282,7 @@ def test_what_nobody_foresaw_is_logged_without_its_words_and_never_escapes(
 
 
 @pytest.mark.parametrize("answer", [None, lone_190(), denied(), MetaUnavailableError()])
-def test_whether_an_account_works_is_what_the_product_says(
+def test_is_alive_returns_the_products_result(
     make_flow: MakeFlow, make_task: MakeTask, answer: InstagramConnectError | None
 ) -> None:
     product = FakeProduct(access=answer)
@@ -293,7 +291,7 @@ def test_whether_an_account_works_is_what_the_product_says(
     assert product.called == [("check_access", "IGAA-old")]
 
 
-def test_whether_an_account_works_cannot_be_told_without_its_token(make_flow: MakeFlow, make_task: MakeTask) -> None:
+def test_is_alive_is_an_error_when_the_token_cannot_be_decrypted(make_flow: MakeFlow, make_task: MakeTask) -> None:
     product = FakeProduct()
 
     error = make_flow(product).is_alive(make_task(access_token_ciphertext="damaged"), Deadline(20))
@@ -302,7 +300,7 @@ def test_whether_an_account_works_cannot_be_told_without_its_token(make_flow: Ma
     assert product.called == []
 
 
-def test_a_witness_whom_nobody_foresaw_does_not_stop_a_judgement(
+def test_is_alive_turns_unexpected_exceptions_into_errors(
     make_flow: MakeFlow, make_task: MakeTask, log: io.StringIO
 ) -> None:
     error = make_flow(FakeProduct(access=ValueError("IGAA-secret"))).is_alive(make_task(), Deadline(20))
@@ -313,7 +311,7 @@ def test_a_witness_whom_nobody_foresaw_does_not_stop_a_judgement(
 
 
 @pytest.mark.parametrize("provider", Provider)
-def test_no_token_is_part_of_an_attempt_or_of_the_log(
+def test_tokens_appear_in_neither_attempts_nor_logs(
     make_flow: MakeFlow,
     make_task: MakeTask,
     meta: MetaClient,

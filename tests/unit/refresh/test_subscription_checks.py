@@ -30,7 +30,7 @@ from tests.support.meta_client import MetaClient
 
 
 @pytest.mark.parametrize(("answered", "used"), [("IGAA-new", "IGAA-new"), (None, "IGAA-old")])
-def test_the_subscription_is_checked_with_the_token_that_is_the_newest(
+def test_subscription_is_checked_with_the_newest_token(
     make_flow: MakeFlow, make_task: MakeTask, answered: str | None, used: str
 ) -> None:
     product = FakeProduct(renewal=renewed(access_token=answered), is_subscribed=False)
@@ -40,15 +40,13 @@ def test_the_subscription_is_checked_with_the_token_that_is_the_newest(
     assert product.called == [("renew", "IGAA-old"), ("is_subscribed", used), ("subscribe", used)]
 
 
-def test_webhooks_that_come_are_left_alone(make_flow: MakeFlow, make_task: MakeTask) -> None:
+def test_existing_subscription_is_left_alone(make_flow: MakeFlow, make_task: MakeTask) -> None:
     done = attempted(make_flow, make_task, FakeProduct(), renew=False, check=True)
 
     assert done.subscription == SubscriptionCheck()
 
 
-def test_a_person_s_token_stays_closed_while_only_webhooks_are_looked_after(
-    make_flow: MakeFlow, make_task: MakeTask
-) -> None:
+def test_subscription_check_does_not_decrypt_the_user_token(make_flow: MakeFlow, make_task: MakeTask) -> None:
     """Each opening is a call of KMS, and webhooks are looked after daily."""
     task = make_task(user_token_ciphertext="cannot be opened")
 
@@ -57,7 +55,7 @@ def test_a_person_s_token_stays_closed_while_only_webhooks_are_looked_after(
     assert (done.error, done.subscription) == (None, SubscriptionCheck())
 
 
-def test_webhooks_that_meta_has_forgotten_begin_again(
+def test_lost_subscription_is_restored(
     make_flow: MakeFlow, make_task: MakeTask, meta: MetaClient, instagram: InstagramClient
 ) -> None:
     token = instagram_token(meta, instagram)
@@ -74,7 +72,7 @@ def test_webhooks_that_meta_has_forgotten_begin_again(
     ids=lambda failure: failure.code,
 )
 @pytest.mark.parametrize("where", ["is_subscribed", "subscription"])
-def test_a_failure_of_the_webhooks_alone_is_noted_and_nothing_else(
+def test_subscription_failure_is_recorded_without_failing_the_refresh(
     make_flow: MakeFlow, make_task: MakeTask, where: str, failure: InstagramConnectError
 ) -> None:
     told: dict[str, Any] = {"is_subscribed": False, where: failure}
@@ -93,7 +91,7 @@ def test_a_failure_of_the_webhooks_alone_is_noted_and_nothing_else(
     ids=lambda failure: failure.code,
 )
 @pytest.mark.parametrize("where", ["is_subscribed", "subscription"])
-def test_a_meta_that_fails_at_the_subscription_does_not_cost_the_renewal(
+def test_meta_outage_at_the_subscription_keeps_the_renewal(
     make_flow: MakeFlow, make_task: MakeTask, where: str, failure: InstagramConnectError
 ) -> None:
     told: dict[str, Any] = {"is_subscribed": False, where: failure}
@@ -104,7 +102,7 @@ def test_a_meta_that_fails_at_the_subscription_does_not_cost_the_renewal(
     assert (done.error, done.subscription, done.is_proof) == (failure, None, True)
 
 
-def test_a_token_that_dies_between_renewal_and_subscription_leaves_the_renewal_and_says_why(
+def test_token_that_dies_after_renewal_keeps_the_renewal_and_its_cause(
     make_flow: MakeFlow, make_task: MakeTask
 ) -> None:
     failure = password_changed()
