@@ -156,7 +156,7 @@ def bus(events: EventPublisher) -> Iterator[Bus]:
         bus.stub.assert_no_pending_responses()
 
 
-def test_what_waits_is_published_and_forgotten(outbox: Outbox, events: EventPublisher, bus: Bus) -> None:
+def test_pending_events_are_published_and_deleted(outbox: Outbox, events: EventPublisher, bus: Bus) -> None:
     bus.takes(3)
 
     assert events.publish_pending(Deadline(20)) == 3
@@ -169,7 +169,7 @@ def test_what_waits_is_published_and_forgotten(outbox: Outbox, events: EventPubl
     }
 
 
-def test_an_entry_names_bus_source_and_type_and_carries_its_id(events: EventPublisher) -> None:
+def test_entry_has_bus_source_type_and_id(events: EventPublisher) -> None:
     bus = Bus(events)
     detail = {"id": "event-0", "businessAccountId": "account-0"}
     first = {
@@ -186,14 +186,14 @@ def test_an_entry_names_bus_source_and_type_and_carries_its_id(events: EventPubl
         assert events.publish_pending(Deadline(20)) == 3
 
 
-def test_without_events_the_bus_is_not_called_and_no_client_made() -> None:
+def test_nothing_pending_makes_no_client_and_no_call() -> None:
     events = bus_of(Outbox(0))
 
     assert events.publish_pending(Deadline(20)) == 0
     assert "_client" not in events.__dict__
 
 
-def test_what_the_bus_refuses_stays_and_the_rest_is_forgotten(outbox: Outbox, events: EventPublisher, bus: Bus) -> None:
+def test_rejected_events_stay_and_the_rest_is_deleted(outbox: Outbox, events: EventPublisher, bus: Bus) -> None:
     bus.takes(3, refusing=(1,))
 
     assert events.publish_pending(Deadline(20)) == 2
@@ -201,7 +201,7 @@ def test_what_the_bus_refuses_stays_and_the_rest_is_forgotten(outbox: Outbox, ev
     assert [event["id"] for event in outbox.waiting] == ["event-1"]
 
 
-def test_a_bus_that_does_not_answer_costs_no_event(outbox: Outbox, events: EventPublisher, bus: Bus) -> None:
+def test_unreachable_bus_loses_no_event(outbox: Outbox, events: EventPublisher, bus: Bus) -> None:
     bus.fails()
 
     assert events.publish_pending(Deadline(20)) == 0
@@ -210,8 +210,8 @@ def test_a_bus_that_does_not_answer_costs_no_event(outbox: Outbox, events: Event
     assert outbox.storage.asked("delete_events") == []
 
 
-def test_a_call_takes_ten_and_one_that_fails_costs_none_that_is_under_way() -> None:
-    outbox = Outbox(2 * MAX_ENTRIES_PER_CALL + 5)
+def test_calls_take_ten_events_and_fail_independently() -> None:
+    outbox = Outbox(2 * MOST_AT_ONCE + 5)
     events = bus_of(outbox)
     bridge = FakeEventBridge(events)
     bridge.failing, bridge.together = {"event-14"}, threading.Barrier(3)
@@ -222,8 +222,8 @@ def test_a_call_takes_ten_and_one_that_fails_costs_none_that_is_under_way() -> N
     assert [event["id"] for event in outbox.waiting] == [f"event-{number}" for number in range(10, 20)]
 
 
-def test_more_than_are_taken_at_once_are_published_in_one_go() -> None:
-    outbox = Outbox(EVENTS_PER_ROUND + 1)
+def test_events_beyond_one_claim_are_published_in_one_run() -> None:
+    outbox = Outbox(MOST_TAKEN + 1)
     events = bus_of(outbox)
     bus = Bus(events)
     for _ in range(EVENTS_PER_ROUND // MAX_ENTRIES_PER_CALL):
@@ -236,8 +236,8 @@ def test_more_than_are_taken_at_once_are_published_in_one_go() -> None:
     assert outbox.waiting == []
 
 
-def test_while_the_bus_refuses_no_more_are_taken() -> None:
-    outbox = Outbox(EVENTS_PER_ROUND + 1)
+def test_claiming_stops_while_the_bus_rejects_events() -> None:
+    outbox = Outbox(MOST_TAKEN + 1)
     events = bus_of(outbox)
     bridge = FakeEventBridge(events)
     bridge.failing = {event["id"] for event in outbox.waiting}
@@ -247,7 +247,7 @@ def test_while_the_bus_refuses_no_more_are_taken() -> None:
     assert len(outbox.storage.asked("take_events")) == 1
 
 
-def test_a_bus_that_does_not_answer_is_not_waited_for_call_by_call(outbox: Outbox, events: EventPublisher) -> None:
+def test_unreachable_bus_is_awaited_once(outbox: Outbox, events: EventPublisher) -> None:
     """A call takes seconds then; as many as are under way at once, and no more."""
     bridge = FakeEventBridge(events)
     batch = [webhook_event(number) for number in range(1000)]
@@ -258,7 +258,7 @@ def test_a_bus_that_does_not_answer_is_not_waited_for_call_by_call(outbox: Outbo
     assert 1 <= len(bridge.calls) <= CONCURRENT_CALLS
 
 
-def test_what_the_bus_took_before_it_fell_silent_is_forgotten_and_the_rest_waits(
+def test_events_published_before_an_outage_are_deleted_and_the_rest_stays(
     outbox: Outbox, events: EventPublisher, one_by_one: None
 ) -> None:
     bridge = FakeEventBridge(events)
@@ -270,9 +270,7 @@ def test_what_the_bus_took_before_it_fell_silent_is_forgotten_and_the_rest_waits
     assert forgotten(outbox) == [f"event-{number}" for number in range(MAX_ENTRIES_PER_CALL)]
 
 
-def test_a_bus_that_refuses_events_has_answered_and_is_told_of_the_next_ones(
-    outbox: Outbox, events: EventPublisher, one_by_one: None
-) -> None:
+def test_rejected_events_do_not_stop_later_calls(outbox: Outbox, events: EventPublisher, one_by_one: None) -> None:
     bridge = FakeEventBridge(events)
     bridge.refusing = {f"event-{number}" for number in range(MAX_ENTRIES_PER_CALL)}
 
@@ -281,7 +279,7 @@ def test_a_bus_that_refuses_events_has_answered_and_is_told_of_the_next_ones(
     assert forgotten(outbox) == ["event-10", "event-11"]
 
 
-def test_after_a_silence_the_bus_is_tried_again_the_next_time(outbox: Outbox, events: EventPublisher) -> None:
+def test_unreachable_bus_is_tried_again_on_the_next_run(outbox: Outbox, events: EventPublisher) -> None:
     bridge = FakeEventBridge(events)
     bridge.failing = {"event-1"}
     assert events.publish([webhook_event(1)], Deadline(20)) == 0
@@ -290,7 +288,7 @@ def test_after_a_silence_the_bus_is_tried_again_the_next_time(outbox: Outbox, ev
     assert events.publish([webhook_event(1)], Deadline(20)) == 1
 
 
-def test_no_call_is_begun_without_the_time_for_it(outbox: Outbox, events: EventPublisher, one_by_one: None) -> None:
+def test_no_call_is_started_without_enough_time(outbox: Outbox, events: EventPublisher, one_by_one: None) -> None:
     bridge = FakeEventBridge(events)
     bridge.takes_s = 4
 
@@ -300,10 +298,8 @@ def test_no_call_is_begun_without_the_time_for_it(outbox: Outbox, events: EventP
     assert forgotten(outbox) == [f"event-{number}" for number in range(2 * MAX_ENTRIES_PER_CALL)]
 
 
-@pytest.mark.parametrize(
-    ("left_s", "published"), [(MIN_REMAINING_S - 0.5, 0), (MIN_REMAINING_S, 1), (MIN_REMAINING_S + 0.5, 1)]
-)
-def test_one_event_is_published_only_in_time_too(
+@pytest.mark.parametrize(("left_s", "published"), [(LEAST_S - 0.5, 0), (LEAST_S, 1), (LEAST_S + 0.5, 1)])
+def test_single_event_is_published_only_within_the_deadline(
     outbox: Outbox, events: EventPublisher, left_s: float, published: int
 ) -> None:
     bridge = FakeEventBridge(events)
@@ -313,7 +309,7 @@ def test_one_event_is_published_only_in_time_too(
     assert (len(bridge.calls), len(forgotten(outbox))) == (published, published)
 
 
-def test_nothing_is_taken_that_could_not_be_published_in_time(outbox: Outbox, events: EventPublisher) -> None:
+def test_nothing_is_claimed_without_time_to_publish(outbox: Outbox, events: EventPublisher) -> None:
     """What is taken is kept from everybody else for a minute."""
     bridge = FakeEventBridge(events)
 
@@ -323,8 +319,8 @@ def test_nothing_is_taken_that_could_not_be_published_in_time(outbox: Outbox, ev
     assert events.publish_pending(bridge.deadline(MIN_REMAINING_S + 0.5)) == 3
 
 
-def test_more_are_taken_only_as_long_as_there_is_time(one_by_one: None) -> None:
-    outbox = Outbox(3 * EVENTS_PER_ROUND)
+def test_claiming_continues_only_while_time_remains(one_by_one: None) -> None:
+    outbox = Outbox(3 * MOST_TAKEN)
     events = bus_of(outbox)
     bridge = FakeEventBridge(events)
     bridge.takes_s = 1
@@ -336,7 +332,7 @@ def test_more_are_taken_only_as_long_as_there_is_time(one_by_one: None) -> None:
     assert outbox.leased == set(forgotten(outbox))
 
 
-def test_an_event_that_cannot_be_forgotten_is_published_again(outbox: Outbox, events: EventPublisher, bus: Bus) -> None:
+def test_event_that_cannot_be_deleted_is_published_again(outbox: Outbox, events: EventPublisher, bus: Bus) -> None:
     bus.takes(3)
     outbox.storage.failures["delete_events"] = STORAGE_DOWN
     with pytest.raises(StorageError):
@@ -350,7 +346,7 @@ def test_an_event_that_cannot_be_forgotten_is_published_again(outbox: Outbox, ev
     assert outbox.waiting == []
 
 
-def test_what_somebody_else_is_publishing_is_left_to_them(outbox: Outbox, events: EventPublisher, bus: Bus) -> None:
+def test_events_leased_by_another_publisher_are_skipped(outbox: Outbox, events: EventPublisher, bus: Bus) -> None:
     outbox.leased = {"event-0"}
     bus.takes(2)
 
@@ -363,7 +359,7 @@ def forgotten(outbox: Outbox) -> list[str]:
     return [event_id for payload in outbox.storage.asked("delete_events") for event_id in payload["ids"]]
 
 
-def test_what_the_caller_has_taken_is_published_without_taking_anything(outbox: Outbox, events: EventPublisher) -> None:
+def test_publish_claims_nothing_itself(outbox: Outbox, events: EventPublisher) -> None:
     bridge = FakeEventBridge(events)
 
     assert events.publish([webhook_event(7)], Deadline(20)) == 1
@@ -375,7 +371,7 @@ def test_what_the_caller_has_taken_is_published_without_taking_anything(outbox: 
     assert forgotten(outbox) == ["event-7"]
 
 
-def test_to_publish_nothing_asks_nobody(outbox: Outbox, events: EventPublisher) -> None:
+def test_publish_with_no_events_makes_no_call(outbox: Outbox, events: EventPublisher) -> None:
     assert events.publish([], Deadline(20)) == 0
 
     assert outbox.storage.calls == []
@@ -383,7 +379,7 @@ def test_to_publish_nothing_asks_nobody(outbox: Outbox, events: EventPublisher) 
 
 
 @pytest.mark.parametrize("count", [1, 10, 11, 25, 100])
-def test_many_events_go_in_as_few_calls_as_there_can_be(outbox: Outbox, events: EventPublisher, count: int) -> None:
+def test_many_events_use_the_fewest_calls(outbox: Outbox, events: EventPublisher, count: int) -> None:
     bridge = FakeEventBridge(events)
     batch = [webhook_event(number) for number in range(count)]
 
@@ -403,7 +399,7 @@ def test_many_events_go_in_as_few_calls_as_there_can_be(outbox: Outbox, events: 
         pytest.param('"' * 40_000, 2, id="of quotes"),
     ],
 )
-def test_events_that_are_too_large_together_go_in_calls_of_their_own(
+def test_events_too_large_together_are_sent_separately(
     outbox: Outbox, events: EventPublisher, text: str, together: int
 ) -> None:
     bridge = FakeEventBridge(events)
@@ -416,7 +412,7 @@ def test_events_that_are_too_large_together_go_in_calls_of_their_own(
     assert forgotten(outbox) == [event["id"] for event in batch]
 
 
-def test_an_event_that_no_call_takes_is_told_of_without_its_data(outbox: Outbox, events: EventPublisher) -> None:
+def test_oversized_event_is_published_without_its_data(outbox: Outbox, events: EventPublisher) -> None:
     """Consumers read the rest where it is stored; the others of its batch are whole."""
     bridge = FakeEventBridge(events)
     batch = [webhook_event(0), webhook_event(1, "x" * LIMIT_BYTES), webhook_event(2)]
@@ -438,9 +434,7 @@ def test_an_event_that_no_call_takes_is_told_of_without_its_data(outbox: Outbox,
 
 
 @pytest.mark.parametrize(("more", "is_truncated"), [(0, False), (1, True)])
-def test_an_event_is_told_of_whole_as_long_as_a_call_takes_it(
-    events: EventPublisher, more: int, is_truncated: bool
-) -> None:
+def test_event_at_the_size_limit_is_published_whole(events: EventPublisher, more: int, is_truncated: bool) -> None:
     bridge = FakeEventBridge(events)
     around = len(json.dumps({"id": "event-1", **webhook_event(1, "")["detail"]}))
     text = "x" * (MAX_BYTES_PER_CALL - len(MESSAGE) - len(SOURCE) - around + more)
@@ -451,7 +445,7 @@ def test_an_event_is_told_of_whole_as_long_as_a_call_takes_it(
     assert ("isTruncated" in bridge.told["event-1"]) is is_truncated
 
 
-def test_of_several_calls_only_what_the_bus_took_is_forgotten(outbox: Outbox, events: EventPublisher) -> None:
+def test_only_published_events_are_deleted(outbox: Outbox, events: EventPublisher) -> None:
     bridge = FakeEventBridge(events)
     bridge.refusing = {"event-0", "event-12", "event-19", "event-41"}
     bridge.failing, bridge.together = {"event-25"}, threading.Barrier(5)
@@ -464,7 +458,7 @@ def test_of_several_calls_only_what_the_bus_took_is_forgotten(outbox: Outbox, ev
     assert forgotten(outbox) == [event["id"] for event in batch if event["id"] not in waiting]
 
 
-def test_when_the_bus_takes_nothing_nothing_is_forgotten(outbox: Outbox, events: EventPublisher) -> None:
+def test_nothing_is_deleted_when_nothing_was_published(outbox: Outbox, events: EventPublisher) -> None:
     bridge = FakeEventBridge(events)
     bridge.refusing = {f"event-{number}" for number in range(10)}
     bridge.failing = {"event-10"}
@@ -474,9 +468,7 @@ def test_when_the_bus_takes_nothing_nothing_is_forgotten(outbox: Outbox, events:
     assert outbox.storage.calls == []
 
 
-def test_events_that_cannot_be_forgotten_are_said_to_be_so_after_they_were_published(
-    outbox: Outbox, events: EventPublisher
-) -> None:
+def test_failed_deletion_is_raised_after_publishing(outbox: Outbox, events: EventPublisher) -> None:
     bridge = FakeEventBridge(events)
     outbox.storage.failures["delete_events"] = STORAGE_DOWN
 
@@ -486,7 +478,7 @@ def test_events_that_cannot_be_forgotten_are_said_to_be_so_after_they_were_publi
     assert set(bridge.told) == {"event-1"}
 
 
-def test_no_line_holds_what_people_wrote(outbox: Outbox, events: EventPublisher, log: io.StringIO) -> None:
+def test_logs_contain_no_message_text(outbox: Outbox, events: EventPublisher, log: io.StringIO) -> None:
     bridge = FakeEventBridge(events)
     bridge.refusing, bridge.failing, bridge.together = {"event-0"}, {"event-10"}, threading.Barrier(2)
 

@@ -119,7 +119,7 @@ def test_each_request_claims_as_its_own_owner(desk: Desk) -> None:
     assert len({asked["owner"] for asked in desk.world.storage.asked("claim_refresh")}) == 2
 
 
-def test_decryption_failure_does_not_block_the_next_refresh(desk: Desk) -> None:
+def test_decryption_failure_is_raised_and_the_lease_released(desk: Desk) -> None:
     """A sweep leaves such an account alone for a day; told that it waits for Meta, its user would be told wrongly."""
     desk.found = [found("claimed")]
     desk.world.vault.failures["a"] = TokenEncryptionError()

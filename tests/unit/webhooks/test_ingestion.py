@@ -33,9 +33,7 @@ from tests.support.ingesting import (
 from tests.support.refreshing import STORAGE_DOWN
 
 
-def test_all_events_of_all_messages_are_stored_in_one_call_and_published(
-    world: Ingesting, counted: dict[str, Any]
-) -> None:
+def test_batch_is_stored_in_one_call_and_published(world: Ingesting, counted: dict[str, Any]) -> None:
     again = world.ingest(queued("a", "m-0", "m-1"), queued("b", "m-2", entry_id=STUDIO), queued("c", "m-3"))
 
     assert again == set()
@@ -45,16 +43,14 @@ def test_all_events_of_all_messages_are_stored_in_one_call_and_published(
     assert counts(counted) == {"EventsReceived": 4, "EventsStored": 4}
 
 
-def test_nothing_is_asked_and_counted_without_messages(world: Ingesting, counted: dict[str, Any]) -> None:
+def test_empty_batch_makes_no_calls(world: Ingesting, counted: dict[str, Any]) -> None:
     assert world.ingest() == set()
 
     assert (world.storage.calls, world.bus.published, world.bus.looked) == ([], [], 0)
     assert counts(counted) == {}
 
 
-def test_events_of_an_account_that_nobody_connected_are_counted_apart(
-    world: Ingesting, counted: dict[str, Any]
-) -> None:
+def test_events_of_unknown_accounts_are_stored_but_not_published(world: Ingesting, counted: dict[str, Any]) -> None:
     assert world.ingest(queued("a", "m-0", entry_id=STRANGER), queued("b", "m-1")) == set()
 
     assert set(world.storage.kept) == {"msg:m-0", "msg:m-1"}
@@ -62,15 +58,13 @@ def test_events_of_an_account_that_nobody_connected_are_counted_apart(
     assert counts(counted) == {"EventsReceived": 2, "EventsStored": 1, "EventsUnknown": 1}
 
 
-def test_the_bus_is_left_alone_where_there_is_nothing_to_publish(world: Ingesting) -> None:
+def test_bus_is_not_called_with_nothing_to_publish(world: Ingesting) -> None:
     world.ingest(queued("a", "m-0", entry_id=STRANGER))
 
     assert (world.bus.published, world.bus.looked) == ([], 0)
 
 
-def test_a_message_that_comes_again_publishes_what_its_first_worker_may_have_left(
-    world: Ingesting, counted: dict[str, Any]
-) -> None:
+def test_redelivered_message_publishes_what_the_first_worker_left(world: Ingesting, counted: dict[str, Any]) -> None:
     world.ingest(queued("a", "m-0"))
 
     assert world.ingest(queued("a", "m-0")) == set()
@@ -80,8 +74,8 @@ def test_a_message_that_comes_again_publishes_what_its_first_worker_may_have_lef
     assert counts(counted) == {"EventsReceived": 2, "EventsStored": 1, "EventsDuplicate": 1}
 
 
-def test_more_events_than_storage_takes_at_once_go_in_several_calls(world: Ingesting, counted: dict[str, Any]) -> None:
-    half = EVENTS_PER_TRANSACTION // 2
+def test_large_batch_is_stored_in_several_calls(world: Ingesting, counted: dict[str, Any]) -> None:
+    half = EVENTS_AT_ONCE // 2
     webhooks = [queued(str(number), *mids(half, number * half)) for number in range(5)]
 
     assert world.ingest(*webhooks) == set()
@@ -91,7 +85,7 @@ def test_more_events_than_storage_takes_at_once_go_in_several_calls(world: Inges
     assert counts(counted)["EventsStored"] == 5 * half
 
 
-def test_a_bus_that_takes_all_the_time_keeps_no_event_from_being_stored(world: Ingesting) -> None:
+def test_slow_bus_does_not_prevent_storing(world: Ingesting) -> None:
     """What is stored can be published later; what is not has to come again."""
     world.bus.takes_s = 100
     size = 2 * EVENTS_PER_TRANSACTION
@@ -101,7 +95,7 @@ def test_a_bus_that_takes_all_the_time_keeps_no_event_from_being_stored(world: I
     assert len(world.storage.kept) == size + 1
 
 
-def test_what_was_stored_before_a_defect_is_published_although_its_message_comes_again(world: Ingesting) -> None:
+def test_events_stored_before_an_exception_are_published(world: Ingesting) -> None:
     world.storage.refusals = {"msg:m-2": REFUSED, "msg:m-7": RuntimeError("a defect")}
     webhooks = [queued(str(number), f"m-{number}") for number in range(8)]
 
@@ -111,7 +105,7 @@ def test_what_was_stored_before_a_defect_is_published_although_its_message_comes
     assert [key for published in world.bus.published for key in published] == list(world.storage.kept)
 
 
-def test_a_bus_that_cannot_be_told_costs_no_message(world: Ingesting, log: io.StringIO) -> None:
+def test_unavailable_bus_retries_no_message(world: Ingesting, log: io.StringIO) -> None:
     world.bus.error = STORAGE_DOWN
 
     assert world.ingest(queued("a", "m-0")) == set()
@@ -121,7 +115,7 @@ def test_a_bus_that_cannot_be_told_costs_no_message(world: Ingesting, log: io.St
     assert log.getvalue().count("Could not publish events") == 2
 
 
-def test_a_defect_of_the_bus_costs_no_message_either(world: Ingesting, log: io.StringIO) -> None:
+def test_exception_in_the_bus_retries_no_message(world: Ingesting, log: io.StringIO) -> None:
     """What is stored is published within minutes; coming again would not tell anybody sooner."""
     world.bus.error = RuntimeError(TEXT)
 
@@ -131,7 +125,7 @@ def test_a_defect_of_the_bus_costs_no_message_either(world: Ingesting, log: io.S
     assert TEXT not in log.getvalue()
 
 
-def test_a_body_that_travelled_as_base64_is_read_like_any_other(world: Ingesting) -> None:
+def test_base64_body_is_decoded(world: Ingesting) -> None:
     body = json.dumps(delivery("m-0"), ensure_ascii=False).encode()
 
     assert world.ingest(QueuedWebhook("a", base64.b64encode(body).decode(), BASE64), queued("b", "m-1")) == set()
@@ -140,7 +134,7 @@ def test_a_body_that_travelled_as_base64_is_read_like_any_other(world: Ingesting
 
 
 @pytest.mark.parametrize("message", ["no base64!", "abc", "é"])
-def test_base64_that_is_none_is_kept_as_what_cannot_be_read(world: Ingesting, log: io.StringIO, message: str) -> None:
+def test_invalid_base64_is_stored_as_unparsed(world: Ingesting, log: io.StringIO, message: str) -> None:
     assert world.ingest(QueuedWebhook("a", message, BASE64), queued("b", "m-1")) == set()
 
     unreadable, _ = world.storage.kept.values()
@@ -149,7 +143,7 @@ def test_base64_that_is_none_is_kept_as_what_cannot_be_read(world: Ingesting, lo
     assert '"level":"ERROR"' in log.getvalue()
 
 
-def test_what_is_no_webhook_is_kept_and_published_to_nobody(world: Ingesting, counted: dict[str, Any]) -> None:
+def test_body_that_is_no_webhook_is_stored_and_not_published(world: Ingesting, counted: dict[str, Any]) -> None:
     assert world.ingest(QueuedWebhook("a", '{"hello": "world"}'), QueuedWebhook("b", "<html>")) == set()
 
     assert [row["payload"] for row in world.storage.kept.values()] == [
@@ -160,9 +154,7 @@ def test_what_is_no_webhook_is_kept_and_published_to_nobody(world: Ingesting, co
     assert counts(counted) == {"EventsReceived": 2, "EventsUnknown": 2}
 
 
-def test_no_line_and_no_metric_holds_what_people_wrote_or_who_they_are(
-    world: Ingesting, counted: dict[str, Any], log: io.StringIO
-) -> None:
+def test_logs_and_metrics_contain_no_personal_data(world: Ingesting, counted: dict[str, Any], log: io.StringIO) -> None:
     world.storage.refusals = {
         "msg:m-poison": REFUSED,
         f"msg:m-{EVENTS_PER_TRANSACTION}": STORAGE_DOWN,
@@ -202,7 +194,7 @@ def test_no_line_and_no_metric_holds_what_people_wrote_or_who_they_are(
     assert metrics.metadata_set == {}
 
 
-def test_storage_is_told_the_time_and_for_how_long_events_are_the_workers(world: Ingesting) -> None:
+def test_storage_gets_the_current_time(world: Ingesting) -> None:
     world.ingest(queued("a", "m-0"))
     world.ingestion.tidy(Deadline(58))
 

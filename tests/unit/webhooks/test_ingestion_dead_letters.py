@@ -23,7 +23,7 @@ from tests.support.refreshing import STORAGE_DOWN
 
 @pytest.mark.parametrize("reason", sorted(OF_THE_EVENT))
 @pytest.mark.parametrize("place", [0, 7, 15])
-def test_an_event_that_storage_refuses_is_found_by_halving_and_holds_up_no_other(
+def test_rejected_event_is_isolated_by_halving_and_dead_lettered(
     world: Ingesting, counted: dict[str, Any], log: io.StringIO, place: int, reason: str
 ) -> None:
     world.storage.refusals = {
@@ -46,7 +46,7 @@ def test_an_event_that_storage_refuses_is_found_by_halving_and_holds_up_no_other
 
 
 @pytest.mark.parametrize("failure", DOUBTFUL, ids=str)
-def test_an_event_that_may_be_the_cause_comes_again_alone_and_is_buried_when_it_has_failed_often(
+def test_suspect_event_is_retried_alone_and_dead_lettered_after_repeated_failures(
     world: Ingesting, counted: dict[str, Any], failure: StorageError
 ) -> None:
     world.storage.refusals = {"msg:m-2": failure}
@@ -66,7 +66,7 @@ def test_an_event_that_may_be_the_cause_comes_again_alone_and_is_buried_when_it_
     assert counts(counted)["EventsFailed"] == 1
 
 
-def test_a_refusal_without_a_code_is_buried_with_its_reason_alone(world: Ingesting) -> None:
+def test_rejection_without_a_code_is_dead_lettered_with_its_reason(world: Ingesting) -> None:
     world.storage.refusals = {"msg:m-0": StorageError(reason="DATA_REJECTED")}
 
     assert world.ingest(queued("a", "m-0")) == set()
@@ -76,7 +76,9 @@ def test_a_refusal_without_a_code_is_buried_with_its_reason_alone(world: Ingesti
 
 
 @pytest.mark.parametrize("places", [(0, 1), (7, 8), (3, 12)])
-def test_two_such_events_are_both_found(world: Ingesting, counted: dict[str, Any], places: tuple[int, int]) -> None:
+def test_two_rejected_events_are_both_isolated(
+    world: Ingesting, counted: dict[str, Any], places: tuple[int, int]
+) -> None:
     world.storage.refusals = {f"msg:m-{place}": REFUSED for place in places}
 
     assert world.ingest(queued("a", *mids(8)), queued("b", *mids(8, 8))) == set()
@@ -109,7 +111,7 @@ def bodies() -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("name", bodies())
-def test_what_is_buried_is_read_as_the_same_event_when_it_is_moved_back(world: Ingesting, name: str) -> None:
+def test_dead_lettered_event_parses_to_the_same_event(world: Ingesting, name: str) -> None:
     body = bodies()[name]
     (event,) = parser.parse(body)
     world.storage.refusals = {event.key: REFUSED}
@@ -120,7 +122,7 @@ def test_what_is_buried_is_read_as_the_same_event_when_it_is_moved_back(world: I
     assert parser.parse(buried) == [event]
 
 
-def test_an_event_that_cannot_be_buried_brings_back_its_message_alone(
+def test_failed_dead_lettering_retries_only_its_message(
     world: Ingesting, counted: dict[str, Any], log: io.StringIO
 ) -> None:
     world.storage.refusals = {"msg:m-2": REFUSED}
@@ -135,9 +137,7 @@ def test_an_event_that_cannot_be_buried_brings_back_its_message_alone(
     assert '"cause":"EndpointConnectionError"' in log.getvalue()
 
 
-def test_an_event_that_cannot_be_counted_brings_back_its_message_alone_until_it_is(
-    world: Ingesting, counted: dict[str, Any]
-) -> None:
+def test_failed_counting_retries_only_its_message(world: Ingesting, counted: dict[str, Any]) -> None:
     world.storage.refusals = {"msg:m-2": REFUSED}
     world.storage.failures = {"note_failed_webhook_events": STORAGE_DOWN}
     webhooks = [queued("a", "m-0"), queued("b", "m-1", "m-2"), queued("c", "m-3")]
@@ -151,7 +151,7 @@ def test_an_event_that_cannot_be_counted_brings_back_its_message_alone_until_it_
     assert counts(counted)["EventsFailed"] == 1
 
 
-def test_when_storage_refuses_all_of_many_events_none_is_buried_and_all_wait(
+def test_many_rejected_events_without_a_stored_one_are_not_dead_lettered(
     world: Ingesting, counted: dict[str, Any]
 ) -> None:
     """That is no bad event but a defect of the schema, which somebody mends."""
@@ -165,7 +165,7 @@ def test_when_storage_refuses_all_of_many_events_none_is_buried_and_all_wait(
     assert counts(counted) == {"WebhooksPostponed": bad}
 
 
-def test_when_storage_refuses_a_few_events_and_there_are_no_others_they_are_buried(world: Ingesting) -> None:
+def test_few_rejected_events_are_dead_lettered(world: Ingesting) -> None:
     world.storage.refusals = dict.fromkeys(keys(MOST_REFUSED), REFUSED)
 
     assert world.ingest(queued("a", *mids(MOST_REFUSED))) == set()
@@ -173,7 +173,7 @@ def test_when_storage_refuses_a_few_events_and_there_are_no_others_they_are_buri
     assert len(world.dead_letters.buried) == MOST_REFUSED
 
 
-def test_however_many_events_are_bad_they_are_buried_while_storage_takes_others(world: Ingesting) -> None:
+def test_many_rejected_events_are_dead_lettered_while_others_are_stored(world: Ingesting) -> None:
     bad = 3 * MOST_REFUSED
     world.storage.refusals = dict.fromkeys(keys(bad), REFUSED)
 

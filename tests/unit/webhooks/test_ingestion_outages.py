@@ -43,7 +43,7 @@ def slow_beyond(most: int, world: Ingesting, code: str) -> Callable[[dict[str, A
 
 
 @pytest.mark.parametrize("reason", sorted(REASONS - OF_THE_EVENT - PERHAPS_OF_THE_EVENT))
-def test_while_storage_takes_nothing_every_message_comes_again_and_none_is_buried(
+def test_outage_retries_every_message_and_dead_letters_none(
     world: Ingesting, counted: dict[str, Any], log: io.StringIO, reason: str
 ) -> None:
     world.storage.refusals = dict.fromkeys(keys(4), StorageError(reason=reason))
@@ -58,9 +58,7 @@ def test_while_storage_takes_nothing_every_message_comes_again_and_none_is_burie
 
 
 @pytest.mark.parametrize("failure", DOUBTFUL, ids=str)
-def test_storage_that_takes_nothing_at_all_is_in_trouble_itself_however_often_that_was(
-    world: Ingesting, failure: StorageError
-) -> None:
+def test_outage_of_doubtful_cause_never_dead_letters(world: Ingesting, failure: StorageError) -> None:
     world.storage.failures = {"store_webhook_events": failure}
 
     again = world.ingest(queued("a", "m-0", "m-1", attempt=100), queued("b", "m-2", attempt=100))
@@ -70,7 +68,7 @@ def test_storage_that_takes_nothing_at_all_is_in_trouble_itself_however_often_th
 
 
 @pytest.mark.parametrize("status", [None, 429, 502, 503, 504])
-def test_a_gateway_that_reaches_nobody_says_nothing_of_an_event(world: Ingesting, status: int | None) -> None:
+def test_gateway_errors_do_not_blame_the_event(world: Ingesting, status: int | None) -> None:
     failure = StorageError(reason="DATA_API_UNREACHABLE", recoverable=True, log_context={"storage_status": status})
     world.storage.refusals = {"msg:m-0": failure}
 
@@ -80,7 +78,7 @@ def test_a_gateway_that_reaches_nobody_says_nothing_of_an_event(world: Ingesting
 
 
 @pytest.mark.parametrize("answer", [None, "", [], {}])
-def test_whoever_answers_for_storage_while_it_fails_brings_the_messages_back(world: Ingesting, answer: Any) -> None:
+def test_meaningless_probe_response_retries_the_messages(world: Ingesting, answer: Any) -> None:
     """Asked whether it works, it says nothing that makes sense."""
 
     def fail(payload: dict[str, Any]) -> Any:
@@ -95,7 +93,7 @@ def test_whoever_answers_for_storage_while_it_fails_brings_the_messages_back(wor
     assert world.dead_letters.buried == []
 
 
-def test_only_messages_of_the_call_that_failed_come_again(world: Ingesting) -> None:
+def test_only_messages_of_the_failed_call_are_retried(world: Ingesting) -> None:
     """One of which also had a part in the call before."""
     size = EVENTS_AT_ONCE // 4 * 3
     webhooks = [queued(name, *mids(size, number * size)) for number, name in enumerate("abcd")]
@@ -106,7 +104,7 @@ def test_only_messages_of_the_call_that_failed_come_again(world: Ingesting) -> N
     assert len(world.storage.kept) == 2 * EVENTS_AT_ONCE
 
 
-def test_once_the_time_is_over_messages_come_again_and_nothing_is_buried(world: Ingesting) -> None:
+def test_expired_deadline_retries_messages_and_dead_letters_none(world: Ingesting) -> None:
     world.storage.refusals = {"msg:m-0": REFUSED}
 
     assert world.ingest(queued("a", "m-0"), queued("b", "m-1"), deadline=Deadline(0)) == {"a", "b"}
@@ -114,7 +112,7 @@ def test_once_the_time_is_over_messages_come_again_and_nothing_is_buried(world: 
     assert (world.dead_letters.buried, world.storage.kept) == ([], {})
 
 
-def test_a_search_that_runs_out_of_time_stops_and_buries_nothing(world: Ingesting) -> None:
+def test_halving_stops_at_the_deadline(world: Ingesting) -> None:
     now_s = 0.0
 
     def refuse(_: dict[str, Any]) -> dict[str, Any]:
@@ -133,7 +131,7 @@ def test_a_search_that_runs_out_of_time_stops_and_buries_nothing(world: Ingestin
 
 
 @pytest.mark.parametrize("code", ["TIMEOUT", "57014"])
-def test_a_batch_that_is_too_much_for_storage_is_divided_once_it_has_failed_often(
+def test_batch_too_large_for_storage_is_split_after_repeated_failures(
     world: Ingesting, counted: dict[str, Any], code: str
 ) -> None:
     world.storage.answers["store_webhook_events"] = slow_beyond(4, world, code)
@@ -155,7 +153,7 @@ def test_a_batch_that_is_too_much_for_storage_is_divided_once_it_has_failed_ofte
     assert counts(counted)["EventsStored"] == 16
 
 
-def test_an_event_that_is_too_much_by_itself_comes_again_alone_and_is_never_buried(world: Ingesting) -> None:
+def test_single_event_that_times_out_is_retried_alone_and_never_dead_lettered(world: Ingesting) -> None:
     world.storage.refusals = {"msg:m-2": slow("TIMEOUT")}
     webhooks = [queued(str(number), f"m-{number}", attempt=100) for number in range(4)]
 
@@ -166,9 +164,7 @@ def test_an_event_that_is_too_much_by_itself_comes_again_alone_and_is_never_buri
 
 
 @pytest.mark.parametrize("code", [None, "DNS", "REFUSED", "BROKEN", "53300", "57P03", "40P01"])
-def test_whatever_else_passes_by_itself_divides_nothing_however_often_it_was(
-    world: Ingesting, code: str | None
-) -> None:
+def test_other_transient_failures_do_not_split_the_batch(world: Ingesting, code: str | None) -> None:
     world.storage.refusals = {"msg:m-0": slow(code)}
 
     assert world.ingest(queued("a", *mids(8), attempt=100)) == {"a"}
@@ -176,7 +172,7 @@ def test_whatever_else_passes_by_itself_divides_nothing_however_often_it_was(
     assert world.storage.batches == [8]
 
 
-def test_a_batch_that_is_too_much_is_not_divided_once_the_time_is_over(world: Ingesting) -> None:
+def test_batch_is_not_split_after_the_deadline(world: Ingesting) -> None:
     """The client itself says TIMEOUT for what has no time left: that tells nothing of the batch."""
     slow = StorageError(reason="DATA_API_UNREACHABLE", recoverable=True, log_context={"storage_code": "TIMEOUT"})
     world.storage.refusals = dict.fromkeys(keys(64), slow)
@@ -189,9 +185,7 @@ def test_a_batch_that_is_too_much_is_not_divided_once_the_time_is_over(world: In
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_messages_that_come_again_are_counted_once_each_however_many_events_they_hold(
-    world: Ingesting, counted: dict[str, Any], count: int
-) -> None:
+def test_each_retried_message_is_counted_once(world: Ingesting, counted: dict[str, Any], count: int) -> None:
     world.storage.failures = {"store_webhook_events": STORAGE_DOWN}
     size = EVENTS_AT_ONCE  # each of them in two batches
 
@@ -200,7 +194,7 @@ def test_messages_that_come_again_are_counted_once_each_however_many_events_they
     assert counts(counted) == {"WebhooksPostponed": count + 1}
 
 
-def test_what_nobody_foresaw_brings_the_messages_of_its_call_back_and_is_told_with_its_place(
+def test_unexpected_exception_retries_its_messages_and_is_logged_with_its_location(
     world: Ingesting, counted: dict[str, Any], log: io.StringIO
 ) -> None:
     world.storage.refusals = {f"msg:m-{EVENTS_AT_ONCE}": RuntimeError(f"a defect at {CUSTOMER}")}
@@ -221,7 +215,7 @@ def test_what_nobody_foresaw_brings_the_messages_of_its_call_back_and_is_told_wi
 
 
 @pytest.mark.parametrize("answer", [None, "", [], {}])
-def test_a_success_that_says_nothing_is_no_success(world: Ingesting, answer: Any) -> None:
+def test_empty_storage_response_is_a_failure(world: Ingesting, answer: Any) -> None:
     world.storage.answers["store_webhook_events"] = answer
 
     assert world.ingest(queued("a", "m-0")) == {"a"}

@@ -25,7 +25,7 @@ from tests.support.webhook_shapes import CHANGES, TALKS
 @pytest.mark.parametrize(
     ("sent", "back"), [("1.0", "1.0"), ("1e2", "100"), ("1E2", "100.0"), ("-0.0", "0"), ("1.50", "1.5")]
 )
-def test_a_payload_is_read_the_same_after_postgres_has_written_its_numbers(sent: str, back: str) -> None:
+def test_payload_parses_alike_after_postgres_rewrites_numbers(sent: str, back: str) -> None:
     """jsonb keeps 1.0 as it is and writes 1e2 as 100; Meta's ids and times may be numbers."""
     raw = body(change("follow", {"n": 12321})).replace(b"12321", sent.encode())
     (event,) = parse(raw)
@@ -38,7 +38,7 @@ def test_a_payload_is_read_the_same_after_postgres_has_written_its_numbers(sent:
 
 @pytest.mark.parametrize("content", [content for content, *_ in TALKS.values()], ids=TALKS.keys())
 @pytest.mark.parametrize("place", ["messaging", "standby"])
-def test_a_direct_message_that_was_kept_is_read_the_same_again(content: Json, place: str) -> None:
+def test_stored_direct_message_parses_to_the_same_event(content: Json, place: str) -> None:
     event = only(talk(item(**content), place=place))
 
     assert parse_again(json.loads(json.dumps(event.payload))) == [event]
@@ -46,7 +46,7 @@ def test_a_direct_message_that_was_kept_is_read_the_same_again(content: Json, pl
 
 
 @pytest.mark.parametrize(("field", "value"), [one[:2] for one in CHANGES.values()], ids=CHANGES.keys())
-def test_a_change_that_was_kept_is_read_the_same_again(field: str, value: Json) -> None:
+def test_stored_change_parses_to_the_same_event(field: str, value: Json) -> None:
     event = only(change(field, value))
     flat = only({"id": ACCOUNT, "time": SENT_S, "field": field, "value": value})
 
@@ -54,7 +54,7 @@ def test_a_change_that_was_kept_is_read_the_same_again(field: str, value: Json) 
     assert parse_again(as_jsonb_gives_back(flat.payload)) == [flat]
 
 
-def test_an_unparsed_payload_is_read_with_what_the_parser_knows_by_then() -> None:
+def test_unparsed_payload_is_parsed_again() -> None:
     """What an earlier parser could not read is kept inside of these."""
     known = json.loads(body(talk(message(1))))
 

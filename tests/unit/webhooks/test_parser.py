@@ -32,7 +32,7 @@ HAPPENED = datetime(2026, 1, 21, 12, 53, 20, 1000, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(("content", "kind", "field", "key", "message_id", "data"), TALKS.values(), ids=TALKS.keys())
-def test_each_kind_of_direct_message_is_read_with_its_key(
+def test_each_direct_message_shape_becomes_its_event(
     content: Json, kind: EventKind, field: str, key: str, message_id: str | None, data: Json
 ) -> None:
     event = only(talk(item(**content)))
@@ -45,9 +45,7 @@ def test_each_kind_of_direct_message_is_read_with_its_key(
 
 
 @pytest.mark.parametrize(("field", "value", "kind", "key", "data"), CHANGES.values(), ids=CHANGES.keys())
-def test_each_kind_of_change_is_read_with_its_key(
-    field: str, value: Json, kind: EventKind, key: str, data: Json
-) -> None:
+def test_each_change_shape_becomes_its_event(field: str, value: Json, kind: EventKind, key: str, data: Json) -> None:
     event = only(change(field, value))
 
     assert (event.kind, event.field, event.key, event.data) == (kind, field, key, data)
@@ -57,7 +55,7 @@ def test_each_kind_of_change_is_read_with_its_key(
 
 
 @pytest.mark.parametrize(("field", "value", "kind", "key", "data"), CHANGES.values(), ids=CHANGES.keys())
-def test_a_change_may_be_the_entry_itself(field: str, value: Json, kind: EventKind, key: str, data: Json) -> None:
+def test_entry_may_itself_be_a_change(field: str, value: Json, kind: EventKind, key: str, data: Json) -> None:
     """Meta prints it so for apps with Instagram Login."""
     event = only({"id": ACCOUNT, "time": SENT_S, "field": field, "value": value})
 
@@ -65,7 +63,7 @@ def test_a_change_may_be_the_entry_itself(field: str, value: Json, kind: EventKi
     assert (event.entry_id, event.occurred_at) == (ACCOUNT, datetime.fromtimestamp(SENT_S, UTC))
 
 
-def test_an_echo_is_of_the_account_and_talks_to_its_recipient() -> None:
+def test_echo_is_from_the_account_to_its_recipient() -> None:
     event = only(talk(sent_by_account(message={"mid": MID, "text": "Yes", "is_echo": True, "app_id": 123})))
 
     assert (event.kind, event.field, event.key) == (EventKind.MESSAGE_ECHO, "message_echoes", f"msg:{MID}")
@@ -77,19 +75,19 @@ def test_an_echo_is_of_the_account_and_talks_to_its_recipient() -> None:
     "content",
     [{"message_edit": {"mid": MID, "num_edit": 1}}, {"read": {"mid": MID}}, {"message": {"mid": MID}}],
 )
-def test_what_the_account_does_itself_is_known_by_its_sender(content: Json) -> None:
+def test_events_sent_by_the_account_are_recognized(content: Json) -> None:
     event = only(talk(sent_by_account(**content)))
 
     assert (event.is_from_us, event.participant_id) == (True, CUSTOMER)
 
 
-def test_an_unsent_echo_is_of_the_account_and_takes_a_message_back() -> None:
+def test_unsent_echo_is_an_unsend_by_the_account() -> None:
     event = only(talk(sent_by_account(message={"mid": MID, "is_deleted": True, "is_echo": True})))
 
     assert (event.kind, event.key, event.is_from_us) == (EventKind.MESSAGE_UNSENT, f"del:{MID}", True)
 
 
-def test_a_comment_of_the_account_itself_is_told_apart() -> None:
+def test_comment_by_the_account_is_recognized() -> None:
     event = only(change("comments", {"id": "c1", "from": {"id": ACCOUNT, "username": "cafe.azul"}}))
 
     assert event.is_from_us
@@ -105,7 +103,7 @@ def test_a_comment_of_the_account_itself_is_told_apart() -> None:
         (1_769_000_000.5, datetime(2026, 1, 21, 12, 53, 20, 500_000, tzinfo=UTC)),
     ],
 )
-def test_a_time_may_be_in_seconds_or_milliseconds_and_a_text(at: Any, occurred_at: datetime) -> None:
+def test_timestamps_in_seconds_milliseconds_or_text_are_parsed(at: Any, occurred_at: datetime) -> None:
     (talked,) = parse(body(talk(item(read={"mid": MID}, timestamp=at))))
     (changed,) = parse(body({**change("mentions", {"media_id": "m"}), "time": at}))
 
@@ -132,21 +130,21 @@ def test_a_time_may_be_in_seconds_or_milliseconds_and_a_text(at: Any, occurred_a
         "9" * 400,
     ],
 )
-def test_an_event_without_a_usable_time_happened_when_it_was_sent(at: Any) -> None:
+def test_unusable_timestamp_falls_back_to_the_entry_time(at: Any) -> None:
     event = only(talk(item(read={"mid": MID}, timestamp=at)))
 
     assert event.occurred_at is not None
     assert round(event.occurred_at.timestamp() * 1000) == SENT_MS
 
 
-def test_where_nothing_has_a_time_none_is_made_up() -> None:
+def test_missing_times_stay_missing() -> None:
     event = only({"id": ACCOUNT, "messaging": [{"read": {"mid": MID}}]})
 
     assert event.occurred_at is None
 
 
 @pytest.mark.parametrize("content", [content for content, *_ in TALKS.values()], ids=TALKS.keys())
-def test_an_event_in_standby_is_the_same_one_in_another_field(content: Json) -> None:
+def test_standby_event_differs_only_in_its_field(content: Json) -> None:
     standby = only(talk(item(**content), place="standby"))
     event = only(talk(item(**content)))
 
@@ -156,7 +154,7 @@ def test_an_event_in_standby_is_the_same_one_in_another_field(content: Json) -> 
 
 
 @pytest.mark.parametrize("wrap", [lambda one: [one], lambda one: [[one]]])
-def test_bodies_may_come_as_a_list(wrap: Callable[[Any], Any]) -> None:
+def test_list_of_bodies_is_parsed(wrap: Callable[[Any], Any]) -> None:
     first, second = json.loads(body(talk(message(1)))), json.loads(body(change("mentions", {"media_id": "m"})))
 
     events = parse(json.dumps([*wrap(first), second]).encode())
@@ -169,7 +167,7 @@ def test_bodies_may_come_as_a_list(wrap: Callable[[Any], Any]) -> None:
     ("entry", "key"),
     [(talk(message(1)), f"msg:{MID}1"), (talk(message(1), place="standby"), f"msg:{MID}1"), ({"field": "a"}, None)],
 )
-def test_an_entry_may_come_without_its_wrapper(entry: Json, key: str | None) -> None:
+def test_entry_without_its_wrapper_is_parsed(entry: Json, key: str | None) -> None:
     (event,) = parse(json.dumps(entry).encode())
 
     assert event.kind is not EventKind.UNPARSED
@@ -178,7 +176,7 @@ def test_an_entry_may_come_without_its_wrapper(entry: Json, key: str | None) -> 
 
 
 @pytest.mark.parametrize("place", ["messaging", "standby"])
-def test_of_direct_messages_that_nobody_knows_the_whole_is_passed_on(place: str) -> None:
+def test_unknown_direct_message_is_passed_on_whole(place: str) -> None:
     handover = item(pass_thread_control={"new_owner_app_id": "123", "metadata": "m"})
 
     event = only(talk(handover, place=place))
@@ -189,14 +187,14 @@ def test_of_direct_messages_that_nobody_knows_the_whole_is_passed_on(place: str)
 
 
 @pytest.mark.parametrize("value", [None, True, 0, 1.5, "text", [], [1], {}, {"a": {"b": [1]}}])
-def test_a_field_that_nobody_knows_is_passed_on_with_its_value(value: Any) -> None:
+def test_unknown_field_is_passed_on_with_its_value(value: Any) -> None:
     event = only(change("share_to_story", value))
 
     assert (event.kind, event.field) == (EventKind.OTHER, "share_to_story")
     assert event.data == ({} if value is None else {"value": value})
 
 
-def test_an_entry_that_is_an_event_and_holds_others_gives_each_of_them_once() -> None:
+def test_entry_that_is_an_event_and_contains_events_yields_each_once() -> None:
     comment = {"field": "comments", "value": {"id": "c1"}}
 
     events = parse(body({**talk(message(1)), **comment}))
@@ -207,13 +205,13 @@ def test_an_entry_that_is_an_event_and_holds_others_gives_each_of_them_once() ->
 
 
 @pytest.mark.parametrize("number", [900100, 900100.0, "900100"])
-def test_an_id_may_be_a_number(number: Any) -> None:
+def test_numeric_ids_are_accepted(number: Any) -> None:
     event = only(talk({**message(), "sender": {"id": number}, "recipient": {"id": int(ACCOUNT)}}))
 
     assert (event.participant_id, event.is_from_us) == (CUSTOMER, False)
 
 
-def test_the_messages_of_a_page_are_kept_and_are_none_of_instagram() -> None:
+def test_page_object_events_are_kept_as_other() -> None:
     entries = [talk(message(1)), talk(message(2), place="standby"), change("comments", {"id": "c1"})]
 
     events = parse(json.dumps({"object": "page", "entry": entries}).encode())
@@ -223,7 +221,7 @@ def test_the_messages_of_a_page_are_kept_and_are_none_of_instagram() -> None:
     assert len(set(keys(events))) == 3
 
 
-def test_every_event_of_a_full_batch_is_found_in_its_order() -> None:
+def test_full_batch_keeps_every_event_in_order() -> None:
     """Meta puts up to a thousand updates into one POST."""
     entries = [{**talk(*(message(number * 25 + one) for one in range(25))), "id": str(number)} for number in range(40)]
 
@@ -234,7 +232,7 @@ def test_every_event_of_a_full_batch_is_found_in_its_order() -> None:
     assert {len(event.payload["entry"][0]["messaging"]) for event in events} == {1}
 
 
-def test_an_entry_may_hold_all_kinds_of_lists() -> None:
+def test_entry_with_several_lists_yields_all_events() -> None:
     entry = {
         **talk(message(1), message(2)),
         "standby": [message(3)],
@@ -252,5 +250,5 @@ def test_an_entry_may_hold_all_kinds_of_lists() -> None:
     ]
 
 
-def test_what_people_wrote_is_no_part_of_what_an_event_prints() -> None:
+def test_repr_of_an_event_has_no_message_text() -> None:
     assert "open?" not in repr(only(talk(item(message={"mid": MID, "text": "café open?"}))))

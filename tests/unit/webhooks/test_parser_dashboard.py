@@ -35,7 +35,7 @@ DASHBOARD = [
 
 @pytest.mark.parametrize(("field", "content"), DASHBOARD)
 @pytest.mark.parametrize("entry_id", ["0", ACCOUNT])
-def test_a_test_of_metas_dashboard_is_kept_as_one(field: str, content: Json, entry_id: str) -> None:
+def test_dashboard_test_event_is_recognized(field: str, content: Json, entry_id: str) -> None:
     event = only(
         {"id": entry_id, "time": SENT_S, "changes": [{"field": field, "value": {**DASHBOARD_ENDS, **content}}]}
     )
@@ -47,9 +47,7 @@ def test_a_test_of_metas_dashboard_is_kept_as_one(field: str, content: Json, ent
 
 @pytest.mark.parametrize(("field", "content"), DASHBOARD)
 @pytest.mark.parametrize("ends", [(CUSTOMER, ACCOUNT), (ACCOUNT, CUSTOMER)])
-def test_a_direct_message_of_the_account_counts_also_as_a_change(
-    field: str, content: Json, ends: tuple[str, str]
-) -> None:
+def test_direct_message_sent_as_a_change_is_the_same_event(field: str, content: Json, ends: tuple[str, str]) -> None:
     changed = only(change(field, item(*ends, **content)))
     talked = only(talk(item(*ends, **content)))
 
@@ -64,9 +62,7 @@ def test_a_direct_message_of_the_account_counts_also_as_a_change(
 
 
 @pytest.mark.parametrize(("sender", "recipient"), [("12334", "23245"), ("12334", None), (None, None)])
-def test_a_change_between_people_who_do_not_exist_is_the_dashboards_test(
-    sender: str | None, recipient: str | None
-) -> None:
+def test_change_between_made_up_people_is_a_dashboard_test(sender: str | None, recipient: str | None) -> None:
     value = {"sender": {"id": sender}, "recipient": {"id": recipient}, "message": {"mid": "random_mid", "text": "x"}}
 
     (event,) = parse(body({"id": ACCOUNT, "changes": [{"field": "messages", "value": value}]}))
@@ -74,7 +70,7 @@ def test_a_change_between_people_who_do_not_exist_is_the_dashboards_test(
     assert event.kind is EventKind.TEST
 
 
-def test_a_change_that_names_the_account_beside_its_page_is_a_message() -> None:
+def test_change_naming_the_account_beside_its_page_is_a_message() -> None:
     """Meta prints Page ids as entry.id for linked Pages."""
     value = {"sender": {"id": "900100"}, "recipient": {"id": ACCOUNT}, "message": {"mid": MID, "text": "x"}}
 

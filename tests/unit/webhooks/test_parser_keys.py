@@ -25,7 +25,7 @@ from tests.support.deliveries import (
 from tests.support.webhook_shapes import OPTIN, REFERRAL
 
 
-def test_an_echo_and_the_message_that_it_echoes_have_the_same_key() -> None:
+def test_echo_has_the_key_of_its_message() -> None:
     echo = only(talk(sent_by_account(message={"mid": MID, "text": "Yes", "is_echo": True})))
     sent = only(talk(sent_by_account(message={"mid": MID, "text": "Yes"})))
 
@@ -44,7 +44,7 @@ def test_an_echo_and_the_message_that_it_echoes_have_the_same_key() -> None:
         ({"read": {"watermark": 5}}, EventKind.READ, "messaging_seen", {}),
     ],
 )
-def test_what_has_no_id_of_its_own_is_known_by_sender_time_and_content(
+def test_events_without_an_id_are_keyed_by_sender_time_and_content(
     content: Json, kind: EventKind, field: str, data: Json | None
 ) -> None:
     event = only(talk(item(**content)))
@@ -70,17 +70,17 @@ def test_what_has_no_id_of_its_own_is_known_by_sender_time_and_content(
         ({"reaction": {"mid": MID, "action": "react"}}, {"reaction": {"mid": MID, "action": "unreact"}}),
     ],
 )
-def test_two_events_about_the_same_message_are_told_apart(first: Json, second: Json) -> None:
+def test_different_events_about_one_message_have_different_keys(first: Json, second: Json) -> None:
     assert only(talk(item(**first))).key != only(talk(item(**second))).key
 
 
-def test_a_reaction_that_is_made_again_later_is_another_one() -> None:
+def test_repeated_reaction_has_a_new_key() -> None:
     reaction = {"reaction": {"mid": MID, "action": "react", "reaction": "love"}}
 
     assert only(talk(item(**reaction))).key != only(talk(item(**reaction, timestamp=HAPPENED_MS + 1))).key
 
 
-def test_two_values_of_an_unknown_field_are_two_events_and_the_same_one_is_one() -> None:
+def test_unknown_fields_are_keyed_by_value() -> None:
     first, second = change("follow", {"from": "1"}), change("follow", {"from": "2"})
 
     assert only(first).key != only(second).key
@@ -96,14 +96,14 @@ def test_two_values_of_an_unknown_field_are_two_events_and_the_same_one_is_one()
         [{"field": "comments", "value": None, "id": "c1"}, {"field": "comments", "value": None, "id": "c2"}],
     ],
 )
-def test_two_changes_that_differ_outside_of_their_value_are_two_events(changes: list[Json]) -> None:
+def test_changes_that_differ_outside_their_value_have_different_keys(changes: list[Json]) -> None:
     """The second one would be taken for the first one that came again, and dropped."""
     events = parse(body({"id": ACCOUNT, "time": SENT_S, "changes": changes}))
 
     assert len(set(keys(events))) == 2
 
 
-def test_a_strange_part_is_known_again_whatever_the_entry_brings_along() -> None:
+def test_malformed_part_has_the_same_key_in_any_entry() -> None:
     *_, first = parse(body({**talk(message(1)), "changes": "strange"}))
     *_, second = parse(body({**talk(message(2), message(3)), "changes": "strange"}))
 
@@ -124,11 +124,11 @@ def test_a_strange_part_is_known_again_whatever_the_entry_brings_along() -> None
         {**talk(message()), "id": "1" * 5000},
     ],
 )
-def test_ids_and_names_of_whatever_length_give_keys_and_columns_of_a_bounded_one(entry: Json) -> None:
+def test_keys_and_columns_have_bounded_length(entry: Json) -> None:
     assert_can_be_stored(only(entry))
 
 
-def test_messages_whose_ids_are_too_long_for_a_key_are_told_apart() -> None:
+def test_overlong_message_ids_have_different_keys() -> None:
     first, second = (only(talk(item(message={"mid": "m" * 1000 + end}))) for end in "ab")
 
     assert first.key != second.key

@@ -26,7 +26,7 @@ from tests.support.deliveries import (
 
 @pytest.mark.parametrize("field", ["comments", "live_comments", "mentions", "story_insights", "messages"])
 @pytest.mark.parametrize("value", [None, True, 0, "text", [], [{"id": "c1"}]])
-def test_a_known_field_with_a_value_of_the_wrong_type_is_kept(field: str, value: Any) -> None:
+def test_known_field_with_a_wrong_type_is_kept(field: str, value: Any) -> None:
     event = only(change(field, value))
 
     assert (event.kind, event.field) == (EventKind.OTHER, field)
@@ -37,7 +37,7 @@ WRONG: list[Any] = [None, True, 0, -1.5, "text", "", [], ["x"], {}, {"id": None}
 
 
 @pytest.mark.parametrize("wrong", WRONG)
-def test_wrong_types_anywhere_in_a_direct_message_lose_nothing(wrong: Any) -> None:
+def test_wrong_types_in_a_direct_message_lose_nothing(wrong: Any) -> None:
     names = ["message", "message_edit", "reaction", "read", "postback", "referral", "optin", "sender", "recipient"]
     sent = [{**message(), name: wrong} for name in names]
 
@@ -50,7 +50,7 @@ def test_wrong_types_anywhere_in_a_direct_message_lose_nothing(wrong: Any) -> No
 
 
 @pytest.mark.parametrize("wrong", WRONG)
-def test_wrong_types_inside_of_a_message_lose_nothing(wrong: Any) -> None:
+def test_wrong_types_inside_a_message_lose_nothing(wrong: Any) -> None:
     names = ["mid", "text", "attachments", "reply_to", "quick_reply", "referral", "app_id"]
     sent = [message(**{name: wrong}) for name in names]
 
@@ -65,7 +65,7 @@ def test_wrong_types_inside_of_a_message_lose_nothing(wrong: Any) -> None:
 
 @pytest.mark.parametrize("wrong", WRONG)
 @pytest.mark.parametrize("field", ["comments", "live_comments", "mentions", "story_insights"])
-def test_wrong_types_inside_of_a_change_lose_nothing(field: str, wrong: Any) -> None:
+def test_wrong_types_inside_a_change_lose_nothing(field: str, wrong: Any) -> None:
     names = ["id", "comment_id", "media_id", "from", "media", "text"]
     values: list[Json] = [{"id": "c1", "media_id": "m1", name: wrong} for name in names]
 
@@ -80,7 +80,7 @@ def test_wrong_types_inside_of_a_change_lose_nothing(field: str, wrong: Any) -> 
 
 @pytest.mark.parametrize("wrong", [None, True, 1, "text", [], [message(2)]])
 @pytest.mark.parametrize("place", ["messaging", "standby", "changes"])
-def test_what_is_no_object_in_a_list_of_events_is_kept_beside_the_others(place: str, wrong: Any) -> None:
+def test_non_object_in_a_list_of_events_is_kept_beside_the_others(place: str, wrong: Any) -> None:
     first, second = (message(1), message(3)) if place != "changes" else ({"field": "a"}, {"field": "b"})
 
     events = parse(body({"id": ACCOUNT, "time": SENT_MS, place: [first, wrong, second]}))
@@ -92,7 +92,7 @@ def test_what_is_no_object_in_a_list_of_events_is_kept_beside_the_others(place: 
 
 @pytest.mark.parametrize("wrong", [None, True, 1, "text", {}, {"message": {"mid": "m"}}])
 @pytest.mark.parametrize("place", ["standby", "changes"])
-def test_an_entry_with_a_strange_part_loses_neither_it_nor_its_events(place: str, wrong: Any) -> None:
+def test_entry_with_a_malformed_part_keeps_it_and_its_events(place: str, wrong: Any) -> None:
     entry = {**talk(message(1), message(2)), place: wrong}
 
     *events, strange = parse(body(entry))
@@ -107,7 +107,7 @@ def test_an_entry_with_a_strange_part_loses_neither_it_nor_its_events(place: str
 @pytest.mark.parametrize(
     "entry", [None, True, 1, "text", [], [talk(message())], {}, {"id": ACCOUNT}, {"id": ACCOUNT, "messaging": []}]
 )
-def test_an_entry_without_events_is_kept_beside_the_others(entry: Any) -> None:
+def test_entry_without_events_is_kept_beside_the_others(entry: Any) -> None:
     events = parse(body(talk(message(1)), entry, talk(message(2))))
 
     assert [event.kind for event in events] == [EventKind.MESSAGE, EventKind.UNPARSED, EventKind.MESSAGE]
@@ -129,7 +129,7 @@ def test_an_entry_without_events_is_kept_beside_the_others(entry: Any) -> None:
         {"unparsed": 1, "unparsed_text": 2},
     ],
 )
-def test_json_of_no_known_shape_is_one_event_that_holds_it(value: Any) -> None:
+def test_unknown_json_becomes_one_unparsed_event(value: Any) -> None:
     (event,) = parse(json.dumps(value).encode())
 
     assert (event.kind, event.entry_id, event.field) == (EventKind.UNPARSED, "", "unparsed")
@@ -155,7 +155,7 @@ def test_json_of_no_known_shape_is_one_event_that_holds_it(value: Any) -> None:
     ],
     ids=lambda value: str(value)[:20],
 )
-def test_what_is_no_json_that_can_be_kept_is_one_event_with_the_body_as_it_came(raw: bytes, kept: Json) -> None:
+def test_invalid_json_becomes_one_event_with_the_raw_body(raw: bytes, kept: Json) -> None:
     (event,) = parse(raw)
 
     assert (event.kind, event.payload) == (EventKind.UNPARSED, kept)
@@ -165,7 +165,7 @@ def test_what_is_no_json_that_can_be_kept_is_one_event_with_the_body_as_it_came(
 
 
 @pytest.mark.parametrize("depth", [30, 57, 58, 59, 60, 61, 62, 63, 64, 70])
-def test_what_is_nested_is_kept_up_to_a_depth_at_which_it_can_also_be_read_again(depth: int) -> None:
+def test_deeply_nested_json_can_be_stored_and_parsed_again(depth: int) -> None:
     nested: Any = {}
     for _ in range(depth):
         nested = {"deeper": nested}
@@ -179,7 +179,7 @@ def test_what_is_nested_is_kept_up_to_a_depth_at_which_it_can_also_be_read_again
 @pytest.mark.parametrize(
     ("sent", "kept"), [(r"\u0000", "�"), (r"\ud83d", "�"), (r"\ude00", "�"), (r"\ud83d\ude00", "😀"), (r"\u00e9", "é")]
 )
-def test_characters_that_jsonb_does_not_take_are_replaced_and_others_are_not(sent: str, kept: str) -> None:
+def test_only_characters_that_jsonb_rejects_are_replaced(sent: str, kept: str) -> None:
     """A message that was cut in the middle of an emoji holds half of it."""
     raw = body(talk(item(message={"mid": "MID", "text": "TEXT"}))).replace(b"TEXT", f"a{sent}b".encode())
 

@@ -16,7 +16,7 @@ from tests.support.ingesting import Ingesting, stored
 from tests.support.refreshing import STORAGE_DOWN
 
 
-def test_tidying_publishes_then_adopts_until_nothing_is_left_and_purges(
+def test_tidying_publishes_then_adopts_until_nothing_is_left_then_purges(
     world: Ingesting, counted: dict[str, Any]
 ) -> None:
     world.storage.to_adopt = [
@@ -37,7 +37,7 @@ def test_tidying_publishes_then_adopts_until_nothing_is_left_and_purges(
     assert counts(counted) == {"EventsAdopted": EVENTS_AT_ONCE + 3}
 
 
-def test_tidying_begins_no_round_without_the_time_for_it_and_still_publishes_and_purges(world: Ingesting) -> None:
+def test_tidying_starts_no_round_without_enough_time_and_still_purges(world: Ingesting) -> None:
     """However many there are to adopt: the next time comes in minutes."""
     now_s = 0.0
 
@@ -77,7 +77,7 @@ def test_tidying_publishes_before_it_adopts(world: Ingesting) -> None:
 
 
 @pytest.mark.parametrize("function", ["adopt_webhook_events", "purge_webhook_events"])
-def test_tidying_shows_that_storage_is_down_once_it_has_done_the_rest(world: Ingesting, function: str) -> None:
+def test_tidying_raises_a_storage_failure_after_doing_the_rest(world: Ingesting, function: str) -> None:
     world.storage.failures = {function: STORAGE_DOWN}
 
     with pytest.raises(StorageError) as failed:
@@ -88,7 +88,7 @@ def test_tidying_shows_that_storage_is_down_once_it_has_done_the_rest(world: Ing
     assert ({name for name, _ in world.storage.calls}, world.bus.looked) == (others, 1)
 
 
-def test_tidying_adopts_and_purges_while_nothing_can_be_published_and_shows_what_failed_first(
+def test_tidying_adopts_and_purges_despite_a_failing_bus_and_raises_the_first_failure(
     world: Ingesting,
 ) -> None:
     world.bus.error = StorageError(reason="DATABASE_BUSY", recoverable=True)
