@@ -46,12 +46,12 @@ def string_values(path: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("path", APPS, ids=lambda path: path.parent.name)
-def test_functions_import_the_package_and_never_each_other(path: Path) -> None:
+def test_functions_never_import_each_other(path: Path) -> None:
     assert not [name for name in imported(path) if name.startswith(("functions", "."))]
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
-def test_the_package_imports_neither_functions_nor_tests_nor_the_local_system(path: Path) -> None:
+def test_package_does_not_import_functions_tests_or_tools(path: Path) -> None:
     assert not [
         name
         for name in imported(path)
@@ -66,11 +66,11 @@ def test_errors_import_the_standard_library_only() -> None:
 @pytest.mark.parametrize(
     "path", [path for path in [*MODULES, *APPS] if path.name not in MAY_NAME_TABLES], ids=lambda path: path.name
 )
-def test_tables_and_rpcs_are_named_in_the_storage_modules_only(path: Path) -> None:
-    assert not set(string_values(path)) & NAMES
+def test_tables_and_rpcs_are_named_only_in_storage_modules(path: Path) -> None:
+    assert not set(string_values(path)) & {*RELATIONS, *FUNCTIONS}
 
 
-def test_every_function_folder_is_one_lambda_of_the_same_name_and_no_lambda_lacks_one() -> None:
+def test_function_folders_match_the_lambdas() -> None:
     lambdas = {
         name: resource["Properties"]
         for name, resource in section("Resources").items()
@@ -85,7 +85,7 @@ def test_every_function_folder_is_one_lambda_of_the_same_name_and_no_lambda_lack
         assert (app.parent / "requirements.txt").exists()
 
 
-def test_every_setting_that_a_function_reads_is_in_the_template() -> None:
+def test_settings_are_in_the_template() -> None:
     text = (ROOT / "template.yaml").read_text()
     read = {
         str(ast.literal_eval(node.args[0]))
@@ -102,7 +102,7 @@ def test_every_setting_that_a_function_reads_is_in_the_template() -> None:
 
 
 @pytest.mark.parametrize("path", APPS, ids=lambda path: path.parent.name)
-def test_every_handler_sends_its_error_reports_before_it_is_frozen(path: Path) -> None:
+def test_handlers_send_error_reports(path: Path) -> None:
     (handler,) = [
         node
         for node in ast.parse(path.read_text()).body
@@ -113,12 +113,12 @@ def test_every_handler_sends_its_error_reports_before_it_is_frozen(path: Path) -
 
 
 @pytest.mark.parametrize("path", APPS, ids=lambda path: path.parent.name)
-def test_a_handler_stays_small(path: Path) -> None:
+def test_handlers_stay_small(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 200
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
-def test_a_module_stays_readable_in_one_sitting(path: Path) -> None:
+def test_modules_stay_small(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 300 or path.name == "errors.py"
 
 

@@ -20,9 +20,7 @@ WAITING = PendingConnection(NOW, (PENDING,))
 UNFINISHED = ParkedRecord(user_id=USER_ID, id="p-1", provider=Provider.FACEBOOK, issued_at=NOW)
 
 
-def test_a_login_that_waits_is_answered_in_the_contracts_shape_and_with_nothing_else(
-    post: Send, flow: FakeFlow
-) -> None:
+def test_pending_login_response_matches_the_contract(post: Send, flow: FakeFlow) -> None:
     flow.outcome = WAITING
 
     answer = post()
@@ -60,7 +58,7 @@ def test_a_login_that_waits_is_answered_in_the_contracts_shape_and_with_nothing_
     assert header(answer, "Access-Control-Allow-Origin") == ORIGIN
 
 
-def test_a_login_that_meta_interrupted_waits_without_accounts(post: Send, flow: FakeFlow) -> None:
+def test_login_interrupted_by_meta_is_pending_without_accounts(post: Send, flow: FakeFlow) -> None:
     flow.outcome = PendingConnection(NOW, ())
 
     answer = post()
@@ -69,7 +67,7 @@ def test_a_login_that_meta_interrupted_waits_without_accounts(post: Send, flow: 
     assert (answer["statusCode"], answer["json"]["data"]) == (202, nothing)
 
 
-def test_an_access_token_whose_connection_waits_is_answered_like_a_code(post: Send, flow: FakeFlow) -> None:
+def test_pending_access_token_responds_like_a_code(post: Send, flow: FakeFlow) -> None:
     flow.outcome = WAITING
 
     answer = post(body=json.dumps({"accessToken": "EAAx"}))
@@ -78,9 +76,7 @@ def test_an_access_token_whose_connection_waits_is_answered_like_a_code(post: Se
     assert "EAAx" not in answer["body"]
 
 
-def test_what_is_remembered_of_a_login_that_waits_is_when_it_was_made_and_no_profile(
-    post: Send, flow: FakeFlow, records: FakeRecords
-) -> None:
+def test_remembered_pending_login_has_no_profile(post: Send, flow: FakeFlow, records: FakeRecords) -> None:
     flow.outcome = WAITING
 
     post()
@@ -98,7 +94,7 @@ def test_what_is_remembered_of_a_login_that_waits_is_when_it_was_made_and_no_pro
         ((), ()),  # what a user sees of it could not be written
     ],
 )
-def test_the_same_code_again_is_answered_as_pending_while_anything_of_its_login_waits(
+def test_repeated_code_is_pending_while_its_login_is_parked(
     post: Send,
     flow: FakeFlow,
     account_list: FakeAccountList,
@@ -117,7 +113,7 @@ def test_the_same_code_again_is_answered_as_pending_while_anything_of_its_login_
     assert len(flow.asked) == 1
 
 
-def test_the_same_code_again_is_a_success_once_its_login_is_stored(
+def test_repeated_code_succeeds_once_its_login_is_stored(
     post: Send, flow: FakeFlow, account_list: FakeAccountList
 ) -> None:
     flow.outcome = WAITING
@@ -134,9 +130,7 @@ def test_the_same_code_again_is_a_success_once_its_login_is_stored(
     assert [account["id"] for account in again["json"]["data"]["accounts"]] == [ACCOUNT.id]
 
 
-def test_the_same_code_again_says_why_its_login_has_ended(
-    post: Send, flow: FakeFlow, account_list: FakeAccountList
-) -> None:
+def test_repeated_code_reports_why_its_login_ended(post: Send, flow: FakeFlow, account_list: FakeAccountList) -> None:
     flow.outcome = PendingConnection(NOW, ())
     post()
     account_list.accounts = ()
@@ -148,9 +142,7 @@ def test_the_same_code_again_says_why_its_login_has_ended(
     assert again["json"]["actor"] == "user"
 
 
-def test_the_same_code_again_says_that_its_account_was_disconnected_since(
-    post: Send, flow: FakeFlow, account_list: FakeAccountList
-) -> None:
+def test_repeated_code_reports_a_later_disconnect(post: Send, flow: FakeFlow, account_list: FakeAccountList) -> None:
     flow.outcome = PendingConnection(NOW, ())
     post()
     stored = ACCOUNT.model_copy(update={"status": "disconnected", "connected_at": NOW - timedelta(days=1)})
@@ -159,7 +151,7 @@ def test_the_same_code_again_says_that_its_account_was_disconnected_since(
     assert post()["json"]["code"] == "ACCOUNT_DISCONNECTED"
 
 
-def test_the_same_code_again_says_that_storage_fails_and_not_that_its_accounts_are_gone(
+def test_repeated_code_reports_a_storage_failure_not_missing_accounts(
     post: Send, account_list: FakeAccountList
 ) -> None:
     """Although the user has something parked, which is all that a list could show now."""
@@ -169,7 +161,7 @@ def test_the_same_code_again_says_that_storage_fails_and_not_that_its_accounts_a
     assert post()["json"]["reason"] == "DATABASE_UNAVAILABLE"
 
 
-def test_the_same_code_again_tells_of_its_own_accounts_whoever_brought_them(
+def test_repeated_code_lists_its_accounts_whichever_login_stored_them(
     post: Send, flow: FakeFlow, account_list: FakeAccountList
 ) -> None:
     """Another product since, and another login that still waits."""
@@ -185,7 +177,7 @@ def test_the_same_code_again_tells_of_its_own_accounts_whoever_brought_them(
     assert [a["instagramBusinessId"] for a in again["json"]["data"]["accounts"]] == [ACCOUNT.instagram_business_id]
 
 
-def test_the_end_of_another_login_does_not_end_this_one(
+def test_failure_of_another_login_does_not_end_this_one(
     post: Send, flow: FakeFlow, account_list: FakeAccountList
 ) -> None:
     flow.outcome = PendingConnection(NOW, ())

@@ -20,7 +20,7 @@ from tests.support.exchanging import DATA_DELETED, FakeAccountList, FakeFlow, Fa
 from tests.support.routes import ACCOUNT, Send, header
 
 
-def test_the_same_code_again_gives_the_first_outcome_under_its_own_request_id(post: Send, flow: FakeFlow) -> None:
+def test_repeated_code_returns_the_first_outcome_with_its_own_request_id(post: Send, flow: FakeFlow) -> None:
     first = post()
     second = post(requestContext={"requestId": "another", "httpMethod": "POST", "stage": "live"})
 
@@ -39,7 +39,7 @@ def test_the_same_code_again_gives_the_first_outcome_under_its_own_request_id(po
         (MetaRateLimitedError(retry_after_s=420), 420),
     ],
 )
-def test_an_error_counts_for_the_code_as_long_as_only_its_person_can_change_it(
+def test_errors_are_remembered_for_as_long_as_they_apply(
     post: Send, flow: FakeFlow, records: FakeRecords, error: InstagramConnectError, wait_s: float | None
 ) -> None:
     flow.outcome = error
@@ -50,7 +50,7 @@ def test_an_error_counts_for_the_code_as_long_as_only_its_person_can_change_it(
     assert outcome.get("counts_for_s") == wait_s
 
 
-def test_a_wait_that_is_repeated_is_what_is_left_of_it(post: Send, flow: FakeFlow, records: FakeRecords) -> None:
+def test_repeated_retry_after_is_the_remaining_time(post: Send, flow: FakeFlow, records: FakeRecords) -> None:
     flow.outcome = MetaRateLimitedError(retry_after_s=420)
     post()
     (outcome,) = records.outcomes.values()
@@ -62,16 +62,14 @@ def test_a_wait_that_is_repeated_is_what_is_left_of_it(post: Send, flow: FakeFlo
     assert header(answer, "Retry-After") == str(answer["json"]["retryAfterSeconds"])
 
 
-def test_accounts_that_were_disconnected_since_are_no_success(post: Send, account_list: FakeAccountList) -> None:
+def test_repeated_code_of_a_disconnected_account_is_an_error(post: Send, account_list: FakeAccountList) -> None:
     post()
     account_list.accounts = (ACCOUNT.model_copy(update={"status": "disconnected"}),)
 
     assert post()["json"]["code"] == "ACCOUNT_DISCONNECTED"
 
 
-def test_the_same_code_again_does_not_bring_back_what_was_deleted(
-    post: Send, flow: FakeFlow, records: FakeRecords
-) -> None:
+def test_repeated_code_does_not_restore_deleted_data(post: Send, flow: FakeFlow, records: FakeRecords) -> None:
     flow.outcome = DATA_DELETED
     first = post()
     flow.outcome = (ACCOUNT,)
@@ -84,7 +82,7 @@ def test_the_same_code_again_does_not_bring_back_what_was_deleted(
     assert "counts_for_s" not in outcome
 
 
-def test_the_same_code_again_gives_the_first_error_too(post: Send, flow: FakeFlow) -> None:
+def test_repeated_code_returns_the_first_error(post: Send, flow: FakeFlow) -> None:
     flow.outcome = MetaRateLimitedError(retry_after_s=420)
     first = post()
     flow.outcome = (ACCOUNT,)
@@ -95,7 +93,7 @@ def test_the_same_code_again_gives_the_first_error_too(post: Send, flow: FakeFlo
     assert header(second, "Retry-After") == "420"
 
 
-def test_a_repeated_failure_is_logged_and_counted_once(
+def test_repeated_failure_is_logged_and_counted_once(
     post: Send, flow: FakeFlow, log: io.StringIO, counted: dict[str, Any]
 ) -> None:
     flow.outcome = MetaRateLimitedError(retry_after_s=420, log_context={"meta_code": 4})
@@ -108,7 +106,7 @@ def test_a_repeated_failure_is_logged_and_counted_once(
     assert counted["RequestsFailed"]["Value"] == [1.0]
 
 
-def test_an_error_of_one_request_alone_is_not_remembered(post: Send, flow: FakeFlow) -> None:
+def test_error_of_a_single_request_is_not_remembered(post: Send, flow: FakeFlow) -> None:
     flow.error = LateStartError()
     assert post()["statusCode"] == 503
     flow.error = None
@@ -116,22 +114,20 @@ def test_an_error_of_one_request_alone_is_not_remembered(post: Send, flow: FakeF
     assert post()["statusCode"] == 200
 
 
-def test_a_repeated_outcome_shows_the_accounts_as_they_are_now(
-    post: Send, flow: FakeFlow, account_list: FakeAccountList
-) -> None:
+def test_repeated_outcome_shows_current_accounts(post: Send, flow: FakeFlow, account_list: FakeAccountList) -> None:
     post()
     account_list.accounts = (ACCOUNT.model_copy(update={"status": "needs_reauth"}),)
 
     assert post()["json"]["data"]["accounts"][0]["status"] == "needs_reauth"
 
 
-def test_a_remembered_outcome_holds_ids_and_no_profile(post: Send, records: FakeRecords) -> None:
+def test_remembered_outcome_holds_ids_only(post: Send, records: FakeRecords) -> None:
     post()
 
     assert list(records.outcomes.values()) == [{"accounts": [ACCOUNT.id]}]
 
 
-def test_accounts_that_were_deleted_since_are_said_to_be_gone(post: Send, account_list: FakeAccountList) -> None:
+def test_repeated_code_of_deleted_accounts_is_not_found(post: Send, account_list: FakeAccountList) -> None:
     post()
     account_list.accounts = ()
 

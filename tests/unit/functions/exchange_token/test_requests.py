@@ -29,7 +29,7 @@ from tests.support.lambda_context import FakeLambdaContext
 from tests.support.routes import ACCOUNT, ORIGIN, LoadEvent, Send, header
 
 
-def test_the_accounts_of_a_login_are_answered_in_the_contracts_shape(post: Send) -> None:
+def test_response_matches_the_contract(post: Send) -> None:
     answer = post()
 
     assert answer["statusCode"] == 200
@@ -62,7 +62,7 @@ def test_the_accounts_of_a_login_are_answered_in_the_contracts_shape(post: Send)
     assert header(answer, "Cache-Control") == "no-store"
 
 
-def test_the_flow_gets_caller_code_and_the_time_that_is_left(post: Send, flow: FakeFlow) -> None:
+def test_flow_gets_user_code_and_remaining_time(post: Send, flow: FakeFlow) -> None:
     post(body=body(code="AQabc#_"))
 
     (request,) = flow.requests
@@ -71,7 +71,7 @@ def test_the_flow_gets_caller_code_and_the_time_that_is_left(post: Send, flow: F
     assert 27 < request.deadline.remaining_s() <= 27.5
 
 
-def test_a_base64_body_is_decoded(post: Send) -> None:
+def test_base64_body_is_decoded(post: Send) -> None:
     encoded = base64.b64encode(body().encode()).decode()
 
     assert post(body=encoded, isBase64Encoded=True)["statusCode"] == 200
@@ -102,7 +102,7 @@ def test_a_base64_body_is_decoded(post: Send) -> None:
         ({"body": body(code="c\ud800")}, "body"),
     ],
 )
-def test_a_body_that_is_not_as_agreed_is_named_and_costs_no_code(
+def test_invalid_body_is_rejected_without_spending_the_code(
     post: Send, flow: FakeFlow, sent: dict[str, Any], named: str
 ) -> None:
     answer = post(**sent)
@@ -112,7 +112,7 @@ def test_a_body_that_is_not_as_agreed_is_named_and_costs_no_code(
     assert flow.asked == []
 
 
-def test_an_error_about_the_body_does_not_repeat_it(post: Send) -> None:
+def test_body_errors_do_not_quote_the_body(post: Send) -> None:
     answer = post(body=json.dumps({"code": ["AQsecret"], "redirectUri": "AQsecret"}))
 
     assert "AQsecret" not in answer["body"]
@@ -121,7 +121,7 @@ def test_an_error_about_the_body_does_not_repeat_it(post: Send) -> None:
 @pytest.mark.parametrize(
     "uri", ["https://evil.example.com/callback", f"{ORIGIN}/callback/", f"{ORIGIN}/callback?x=1", f"{ORIGIN}/CALLBACK"]
 )
-def test_only_listed_redirect_uris_are_exchanged(post: Send, flow: FakeFlow, uri: str) -> None:
+def test_only_listed_redirect_uris_are_accepted(post: Send, flow: FakeFlow, uri: str) -> None:
     answer = post(body=body(redirectUri=uri))
 
     assert (answer["statusCode"], answer["json"]["code"]) == (400, "REDIRECT_URI_NOT_ALLOWED")
@@ -129,9 +129,7 @@ def test_only_listed_redirect_uris_are_exchanged(post: Send, flow: FakeFlow, uri
 
 
 @pytest.mark.parametrize("authorization", [None, "", "Bearer rubbish", "Bearer sb_secret_x", "Basic abc"])
-def test_strangers_get_401_in_the_error_shape_whatever_they_send(
-    post: Send, flow: FakeFlow, authorization: str | None
-) -> None:
+def test_unauthenticated_requests_get_401(post: Send, flow: FakeFlow, authorization: str | None) -> None:
     answer = post(headers={"Authorization": authorization}, body="{")
 
     assert (answer["statusCode"], answer["json"]["code"]) == (401, "UNAUTHENTICATED")
@@ -139,7 +137,7 @@ def test_strangers_get_401_in_the_error_shape_whatever_they_send(
     assert flow.asked == []
 
 
-def test_a_failure_has_every_field_of_the_error_shape(post: Send, flow: FakeFlow) -> None:
+def test_error_response_has_every_field(post: Send, flow: FakeFlow) -> None:
     flow.error = ScopesDeclinedError("Not granted: instagram_basic.")
 
     answer = post()
@@ -157,7 +155,7 @@ def test_a_failure_has_every_field_of_the_error_shape(post: Send, flow: FakeFlow
     }
 
 
-def test_storage_that_fails_keeps_the_words_that_existing_frontends_know(post: Send, flow: FakeFlow) -> None:
+def test_storage_failure_keeps_the_established_error_text(post: Send, flow: FakeFlow) -> None:
     flow.error = StorageError(reason="SCHEMA_CACHE_STALE", recoverable=True)
 
     answer = post()
@@ -167,7 +165,7 @@ def test_storage_that_fails_keeps_the_words_that_existing_frontends_know(post: S
     assert (answer["json"]["reason"], answer["json"]["recoverable"]) == ("SCHEMA_CACHE_STALE", True)
 
 
-def test_a_wait_that_is_known_is_told_twice(post: Send, flow: FakeFlow) -> None:
+def test_retry_after_is_in_body_and_header(post: Send, flow: FakeFlow) -> None:
     flow.error = MetaRateLimitedError(retry_after_s=420)
 
     answer = post()
@@ -176,7 +174,7 @@ def test_a_wait_that_is_known_is_told_twice(post: Send, flow: FakeFlow) -> None:
     assert header(answer, "Retry-After") == "420"
 
 
-def test_a_defect_of_ours_answers_in_the_same_shape_and_says_nothing_of_itself(post: Send, flow: FakeFlow) -> None:
+def test_unexpected_exception_returns_500_without_details(post: Send, flow: FakeFlow) -> None:
     flow.error = RuntimeError("https://graph.facebook.com/?access_token=EAAsecret")
 
     answer = post()
@@ -186,9 +184,7 @@ def test_a_defect_of_ours_answers_in_the_same_shape_and_says_nothing_of_itself(p
     assert header(answer, "Access-Control-Allow-Origin") == ORIGIN
 
 
-def test_a_missing_setting_is_the_operators_and_named_in_the_log_only(
-    load_event: LoadEvent, lambda_context: FakeLambdaContext
-) -> None:
+def test_missing_setting_is_not_named_in_the_response(load_event: LoadEvent, lambda_context: FakeLambdaContext) -> None:
     def not_configured() -> Dependencies:
         raise ConfigurationError(log_context={"setting": "SUPABASE_URL"})
 
@@ -202,7 +198,7 @@ def test_a_missing_setting_is_the_operators_and_named_in_the_log_only(
     ("origin", "allowed"),
     [(ORIGIN, ORIGIN), ("https://admin.example.com", "https://admin.example.com"), ("https://evil.example.com", None)],
 )
-def test_a_preflight_lets_in_the_listed_origins_only(post: Send, origin: str, allowed: str | None) -> None:
+def test_preflight_allows_listed_origins_only(post: Send, origin: str, allowed: str | None) -> None:
     answer = post("exchange_token_preflight", headers={"Origin": origin})
 
     assert answer["statusCode"] == 204
@@ -212,22 +208,20 @@ def test_a_preflight_lets_in_the_listed_origins_only(post: Send, origin: str, al
         assert "Authorization" in (header(answer, "Access-Control-Allow-Headers") or "")
 
 
-def test_errors_too_can_be_read_by_an_allowed_page(post: Send, flow: FakeFlow) -> None:
+def test_errors_are_readable_by_an_allowed_origin(post: Send, flow: FakeFlow) -> None:
     flow.error = StorageError(reason="KEY_REJECTED")
 
     assert header(post(), "Access-Control-Allow-Origin") == ORIGIN
 
 
-def test_another_path_is_answered_in_the_error_shape(post: Send) -> None:
+def test_unknown_path_returns_an_error_body(post: Send) -> None:
     answer = post(path="/api/instagram/elsewhere")
 
     assert (answer["statusCode"], answer["json"]["code"]) == (404, "NOT_FOUND")
 
 
 @pytest.mark.parametrize("sent", [{"code": "c", "redirectUri": CALLBACK}, {"accessToken": "EAAx"}])
-def test_a_person_who_had_their_data_deleted_is_told_that_a_new_login_is_needed(
-    post: Send, flow: FakeFlow, sent: dict[str, str]
-) -> None:
+def test_data_deletion_error_asks_for_a_new_login(post: Send, flow: FakeFlow, sent: dict[str, str]) -> None:
     """Raised for a token, the outcome of a code."""
     flow.outcome, flow.error = DATA_DELETED, DATA_DELETED if "accessToken" in sent else None
 
@@ -238,7 +232,7 @@ def test_a_person_who_had_their_data_deleted_is_told_that_a_new_login_is_needed(
     assert (answer["json"]["actor"], answer["json"]["recoverable"]) == ("user", True)
 
 
-def test_an_access_token_is_taken_instead_of_a_code(post: Send, flow: FakeFlow) -> None:
+def test_access_token_is_accepted_instead_of_a_code(post: Send, flow: FakeFlow) -> None:
     answer = post(body=json.dumps({"accessToken": "EAAx"}))
 
     assert answer["statusCode"] == 200
@@ -258,7 +252,9 @@ def test_an_access_token_is_taken_instead_of_a_code(post: Send, flow: FakeFlow) 
         ({"code": "c", "redirectUri": CALLBACK, "state": 7}, "state"),
     ],
 )
-def test_a_body_is_one_way_in_and_complete(post: Send, flow: FakeFlow, sent: dict[str, Any], said: str) -> None:
+def test_body_must_have_exactly_one_complete_credential(
+    post: Send, flow: FakeFlow, sent: dict[str, Any], said: str
+) -> None:
     answer = post(body=json.dumps(sent))
 
     assert (answer["statusCode"], answer["json"]["code"]) == (400, "INVALID_REQUEST")
@@ -267,7 +263,7 @@ def test_a_body_is_one_way_in_and_complete(post: Send, flow: FakeFlow, sent: dic
     assert flow.asked == []
 
 
-def test_null_counts_as_left_out(post: Send, flow: FakeFlow) -> None:
+def test_null_counts_as_missing(post: Send, flow: FakeFlow) -> None:
     assert post(body=body(accessToken=None, state=None, provider=None))["statusCode"] == 200
     assert flow.asked == [(Provider.FACEBOOK, "c", CALLBACK)]
 
@@ -293,7 +289,7 @@ sent_bodies = st.fixed_dictionaries(
 )
 @example(raw="[" * 60_000, is_encoded=False)
 @example(raw=body(code="\ud800"), is_encoded=False)
-def test_whatever_is_sent_is_a_login_or_refused_in_words_that_repeat_nothing_of_it(
+def test_any_body_is_accepted_or_rejected_without_being_quoted(
     post: Send, flow: FakeFlow, raw: str, is_encoded: bool
 ) -> None:
     flow.asked.clear()
@@ -310,9 +306,7 @@ def test_whatever_is_sent_is_a_login_or_refused_in_words_that_repeat_nothing_of_
 
 
 @given(raw=st.binary())
-def test_whatever_bytes_are_sent_nothing_is_asked_of_meta_unless_they_are_a_login(
-    post: Send, flow: FakeFlow, raw: bytes
-) -> None:
+def test_arbitrary_bytes_are_rejected_without_calling_meta(post: Send, flow: FakeFlow, raw: bytes) -> None:
     answer = post(body=base64.b64encode(raw).decode(), isBase64Encoded=True)
 
     assert (answer["statusCode"], answer["json"]["code"], flow.asked) == (400, "INVALID_REQUEST", [])

@@ -18,7 +18,7 @@ from tests.support.lambda_context import FakeLambdaContext
 from tests.support.routes import STATE_KEY, LoadEvent, Send
 
 
-def test_a_state_that_was_taken_may_end_while_its_login_is_tried_again(
+def test_used_state_may_expire_while_its_login_is_retried(
     deps: Dependencies, load_event: LoadEvent, lambda_context: FakeLambdaContext, flow: FakeFlow
 ) -> None:
     state, _ = STATES.issue(USER_ID, Provider.FACEBOOK, CALLBACK)
@@ -32,7 +32,7 @@ def test_a_state_that_was_taken_may_end_while_its_login_is_tried_again(
     assert answer["statusCode"] == 200
 
 
-def test_the_provider_may_be_left_to_the_state(post: Send, flow: FakeFlow) -> None:
+def test_provider_defaults_to_the_states(post: Send, flow: FakeFlow) -> None:
     state, _ = STATES.issue(USER_ID, Provider.INSTAGRAM, CALLBACK)
 
     assert post(body=body(state=state))["statusCode"] == 200
@@ -54,7 +54,7 @@ def test_the_provider_may_be_left_to_the_state(post: Send, flow: FakeFlow) -> No
         ),
     ],
 )
-def test_a_state_that_is_not_this_logins_leaves_the_code_unspent(
+def test_invalid_state_leaves_the_code_unspent(
     post: Send, flow: FakeFlow, state: str, changes: dict[str, Any], reason: str
 ) -> None:
     answer = post(body=body(state=state, **changes))
@@ -67,7 +67,7 @@ def test_a_state_that_is_not_this_logins_leaves_the_code_unspent(
     assert flow.asked == []
 
 
-def test_a_state_serves_one_code_only_and_that_one_as_often_as_it_is_sent(post: Send, flow: FakeFlow) -> None:
+def test_state_serves_one_code_any_number_of_times(post: Send, flow: FakeFlow) -> None:
     state, _ = STATES.issue(USER_ID, Provider.FACEBOOK, CALLBACK)
     flow.error = LateStartError()
     assert post(body=body(state=state))["statusCode"] == 503
@@ -78,7 +78,7 @@ def test_a_state_serves_one_code_only_and_that_one_as_often_as_it_is_sent(post: 
     assert post(body=body(code="another", state=state))["json"]["reason"] == "STATE_USED"
 
 
-def test_a_repeated_code_is_answered_also_after_its_state_has_ended(post: Send, flow: FakeFlow) -> None:
+def test_repeated_code_is_answered_after_its_state_expired(post: Send, flow: FakeFlow) -> None:
     flow.outcome = LoginCodeUsedError()
     post(body=body())
     expired, _ = StateSigner(STATE_KEY, lambda: NOW - LIFETIME).issue(USER_ID, Provider.FACEBOOK, CALLBACK)
@@ -86,7 +86,7 @@ def test_a_repeated_code_is_answered_also_after_its_state_has_ended(post: Send, 
     assert post(body=body(state=expired))["json"]["code"] == "OAUTH_CODE_USED"
 
 
-def test_a_deployment_can_require_the_state(
+def test_deployment_can_require_the_state(
     deps: Dependencies, load_event: LoadEvent, lambda_context: FakeLambdaContext
 ) -> None:
     requiring = replace(deps.connections, is_state_required=True)
