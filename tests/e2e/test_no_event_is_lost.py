@@ -127,7 +127,7 @@ def queue(aws: dict[str, Any], stack: dict[str, str]) -> Iterator[QueueGateway]:
         yield gateway
 
 
-def test_a_hundred_thousand_events_survive_whatever_fails(
+def test_hundred_thousand_events_survive_random_failures(
     app: App,
     user: User,
     queue: QueueGateway,

@@ -111,7 +111,7 @@ class Saboteur:
         time.sleep(self.dice.uniform(0.5, 2.5))
 
 
-def test_two_hundred_connections_survive_whatever_fails(
+def test_two_hundred_connections_survive_random_failures(
     app: App, queue: QueueGateway, stack_environment: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     users = _users(app, CONNECTIONS)
@@ -156,7 +156,7 @@ def test_two_hundred_connections_survive_whatever_fails(
     assert len(injected) >= 3
 
 
-def test_a_login_that_could_not_even_be_parked_says_why_and_goes_on_when_it_is_sent_again(
+def test_login_that_could_not_be_parked_reports_why_and_resumes_when_resent(
     app: App, user: User, queue: QueueGateway
 ) -> None:
     code = app.log_in()
