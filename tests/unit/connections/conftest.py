@@ -1,4 +1,4 @@
-"""The connection flow with the Meta simulator, moto, and a Data API that does as told."""
+"""The connection flow with the Meta simulator, moto and a scripted Data API."""
 
 import pytest
 

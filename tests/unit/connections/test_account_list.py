@@ -1,4 +1,4 @@
-"""What a user sees while something of theirs is parked: never less than what works, and nothing twice."""
+"""A user's list while something is parked: every working account is shown, and nothing twice."""
 
 from datetime import datetime, timedelta
 from typing import Any

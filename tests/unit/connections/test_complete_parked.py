@@ -1,4 +1,4 @@
-"""Completing what was parked: with the simulator for Meta, moto for AWS, and a Data API that works again."""
+"""Completing parked logins and connections, with the Meta simulator, moto for AWS, and a Data API that has recovered."""
 
 import io
 from collections.abc import Callable
@@ -38,14 +38,14 @@ from tests.support.meta_client import ALL_SCOPES, REDIRECT_URI, MetaClient
 
 ANAS_ACCOUNTS = ["17841400000000001", "17841400000000002"]
 CAFE = "17841400000000001"
-# While an answer like this comes, storage is down.
+# Responses of storage that is down.
 DOWN = refusal(403, "42501")
-# What storage answers once its person has asked Meta to have their data deleted.
+# Storage's response after a data deletion.
 DATA_DELETED = refusal(410, "PT410")
 
 
 class Later:
-    """What became of a login after its request: its message, its user's list, storage and Meta."""
+    """A parked login with everything it touches: its message, its user's list, storage and Meta."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class Later:
         self._sent = sent
 
     def parked_connection(self, provider: Provider = Provider.FACEBOOK) -> ParkedConnection:
-        """A login whose accounts storage did not take."""
+        """A login whose accounts could not be stored."""
         self._storage.failures = [DOWN]
         parked = self._parked(provider)
         assert isinstance(parked, ParkedConnection)
@@ -470,7 +470,7 @@ def test_connection_is_dropped_after_a_data_deletion(
 def test_login_is_dropped_after_a_data_deletion(
     later: Later, storage: FakeDataApi, sent: Callable[[], list[str]], log: io.StringIO, provider: Provider
 ) -> None:
-    """Nothing of it is parked once more, not even as a connection."""
+    """Nothing is parked again, not even as a connection."""
     parked = later.parked_login(provider)
     messages = sent()
     storage.failures = [DATA_DELETED]
@@ -493,7 +493,7 @@ def test_dropping_is_idempotent(later: Later, storage: FakeDataApi) -> None:
 
 
 def test_login_newer_than_the_deletion_is_stored(later: Later, storage: FakeDataApi) -> None:
-    """The deletion asked for what there was before it."""
+    """A deletion covers only data from before it."""
     former = later.parked_connection()
     newer = later.parked_login(Provider.INSTAGRAM)
     storage.failures = [DATA_DELETED]

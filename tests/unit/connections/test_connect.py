@@ -80,7 +80,7 @@ def test_subscriptions_run_in_parallel(flow: Connecting, meta: MetaClient) -> No
     calls = meta.control("GET", "/calls?operation=subscribe_page")
     first_end = min(call["ended"] for call in calls)
     assert len(calls) == 108
-    assert sum(call["started"] < first_end for call in calls) > 5  # of a hundred threads, on a machine that may be busy
+    assert sum(call["started"] < first_end for call in calls) > 5  # a hundred threads on a possibly busy machine
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def test_resumed_login_keeps_its_age_and_does_not_resend_the_code(
 
 
 def connection(vault: TokenVault) -> ConnectionToStore:
-    """A login that only has to be stored."""
+    """A login that only needs storing."""
     token = UserToken("EAApersons-token", NOW, NOW + timedelta(days=60))
     login = Login(Provider.FACEBOOK, token, "10220000000000001", ("instagram_basic",), None)
     account = DiscoveredAccount("17841400000000001", "EAApage-token", username="cafe.azul")
@@ -67,7 +67,7 @@ def connection(vault: TokenVault) -> ConnectionToStore:
 
 
 class FailingRepository:
-    """A storage that fails for a reason."""
+    """Storage that fails with the given reason."""
 
     def __init__(self, reason: str) -> None:
         self._reason = reason

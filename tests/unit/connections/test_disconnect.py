@@ -1,4 +1,4 @@
-"""Disconnecting: storage first, then Meta, and whatever Meta says the account stays disconnected."""
+"""Disconnecting: storage first, then Meta; the account stays disconnected even if Meta fails."""
 
 import base64
 import io
@@ -34,7 +34,7 @@ Row = dict[str, Any]
 
 
 def row(account: DiscoveredAccount, login: Login, vault: TokenVault, **changes: Any) -> Row:
-    """What the Data API answers to the first disconnection of an account that a login connected."""
+    """The Data API's response to the first disconnection of an account."""
     binding = TokenBinding(USER_ID, login.provider, account.instagram_business_id)
     has_own_token = account.access_token != login.token.value
     return {
@@ -72,7 +72,7 @@ def disconnect(answered: Row | None, products: object, vault: TokenVault, second
 
 
 def told(meta: MetaClient) -> list[tuple[str, str, str]]:
-    """What Meta was told: the operations with their paths and the fingerprints of their tokens."""
+    """The calls made to Meta: operations, paths and token fingerprints."""
     return [
         (call["operation"], call["path"], call["fingerprints"]["access_token"])
         for call in meta.control("GET", "/calls")
@@ -269,7 +269,7 @@ def test_meta_deadline_is_capped_by_the_remaining_time(
 
 
 @pytest.mark.parametrize("column", ["access_token_ciphertext", "user_token_ciphertext"])
-@pytest.mark.parametrize("position", [0, 3, 40, -115, -1])  # the last two: in the body's tag, in the signature
+@pytest.mark.parametrize("position", [0, 3, 40, -115, -1])  # the last two damage the body's tag and the signature
 def test_disconnects_with_a_damaged_ciphertext(
     products: object, vault: TokenVault, erased: Row, column: str, position: int
 ) -> None:

@@ -1,4 +1,4 @@
-"""One login is attempted once, however often its code arrives, and what is remembered of it gives nothing away."""
+"""One login is attempted once however often its code arrives, and its record reveals no secret."""
 
 import base64
 import io
@@ -83,7 +83,7 @@ def change_only_item(attribute: str, value: dict[str, Any]) -> None:
 
 
 def records_at(now: datetime, vault: TokenVault) -> LoginRecords:
-    """The same records, looked at from another time."""
+    """The same records at another time."""
     return LoginRecords(RECORDS_TABLE, vault, lambda: now)
 
 
@@ -375,7 +375,7 @@ def test_keeping_and_finding_tokens_tolerate_missing_kms(records: LoginRecords, 
     assert log.getvalue().count('"cause":"TokenEncryptionError"') == 2
 
 
-@pytest.mark.parametrize("position", [0, 3, 40, -115, -1])  # the last two: in the body's tag, in the signature
+@pytest.mark.parametrize("position", [0, 3, 40, -115, -1])  # the last two damage the body's tag and the signature
 def test_damaged_kept_token_is_ignored(records: LoginRecords, position: int) -> None:
     records.keep_token(LOGIN, TOKEN)
     (item,) = items()

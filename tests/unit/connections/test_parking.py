@@ -1,4 +1,4 @@
-"""What is kept of a connection that has to wait: all of it, once, encrypted, and shown to its own user only."""
+"""Parked connections: complete, stored once, encrypted, and visible to their own user only."""
 
 import io
 import json
@@ -26,7 +26,7 @@ from instagram_connect.security.token_vault import TokenBinding, TokenVault
 from tests.support.fakes import NOW, USER_ID
 from tests.support.simulated_services import PARKED_TABLE
 
-# What a message could always have, in bytes.
+# A message size that SQS has always accepted, in bytes.
 MOST_BYTES = 256 * 1024
 OTHER_USER_ID = "7b0f1c5e-0000-4000-8000-000000000002"
 PERSONS_TOKEN = "EAApersons-token-of-the-login"
@@ -37,7 +37,7 @@ Sent = Callable[[], list[str]]
 
 
 def connection(count: int = 2, user_id: str = USER_ID, *, ciphertext: str = "ciphertext") -> ConnectionToStore:
-    """A login with this many accounts, whose texts are long and not of ASCII."""
+    """A login with this many accounts, with long non-ASCII texts."""
     token = UserToken(PERSONS_TOKEN, ISSUED_AT, ISSUED_AT + timedelta(days=60))
     accounts = tuple(
         AccountToStore(
@@ -146,7 +146,7 @@ def test_parked_accounts_are_pending_and_have_no_tokens(parking: Parking) -> Non
 
 
 def scan() -> list[dict[str, Any]]:
-    """All that the table holds."""
+    """Everything in the table."""
     items: list[Any] = boto3.client("dynamodb").scan(TableName=PARKED_TABLE)["Items"]
     return items
 
@@ -261,7 +261,7 @@ def test_unreadable_record_does_not_hide_others(parking: Parking, log: io.String
 
 
 def test_all_pages_of_records_are_read(parking: Parking) -> None:
-    """DynamoDB answers a megabyte at once."""
+    """DynamoDB returns at most a megabyte per page."""
     for _ in range(3):
         parking.park_connection(connection(600, ciphertext="c" * 900))
 

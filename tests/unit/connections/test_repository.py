@@ -1,4 +1,4 @@
-"""What counts as stored: an answer with the rows, and nothing less."""
+"""A connection counts as stored only if the response contains its rows."""
 
 import json
 

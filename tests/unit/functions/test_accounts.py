@@ -1,4 +1,4 @@
-"""The routes of a user's accounts, in front of storage and the disconnection."""
+"""The routes that list and disconnect a user's accounts."""
 
 import json
 import uuid
@@ -40,7 +40,7 @@ SHOWN = {
 
 
 class FakeAccounts:
-    """List of accounts and disconnection at once: keeps what it was asked, and fails with `error` if there is one."""
+    """Stands for the account list and disconnection: records its calls and raises `error` if set."""
 
     def __init__(self) -> None:
         self.found = AccountsOfUser((ACCOUNT,), (), is_complete=True)

@@ -1,4 +1,4 @@
-"""The route that starts a login: a dialog's address with a state that is the caller's."""
+"""The route that starts a login: returns a dialog URL with a state bound to the user."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""The doctor in the cloud: a report to whoever asks, and a text to the topic when an alarm does."""
+"""The doctor function: returns a report when invoked, and publishes a text when an alarm fires."""
 
 import json
 from collections.abc import Callable

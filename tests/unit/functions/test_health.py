@@ -1,4 +1,4 @@
-"""The health route: what it says about storage, and how often it asks."""
+"""The health route: storage status and how often it is checked."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The worker of the parking queue: which messages come again, when, and what is logged of them."""
+"""The parking queue's worker: which messages are retried, when, and what is logged."""
 
 import copy
 import io
@@ -48,7 +48,7 @@ class FakeLate:
 
 
 class FakeParking:
-    """Keeps when messages were told to come again."""
+    """Records when messages were postponed to."""
 
     def __init__(self) -> None:
         self.postponed: list[tuple[str, int]] = []
@@ -74,7 +74,7 @@ def deps(late: FakeLate, parking: FakeParking) -> Dependencies:
 
 @pytest.fixture
 def invoke(deps: Dependencies, load_event: LoadEvent, lambda_context: FakeLambdaContext) -> Invoke:
-    """Delivers the recorded message with some of its fields changed, so many seconds after it was sent."""
+    """Delivers the recorded message with changed fields, the given seconds after it was sent."""
 
     def deliver(waited_s: float = 0, **changes: Any) -> Any:
         event = load_event("parked_connections")
@@ -126,7 +126,7 @@ def test_incomplete_message_is_reported_and_postponed(
 
 
 def test_postponed_messages_are_counted(invoke: Invoke, late: FakeLate, counted: dict[str, Any]) -> None:
-    """The age of the queue's oldest message leaves out what was received more than three times."""
+    """ApproximateAgeOfOldestMessage leaves out messages received more than three times."""
     invoke()
     assert counts(counted) == {}
 

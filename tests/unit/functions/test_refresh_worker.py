@@ -1,4 +1,4 @@
-"""The worker of the refresh queue: which messages come again, and what is logged of them."""
+"""The refresh queue's worker: which messages are retried, and what is logged."""
 
 import copy
 import io
@@ -99,7 +99,7 @@ def test_accounts_of_a_message_are_refreshed_and_stored(invoke: Invoke, world: R
 
 
 def test_redelivered_message_does_nothing(invoke: Invoke, world: Refreshing) -> None:
-    """Leases that were given back, or are another's by now."""
+    """Leases that were released or taken by another owner."""
     assert [invoke(world.batch), invoke(world.batch)] == [DONE, DONE]
 
     assert world.meta.renewed == []

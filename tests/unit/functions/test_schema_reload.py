@@ -1,4 +1,4 @@
-"""The deploy gate: one answer to CloudFormation, always, and the right one."""
+"""The deploy gate always sends CloudFormation exactly one response, and the right one."""
 
 import io
 import json
@@ -27,7 +27,7 @@ MISSING = Report(
 
 
 class FakeGate:
-    """What the examinations of a deploy came to."""
+    """The results of a deploy's examinations."""
 
     def __init__(self) -> None:
         self.report = HEALTHY
@@ -43,7 +43,7 @@ class FakeGate:
 
 
 class FakeCloudFormation:
-    """The presigned URL: keeps the answers that it took, and can refuse."""
+    """The presigned URL: records the responses it accepted, and can reject them."""
 
     def __init__(self) -> None:
         self.answers: list[dict[str, Any]] = []

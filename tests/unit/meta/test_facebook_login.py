@@ -1,4 +1,4 @@
-"""Facebook Login: what a connection learns from Meta, in how many calls, and what each empty result is called."""
+"""Facebook Login: connecting, the number of calls it takes, and the error for each way to find no account."""
 
 from collections import Counter
 from dataclasses import replace

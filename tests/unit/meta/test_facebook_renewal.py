@@ -1,4 +1,4 @@
-"""Facebook Login: what can be renewed of a Page's and its person's tokens, and what ends them."""
+"""Facebook Login: renewing page and user tokens, and the errors that end them."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -44,7 +44,7 @@ def account(page_token: str, page_id: str = ANA_CAFE.id) -> DiscoveredAccount:
 
 
 def tokens(meta: MetaClient, days: float = 0) -> tuple[str, str]:
-    """The person's token and a Page's, so many days after the login."""
+    """The user's and a page's token, the given days after the login."""
     person = meta.long_token(ANA, scopes=SCOPES)
     page = meta.page_token(person, ANA_CAFE.id)
     meta.advance(days * DAY_S)
@@ -70,14 +70,14 @@ def refusal(caught: pytest.ExceptionInfo[InstagramConnectError]) -> tuple[str | 
 
 
 def product(answer: Callable[[httpx.Request], httpx.Response]) -> FacebookLogin:
-    """The product in front of a Meta that answers as told."""
+    """The product in front of a Meta with scripted responses."""
     app = FacebookApp("1111", "the-app-secret", f"{ORIGIN}{GRAPH}", ORIGIN, VERSION, ",".join(SCOPES), None)
     graph = GraphClient(httpx.Client(transport=httpx.MockTransport(answer)), sleep=lambda _: None)
     return FacebookLogin(app, graph, lambda: NOW)
 
 
 def told(debug: dict[str, dict[str, object]], exchange: httpx.Response | None = None) -> FacebookLogin:
-    """The product in front of a Meta that describes tokens so, and answers an exchange with EAAnew unless told."""
+    """The product in front of a Meta with this debug_token response; an exchange returns EAAnew by default."""
 
     def answer(request: httpx.Request) -> httpx.Response:
         if request.url.path.endswith("/debug_token"):

@@ -1,4 +1,4 @@
-"""When a call to Meta is repeated, when never, and that no secret of it is logged."""
+"""When calls to Meta are retried, when they never are, and that no secret is logged."""
 
 import io
 import time
@@ -19,7 +19,7 @@ Answer = httpx.Response | Exception
 
 
 class FakeMeta:
-    """Gives the answers in order and counts the calls; the last answer stays."""
+    """Returns the responses in order, repeating the last one, and counts the calls."""
 
     def __init__(self, *answers: Answer) -> None:
         self._answers = list(answers)

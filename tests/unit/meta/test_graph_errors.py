@@ -1,4 +1,4 @@
-"""What each of Meta's answers becomes. Codes from Meta's error reference and from answers seen in the field."""
+"""The error for each of Meta's responses. Codes are from Meta's error reference and from responses seen in the field."""
 
 import json
 from collections.abc import Callable
@@ -235,7 +235,7 @@ def test_flat_errors_of_api_instagram_com_are_distinguished_by_text(
     assert error.log_context["meta_code"] is None  # the HTTP status, which Meta puts there, is not a Graph code
 
 
-# Whatever comes as an answer
+# Arbitrary responses
 
 QUOTED = "what Meta quotes"
 DECIDING = [*APP_FAULTS, *RATE_LIMIT_CODES, *BUSINESS_USE_CASE_CODES, *RECONNECT_CODES, 10, 200, 299, 368]

@@ -1,4 +1,4 @@
-"""Instagram Login: one account out of one login, with the right one of its two ids, and what each refusal is called."""
+"""Instagram Login: one account from one login, with the right one of its two ids; the error for each rejection."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -57,7 +57,7 @@ def answer_with(meta: MetaClient, operation: str, body: object) -> None:
 def product(
     answer: Callable[[httpx.Request], httpx.Response], now: Callable[[], datetime] = lambda: NOW
 ) -> InstagramLogin:
-    """The product in front of a Meta that answers as told."""
+    """The product in front of a Meta with scripted responses."""
     app = InstagramApp("7777", "the-instagram-secret", f"{ORIGIN}{GRAPH}", API_URL, ORIGIN, VERSION, "a,b")
     http = httpx.Client(transport=httpx.MockTransport(answer))
     return InstagramLogin(app, GraphClient(http, sleep=lambda _: None), now)

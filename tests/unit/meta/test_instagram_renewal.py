@@ -1,4 +1,4 @@
-"""Instagram Login: sixty more days for a token, what it is when Meta refuses them, and whether webhooks still come."""
+"""Instagram Login: extending a token by sixty days, the errors of an extension, and the subscription check."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -49,7 +49,7 @@ def calls(meta: MetaClient) -> list[dict[str, Any]]:
 def product(
     answer: Callable[[httpx.Request], httpx.Response], now: Callable[[], datetime] = lambda: NOW
 ) -> InstagramLogin:
-    """The product in front of a Meta that answers as told."""
+    """The product in front of a Meta with scripted responses."""
     app = InstagramApp("7777", "the-instagram-secret", f"{ORIGIN}{GRAPH}", ORIGIN, ORIGIN, VERSION, "a,b")
     return InstagramLogin(app, GraphClient(httpx.Client(transport=httpx.MockTransport(answer))), now)
 
@@ -68,7 +68,7 @@ def test_token_is_extended_by_sixty_days(
 
     assert (renewal.obtained_at, renewal.expires_at) == (NOW, NOW + LONG_LIVED)
     assert (renewal.user_token, renewal.tells_data_access) == (None, False)
-    meta.advance(20 * DAY_S)  # when the former token has run out, where Meta gave another one
+    meta.advance(20 * DAY_S)  # after the old token expired, if Meta returned a new one
     assert instagram.me(renewal.access_token or "")["user_id"] == CAFE
 
 

@@ -1,4 +1,4 @@
-"""What Meta's headers about call limits are read as, whatever is in them, and who gets to see it."""
+"""Parsing Meta's usage headers, valid or not, and who observes them."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""Events reach the bus at least once: what it does not take stays where it was written down."""
+"""Events are published at least once: whatever the bus rejects stays in storage."""
 
 import io
 import json
@@ -31,12 +31,12 @@ from tests.support.refreshing import STORAGE_DOWN, FakeStorage
 BUS = "instagram-connect"
 NEEDS_REAUTH = "instagram.connection.needs_reauth"
 MESSAGE = "instagram.webhook.message"
-# Of all entries of a call together, as EventBridge counts them.
+# The total size of a call's entries, as EventBridge counts it.
 LIMIT_BYTES = 256 * 1024
 
 
 class Outbox:
-    """The events that wait in storage; what is taken is leased, what is deleted is gone."""
+    """The events pending in storage, with leases and deletion."""
 
     def __init__(self, count: int) -> None:
         self.storage = FakeStorage(answers={"take_events": self._take, "delete_events": self._delete})
@@ -58,7 +58,7 @@ class Outbox:
 
 
 class Bus:
-    """EventBridge, stubbed: what it answers to one call after the other."""
+    """EventBridge, stubbed with a response for each call."""
 
     def __init__(self, events: EventPublisher) -> None:
         client = boto3.client("events")
@@ -78,10 +78,10 @@ class Bus:
 
 
 class FakeEventBridge:
-    """EventBridge by what it is told of, whatever the order: calls come from several threads at once.
+    """EventBridge for concurrent calls, whose order does not matter.
 
-    It refuses a call that is too large, fails one with an event of `failing`, and takes no event of `refusing`. A call
-    takes `takes_s`, and is not answered before `together` calls are under way.
+    Rejects calls that are too large, fails calls with an event in `failing`, and rejects events in `refusing`. A call
+    takes `takes_s` and returns only once `together` calls are in progress.
     """
 
     def __init__(self, events: EventPublisher) -> None:
@@ -95,7 +95,7 @@ class FakeEventBridge:
         self._lock = threading.Lock()
 
     def deadline(self, seconds: float) -> Deadline:
-        """A deadline in whose time nothing but these calls takes any."""
+        """A deadline whose clock advances only by these calls."""
         return Deadline(seconds, monotonic=lambda: self.now_s)
 
     def put_events(self, **arguments: Any) -> dict[str, Any]:
@@ -116,14 +116,14 @@ class FakeEventBridge:
 
     @property
     def told(self) -> dict[str, dict[str, Any]]:
-        """The details of all events that it was told of, each once, by their ids."""
+        """The details of all published events by id, each published once."""
         details = [json.loads(entry["Detail"]) for entries in self.calls for entry in entries]
         assert len({detail["id"] for detail in details}) == len(details)
         return {detail["id"]: detail for detail in details}
 
 
 def webhook_event(number: int, text: str = "Olá") -> dict[str, Any]:
-    """An event as ingestion gives it to be published."""
+    """An event as ingestion hands it to the publisher."""
     detail = {"eventKey": f"msg:{number}", "businessAccountId": "account-1", "data": {"text": text}}
     return {"id": f"event-{number}", "type": MESSAGE, "detail": detail}
 
@@ -248,7 +248,7 @@ def test_claiming_stops_while_the_bus_rejects_events() -> None:
 
 
 def test_unreachable_bus_is_awaited_once(outbox: Outbox, events: EventPublisher) -> None:
-    """A call takes seconds then; as many as are under way at once, and no more."""
+    """A call then takes seconds: only those already in progress are awaited."""
     bridge = FakeEventBridge(events)
     batch = [webhook_event(number) for number in range(1000)]
     bridge.failing = {event["id"] for event in batch}
@@ -310,7 +310,7 @@ def test_single_event_is_published_only_within_the_deadline(
 
 
 def test_nothing_is_claimed_without_time_to_publish(outbox: Outbox, events: EventPublisher) -> None:
-    """What is taken is kept from everybody else for a minute."""
+    """Claimed events are leased for a minute."""
     bridge = FakeEventBridge(events)
 
     assert events.publish_pending(bridge.deadline(MIN_REMAINING_S - 0.5)) == 0
@@ -413,7 +413,7 @@ def test_events_too_large_together_are_sent_separately(
 
 
 def test_oversized_event_is_published_without_its_data(outbox: Outbox, events: EventPublisher) -> None:
-    """Consumers read the rest where it is stored; the others of its batch are whole."""
+    """Consumers read the rest from storage; other events of its batch stay whole."""
     bridge = FakeEventBridge(events)
     batch = [webhook_event(0), webhook_event(1, "x" * LIMIT_BYTES), webhook_event(2)]
 

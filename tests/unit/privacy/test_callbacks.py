@@ -1,4 +1,4 @@
-"""What a privacy callback says: only when Meta signed it, about one person, and from when on it counts."""
+"""Privacy callbacks: signed by Meta, about one person, with the time from which they count."""
 
 import json
 from datetime import UTC, datetime, timedelta, timezone
@@ -178,7 +178,7 @@ def test_error_does_not_quote_the_request() -> None:
     ],
 )
 def test_plausible_request_time_is_used(issued_at: Any, counts_from: datetime) -> None:
-    """Else from now: so that a login made after it stays, and none made before it does."""
+    """Otherwise from now, so that later logins stay and earlier ones do not."""
     _, asked_at = read(form(signed(said(issued_at=issued_at))))
 
     assert asked_at == counts_from

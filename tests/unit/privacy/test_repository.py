@@ -1,4 +1,4 @@
-"""What each privacy verb sends, and makes of the answer."""
+"""What each privacy method sends, and how it handles the response."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -116,7 +116,7 @@ def test_every_method_raises_storage_failures(
 def test_empty_response_is_an_error(
     repository: PrivacyRepository, storage: FakeStorage, function: str, answer: Any
 ) -> None:
-    """Whoever answers like that has erased nothing."""
+    """Such a response does not prove that anything was erased."""
     storage.answers[function] = answer
 
     with pytest.raises(StorageError):

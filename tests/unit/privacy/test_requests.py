@@ -1,4 +1,4 @@
-"""A person's request from the queue until it is done: kept whole, repeated harmlessly, never given up."""
+"""Privacy requests from the queue to completion: complete, idempotent, never abandoned."""
 
 import io
 import json

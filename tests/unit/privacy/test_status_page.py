@@ -1,4 +1,4 @@
-"""The page on which a person sees how far the deletion of their data is."""
+"""The status page of a data deletion."""
 
 from datetime import datetime, timedelta, timezone
 from html.parser import HTMLParser
@@ -11,7 +11,7 @@ from tests.support.asking import CODE
 from tests.support.fakes import NOW
 
 VOID = {"meta"}
-# Half past one at night in India: another day than in UTC.
+# 01:30 in India, which is the day before in UTC.
 ASKED_AT = datetime(2026, 11, 23, 1, 30, tzinfo=timezone(timedelta(hours=5, minutes=30)))
 UNDER_WAY = DeletionStatus(ASKED_AT, None, None)
 DONE = DeletionStatus(ASKED_AT, ASKED_AT + timedelta(minutes=2), None)
@@ -19,7 +19,7 @@ HOSTILE = "<script>alert('1')</script>\"&{title}{0}"
 
 
 class Page(HTMLParser):
-    """A page as a browser reads it: what it shows, its tags and their attributes."""
+    """A parsed page: its text, tags and attributes."""
 
     def __init__(self, html: str) -> None:
         super().__init__()

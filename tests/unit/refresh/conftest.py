@@ -20,7 +20,7 @@ from tests.support.instagram_client import CAFE
 
 @pytest.fixture
 def make_task(vault: TokenVault) -> Callable[..., RefreshTask]:
-    """Tasks as storage hands them out; the tokens are encrypted on the way."""
+    """Tasks as storage returns them, with the tokens encrypted."""
 
     def make(
         access_token: str = "IGAA-old",
@@ -53,7 +53,7 @@ def make_task(vault: TokenVault) -> Callable[..., RefreshTask]:
 def make_flow(
     vault: TokenVault, facebook: FacebookLogin, instagram_login: InstagramLogin
 ) -> Callable[..., AccountRefresh]:
-    """Flows to the simulator, or to another Instagram product."""
+    """The refresh against the simulator, or against another Instagram product."""
 
     def make(instagram_product: FakeProduct | InstagramLogin = instagram_login) -> AccountRefresh:
         products: Any = {Provider.FACEBOOK: facebook, Provider.INSTAGRAM: instagram_product}

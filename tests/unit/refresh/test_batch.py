@@ -1,4 +1,4 @@
-"""Refreshing many accounts: one never holds up the others, and nothing that Meta gave is lost."""
+"""Refreshing a batch: no account blocks another, and no token issued by Meta is lost."""
 
 import io
 from datetime import datetime, timedelta
@@ -268,7 +268,7 @@ def test_unmarked_dead_token_is_found_again(world: Refreshing) -> None:
 def test_dead_token_without_a_lease_is_not_counted(
     world: Refreshing, counted: dict[str, Any], log: io.StringIO
 ) -> None:
-    """Its user has connected it again meanwhile."""
+    """Its user has reconnected it meanwhile."""
     claims = world.lease(task("a"))
     world.meta.failures["a"] = password_changed()
     world.storage.lost = {"a"}
@@ -290,7 +290,7 @@ def test_unstored_refresh_is_queued(world: Refreshing, counted: dict[str, Any], 
     assert (kept["owner"], kept["account_id"]) == (OWNER, "a")
     assert kept["renewal"]["access_token_ciphertext"] == "sealed:a-renewed"
     assert (outcomes["a"].account, outcomes["a"].error) == (None, None)
-    # Whoever writes it later still needs the lease.
+    # Storing it later still needs the lease.
     assert world.storage.released == {}
     assert counts(counted)["RefreshesKept"] == 1
     assert "sealed:" not in log.getvalue()

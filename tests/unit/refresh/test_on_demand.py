@@ -1,4 +1,4 @@
-"""A user's own refresh: one call to Meta for any number of tabs, and one answer for all of them."""
+"""On-demand refresh: one call to Meta and one result for any number of tabs."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -48,7 +48,7 @@ class Clock:
 
 
 class Desk:
-    """A user's request, and what storage finds of the account when it is asked for the first, second, … time."""
+    """A user's request, with the account's state at the first, second, … claim."""
 
     def __init__(self) -> None:
         self.clock = Clock()
@@ -77,7 +77,7 @@ class Desk:
 
 
 def found(state: str, **changes: Any) -> dict[str, Any]:
-    """What `claim_refresh` answers."""
+    """A response of `claim_refresh`."""
     status = state if state in ("needs_reauth", "disconnected") else "active"
     return {
         "state": state,
@@ -120,7 +120,7 @@ def test_each_request_claims_as_its_own_owner(desk: Desk) -> None:
 
 
 def test_decryption_failure_is_raised_and_the_lease_released(desk: Desk) -> None:
-    """A sweep leaves such an account alone for a day; told that it waits for Meta, its user would be told wrongly."""
+    """A sweep would back off for a day, and the user would wrongly be told to wait for Meta."""
     desk.found = [found("claimed")]
     desk.world.vault.failures["a"] = TokenEncryptionError()
 

@@ -1,4 +1,4 @@
-"""Whose fault dead tokens are: when their people are told, when nobody is, and who is asked before."""
+"""Outage detection: whether dead tokens are their users' fault or the app's, and who is checked before deciding."""
 
 import io
 import json
@@ -40,7 +40,7 @@ def dead(code: int = 190, subcode: int | None = 458, reason: str = "APP_REMOVED"
 
 
 def blocked() -> PermissionMissingError:
-    """What clients reported when Meta blocked an app: API access blocked."""
+    """The error that clients report when Meta blocks an app: API access blocked."""
     return PermissionMissingError(log_context={"meta_code": 200, "meta_subcode": None})
 
 
@@ -79,7 +79,7 @@ def worked(person: str, account: str = "", error: InstagramConnectError | None =
 
 
 class FakeStorage:
-    """The functions that outage detection calls; those in `down` do not answer. Keeps what it was asked."""
+    """The SQL functions that outage detection calls. Records the calls; functions in `down` fail."""
 
     def __init__(self) -> None:
         self.witnesses: list[RefreshTask] = []
@@ -123,7 +123,7 @@ class FakeVault:
 
 
 class FakeProduct:
-    """Answers whether an account's token works, from a table; all others do."""
+    """Reports whether a token works, from a table; tokens not in it work."""
 
     def __init__(self) -> None:
         self.errors: dict[str, InstagramConnectError] = {}
@@ -138,7 +138,7 @@ class FakeProduct:
 
 
 class Court:
-    """An outage detector with a storage and a Meta that a test can set up."""
+    """Outage detection with storage and Meta that a test can set up."""
 
     def __init__(self) -> None:
         self.storage = FakeStorage()
@@ -149,7 +149,7 @@ class Court:
         self.detector = OutageDetector(flow, RefreshRepository(self.storage, lambda: NOW), lambda: NOW)
 
     def call_witnesses(self, *answers: InstagramConnectError | None) -> None:
-        """As many other people as answers, whose tokens work or answer so."""
+        """One other person per result, whose token works or fails like that."""
         for number, answer in enumerate(answers):
             witness = task(f"w{number}")
             self.storage.witnesses.append(witness)
@@ -399,9 +399,9 @@ def test_evenly_split_witnesses_decide_nothing(
 @pytest.mark.parametrize("opens_its_account", [False, True])
 @pytest.mark.parametrize("refreshed", [0, 4])
 def test_suspects_are_marked_only_after_a_failed_recheck(court: Court, opens_its_account: bool, refreshed: int) -> None:
-    """A complete failure of the refresh alone: those who are not due know nothing of it."""
-    court.call_witnesses(*[None] * CONTROL_GROUP_SIZE)
-    accused = people(MIN_FAILING_PEOPLE)
+    """A total failure of the refresh call alone: accounts that are not due do not notice."""
+    court.call_witnesses(*[None] * WITNESSES)
+    accused = people(LEAST_PEOPLE)
     if not opens_its_account:
         court.meta.errors |= {f"account-of-{person}": dead() for person in accused}
 

@@ -1,4 +1,4 @@
-"""What travels between sweep and workers: ids in batches, whole refreshes only when storage did not take them."""
+"""Messages between sweep and workers: batches of ids, and whole refreshes only if storing failed."""
 
 import json
 from collections.abc import Iterator
@@ -28,8 +28,8 @@ from tests.support.environment import ENVIRONMENT
 from tests.support.refreshing import OWNER
 
 QUEUE, DEAD_LETTERS = "refresh", "refresh-dead-letters"
-# What one call to SQS could always have, in bytes.
-MAX_BYTES_PER_CALL = 256 * 1024
+# A call size that SQS has always accepted, in bytes.
+MOST_BYTES = 256 * 1024
 PAYLOAD = {"owner": OWNER, "account_id": "a", "renewal": {"access_token_ciphertext": "sealed:IGAA"}}
 
 

@@ -1,4 +1,4 @@
-"""How fast Meta is called while it says how much of the app's limit is used, and when not at all."""
+"""The pace of calls to Meta by reported usage, and when calling stops."""
 
 import threading
 import time

@@ -47,7 +47,7 @@ def test_existing_subscription_is_left_alone(make_flow: MakeFlow, make_task: Mak
 
 
 def test_subscription_check_does_not_decrypt_the_user_token(make_flow: MakeFlow, make_task: MakeTask) -> None:
-    """Each opening is a call of KMS, and webhooks are looked after daily."""
+    """Each decryption is a KMS call, and subscriptions are checked daily."""
     task = make_task(user_token_ciphertext="cannot be opened")
 
     done = make_flow(FakeProduct()).attempt(task, Deadline(20), renew=False, check_subscription=True)

@@ -1,4 +1,4 @@
-"""The sweep: all that is due is on its way, or given back, and what it looks at besides never fails it."""
+"""The sweep: everything due is queued or released, and side tasks never fail it."""
 
 import io
 from collections.abc import Iterable
@@ -32,7 +32,7 @@ OVERVIEW: dict[str, Any] = {
 
 
 class FakeQueue:
-    """Keeps what it was handed; does not take the accounts in `refusing`."""
+    """Records the claims it was given; rejects the accounts in `refusing`."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, list[str]]] = []
@@ -46,7 +46,7 @@ class FakeQueue:
 
 
 class Due:
-    """So many accounts that are due, claimed once each."""
+    """The given number of due accounts, each claimed once."""
 
     def __init__(self, count: int) -> None:
         self.left = [str(number) for number in range(count)]
@@ -60,7 +60,7 @@ class Due:
 
 
 class Hour:
-    """A sweep with everything around it played."""
+    """A sweep with fakes around it."""
 
     def __init__(self) -> None:
         self.storage = FakeStorage(answers={"claim_refreshes": Due(3), "refresh_overview": OVERVIEW})

@@ -1,4 +1,4 @@
-"""Secrets that change without a deploy: read again when they may have changed, and not more often."""
+"""Secrets that change without a deploy: reread when they may have changed, and no more often."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ class Deployment:
         return Secrets(dict(self.values))
 
     def newer(self) -> str | None:
-        """What the secret is found to be now."""
+        """The secret's current value."""
         newer = self.secrets.newer()
         return None if newer is None else newer.required("key")
 

@@ -1,4 +1,4 @@
-"""Sentry gets what the log's ERROR lines hold and nothing else, and a Sentry that fails costs next to nothing."""
+"""Sentry gets the ERROR lines' content and nothing else, and a failing Sentry costs next to nothing."""
 
 import io
 import json
@@ -23,7 +23,7 @@ SECRET = "EAAtoken-of-anna@example.com"
 
 
 class KeptEnvelopes(Transport):
-    """Keeps what would be sent, and takes as long for it as a test says."""
+    """Records what would be sent, and takes as long as a test wants."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class KeptEnvelopes(Transport):
 
     @property
     def sent(self) -> str:
-        """All that would leave, byte by byte."""
+        """Everything that would be sent."""
         return b"".join(envelope.serialize() for envelope in self.envelopes).decode()
 
 
@@ -64,7 +64,7 @@ def sentry() -> KeptEnvelopes:
 
 @pytest.fixture
 def reports(sentry: KeptEnvelopes, log: io.StringIO) -> Iterator[ErrorReports]:
-    """A logger that reports, as where SENTRY_DSN is set."""
+    """A logger that reports, as with SENTRY_DSN set."""
     attached = attach(logger, DSN, release="r1", transport=sentry)
     assert attached is not None
     attached._monotonic = sentry.monotonic

@@ -1,4 +1,4 @@
-"""Calls to the Data API end in time, and their failures say what happened without quoting anything."""
+"""Calls to the Data API end in time, and their errors say what happened without quoting anything."""
 
 import json
 import socket
@@ -85,7 +85,7 @@ def test_earlier_status_is_not_attributed_to_a_later_failure() -> None:
 
 
 class BodyThatWaits(httpx.SyncByteStream):
-    """A body that comes long after status and headers."""
+    """A body that arrives long after status and headers."""
 
     def __init__(self) -> None:
         self.is_awaited, self.may_come = threading.Event(), threading.Event()

@@ -1,4 +1,4 @@
-"""What the Data API's answers mean. Codes from PostgREST's and Postgres's error references."""
+"""The meaning of the Data API's responses. Codes from PostgREST's and Postgres's error references."""
 
 import httpx
 import pytest
@@ -7,7 +7,7 @@ from instagram_connect.storage.data_api import DataApiError
 from instagram_connect.storage.diagnosis import Diagnosis, diagnose, storage_error
 from tests.support.fakes import data_api
 
-# What helps against a cause: the Data API reading the schema again, waiting, or neither.
+# The remedy for a cause: reloading the schema cache, waiting, or neither.
 RELOAD, WAITING, NEITHER = "a reload", "waiting", "neither"
 
 

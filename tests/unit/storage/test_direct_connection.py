@@ -1,4 +1,4 @@
-"""The direct connection goes where the URL says, encrypted unless told otherwise, and its failures quote nothing."""
+"""The direct connection goes where the URL says, is encrypted by default, and its errors quote nothing."""
 
 import ssl
 from typing import Any
@@ -14,7 +14,7 @@ URL = "postgresql://postgres.abc:p%40ss%2Fw%3Ard%231%2B%25@aws-0.pooler.example.
 
 
 class Connections:
-    """Stands in for pg8000: keeps how connections are made and what is run on them."""
+    """Stands in for pg8000: records connection arguments and statements."""
 
     def __init__(self) -> None:
         self.made: list[dict[str, Any]] = []

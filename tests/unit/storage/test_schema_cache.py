@@ -1,4 +1,4 @@
-"""A stale schema cache is healed once for everybody who needs it, and not asked for without end."""
+"""A stale schema cache is healed once for all concurrent calls, with a limited number of reloads."""
 
 import io
 import json
@@ -18,7 +18,7 @@ from instagram_connect.storage.schema_cache import PAUSE_AFTER_FAILURE_S, RELOAD
 from tests.support.fakes import data_api, refusal
 
 UNKNOWN = refusal(404, "PGRST202")
-# How PostgREST 12 and a gateway answer for something that the cache does not know.
+# Responses of PostgREST 12 and of a gateway for something missing from the cache.
 EMPTY = httpx.Response(404, json={})
 NEVER = float("inf")
 

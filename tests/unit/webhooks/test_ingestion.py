@@ -86,7 +86,7 @@ def test_large_batch_is_stored_in_several_calls(world: Ingesting, counted: dict[
 
 
 def test_slow_bus_does_not_prevent_storing(world: Ingesting) -> None:
-    """What is stored can be published later; what is not has to come again."""
+    """Stored events can be published later; others have to be redelivered."""
     world.bus.takes_s = 100
     size = 2 * EVENTS_PER_TRANSACTION
 
@@ -116,7 +116,7 @@ def test_unavailable_bus_retries_no_message(world: Ingesting, log: io.StringIO) 
 
 
 def test_exception_in_the_bus_retries_no_message(world: Ingesting, log: io.StringIO) -> None:
-    """What is stored is published within minutes; coming again would not tell anybody sooner."""
+    """Stored events are published within minutes; a retry would not be faster."""
     world.bus.error = RuntimeError(TEXT)
 
     assert world.ingest(queued("a", "m-0")) == set()

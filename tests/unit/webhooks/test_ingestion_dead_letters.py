@@ -154,7 +154,7 @@ def test_failed_counting_retries_only_its_message(world: Ingesting, counted: dic
 def test_many_rejected_events_without_a_stored_one_are_not_dead_lettered(
     world: Ingesting, counted: dict[str, Any]
 ) -> None:
-    """That is no bad event but a defect of the schema, which somebody mends."""
+    """That points to a defect of the schema, not to a bad event."""
     bad = MOST_REFUSED + 1
     world.storage.refusals = dict.fromkeys(keys(bad), StorageError(reason="DATABASE_DEFECT"))
 

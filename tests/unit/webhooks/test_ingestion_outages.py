@@ -24,14 +24,14 @@ REASONS = {value.reason for value in vars(diagnosis).values() if isinstance(valu
 
 
 def slow(code: str | None) -> StorageError:
-    """As storage fails when a call takes too long, or for another reason that passes."""
+    """The error of a call that took too long or failed for another transient reason."""
     context = {"storage_operation": "store_webhook_events"} | ({"storage_code": code} if code else {})
     reason = "DATA_API_UNREACHABLE" if code is None or code.isalpha() else "DATABASE_BUSY"
     return StorageError(reason=reason, recoverable=True, log_context=context)
 
 
 def slow_beyond(most: int, world: Ingesting, code: str) -> Callable[[dict[str, Any]], Any]:
-    """Storage that takes no more events at once than these."""
+    """Storage that accepts at most this many events per call."""
     store = world.storage.answers["store_webhook_events"]
 
     def answer(payload: dict[str, Any]) -> Any:
@@ -79,7 +79,7 @@ def test_gateway_errors_do_not_blame_the_event(world: Ingesting, status: int | N
 
 @pytest.mark.parametrize("answer", [None, "", [], {}])
 def test_meaningless_probe_response_retries_the_messages(world: Ingesting, answer: Any) -> None:
-    """Asked whether it works, it says nothing that makes sense."""
+    """The probe whether storage works returns nonsense."""
 
     def fail(payload: dict[str, Any]) -> Any:
         if payload["events"]:
@@ -94,7 +94,7 @@ def test_meaningless_probe_response_retries_the_messages(world: Ingesting, answe
 
 
 def test_only_messages_of_the_failed_call_are_retried(world: Ingesting) -> None:
-    """One of which also had a part in the call before."""
+    """One of them also had events in the call before."""
     size = EVENTS_AT_ONCE // 4 * 3
     webhooks = [queued(name, *mids(size, number * size)) for number, name in enumerate("abcd")]
     world.storage.refusals = {f"msg:m-{EVENTS_AT_ONCE}": STORAGE_DOWN}
@@ -173,7 +173,7 @@ def test_other_transient_failures_do_not_split_the_batch(world: Ingesting, code:
 
 
 def test_batch_is_not_split_after_the_deadline(world: Ingesting) -> None:
-    """The client itself says TIMEOUT for what has no time left: that tells nothing of the batch."""
+    """The client also reports TIMEOUT when no time is left, which says nothing about the batch."""
     slow = StorageError(reason="DATA_API_UNREACHABLE", recoverable=True, log_context={"storage_code": "TIMEOUT"})
     world.storage.refusals = dict.fromkeys(keys(64), slow)
     seconds = iter([0.0, 0.0, 0.0, 30.0])

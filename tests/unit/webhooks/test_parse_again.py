@@ -55,7 +55,7 @@ def test_stored_change_parses_to_the_same_event(field: str, value: Json) -> None
 
 
 def test_unparsed_payload_is_parsed_again() -> None:
-    """What an earlier parser could not read is kept inside of these."""
+    """These hold whatever an earlier parser could not read."""
     known = json.loads(body(talk(message(1))))
 
     assert keys(parse_again({"unparsed": known})) == [f"msg:{MID}1"]

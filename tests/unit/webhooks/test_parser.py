@@ -56,7 +56,7 @@ def test_each_change_shape_becomes_its_event(field: str, value: Json, kind: Even
 
 @pytest.mark.parametrize(("field", "value", "kind", "key", "data"), CHANGES.values(), ids=CHANGES.keys())
 def test_entry_may_itself_be_a_change(field: str, value: Json, kind: EventKind, key: str, data: Json) -> None:
-    """Meta prints it so for apps with Instagram Login."""
+    """Meta documents this shape for apps with Instagram Login."""
     event = only({"id": ACCOUNT, "time": SENT_S, "field": field, "value": value})
 
     assert (event.kind, event.field, event.key, event.data) == (kind, field, key, data)

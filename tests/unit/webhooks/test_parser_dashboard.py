@@ -71,7 +71,7 @@ def test_change_between_made_up_people_is_a_dashboard_test(sender: str | None, r
 
 
 def test_change_naming_the_account_beside_its_page_is_a_message() -> None:
-    """Meta prints Page ids as entry.id for linked Pages."""
+    """Meta documents page ids as entry.id for linked Pages."""
     value = {"sender": {"id": "900100"}, "recipient": {"id": ACCOUNT}, "message": {"mid": MID, "text": "x"}}
 
     (event,) = parse(body({"id": "104857600000001", "changes": [{"field": "messages", "value": value}]}))

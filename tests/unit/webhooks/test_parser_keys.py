@@ -97,7 +97,7 @@ def test_unknown_fields_are_keyed_by_value() -> None:
     ],
 )
 def test_changes_that_differ_outside_their_value_have_different_keys(changes: list[Json]) -> None:
-    """The second one would be taken for the first one that came again, and dropped."""
+    """Otherwise the second would be dropped as a duplicate."""
     events = parse(body({"id": ACCOUNT, "time": SENT_S, "changes": changes}))
 
     assert len(set(keys(events))) == 2

@@ -180,7 +180,7 @@ def test_deeply_nested_json_can_be_stored_and_parsed_again(depth: int) -> None:
     ("sent", "kept"), [(r"\u0000", "�"), (r"\ud83d", "�"), (r"\ude00", "�"), (r"\ud83d\ude00", "😀"), (r"\u00e9", "é")]
 )
 def test_only_characters_that_jsonb_rejects_are_replaced(sent: str, kept: str) -> None:
-    """A message that was cut in the middle of an emoji holds half of it."""
+    """A message cut in the middle of an emoji contains half a surrogate pair."""
     raw = body(talk(item(message={"mid": "MID", "text": "TEXT"}))).replace(b"TEXT", f"a{sent}b".encode())
 
     (event,) = parse(raw.replace(b"MID", f"m{sent}".encode()))

@@ -1,4 +1,4 @@
-"""Whatever comes, the parser does not raise, loses nothing, and gives what can be stored and known again."""
+"""For any input the parser does not raise, loses nothing, and yields storable events with stable keys."""
 
 import json
 from typing import Any
@@ -20,7 +20,7 @@ from tests.support.deliveries import (
     talk,
 )
 
-# How long an example takes says nothing.
+# Examples may take any time.
 untimed = settings(max_examples=examples(60))
 
 

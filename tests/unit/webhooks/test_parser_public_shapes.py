@@ -1,4 +1,4 @@
-"""Shapes of webhooks that the tests and notes of other public projects hold, with ids and texts of our own.
+"""Webhook shapes reported by other public projects, with invented ids and texts.
 
 Several of them are in no document of Meta's. Sources: nyaruka/courier and weni-ai/courier (handlers/*/testdata/ig),
 chatwoot/chatwoot (spec/factories/instagram, pull request 15294), and tests and notes of smaller projects, of which
@@ -25,7 +25,7 @@ def envelope(*entries: dict[str, Any], name: str = "instagram") -> dict[str, Any
 
 
 def inbox(content: dict[str, Any], **around: Any) -> dict[str, Any]:
-    """An entry in an order of names that is not that of Meta's documents."""
+    """An entry with its members in another order than in Meta's documentation."""
     ends = {"recipient": {"id": US}, "sender": {"id": THEM}, "timestamp": AT}
     return {"id": US, "messaging": [{**content, **ends}], "time": AT, **around}
 
@@ -415,7 +415,7 @@ def test_indentation_and_escaped_slashes_do_not_matter(shape: Any) -> None:
 
 
 def test_new_message_sent_as_an_edit_has_its_own_key() -> None:
-    """Sent for new messages, without a text and often without who it is from; the message itself may follow or not."""
+    """Sent for new messages, without text and often without sender; the message itself may not follow."""
     shape, _ = SHAPES["an edit that is none, of nobody"]
 
     (edit,) = parse(json.dumps(shape).encode())

@@ -1,4 +1,4 @@
-"""What the queue is given of a webhook: every byte or every event of it, in messages that SQS takes."""
+"""Queueing a webhook: every byte or every event of it, in messages that SQS accepts."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -64,7 +64,7 @@ def joined(sent: list[Sent]) -> bytes:
 
 
 def bodies_of(sent: list[Sent]) -> list[bytes]:
-    """The bodies that messages hold; the numbered pieces of one are one again."""
+    """The bodies in the messages, with numbered pieces joined."""
     found: list[bytes] = []
     for text, attributes in sent:
         is_continued = PART in attributes and not attributes[PART].startswith("1/")
@@ -77,7 +77,7 @@ def events_of(sent: list[Sent]) -> list[WebhookEvent]:
 
 
 def assert_divided(sent: list[Sent], received_body: bytes) -> None:
-    """Checks that the messages are bodies which hold the same events as the whole one."""
+    """Checks that the messages' bodies have the same events as the original."""
     assert len(sent) > 1
     assert [attributes for _, attributes in sent] == [{}] * len(sent)
     assert max(len(text.encode()) for text, _ in sent) <= MAX_MESSAGE_BYTES
@@ -238,7 +238,7 @@ def test_splitting_keeps_the_events_of_an_entry_that_is_itself_one() -> None:
 
 
 GIANT = "t" * 400_000
-# Each is one event, or none, that no message has room for.
+# One event, or none, too large for any message.
 GIANTS: dict[str, Json] = {
     "a message": talk(message(text=GIANT)),
     "a comment": change("comments", {"id": "c1", "text": GIANT}),
@@ -299,7 +299,7 @@ def test_unsplittable_body_is_sent_in_pieces(queue: WebhookQueue, received: Rece
 
 
 def test_thousand_bodies_fit_a_few_messages() -> None:
-    """One message for each would take longer than Meta waits."""
+    """One message per body would take longer than Meta waits."""
     large = json.dumps([json.loads(body(talk(message(number)))) for number in range(1000)]).encode()
 
     sent = keep(large)
@@ -319,7 +319,7 @@ def test_only_oversized_bodies_of_a_list_are_sent_in_pieces() -> None:
 
 @pytest.mark.parametrize("spare", [*range(-3, 4), *range(100, 400, 25)])
 def test_near_the_limit_no_event_is_lost_and_no_message_too_large(spare: int) -> None:
-    """One event just fits, alone, with what has to be around it, or not."""
+    """Around the size at which one event just fits alone."""
     large = body(talk(message(1)), talk(message(2, text="t" * (MAX_MESSAGE_BYTES - spare))), talk(message(3)))
 
     sent = keep(large)
@@ -339,7 +339,7 @@ def test_parts_are_filled_up_to_the_limit(spare: int) -> None:
 
 @st.composite
 def large_bodies(draw: st.DrawFn) -> bytes:
-    """Valid bodies of more than a message's size, none of whose events is too large for one."""
+    """Valid bodies larger than a message, without an event that is too large for one."""
     value = draw(bodies)
     fill = draw(st.sampled_from(["t", "é", "😀", '"', "\\", "\x00", "\ud83d"]))
     sizes = draw(st.lists(st.integers(0, 4000), min_size=1, max_size=4))
@@ -351,7 +351,7 @@ def large_bodies(draw: st.DrawFn) -> bytes:
 
 
 def filled(entry: Json, fills: list[str]) -> Json:
-    """The entry with each of its events several times, and with something large in them."""
+    """The entry with each event repeated and enlarged."""
     lists: Json = {
         name: [{**one, "fill": fills[place % len(fills)]} for place, one in enumerate(entry[name] * 4)]
         for name in ("messaging", "standby", "changes")

@@ -1,4 +1,4 @@
-"""What each verb of ingestion sends, and makes of the answer."""
+"""What each ingestion method sends, and how it handles the response."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
@@ -132,7 +132,7 @@ def test_stored_events_are_paged_with_their_arrival_time(repository: WebhookRepo
 def test_stored_events_can_be_filtered_by_kind_account_and_time(
     repository: WebhookRepository, storage: FakeStorage
 ) -> None:
-    """Among those that are looked through at once there may be none, and more behind them."""
+    """A scanned page may have no match while later pages do."""
     storage.answers["kept_webhook_events"] = {"events": [], "until_id": IDS_AT_ONCE}
 
     found = repository.kept(
@@ -159,7 +159,7 @@ def test_replayed_event_keeps_its_arrival_time(repository: WebhookRepository, st
     assert repository.replay([8, 2**53 + 1], [(EVENT, received_at)], Deadline(20)) == STORED
 
     row = {**ROW, "received_at": "2026-11-22T09:00:00-03:00"}
-    # As texts: numbers of that size are rounded on the way by whoever takes JSON's numbers for floats.
+    # As text: parsers that treat JSON numbers as floats round numbers of this size.
     asked = {**ASKED, "ids": ["8", "9007199254740993"], "events": [row]}
     assert storage.calls == [("replay_webhook_events", asked)]
 
@@ -221,7 +221,7 @@ def test_calls_that_are_retried_elsewhere_are_made_once(function: str) -> None:
 
 
 def test_counting_failed_events_is_retried() -> None:
-    """An event that is buried and not counted would be buried once more."""
+    """An event that is dead-lettered but not counted would be dead-lettered again."""
     storage = FakeDataApi()
     storage.failures = [refusal(503, "PGRST001"), refusal(503, "PGRST001")]
 

@@ -38,7 +38,7 @@ def test_tidying_publishes_then_adopts_until_nothing_is_left_then_purges(
 
 
 def test_tidying_starts_no_round_without_enough_time_and_still_purges(world: Ingesting) -> None:
-    """However many there are to adopt: the next time comes in minutes."""
+    """The next run comes within minutes."""
     now_s = 0.0
 
     def adopt(_: dict[str, Any]) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def test_tidying_in_little_time_adopts_nothing(world: Ingesting) -> None:
 
 
 def test_tidying_publishes_before_it_adopts(world: Ingesting) -> None:
-    """Adopting may take all the time there is."""
+    """Adopting may use up all the time."""
     looked: list[int] = []
 
     def adopt(_: dict[str, Any]) -> dict[str, Any]:

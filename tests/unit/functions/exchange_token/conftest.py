@@ -1,4 +1,4 @@
-"""exchange_token with fakes around it."""
+"""exchange_token with fakes for everything it calls."""
 
 import pytest
 

@@ -91,7 +91,7 @@ def test_remembered_pending_login_has_no_profile(post: Send, flow: FakeFlow, rec
         ((PENDING,), ()),
         ((PENDING, ACCOUNT.model_copy(update={"instagram_business_id": "2"})), ()),
         ((), (UNFINISHED,)),
-        ((), ()),  # what a user sees of it could not be written
+        ((), ()),  # its visible record could not be written
     ],
 )
 def test_repeated_code_is_pending_while_its_login_is_parked(
@@ -154,7 +154,7 @@ def test_repeated_code_reports_a_later_disconnect(post: Send, flow: FakeFlow, ac
 def test_repeated_code_reports_a_storage_failure_not_missing_accounts(
     post: Send, account_list: FakeAccountList
 ) -> None:
-    """Although the user has something parked, which is all that a list could show now."""
+    """Parked accounts alone would make the list look complete."""
     post()
     account_list.accounts, account_list.error = (PENDING,), StorageError(reason="DATABASE_UNAVAILABLE")
 
@@ -164,7 +164,7 @@ def test_repeated_code_reports_a_storage_failure_not_missing_accounts(
 def test_repeated_code_lists_its_accounts_whichever_login_stored_them(
     post: Send, flow: FakeFlow, account_list: FakeAccountList
 ) -> None:
-    """Another product since, and another login that still waits."""
+    """Since then another product stored the account, and another login is parked."""
     flow.outcome = WAITING
     post()
     by_instagram = ACCOUNT.model_copy(update={"provider": Provider.INSTAGRAM, "connected_at": NOW + timedelta(hours=1)})

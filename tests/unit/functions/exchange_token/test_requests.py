@@ -222,7 +222,7 @@ def test_unknown_path_returns_an_error_body(post: Send) -> None:
 
 @pytest.mark.parametrize("sent", [{"code": "c", "redirectUri": CALLBACK}, {"accessToken": "EAAx"}])
 def test_data_deletion_error_asks_for_a_new_login(post: Send, flow: FakeFlow, sent: dict[str, str]) -> None:
-    """Raised for a token, the outcome of a code."""
+    """Raised for an access token, returned as the outcome for a code."""
     flow.outcome, flow.error = DATA_DELETED, DATA_DELETED if "accessToken" in sent else None
 
     answer = post(body=json.dumps(sent))
