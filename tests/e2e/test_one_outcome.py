@@ -1,4 +1,4 @@
-"""The same code twice, at once, after a kill: one exchange at Meta and one outcome, for its own user only."""
+"""One code sent repeatedly, concurrently or after a kill: one exchange, one outcome, for its own user only."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor

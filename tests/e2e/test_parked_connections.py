@@ -1,4 +1,4 @@
-"""Storage that refuses connections for a while: what several users are told, and what they have afterwards.
+"""Storage rejects connections for a while: the users' responses, and their accounts afterwards.
 
 One outage serves all tests of this file, because each costs the wait that a parked connection has.
 """
@@ -22,7 +22,7 @@ STORED_WITHIN_S = 120
 
 @dataclass
 class Outage:
-    """What each user got while storage refused, and what is there after it was mended."""
+    """Each user's responses during the outage, and the accounts after it."""
 
     users: dict[str, User] = field(default_factory=dict)
     codes: dict[str, str] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What people ask of Meta, on the deployed stack: an app that they removed, and data that they want deleted."""
+"""Privacy requests on the deployed stack: app removal and data deletion."""
 
 import json
 from collections.abc import Callable, Iterator

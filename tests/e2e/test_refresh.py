@@ -1,4 +1,4 @@
-"""Tokens that age, on the deployed stack: the scheduled sweep, the workers, and what cannot be refreshed."""
+"""Refreshing on the deployed stack: the scheduled sweep, the workers, and accounts that cannot be refreshed."""
 
 import json
 import re
@@ -48,7 +48,7 @@ class Keeper:
         return made
 
     def age(self, days: float) -> None:
-        """Makes every connection so much older, here and at Meta."""
+        """Ages every connection, here and at Meta."""
         self.app.meta("POST", "/clock", {"advance_seconds": days * 86400})
         self.database.execute(
             "update instagram_credentials set issued_at = issued_at - %(by)s, expires_at = expires_at - %(by)s, "
@@ -62,7 +62,7 @@ class Keeper:
         )
 
     def sweep(self) -> int:
-        """What EventBridge Scheduler does every hour; how many accounts were due."""
+        """Runs the scheduled sweep and returns the number of due accounts."""
         target = self.schedule["Target"]
         answer = self.functions.invoke(FunctionName=target["Arn"], Payload=target["Input"].encode())
         result = json.loads(answer["Payload"].read())
@@ -79,7 +79,7 @@ class Keeper:
         return int(row.fetchone()["n"])  # type: ignore[index]
 
     def row(self, account_id: str) -> dict[str, Any]:
-        """Everything that is stored of an account, as one row."""
+        """Everything stored of an account, as one row."""
         row = self.database.execute(
             "select credentials.*, account.status as account_status, account.token_expires_at, "
             "account.reconnect_reason, account.reconnect_hint, account.reconnect_before, account.webhook_subscribed_at "
@@ -141,7 +141,7 @@ def test_token_expiring_in_five_days_is_refreshed_by_the_sweep(keeper: Keeper, u
     assert keeper.row(due)["token_expires_at"] == keeper.row(due)["expires_at"]
     assert keeper.sweep_until_done() == 0
     assert len(keeper.app.calls("refresh_instagram_token")) == 1
-    # The stored token is the one that works: extended once more when it is due again.
+    # The stored token works: it is extended again when next due.
     keeper.age(55)
     assert keeper.sweep_until_done() >= 1
     assert 59 < keeper.days_left(due) < 60.1

@@ -1,4 +1,4 @@
-"""Meta's webhooks, on the deployed stack: from a signed POST to rows, conversations and events on the bus."""
+"""Webhooks on the deployed stack: from a signed POST to rows, conversations and events on the bus."""
 
 import base64
 import hashlib
@@ -101,7 +101,7 @@ def account(app: App, user: User, rows: Rows) -> str:
 
 
 def operate(capsys: pytest.CaptureFixture[str], *arguments: str, expected: int = 1) -> str:
-    """What an operator's command prints; `expected` is its exit code."""
+    """The output of an operator's command; `expected` is its exit code."""
     capsys.readouterr()
     with pytest.MonkeyPatch.context() as patch:
         for name in ("SUPABASE_URL", "SUPABASE_SECRET_KEY", "DATABASE_URL", "AWS_ENDPOINT_URL"):

@@ -1,4 +1,4 @@
-"""A small draw of the matrix of faults and flows, in a minute; `make faults` runs the whole one. And: it notices."""
+"""A small sample of the fault matrix (`make faults` runs all of it), and tests that the matrix notices faults."""
 
 import random
 from collections.abc import Iterator

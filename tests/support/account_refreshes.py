@@ -39,7 +39,7 @@ Told = TypeVar("Told")
 
 
 class FakeProduct:
-    """A login product that does as told: raises the exceptions it was given, else succeeds. Keeps what was called."""
+    """A scripted login product: raises the given exceptions, otherwise succeeds. Records its calls."""
 
     provider = Provider.INSTAGRAM
 

@@ -36,7 +36,7 @@ def connect_once(flow: ConnectionFlow, records: LoginRecords) -> ConnectOnce:
 
 @dataclass(frozen=True)
 class Connecting:
-    """The flow, with what every test asks of it."""
+    """The connection flow with shortcuts for tests."""
 
     flow: ConnectionFlow
     facebook: FacebookLogin

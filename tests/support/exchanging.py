@@ -26,7 +26,7 @@ CALLBACK = f"{ORIGIN}/callback"
 
 
 class FakeFlow:
-    """Keeps what it was asked to connect; ends with `outcome`, or raises it if it is an error.
+    """Records what it was asked to connect; returns `outcome`, or raises it if it is an error.
 
     `error` is raised instead: an error of one request alone.
     """
@@ -49,7 +49,7 @@ class FakeFlow:
 
 @dataclass(frozen=True)
 class FakeProduct:
-    """Exchanges everything, for a token that says what it was."""
+    """Accepts every code and token."""
 
     provider: Provider
 
@@ -98,7 +98,7 @@ class FakeAccountList:
         return AccountsOfUser(self.accounts, self.logins, is_complete=True)
 
     def list_accounts(self, user_id: str, deadline: Deadline) -> tuple[Account, ...]:
-        """As storage itself, which this test may let fail."""
+        """The stored accounts; raises `error` if set."""
         if self.error:
             raise self.error
         return self.of(user_id, deadline).accounts

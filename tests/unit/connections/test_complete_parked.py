@@ -1,4 +1,4 @@
-"""Completing parked logins and connections, with the Meta simulator, moto for AWS, and a Data API that has recovered."""
+"""Completing parked logins and connections, with the Meta simulator, moto, and a Data API that has recovered."""
 
 import io
 from collections.abc import Callable

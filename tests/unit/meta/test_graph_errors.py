@@ -1,4 +1,4 @@
-"""The error for each of Meta's responses. Codes are from Meta's error reference and from responses seen in the field."""
+"""The error for each response of Meta. Codes are from Meta's error reference and from responses seen in the field."""
 
 import json
 from collections.abc import Callable
