@@ -7,7 +7,7 @@ from typing import Any
 from instagram_connect.errors import StorageError
 from instagram_connect.runtime.deadline import Deadline
 from instagram_connect.runtime.sqs import QueueError
-from instagram_connect.webhooks.ingestion import PERHAPS_OF_THE_EVENT, Ingestion, QueuedWebhook
+from instagram_connect.webhooks.ingestion import POSSIBLE_EVENT_ERRORS, Ingestion, QueuedWebhook
 from instagram_connect.webhooks.repository import WebhookRepository
 from tests.support.fakes import NOW
 from tests.support.refreshing import STORAGE_DOWN, FakeStorage
@@ -20,7 +20,7 @@ REFUSED = StorageError(
 )
 # May be caused by the event or by the server.
 DOUBTFUL = [
-    *(StorageError(reason=reason) for reason in sorted(PERHAPS_OF_THE_EVENT)),
+    *(StorageError(reason=reason) for reason in sorted(POSSIBLE_EVENT_ERRORS)),
     StorageError(reason="DATA_API_UNREACHABLE", recoverable=True, log_context={"storage_status": 500}),
 ]
 

@@ -211,7 +211,7 @@ def test_unreachable_bus_loses_no_event(outbox: Outbox, events: EventPublisher, 
 
 
 def test_calls_take_ten_events_and_fail_independently() -> None:
-    outbox = Outbox(2 * MOST_AT_ONCE + 5)
+    outbox = Outbox(2 * MAX_ENTRIES_PER_CALL + 5)
     events = bus_of(outbox)
     bridge = FakeEventBridge(events)
     bridge.failing, bridge.together = {"event-14"}, threading.Barrier(3)
@@ -223,7 +223,7 @@ def test_calls_take_ten_events_and_fail_independently() -> None:
 
 
 def test_events_beyond_one_claim_are_published_in_one_run() -> None:
-    outbox = Outbox(MOST_TAKEN + 1)
+    outbox = Outbox(EVENTS_PER_ROUND + 1)
     events = bus_of(outbox)
     bus = Bus(events)
     for _ in range(EVENTS_PER_ROUND // MAX_ENTRIES_PER_CALL):
@@ -237,7 +237,7 @@ def test_events_beyond_one_claim_are_published_in_one_run() -> None:
 
 
 def test_claiming_stops_while_the_bus_rejects_events() -> None:
-    outbox = Outbox(MOST_TAKEN + 1)
+    outbox = Outbox(EVENTS_PER_ROUND + 1)
     events = bus_of(outbox)
     bridge = FakeEventBridge(events)
     bridge.failing = {event["id"] for event in outbox.waiting}
@@ -298,7 +298,9 @@ def test_no_call_is_started_without_enough_time(outbox: Outbox, events: EventPub
     assert forgotten(outbox) == [f"event-{number}" for number in range(2 * MAX_ENTRIES_PER_CALL)]
 
 
-@pytest.mark.parametrize(("left_s", "published"), [(LEAST_S - 0.5, 0), (LEAST_S, 1), (LEAST_S + 0.5, 1)])
+@pytest.mark.parametrize(
+    ("left_s", "published"), [(MIN_REMAINING_S - 0.5, 0), (MIN_REMAINING_S, 1), (MIN_REMAINING_S + 0.5, 1)]
+)
 def test_single_event_is_published_only_within_the_deadline(
     outbox: Outbox, events: EventPublisher, left_s: float, published: int
 ) -> None:
@@ -320,7 +322,7 @@ def test_nothing_is_claimed_without_time_to_publish(outbox: Outbox, events: Even
 
 
 def test_claiming_continues_only_while_time_remains(one_by_one: None) -> None:
-    outbox = Outbox(3 * MOST_TAKEN)
+    outbox = Outbox(3 * EVENTS_PER_ROUND)
     events = bus_of(outbox)
     bridge = FakeEventBridge(events)
     bridge.takes_s = 1

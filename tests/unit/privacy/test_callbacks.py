@@ -227,4 +227,4 @@ def test_altered_confirmation_code_is_invalid(place: int) -> None:
     ],
 )
 def test_malformed_confirmation_code_is_invalid(change: Any) -> None:
-    assert not is_own_code(change(new_confirmation_code(CODE_KEY)), CODE_KEY)
+    assert not was_made_here(change(new_confirmation_code(CODE_KEY)), CODE_KEY)

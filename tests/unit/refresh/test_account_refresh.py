@@ -111,7 +111,7 @@ def test_only_what_is_due_is_done(
         (False, None, MetaUnavailableError(), False),
     ],
 )
-def test_is_proof_only_after_a_successful_meta_call(
+def test_shows_meta_works_only_after_a_successful_meta_call(
     make_task: MakeTask,
     renewal: bool,
     subscription: SubscriptionCheck | None,

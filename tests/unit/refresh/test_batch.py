@@ -414,7 +414,7 @@ def test_app_usage_slows_then_stops_the_batch(
 
 
 def test_consecutive_failures_stop_the_batch(one_by_one: Refreshing) -> None:
-    names = [f"{number:02}" for number in range(FAILURES_IN_A_ROW + 5)]
+    names = [f"{number:02}" for number in range(MAX_CONSECUTIVE_FAILURES + 5)]
     claims = one_by_one.lease(*map(task, names))
     one_by_one.meta.failures = dict.fromkeys(names, MetaUnavailableError())
 
@@ -426,7 +426,7 @@ def test_consecutive_failures_stop_the_batch(one_by_one: Refreshing) -> None:
 
 
 def test_failures_with_successes_between_them_do_not_stop_the_batch(one_by_one: Refreshing) -> None:
-    names = [f"{number:02}" for number in range(FAILURES_IN_A_ROW * 2)]
+    names = [f"{number:02}" for number in range(MAX_CONSECUTIVE_FAILURES * 2)]
     claims = one_by_one.lease(*map(task, names))
     one_by_one.meta.failures = {
         name: MetaUnavailableError() for number, name in enumerate(names) if number % MAX_CONSECUTIVE_FAILURES

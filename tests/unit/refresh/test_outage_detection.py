@@ -138,7 +138,7 @@ class FakeProduct:
 
 
 class Court:
-    """Outage detection with storage and Meta that a test can set up."""
+    """An outage detector with storage and Meta that a test can set up."""
 
     def __init__(self) -> None:
         self.storage = FakeStorage()
@@ -175,7 +175,7 @@ def test_single_dead_token_among_working_ones_is_marked(court: Court) -> None:
 
 
 def test_no_witness_is_called_without_failures(court: Court) -> None:
-    assert court.dead_among(*map(worked, people(9))) == []
+    assert court.dead_tokens(*map(worked, people(9))) == []
     assert court.storage.asked == []
 
 
@@ -202,14 +202,14 @@ def test_share_is_counted_by_person_not_by_account(court: Court) -> None:
 
 
 def test_working_accounts_of_one_person_count_once(court: Court) -> None:
-    attempts = [*map(failed, people(LEAST_PEOPLE)), *(worked("agency", f"a{number}") for number in range(108))]
+    attempts = [*map(failed, people(MIN_FAILING_PEOPLE)), *(worked("agency", f"a{number}") for number in range(108))]
 
     assert court.dead_tokens(*attempts) == []
     assert len(court.storage.suspensions) == 1
 
 
 def test_unknown_meta_user_is_counted_by_user_id(court: Court) -> None:
-    same = [failed("x", account=f"a{number}", meta_user_id=None, user_id="u") for number in range(LEAST_PEOPLE)]
+    same = [failed("x", account=f"a{number}", meta_user_id=None, user_id="u") for number in range(MIN_FAILING_PEOPLE)]
     others = [failed("x", account=f"b{number}", meta_user_id=None, user_id=f"u{number}") for number in range(5)]
 
     assert len(court.dead_tokens(*same)) == MIN_FAILING_PEOPLE
@@ -217,7 +217,7 @@ def test_unknown_meta_user_is_counted_by_user_id(court: Court) -> None:
 
 
 def test_person_with_a_dead_and_a_working_account_does_not_clear_the_app(court: Court) -> None:
-    dying = people(LEAST_PEOPLE)
+    dying = people(MIN_FAILING_PEOPLE)
     attempts = [*map(failed, dying), *(worked(person, f"other-{person}") for person in dying), worked("living")]
 
     assert court.dead_tokens(*attempts) == []
@@ -263,7 +263,7 @@ def test_failures_are_alike_only_with_equal_codes_and_meaning(court: Court, othe
 
 
 def test_each_kind_of_failure_is_decided_separately(court: Court) -> None:
-    many = [failed(person, blocked()) for person in people(LEAST_PEOPLE)]
+    many = [failed(person, blocked()) for person in people(MIN_FAILING_PEOPLE)]
     attempts = [*many[:2], failed("a"), *many[2:4], failed("z"), *many[4:]]
 
     assert court.dead_tokens(*attempts) == ["account-of-a", "account-of-z"]
@@ -282,7 +282,7 @@ def test_missing_subcode_equals_subcode_zero(court: Court) -> None:
 
 @pytest.mark.parametrize(("alike", "is_at_large"), [(9, True), (5, True), (3, False), (0, False)])
 def test_single_dead_token_is_checked_against_nine_other_people(court: Court, alike: int, is_at_large: bool) -> None:
-    court.call_witnesses(*[dead()] * alike, *[None] * (WITNESSES - alike))
+    court.call_witnesses(*[dead()] * alike, *[None] * (CONTROL_GROUP_SIZE - alike))
 
     marked = court.dead_tokens(failed("p"))
 
@@ -332,7 +332,7 @@ def test_inconclusive_witnesses_count_for_neither_side(court: Court, otherwise: 
 
 @pytest.mark.parametrize("error", [MetaUnavailableError(), MetaRateLimitedError(), blocked()])
 def test_nobody_is_marked_without_conclusive_witnesses(court: Court, error: InstagramConnectError) -> None:
-    court.call_witnesses(*[error] * WITNESSES)
+    court.call_witnesses(*[error] * CONTROL_GROUP_SIZE)
 
     assert court.dead_tokens(failed("p")) == []
     assert court.storage.suspensions == []
@@ -357,7 +357,7 @@ def test_undecryptable_witness_counts_for_neither_side(court: Court) -> None:
 
 @pytest.mark.parametrize(("living", "asks"), [(0, True), (1, True), (2, True), (3, False), (9, False)])
 def test_witnesses_are_called_only_while_undecided(court: Court, living: int, asks: bool) -> None:
-    court.call_witnesses(*[None] * WITNESSES)
+    court.call_witnesses(*[None] * CONTROL_GROUP_SIZE)
 
     marked = court.dead_tokens(*map(failed, people(2)), *map(worked, people(living, "living")))
 
@@ -377,7 +377,7 @@ def test_accounts_of_the_batch_are_not_witnesses(court: Court) -> None:
 
 
 def test_witness_and_suspect_calls_are_time_limited(court: Court) -> None:
-    court.call_witnesses(*[None] * LEAST_PEOPLE)
+    court.call_witnesses(*[None] * MIN_FAILING_PEOPLE)
 
     court.dead_tokens(*map(failed, people(MIN_FAILING_PEOPLE)))
 
@@ -400,8 +400,8 @@ def test_evenly_split_witnesses_decide_nothing(
 @pytest.mark.parametrize("refreshed", [0, 4])
 def test_suspects_are_marked_only_after_a_failed_recheck(court: Court, opens_its_account: bool, refreshed: int) -> None:
     """A total failure of the refresh call alone: accounts that are not due do not notice."""
-    court.call_witnesses(*[None] * WITNESSES)
-    accused = people(LEAST_PEOPLE)
+    court.call_witnesses(*[None] * CONTROL_GROUP_SIZE)
+    accused = people(MIN_FAILING_PEOPLE)
     if not opens_its_account:
         court.meta.errors |= {f"account-of-{person}": dead() for person in accused}
 
@@ -499,7 +499,7 @@ def test_token_without_a_known_expiry_did_not_expire_on_schedule(court: Court) -
     "error", [MetaUnavailableError(), MetaRateLimitedError(), MetaActionBlockedError(), TokenEncryptionError()]
 )
 def test_transient_failures_do_not_count(court: Court, error: InstagramConnectError) -> None:
-    assert court.dead_among(*(failed(person, error) for person in people(20))) == []
+    assert court.dead_tokens(*(failed(person, error) for person in people(20))) == []
     assert court.storage.asked == []
 
 
@@ -517,7 +517,7 @@ def test_probe_is_not_marked_while_most_others_fail(
 
 
 def test_dead_probe_is_marked_and_the_product_resumed_once_others_work(court: Court) -> None:
-    court.call_witnesses(*[None] * WITNESSES)
+    court.call_witnesses(*[None] * CONTROL_GROUP_SIZE)
     court.meta.errors["account-of-p"] = dead()
 
     assert court.dead_tokens(failed("p", is_suspended=True)) == ["account-of-p"]
@@ -526,7 +526,7 @@ def test_dead_probe_is_marked_and_the_product_resumed_once_others_work(court: Co
 
 @pytest.mark.parametrize("again", [MetaUnavailableError(), MetaRateLimitedError()])
 def test_inconclusive_probe_recheck_changes_nothing(court: Court, again: InstagramConnectError) -> None:
-    court.call_witnesses(*[None] * WITNESSES)
+    court.call_witnesses(*[None] * CONTROL_GROUP_SIZE)
     court.meta.errors["account-of-p"] = again
 
     assert court.dead_tokens(failed("p", is_suspended=True)) == []
@@ -543,14 +543,14 @@ def test_earlier_results_do_not_mark_a_suspended_products_account(court: Court) 
 
 
 def test_working_probe_is_not_marked(court: Court) -> None:
-    court.call_witnesses(*[None] * WITNESSES)
+    court.call_witnesses(*[None] * CONTROL_GROUP_SIZE)
 
     assert court.dead_tokens(failed("p", is_suspended=True)) == []
     assert court.storage.resumptions == []
 
 
 def test_probe_is_decided_even_if_resuming_fails(court: Court, log: io.StringIO) -> None:
-    court.call_witnesses(*[None] * WITNESSES)
+    court.call_witnesses(*[None] * CONTROL_GROUP_SIZE)
     court.meta.errors["account-of-p"] = dead()
     court.storage.down = {"brake_refreshes"}
 
@@ -566,7 +566,7 @@ def test_nobody_is_marked_even_if_suspending_fails(court: Court, log: io.StringI
 
 
 @pytest.mark.parametrize("is_suspended", [True, False])
-@pytest.mark.parametrize("count", [1, LEAST_PEOPLE])
+@pytest.mark.parametrize("count", [1, MIN_FAILING_PEOPLE])
 def test_missing_witnesses_leave_the_decision_open(
     court: Court, log: io.StringIO, count: int, is_suspended: bool
 ) -> None:

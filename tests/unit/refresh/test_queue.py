@@ -29,7 +29,7 @@ from tests.support.refreshing import OWNER
 
 QUEUE, DEAD_LETTERS = "refresh", "refresh-dead-letters"
 # A call size that SQS has always accepted, in bytes.
-MOST_BYTES = 256 * 1024
+MAX_BYTES_PER_CALL = 256 * 1024
 PAYLOAD = {"owner": OWNER, "account_id": "a", "renewal": {"access_token_ciphertext": "sealed:IGAA"}}
 
 
@@ -73,7 +73,7 @@ def batches() -> list[ClaimedBatch]:
 
 
 def test_claims_are_sent_in_batches_with_their_owner(queue: RefreshQueue) -> None:
-    claimed = claims(ACCOUNTS_IN_A_MESSAGE * 2 + 1)
+    claimed = claims(ACCOUNTS_PER_MESSAGE * 2 + 1)
 
     refused = queue.send_claims(OWNER, claimed)
 
@@ -84,7 +84,7 @@ def test_claims_are_sent_in_batches_with_their_owner(queue: RefreshQueue) -> Non
 
 
 def test_batches_beyond_one_call_are_sent_in_several_calls(queue: RefreshQueue) -> None:
-    claimed = claims(ACCOUNTS_IN_A_MESSAGE * (MESSAGES_PER_CALL + 1))
+    claimed = claims(ACCOUNTS_PER_MESSAGE * (MESSAGES_PER_CALL + 1))
 
     assert queue.send_claims(OWNER, claimed) == ()
 
@@ -93,7 +93,7 @@ def test_batches_beyond_one_call_are_sent_in_several_calls(queue: RefreshQueue) 
 
 
 def test_full_call_stays_well_below_the_sqs_limit(queue: RefreshQueue) -> None:
-    queue.send_claims(OWNER, claims(ACCOUNTS_IN_A_MESSAGE * MESSAGES_PER_CALL))
+    queue.send_claims(OWNER, claims(ACCOUNTS_PER_MESSAGE * MESSAGES_PER_CALL))
 
     assert sum(len(message.body) for message in sent()) < MAX_BYTES_PER_CALL * 0.75
 
@@ -114,7 +114,7 @@ def test_nothing_is_sent_without_claims(queue: RefreshQueue) -> None:
 
 
 def test_only_claims_of_rejected_messages_are_returned(queue: RefreshQueue) -> None:
-    claimed = claims(ACCOUNTS_IN_A_MESSAGE * 3)
+    claimed = claims(ACCOUNTS_PER_MESSAGE * 3)
     sqs = boto3.client("sqs")
     queue._queue.__dict__["_client"] = sqs
     refusal = {"Id": "1", "SenderFault": False, "Code": "InternalError"}
@@ -127,7 +127,7 @@ def test_only_claims_of_rejected_messages_are_returned(queue: RefreshQueue) -> N
 
 
 def test_failed_call_rejects_its_own_claims_only(queue: RefreshQueue) -> None:
-    in_a_call = ACCOUNTS_IN_A_MESSAGE * MESSAGES_PER_CALL
+    in_a_call = ACCOUNTS_PER_MESSAGE * MESSAGES_PER_CALL
     claimed = claims(in_a_call + 1)
     sqs = boto3.client("sqs")
     queue._queue.__dict__["_client"] = sqs
@@ -161,7 +161,7 @@ def test_unstored_refresh_round_trips_with_a_delay(queue: RefreshQueue) -> None:
 
 
 def test_account_for_an_operator_is_dead_lettered(queue: RefreshQueue) -> None:
-    queue.bury("a", "TOKEN_ENCRYPTION_FAILED")
+    queue.send_to_dead_letters("a", "TOKEN_ENCRYPTION_FAILED")
 
     (message,) = sent(DEAD_LETTERS)
     assert read_message(message.body) == FailedAccount(account_id="a", reason="TOKEN_ENCRYPTION_FAILED")

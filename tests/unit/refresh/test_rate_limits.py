@@ -58,7 +58,7 @@ def pace(waits: list[float]) -> Pacer:
     return Pacer(SLOW, STOP, waits.append)
 
 
-def test_full_speed_without_usage_headers(pace: Pace, waits: list[float]) -> None:
+def test_full_speed_without_usage_headers(pace: Pacer, waits: list[float]) -> None:
     pace.learn(attempt())
     pace.wait()
 
@@ -71,7 +71,7 @@ def test_full_speed_without_usage_headers(pace: Pace, waits: list[float]) -> Non
     [(0, False, False), (74, False, False), (75, True, False), (89, True, False), (90, True, True), (1300, True, True)],
 )
 def test_slows_from_75_percent_and_stops_from_90(
-    pace: Pace, waits: list[float], percent: int, is_slow: bool, is_stopped: bool
+    pace: Pacer, waits: list[float], percent: int, is_slow: bool, is_stopped: bool
 ) -> None:
     pace.learn(used(percent))
     pace.wait()
@@ -82,28 +82,28 @@ def test_slows_from_75_percent_and_stops_from_90(
 
 
 @pytest.mark.parametrize("order", [(80, 10), (10, 80)])
-def test_highest_usage_counts_in_any_order(pace: Pace, order: tuple[int, int]) -> None:
+def test_highest_usage_counts_in_any_order(pace: Pacer, order: tuple[int, int]) -> None:
     for percent in order:
         pace.learn(used(percent))
 
     assert (pace.app_used_percent, pace.is_slow) == (80, True)
 
 
-def test_highest_usage_of_one_account_counts(pace: Pace) -> None:
+def test_highest_usage_of_one_account_counts(pace: Pacer) -> None:
     pace.learn(attempt(Usage("app", 80), Usage("app", 10)))
 
     assert pace.app_used_percent == 80
 
 
 @pytest.mark.parametrize("usage_type", ["instagram", "page", "pages", "unknown"])
-def test_account_limit_does_not_affect_others(pace: Pace, usage_type: str) -> None:
+def test_account_limit_does_not_affect_others(pace: Pacer, usage_type: str) -> None:
     pace.learn(attempt(Usage(usage_type, 100, 3600)))
 
     assert (pace.is_slow, pace.is_stopped, pace.app_used_percent) == (False, False, None)
 
 
 @pytest.mark.parametrize("code", [4, 341, 613])
-def test_app_rate_limit_stops_until_the_given_time(pace: Pace, code: int) -> None:
+def test_app_rate_limit_stops_until_the_given_time(pace: Pacer, code: int) -> None:
     pace.learn(throttled(code))
     pace.learn(throttled(code, 60))
 
@@ -112,7 +112,7 @@ def test_app_rate_limit_stops_until_the_given_time(pace: Pace, code: int) -> Non
 
 
 @pytest.mark.parametrize("retry_after_s", [None, 0])
-def test_app_rate_limit_without_a_time_stops_for_an_hour(pace: Pace, retry_after_s: int | None) -> None:
+def test_app_rate_limit_without_a_time_stops_for_an_hour(pace: Pacer, retry_after_s: int | None) -> None:
     pace.learn(throttled(4, retry_after_s))
 
     assert pace.is_stopped
@@ -120,16 +120,18 @@ def test_app_rate_limit_without_a_time_stops_for_an_hour(pace: Pace, retry_after
 
 
 @pytest.mark.parametrize("code", [17, 32, 80001, 80002, 80006])
-def test_user_page_or_account_rate_limit_does_not_stop(pace: Pace, code: int) -> None:
-    for _ in range(FAILURES_IN_A_ROW):
+def test_user_page_or_account_rate_limit_does_not_stop(pace: Pacer, code: int) -> None:
+    for _ in range(MAX_CONSECUTIVE_FAILURES):
         pace.learn(throttled(code))
 
     assert not pace.is_stopped
     assert pace.paused_until(NOW) is None
 
 
-@pytest.mark.parametrize(("failures", "is_stopped"), [(FAILURES_IN_A_ROW - 1, False), (FAILURES_IN_A_ROW, True)])
-def test_stops_after_ten_consecutive_failures(pace: Pace, failures: int, is_stopped: bool) -> None:
+@pytest.mark.parametrize(
+    ("failures", "is_stopped"), [(MAX_CONSECUTIVE_FAILURES - 1, False), (MAX_CONSECUTIVE_FAILURES, True)]
+)
+def test_stops_after_ten_consecutive_failures(pace: Pacer, failures: int, is_stopped: bool) -> None:
     for _ in range(failures):
         pace.learn(attempt(error=MetaUnavailableError()))
 
@@ -138,14 +140,14 @@ def test_stops_after_ten_consecutive_failures(pace: Pace, failures: int, is_stop
     assert pace.paused_until(NOW) is None  # the next sweep tries again
 
 
-def test_rejected_extensions_of_working_tokens_are_not_an_outage(pace: Pace) -> None:
-    for _ in range(FAILURES_IN_A_ROW):
-        pace.learn(Attempt(TASK, None, None, (), MetaUnavailableError(), is_refused=True))
+def test_rejected_extensions_of_working_tokens_are_not_an_outage(pace: Pacer) -> None:
+    for _ in range(MAX_CONSECUTIVE_FAILURES):
+        pace.learn(Attempt(TASK, None, None, (), MetaUnavailableError(), is_renewal_refused=True))
 
     assert not pace.is_stopped
 
 
-def test_failing_subscription_checks_alone_are_not_an_outage(pace: Pace) -> None:
+def test_failing_subscription_checks_alone_are_not_an_outage(pace: Pacer) -> None:
     renewal = EncryptedRenewal(NOW, "c", None, None, None, None)
     for _ in range(MAX_CONSECUTIVE_FAILURES):
         pace.learn(Attempt(TASK, renewal, None, (), MetaUnavailableError()))
@@ -162,8 +164,8 @@ def test_failing_subscription_checks_alone_are_not_an_outage(pace: Pace) -> None
     ],
     ids=["success", "dead token", "refusal"],
 )
-def test_any_response_resets_the_failure_count(pace: Pace, answer: Attempt) -> None:
-    for _ in range(FAILURES_IN_A_ROW - 1):
+def test_any_response_resets_the_failure_count(pace: Pacer, answer: Attempt) -> None:
+    for _ in range(MAX_CONSECUTIVE_FAILURES - 1):
         pace.learn(attempt(error=MetaUnavailableError()))
     pace.learn(answer)
     pace.learn(attempt(error=MetaUnavailableError()))
@@ -183,7 +185,7 @@ def test_any_response_resets_the_failure_count(pace: Pace, answer: Attempt) -> N
         ((Usage("pages", 89, 600), Usage("page", 90, 60)), timedelta(seconds=60)),
     ],
 )
-def test_account_near_its_own_limit_is_skipped(pace: Pace, usage: tuple[Usage, ...], pause: timedelta | None) -> None:
+def test_account_near_its_own_limit_is_skipped(pace: Pacer, usage: tuple[Usage, ...], pause: timedelta | None) -> None:
     assert pace.account_paused_until(attempt(*usage), NOW) == (None if pause is None else NOW + pause)
 
 

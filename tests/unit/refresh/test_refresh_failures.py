@@ -69,9 +69,9 @@ def test_unnamed_failure_of_a_working_token_is_transient(
     done = attempted(make_flow, make_task, product)
 
     assert isinstance(done.error, MetaUnavailableError)
-    assert failure_kind(done.error) is FailureKind.PASSING
+    assert failure_kind(done.error) is FailureKind.TRANSIENT
     assert done.error.log_context == {**failure.log_context, "token": "works"}
-    assert done.is_refused
+    assert done.is_renewal_refused
     assert product.called == [("renew", "IGAA-old"), ("check_access", "IGAA-old")]
 
 
@@ -86,7 +86,7 @@ def test_unnamed_failure_is_confirmed_and_reported_by_a_second_call(
 
     assert done.error is second
     assert failure_kind(done.error) is FailureKind.DEAD
-    assert not done.is_refused
+    assert not done.is_renewal_refused
 
 
 @pytest.mark.parametrize("second", [MetaUnavailableError(), MetaRateLimitedError(), MetaAppMisconfiguredError()])
@@ -96,7 +96,7 @@ def test_second_call_with_another_failure_confirms_nothing(
     done = attempted(make_flow, make_task, FakeProduct(renewal=lone_190(), access=second))
 
     assert done.error is second
-    assert not done.is_refused
+    assert not done.is_renewal_refused
 
 
 def test_lone_190_at_the_subscription_is_confirmed_with_the_new_token(make_flow: MakeFlow, make_task: MakeTask) -> None:
@@ -105,18 +105,18 @@ def test_lone_190_at_the_subscription_is_confirmed_with_the_new_token(make_flow:
     done = attempted(make_flow, make_task, product, check=True)
 
     assert isinstance(done.error, MetaUnavailableError)
-    assert (done.is_refused, done.is_proof) == (True, True)
+    assert (done.is_renewal_refused, done.shows_meta_works) == (True, True)
     assert done.renewal is not None
     assert product.called[-1] == ("check_access", "IGAA-new")
 
 
 @pytest.mark.parametrize("error", [MetaUnavailableError(), MetaRateLimitedError(), password_changed()])
-def test_is_refused_only_for_a_token_that_works(
+def test_renewal_is_refused_only_for_a_token_that_works(
     make_flow: MakeFlow, make_task: MakeTask, error: InstagramConnectError
 ) -> None:
     done = attempted(make_flow, make_task, FakeProduct(renewal=error))
 
-    assert (done.error, done.is_refused) == (error, False)
+    assert (done.error, done.is_renewal_refused) == (error, False)
 
 
 def test_too_young_token_is_a_transient_failure(
@@ -125,7 +125,7 @@ def test_too_young_token_is_a_transient_failure(
     done = make_flow().attempt(make_task(instagram_token(meta, instagram, days=0.5)), Deadline(20))
 
     assert done.error is not None
-    assert (failure_kind(done.error), done.renewal) == (FailureKind.PASSING, None)
+    assert (failure_kind(done.error), done.renewal) == (FailureKind.TRANSIENT, None)
 
 
 @pytest.mark.parametrize(
@@ -174,12 +174,12 @@ def test_revoked_permission_is_confirmed_and_ends_the_account(
 @pytest.mark.parametrize(
     ("fault", "kind"),
     [
-        ("server_error", FailureKind.PASSING),
-        ("html_502", FailureKind.PASSING),
-        ("app_rate_limit", FailureKind.PASSING),
-        ("user_rate_limit", FailureKind.PASSING),
-        ("buc_rate_limit", FailureKind.PASSING),
-        ("blocked", FailureKind.PASSING),
+        ("server_error", FailureKind.TRANSIENT),
+        ("html_502", FailureKind.TRANSIENT),
+        ("app_rate_limit", FailureKind.TRANSIENT),
+        ("user_rate_limit", FailureKind.TRANSIENT),
+        ("buc_rate_limit", FailureKind.TRANSIENT),
+        ("blocked", FailureKind.TRANSIENT),
         ("wrong_secret", FailureKind.APP),
         ("unknown_application", FailureKind.APP),
         ("capability_missing", FailureKind.APP),
@@ -214,14 +214,14 @@ def test_each_meta_fault_has_its_failure_kind(
         (ReconnectRequiredError(reason="APP_REMOVED"), FailureKind.DEAD),
         (PermissionMissingError(), FailureKind.DEAD),
         (MetaAppMisconfiguredError(reason="APP_SECRET_INVALID"), FailureKind.APP),
-        (MetaUnavailableError(), FailureKind.PASSING),
-        (MetaRateLimitedError(), FailureKind.PASSING),
-        (MetaActionBlockedError(), FailureKind.PASSING),
-        (MetaRequestRejectedError(), FailureKind.PASSING),
-        (TokenEncryptionError(), FailureKind.PASSING),
-        (ConfigurationError(), FailureKind.PASSING),
-        (StorageError(reason="UNREACHABLE"), FailureKind.PASSING),
-        (InternalError(), FailureKind.PASSING),
+        (MetaUnavailableError(), FailureKind.TRANSIENT),
+        (MetaRateLimitedError(), FailureKind.TRANSIENT),
+        (MetaActionBlockedError(), FailureKind.TRANSIENT),
+        (MetaRequestRejectedError(), FailureKind.TRANSIENT),
+        (TokenEncryptionError(), FailureKind.TRANSIENT),
+        (ConfigurationError(), FailureKind.TRANSIENT),
+        (StorageError(reason="UNREACHABLE"), FailureKind.TRANSIENT),
+        (InternalError(), FailureKind.TRANSIENT),
     ],
     ids=lambda value: getattr(value, "code", None),
 )
@@ -234,7 +234,7 @@ def test_missing_product_is_an_error_result_not_an_exception(vault: TokenVault, 
     flow = AccountRefresh(LoginProducts(Secrets({}), client, lambda: NOW), vault, lambda: NOW, LEAD.total_seconds())
 
     assert isinstance(flow.attempt(make_task(), Deadline(20)).error, ConfigurationError)
-    assert isinstance(flow.is_alive(make_task(), Deadline(20)), ConfigurationError)
+    assert isinstance(flow.token_error(make_task(), Deadline(20)), ConfigurationError)
 
 
 @pytest.mark.parametrize("ciphertext", ["", "no base64!", base64.b64encode(b"damaged").decode()])
@@ -282,28 +282,28 @@ def test_unexpected_exception_is_logged_without_its_message_and_not_raised(
 
 
 @pytest.mark.parametrize("answer", [None, lone_190(), denied(), MetaUnavailableError()])
-def test_is_alive_returns_the_products_result(
+def test_token_error_returns_the_products_result(
     make_flow: MakeFlow, make_task: MakeTask, answer: InstagramConnectError | None
 ) -> None:
     product = FakeProduct(access=answer)
 
-    assert make_flow(product).is_alive(make_task(), Deadline(20)) is answer
+    assert make_flow(product).token_error(make_task(), Deadline(20)) is answer
     assert product.called == [("check_access", "IGAA-old")]
 
 
-def test_is_alive_is_an_error_when_the_token_cannot_be_decrypted(make_flow: MakeFlow, make_task: MakeTask) -> None:
+def test_token_error_is_an_error_when_the_token_cannot_be_decrypted(make_flow: MakeFlow, make_task: MakeTask) -> None:
     product = FakeProduct()
 
-    error = make_flow(product).is_alive(make_task(access_token_ciphertext="damaged"), Deadline(20))
+    error = make_flow(product).token_error(make_task(access_token_ciphertext="damaged"), Deadline(20))
 
     assert isinstance(error, TokenEncryptionError)
     assert product.called == []
 
 
-def test_is_alive_turns_unexpected_exceptions_into_errors(
+def test_token_error_turns_unexpected_exceptions_into_errors(
     make_flow: MakeFlow, make_task: MakeTask, log: io.StringIO
 ) -> None:
-    error = make_flow(FakeProduct(access=ValueError("IGAA-secret"))).is_alive(make_task(), Deadline(20))
+    error = make_flow(FakeProduct(access=ValueError("IGAA-secret"))).token_error(make_task(), Deadline(20))
 
     assert isinstance(error, InternalError)
     assert '"cause":"ValueError"' in log.getvalue()

@@ -99,7 +99,7 @@ def test_meta_outage_at_the_subscription_keeps_the_renewal(
     done = attempted(make_flow, make_task, FakeProduct(**told), check=True)
 
     assert done.renewal is not None
-    assert (done.error, done.subscription, done.is_proof) == (failure, None, True)
+    assert (done.error, done.subscription, done.shows_meta_works) == (failure, None, True)
 
 
 def test_token_that_dies_after_renewal_keeps_the_renewal_and_its_cause(

@@ -111,7 +111,7 @@ def test_claims_until_a_claim_is_not_full_each_as_its_own_owner(hour: Hour, due:
 
 
 def test_accounts_rejected_by_the_queue_are_released_and_claiming_stops(hour: Hour, counted: dict[str, Any]) -> None:
-    hour.due(2 * CLAIMED_AT_ONCE)
+    hour.due(2 * ACCOUNTS_PER_CLAIM)
     hour.queue.refusing = {"1", "7"}
 
     assert hour.sweep.run(Deadline(60)) == ACCOUNTS_PER_CLAIM - 2
@@ -124,7 +124,7 @@ def test_accounts_rejected_by_the_queue_are_released_and_claiming_stops(hour: Ho
 
 
 def test_nothing_is_claimed_without_time_to_queue_it(hour: Hour) -> None:
-    assert hour.sweep.run(Deadline(LEAST_TIME_S - 1)) == 0
+    assert hour.sweep.run(Deadline(MIN_REMAINING_S - 1)) == 0
 
     assert hour.storage.asked("claim_refreshes") == []
     assert hour.events.published == 1

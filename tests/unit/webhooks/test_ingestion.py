@@ -11,7 +11,7 @@ from instagram_connect.runtime.deadline import Deadline
 from instagram_connect.runtime.observability import metrics
 from instagram_connect.webhooks.events import EventKind
 from instagram_connect.webhooks.ingestion import (
-    EVENTS_AT_ONCE,
+    EVENTS_PER_TRANSACTION,
     QueuedWebhook,
 )
 from instagram_connect.webhooks.queue import BASE64
@@ -75,7 +75,7 @@ def test_redelivered_message_publishes_what_the_first_worker_left(world: Ingesti
 
 
 def test_large_batch_is_stored_in_several_calls(world: Ingesting, counted: dict[str, Any]) -> None:
-    half = EVENTS_AT_ONCE // 2
+    half = EVENTS_PER_TRANSACTION // 2
     webhooks = [queued(str(number), *mids(half, number * half)) for number in range(5)]
 
     assert world.ingest(*webhooks) == set()

@@ -10,9 +10,9 @@ import pytest
 from instagram_connect.errors import StorageError
 from instagram_connect.webhooks import parser
 from instagram_connect.webhooks.ingestion import (
-    ATTEMPTS_IN_DOUBT,
-    MOST_REFUSED,
-    OF_THE_EVENT,
+    ATTEMPTS_IF_UNSURE,
+    EVENT_ERRORS,
+    MAX_REFUSED,
     QueuedWebhook,
 )
 from instagram_connect.webhooks.queue import BASE64
@@ -21,7 +21,7 @@ from tests.support.ingesting import CAFE, CUSTOMER, DOUBTFUL, REFUSED, TEXT, Ing
 from tests.support.refreshing import STORAGE_DOWN
 
 
-@pytest.mark.parametrize("reason", sorted(OF_THE_EVENT))
+@pytest.mark.parametrize("reason", sorted(EVENT_ERRORS))
 @pytest.mark.parametrize("place", [0, 7, 15])
 def test_rejected_event_is_isolated_by_halving_and_dead_lettered(
     world: Ingesting, counted: dict[str, Any], log: io.StringIO, place: int, reason: str
@@ -52,13 +52,13 @@ def test_suspect_event_is_retried_alone_and_dead_lettered_after_repeated_failure
     world.storage.refusals = {"msg:m-2": failure}
     others = [queued("a", "m-0", "m-1"), queued("c", "m-3")]
 
-    for attempt in range(1, ATTEMPTS_IN_DOUBT):
+    for attempt in range(1, ATTEMPTS_IF_UNSURE):
         assert world.ingest(*others, queued("b", "m-2", attempt=attempt)) == {"b"}
 
     assert (sorted(world.storage.kept), world.dead_letters.buried) == (["msg:m-0", "msg:m-1", "msg:m-3"], [])
     assert "EventsFailed" not in counts(counted)
 
-    assert world.ingest(queued("b", "m-2", attempt=ATTEMPTS_IN_DOUBT)) == set()
+    assert world.ingest(queued("b", "m-2", attempt=ATTEMPTS_IF_UNSURE)) == set()
 
     ((body, told),) = world.dead_letters.buried
     assert [event.key for event in parser.parse(body)] == ["msg:m-2"]
@@ -155,7 +155,7 @@ def test_many_rejected_events_without_a_stored_one_are_not_dead_lettered(
     world: Ingesting, counted: dict[str, Any]
 ) -> None:
     """That points to a defect of the schema, not to a bad event."""
-    bad = MOST_REFUSED + 1
+    bad = MAX_REFUSED + 1
     world.storage.refusals = dict.fromkeys(keys(bad), StorageError(reason="DATABASE_DEFECT"))
 
     again = world.ingest(*(queued(str(number), f"m-{number}") for number in range(bad)))
@@ -166,15 +166,15 @@ def test_many_rejected_events_without_a_stored_one_are_not_dead_lettered(
 
 
 def test_few_rejected_events_are_dead_lettered(world: Ingesting) -> None:
-    world.storage.refusals = dict.fromkeys(keys(MOST_REFUSED), REFUSED)
+    world.storage.refusals = dict.fromkeys(keys(MAX_REFUSED), REFUSED)
 
-    assert world.ingest(queued("a", *mids(MOST_REFUSED))) == set()
+    assert world.ingest(queued("a", *mids(MAX_REFUSED))) == set()
 
-    assert len(world.dead_letters.buried) == MOST_REFUSED
+    assert len(world.dead_letters.buried) == MAX_REFUSED
 
 
 def test_many_rejected_events_are_dead_lettered_while_others_are_stored(world: Ingesting) -> None:
-    bad = 3 * MOST_REFUSED
+    bad = 3 * MAX_REFUSED
     world.storage.refusals = dict.fromkeys(keys(bad), REFUSED)
 
     assert world.ingest(queued("a", *mids(bad)), queued("b", "m-good")) == set()

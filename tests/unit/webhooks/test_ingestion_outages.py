@@ -11,10 +11,10 @@ from instagram_connect.runtime.deadline import Deadline
 from instagram_connect.storage import diagnosis
 from instagram_connect.storage.diagnosis import Diagnosis
 from instagram_connect.webhooks.ingestion import (
-    ATTEMPTS_IN_DOUBT,
-    EVENTS_AT_ONCE,
-    OF_THE_EVENT,
-    PERHAPS_OF_THE_EVENT,
+    ATTEMPTS_IF_UNSURE,
+    EVENT_ERRORS,
+    EVENTS_PER_TRANSACTION,
+    POSSIBLE_EVENT_ERRORS,
 )
 from tests.support.counting import counts
 from tests.support.ingesting import CUSTOMER, DOUBTFUL, REFUSED, Ingesting, keys, mids, queued
@@ -42,7 +42,7 @@ def slow_beyond(most: int, world: Ingesting, code: str) -> Callable[[dict[str, A
     return answer
 
 
-@pytest.mark.parametrize("reason", sorted(REASONS - OF_THE_EVENT - PERHAPS_OF_THE_EVENT))
+@pytest.mark.parametrize("reason", sorted(REASONS - EVENT_ERRORS - POSSIBLE_EVENT_ERRORS))
 def test_outage_retries_every_message_and_dead_letters_none(
     world: Ingesting, counted: dict[str, Any], log: io.StringIO, reason: str
 ) -> None:
@@ -95,13 +95,13 @@ def test_meaningless_probe_response_retries_the_messages(world: Ingesting, answe
 
 def test_only_messages_of_the_failed_call_are_retried(world: Ingesting) -> None:
     """One of them also had events in the call before."""
-    size = EVENTS_AT_ONCE // 4 * 3
+    size = EVENTS_PER_TRANSACTION // 4 * 3
     webhooks = [queued(name, *mids(size, number * size)) for number, name in enumerate("abcd")]
-    world.storage.refusals = {f"msg:m-{EVENTS_AT_ONCE}": STORAGE_DOWN}
+    world.storage.refusals = {f"msg:m-{EVENTS_PER_TRANSACTION}": STORAGE_DOWN}
 
     assert world.ingest(*webhooks) == {"b", "c"}
 
-    assert len(world.storage.kept) == 2 * EVENTS_AT_ONCE
+    assert len(world.storage.kept) == 2 * EVENTS_PER_TRANSACTION
 
 
 def test_expired_deadline_retries_messages_and_dead_letters_none(world: Ingesting) -> None:
@@ -136,14 +136,14 @@ def test_batch_too_large_for_storage_is_split_after_repeated_failures(
 ) -> None:
     world.storage.answers["store_webhook_events"] = slow_beyond(4, world, code)
 
-    for attempt in range(1, ATTEMPTS_IN_DOUBT):
+    for attempt in range(1, ATTEMPTS_IF_UNSURE):
         assert world.ingest(queued("a", *mids(10), attempt=attempt), queued("b", *mids(6, 10), attempt=9)) == {"a", "b"}
 
-    assert (world.storage.batches, world.storage.kept) == ([16] * (ATTEMPTS_IN_DOUBT - 1), {})
-    assert counts(counted) == {"WebhooksPostponed": 2 * (ATTEMPTS_IN_DOUBT - 1)}
+    assert (world.storage.batches, world.storage.kept) == ([16] * (ATTEMPTS_IF_UNSURE - 1), {})
+    assert counts(counted) == {"WebhooksPostponed": 2 * (ATTEMPTS_IF_UNSURE - 1)}
     world.storage.calls.clear()
 
-    attempt = ATTEMPTS_IN_DOUBT
+    attempt = ATTEMPTS_IF_UNSURE
     assert world.ingest(queued("a", *mids(10), attempt=attempt), queued("b", *mids(6, 10), attempt=9)) == set()
 
     assert world.storage.batches == [16, 8, 4, 4, 8, 4, 4]
@@ -179,7 +179,7 @@ def test_batch_is_not_split_after_the_deadline(world: Ingesting) -> None:
     seconds = iter([0.0, 0.0, 0.0, 30.0])
     deadline = Deadline(30, monotonic=lambda: next(seconds, 30.0))
 
-    assert world.ingest(queued("a", *mids(64), attempt=ATTEMPTS_IN_DOUBT), deadline=deadline) == {"a"}
+    assert world.ingest(queued("a", *mids(64), attempt=ATTEMPTS_IF_UNSURE), deadline=deadline) == {"a"}
 
     assert len(world.storage.batches) <= 2
 
@@ -187,7 +187,7 @@ def test_batch_is_not_split_after_the_deadline(world: Ingesting) -> None:
 @pytest.mark.parametrize("count", [1, 3])
 def test_each_retried_message_is_counted_once(world: Ingesting, counted: dict[str, Any], count: int) -> None:
     world.storage.failures = {"store_webhook_events": STORAGE_DOWN}
-    size = EVENTS_AT_ONCE  # each of them in two batches
+    size = EVENTS_PER_TRANSACTION  # each of them in two batches
 
     world.ingest(queued("first", "m-0"), *(queued(str(number), *mids(size, number * size)) for number in range(count)))
 
@@ -197,16 +197,16 @@ def test_each_retried_message_is_counted_once(world: Ingesting, counted: dict[st
 def test_unexpected_exception_retries_its_messages_and_is_logged_with_its_location(
     world: Ingesting, counted: dict[str, Any], log: io.StringIO
 ) -> None:
-    world.storage.refusals = {f"msg:m-{EVENTS_AT_ONCE}": RuntimeError(f"a defect at {CUSTOMER}")}
+    world.storage.refusals = {f"msg:m-{EVENTS_PER_TRANSACTION}": RuntimeError(f"a defect at {CUSTOMER}")}
 
-    again = world.ingest(queued("a", *mids(EVENTS_AT_ONCE)), queued("b", f"m-{EVENTS_AT_ONCE}"))
+    again = world.ingest(queued("a", *mids(EVENTS_PER_TRANSACTION)), queued("b", f"m-{EVENTS_PER_TRANSACTION}"))
 
     assert again == {"b"}
-    assert len(world.storage.kept) == EVENTS_AT_ONCE
+    assert len(world.storage.kept) == EVENTS_PER_TRANSACTION
     assert world.dead_letters.buried == []
     assert counts(counted) == {
-        "EventsReceived": EVENTS_AT_ONCE,
-        "EventsStored": EVENTS_AT_ONCE,
+        "EventsReceived": EVENTS_PER_TRANSACTION,
+        "EventsStored": EVENTS_PER_TRANSACTION,
         "WebhooksPostponed": 1,
     }
     assert '"cause":"RuntimeError"' in log.getvalue()

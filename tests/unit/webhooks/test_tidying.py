@@ -7,9 +7,9 @@ import pytest
 from instagram_connect.errors import StorageError
 from instagram_connect.runtime.deadline import Deadline
 from instagram_connect.webhooks.ingestion import (
-    EVENTS_AT_ONCE,
-    LEAST_ROUND_S,
-    PURGED_AT_ONCE,
+    EVENTS_PER_TRANSACTION,
+    MIN_ROUND_S,
+    PURGE_LIMIT,
 )
 from tests.support.counting import counts
 from tests.support.ingesting import Ingesting, stored
@@ -20,7 +20,7 @@ def test_tidying_publishes_then_adopts_until_nothing_is_left_then_purges(
     world: Ingesting, counted: dict[str, Any]
 ) -> None:
     world.storage.to_adopt = [
-        stored(EVENTS_AT_ONCE, outgoing=["one", "two"]),
+        stored(EVENTS_PER_TRANSACTION, outgoing=["one", "two"]),
         stored(3, outgoing=["three"]),
         stored(0, unknown=2, duplicate=1),
         stored(5, outgoing=["not to be reached"]),
@@ -32,9 +32,9 @@ def test_tidying_publishes_then_adopts_until_nothing_is_left_then_purges(
     assert [name for name, _ in world.storage.calls] == ["adopt_webhook_events"] * 3 + ["purge_webhook_events"]
     assert [name for published in world.bus.published for name in published] == ["one", "two", "three"]
     assert world.bus.looked == 1
-    assert {payload["limit"] for payload in world.storage.asked("adopt_webhook_events")} == {EVENTS_AT_ONCE}
-    assert world.storage.asked("purge_webhook_events")[0]["limit"] == PURGED_AT_ONCE
-    assert counts(counted) == {"EventsAdopted": EVENTS_AT_ONCE + 3}
+    assert {payload["limit"] for payload in world.storage.asked("adopt_webhook_events")} == {EVENTS_PER_TRANSACTION}
+    assert world.storage.asked("purge_webhook_events")[0]["limit"] == PURGE_LIMIT
+    assert counts(counted) == {"EventsAdopted": EVENTS_PER_TRANSACTION + 3}
 
 
 def test_tidying_starts_no_round_without_enough_time_and_still_purges(world: Ingesting) -> None:
@@ -44,18 +44,18 @@ def test_tidying_starts_no_round_without_enough_time_and_still_purges(world: Ing
     def adopt(_: dict[str, Any]) -> dict[str, Any]:
         nonlocal now_s
         now_s += 15
-        return stored(EVENTS_AT_ONCE)
+        return stored(EVENTS_PER_TRANSACTION)
 
     world.storage.answers["adopt_webhook_events"] = adopt
 
-    world.ingestion.tidy(Deadline(LEAST_ROUND_S + 30, monotonic=lambda: now_s))
+    world.ingestion.tidy(Deadline(MIN_ROUND_S + 30, monotonic=lambda: now_s))
 
     assert [name for name, _ in world.storage.calls] == ["adopt_webhook_events"] * 2 + ["purge_webhook_events"]
     assert world.bus.looked == 1
 
 
 def test_tidying_in_little_time_adopts_nothing(world: Ingesting) -> None:
-    world.ingestion.tidy(Deadline(LEAST_ROUND_S))
+    world.ingestion.tidy(Deadline(MIN_ROUND_S))
 
     assert [name for name, _ in world.storage.calls] == ["purge_webhook_events"]
     assert world.bus.looked == 1
