@@ -1,4 +1,4 @@
-"""What every tier shares: recorded events, a Lambda context, and an environment without surprises."""
+"""Fixtures of all suites: recorded events, a Lambda context, and the deployed stack."""
 
 import json
 import os
@@ -17,9 +17,17 @@ from tests.support import budget
 from tests.support.home import TEST_HOME
 from tests.support.lambda_context import FakeLambdaContext
 
-EVENTS = Path(__file__).parent.parent / "events"
+TESTS = Path(__file__).parent
+EVENTS = TESTS.parent / "events"
 
 budget.load_profile()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks each test with its suite, so that `-m unit` and `-m "not e2e"` select by folder."""
+    for item in items:
+        item.add_marker(item.path.relative_to(TESTS).parts[0])
 
 
 @pytest.fixture
@@ -38,7 +46,7 @@ def load_event() -> Callable[[str], dict[str, Any]]:
 
 @pytest.fixture(scope="session")
 def stack_environment() -> dict[str, str]:
-    """What the deployed stack of this test run is configured with: ports of its own, and none of the developer's
+    """The environment of this test run's stack: ports of its own, and none of the developer's
     settings."""
     overrides = ("FACEBOOK_", "INSTAGRAM_", "WEBHOOK_", "OAUTH_", "DATA_API")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(overrides)}
@@ -47,8 +55,8 @@ def stack_environment() -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def stack(stack_environment: dict[str, str]) -> Iterator[dict[str, str]]:
-    """The whole system, deployed, with an empty database; gone when the tests are, whatever happens to them."""
-    # Two test runs of one folder would take each other's system away; the second one waits.
+    """The whole system, deployed, with an empty database; taken down after the tests, even if they fail."""
+    # Two test runs in one folder would take down each other's system, so the second waits.
     with locked(TEST_HOME.with_name("test-run")):
         forget_database(TEST_HOME)
         with running(TEST_HOME, stack_environment) as stack:
@@ -59,7 +67,7 @@ def stack(stack_environment: dict[str, str]) -> Iterator[dict[str, str]]:
 def aws(stack: dict[str, str]) -> dict[str, Any]:
     """Clients of the local AWS, and the environment that other code needs to reach it."""
     session = boto3.Session("local", "local", region_name=stack["aws_region"])
-    # An invocation may take as long as the function's own time-out, and must not be repeated.
+    # An invocation may last as long as the function's timeout, and must not be retried.
     config = Config(read_timeout=120, retries={"total_max_attempts": 1})
 
     def client(service: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The deployed local stack as its users see it: over HTTP only."""
+"""The deployed local stack, used over HTTP only."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,8 +11,8 @@ from tests.support.app import App, Fault, User
 
 @pytest.fixture
 def app(stack: dict[str, str]) -> Iterator[App]:
-    """A frontend, and a Meta without faults, former logins and a moved clock."""
-    # The first call of a function loads its libraries, on a machine that may be busy.
+    """A frontend, and a reset Meta simulator."""
+    # A function's first call loads its libraries, possibly on a busy machine.
     with httpx.Client(timeout=60, trust_env=False) as http:
         app = App(stack, http)
         app.meta("POST", "/reset")

@@ -1,4 +1,4 @@
-"""A hundred thousand events while everything between Meta and the tables fails at random moments: none lost or doubled.
+"""A hundred thousand events during random failures between Meta and the tables: none is lost or doubled.
 
 Real processes are killed: the function that takes webhooks, the worker, Postgres, the Data API; the queue refuses. What
 Meta does meanwhile is what it does anyway: it sends again what was not answered with 200, and some of it for no reason.
@@ -45,7 +45,7 @@ STARTING_S = 4
 
 @dataclass
 class Meta:
-    """Sends each delivery until it is answered with 200."""
+    """Sends each delivery until it gets a 200."""
 
     url: str
     secret: str
@@ -69,7 +69,7 @@ class Meta:
 
 @dataclass
 class Saboteur:
-    """Breaks one thing at a time and mends it a moment later."""
+    """Breaks one thing at a time and repairs it a moment later."""
 
     app: App
     queue: QueueGateway
@@ -127,7 +127,7 @@ def queue(aws: dict[str, Any], stack: dict[str, str]) -> Iterator[QueueGateway]:
         yield gateway
 
 
-def test_a_hundred_thousand_events_survive_whatever_fails(
+def test_hundred_thousand_events_survive_random_failures(
     app: App,
     user: User,
     queue: QueueGateway,
@@ -178,7 +178,7 @@ def test_a_hundred_thousand_events_survive_whatever_fails(
     assert (lost, doubled, strange, wrong, waiting) == (set(), set(), set(), 0, 0)
     assert counted["received"] == counted["stored"] + counted["duplicate"] + counted["unknown"] + counted["failed"]
     assert counted["stored"] + counted["unknown"] == EVENTS
-    # The faults had an effect.
+    # The faults really had an effect.
     assert queue.refused > 0
     assert sum(meta.refused.values()) > 0
 
@@ -208,7 +208,7 @@ def _event(number: int) -> dict[str, Any]:
 
 
 def _deliveries(dice: random.Random) -> Iterator[bytes]:
-    """Bodies of all sizes in any order; some come twice, in other company."""
+    """Bodies of all sizes in random order; some events are repeated in other batches."""
     numbers = list(range(EVENTS)) + dice.sample(range(EVENTS), int(EVENTS * SENT_AGAIN))
     dice.shuffle(numbers)
     while numbers:

@@ -1,4 +1,4 @@
-"""Two hundred connections while everything that they depend on fails at random moments: none is lost.
+"""Two hundred connections during random failures of everything they depend on: none is lost.
 
 Real processes are killed and started again; the queue is refused by a gateway in front of it, because nothing in the
 local AWS can be told to refuse.
@@ -44,7 +44,7 @@ def queue(aws: dict[str, Any], stack: dict[str, str]) -> Iterator[QueueGateway]:
 
 @dataclass
 class Saboteur:
-    """Breaks one thing at a time and mends it a moment later."""
+    """Breaks one thing at a time and repairs it a moment later."""
 
     app: App
     queue: QueueGateway
@@ -111,7 +111,7 @@ class Saboteur:
         time.sleep(self.dice.uniform(0.5, 2.5))
 
 
-def test_two_hundred_connections_survive_whatever_fails(
+def test_two_hundred_connections_survive_random_failures(
     app: App, queue: QueueGateway, stack_environment: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     users = _users(app, CONNECTIONS)
@@ -151,12 +151,12 @@ def test_two_hundred_connections_survive_whatever_fails(
     # Only when Meta's own answer to a code is lost nobody can know what became of it, and the user is told so.
     assert {answer.json()["code"] for answer in in_vain.values()} <= {"OAUTH_OUTCOME_UNKNOWN", "OAUTH_CODE_USED"}
     assert len(promised) > CONNECTIONS * 0.9
-    # The faults had an effect.
+    # The faults really had an effect.
     assert statuses[202] > 0
     assert len(injected) >= 3
 
 
-def test_a_login_that_could_not_even_be_parked_says_why_and_goes_on_when_it_is_sent_again(
+def test_login_that_could_not_be_parked_reports_why_and_resumes_when_resent(
     app: App, user: User, queue: QueueGateway
 ) -> None:
     code = app.log_in()

@@ -1,4 +1,4 @@
-"""The same code twice, at once, after a kill: one exchange at Meta and one outcome, for its own user only."""
+"""One code sent repeatedly, concurrently or after a kill: one exchange, one outcome, for its own user only."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +12,7 @@ from tests.support.app import SCOPES, App, Fault, User
 from tests.support.sabotage import kill_function
 
 
-def test_a_repeated_code_gives_the_first_answer_under_a_request_id_of_its_own(app: App, user: User) -> None:
+def test_repeated_code_returns_the_first_outcome_with_its_own_request_id(app: App, user: User) -> None:
     code = app.log_in()
 
     first, second = app.exchange(user, code).json(), app.exchange(user, code).json()
@@ -23,7 +23,7 @@ def test_a_repeated_code_gives_the_first_answer_under_a_request_id_of_its_own(ap
 
 
 @pytest.mark.parametrize("suffix", ["#_", "#_=_"])
-def test_metas_fragment_does_not_make_it_another_code(app: App, user: User, suffix: str) -> None:
+def test_metas_url_fragment_does_not_change_the_code(app: App, user: User, suffix: str) -> None:
     code = app.log_in()
 
     first, second = app.exchange(user, code).json(), app.exchange(user, f"{code}{suffix}").json()
@@ -31,7 +31,7 @@ def test_metas_fragment_does_not_make_it_another_code(app: App, user: User, suff
     assert first["data"] == second["data"]
 
 
-def test_six_requests_at_once_make_one_exchange_and_one_outcome(app: App, user: User, fault: Fault) -> None:
+def test_six_concurrent_requests_make_one_exchange(app: App, user: User, fault: Fault) -> None:
     fault(operation="list_accounts", times=1, latency_ms=1500)
     code = app.log_in()
 
@@ -44,7 +44,7 @@ def test_six_requests_at_once_make_one_exchange_and_one_outcome(app: App, user: 
     assert len(app.calls("list_accounts")) == 1
 
 
-def test_the_first_error_is_repeated_too(app: App, user: User, fault: Fault) -> None:
+def test_repeated_code_returns_the_first_error(app: App, user: User, fault: Fault) -> None:
     fault(operation="list_accounts", times=None, error="expired_token")
     code = app.log_in()
     first = app.exchange(user, code)
@@ -57,9 +57,7 @@ def test_the_first_error_is_repeated_too(app: App, user: User, fault: Fault) -> 
     assert len(app.calls("exchange_code")) == 1
 
 
-def test_what_can_be_mended_without_the_person_is_tried_again_with_the_same_code(
-    app: App, user: User, fault: Fault
-) -> None:
+def test_errors_that_pass_are_retried_with_the_same_code(app: App, user: User, fault: Fault) -> None:
     fault(operation="exchange_code", times=1, error="wrong_secret")
     code = app.log_in()
 
@@ -71,7 +69,7 @@ def test_what_can_be_mended_without_the_person_is_tried_again_with_the_same_code
     assert later.status_code == 200
 
 
-def test_a_throttled_app_is_not_asked_again_by_a_burst(app: App, user: User, fault: Fault) -> None:
+def test_burst_does_not_call_a_rate_limited_app_again(app: App, user: User, fault: Fault) -> None:
     fault(operation="exchange_code", times=None, error="app_rate_limit")
     code = app.log_in()
 
@@ -82,7 +80,7 @@ def test_a_throttled_app_is_not_asked_again_by_a_burst(app: App, user: User, fau
     assert len(app.calls("exchange_code")) == 1
 
 
-def test_a_login_whose_accounts_were_disconnected_since_says_so(app: App, user: User) -> None:
+def test_repeated_code_of_a_disconnected_account_is_an_error(app: App, user: User) -> None:
     code = app.log_in("Emeka Business", scopes=[*SCOPES, "business_management"])
     (account,) = app.exchange(user, code).json()["data"]["accounts"]
     app.call(user, "DELETE", f"/instagram/accounts/{account['id']}").raise_for_status()
@@ -90,7 +88,7 @@ def test_a_login_whose_accounts_were_disconnected_since_says_so(app: App, user: 
     assert app.exchange(user, code).json()["code"] == "ACCOUNT_DISCONNECTED"
 
 
-def test_another_users_spent_code_opens_nothing(app: App, user: User) -> None:
+def test_another_users_spent_code_is_unusable(app: App, user: User) -> None:
     code = app.log_in()
     app.exchange(user, code).raise_for_status()
     stranger = app.sign_up()
@@ -101,7 +99,7 @@ def test_another_users_spent_code_opens_nothing(app: App, user: User) -> None:
     assert app.read(stranger, "instagram_business_accounts?select=id").json() == []
 
 
-def test_a_function_killed_between_meta_and_storage_costs_nothing_but_time(app: App, fault: Fault) -> None:
+def test_kill_between_meta_and_storage_loses_nothing(app: App, fault: Fault) -> None:
     """Both products at once, because each costs the time that the killed function would have had."""
     exchanged = {"facebook": "exchange_code", "instagram": "exchange_instagram_code"}
     next_calls = {"facebook": "list_accounts", "instagram": "read_instagram_me"}

@@ -1,4 +1,4 @@
-"""Storage that refuses connections for a while: what several users are told, and what they have afterwards.
+"""Storage rejects connections for a while: the users' responses, and their accounts afterwards.
 
 One outage serves all tests of this file, because each costs the wait that a parked connection has.
 """
@@ -22,7 +22,7 @@ STORED_WITHIN_S = 120
 
 @dataclass
 class Outage:
-    """What each user got while storage refused, and what is there after it was mended."""
+    """Each user's responses during the outage, and the accounts after it."""
 
     users: dict[str, User] = field(default_factory=dict)
     codes: dict[str, str] = field(default_factory=dict)
@@ -104,7 +104,7 @@ def _is_waiting(listed: dict[str, Any]) -> bool:
     return bool(listed["unfinishedLogins"]) or any(account["status"] == "pending" for account in listed["accounts"])
 
 
-def test_a_user_whose_connection_cannot_be_stored_is_told_that_it_worked(outage: Outage) -> None:
+def test_connection_is_pending_while_storage_rejects_it(outage: Outage) -> None:
     answer = outage.answers["new"]
     body = answer.json()
 
@@ -125,7 +125,7 @@ def test_a_user_whose_connection_cannot_be_stored_is_told_that_it_worked(outage:
     assert "ciphertext" not in answer.text.lower()
 
 
-def test_the_list_shows_it_as_pending_until_it_is_stored(outage: Outage) -> None:
+def test_list_shows_pending_accounts_until_they_are_stored(outage: Outage) -> None:
     before, after = outage.pending["new"], outage.afterwards["new"]
 
     assert [(a["username"], a["status"]) for a in before["accounts"]] == [
@@ -139,7 +139,7 @@ def test_the_list_shows_it_as_pending_until_it_is_stored(outage: Outage) -> None
     ]
 
 
-def test_while_storage_cannot_be_read_the_list_shows_what_is_parked_and_says_that_it_is_not_all(outage: Outage) -> None:
+def test_list_is_incomplete_but_shows_parked_accounts_while_storage_is_down(outage: Outage) -> None:
     listed = outage.unreadable["new"].json()["data"]
 
     assert not listed["complete"]
@@ -147,7 +147,7 @@ def test_while_storage_cannot_be_read_the_list_shows_what_is_parked_and_says_tha
     assert outage.unreadable["nobody"].json()["reason"] == "PERMISSION_DENIED"
 
 
-def test_the_same_code_tells_what_became_of_it(everyone: App, outage: Outage) -> None:
+def test_repeated_code_reports_the_current_state(everyone: App, outage: Outage) -> None:
     answer = everyone.exchange(outage.users["new"], outage.codes["new"])
 
     assert answer.status_code == 200
@@ -156,7 +156,7 @@ def test_the_same_code_tells_what_became_of_it(everyone: App, outage: Outage) ->
     ]
 
 
-def test_a_connection_made_again_meanwhile_wins(everyone: App, outage: Outage) -> None:
+def test_newer_connection_wins_over_a_parked_one(everyone: App, outage: Outage) -> None:
     (account,) = outage.afterwards["twice"]["accounts"]
     with connect(everyone.stack["database_url"]) as database:
         rows = database.execute(
@@ -168,18 +168,18 @@ def test_a_connection_made_again_meanwhile_wins(everyone: App, outage: Outage) -
     assert rows == [(True, "active")]
 
 
-def test_a_token_that_died_while_parked_ends_as_needs_reauth(outage: Outage) -> None:
+def test_token_that_died_while_parked_ends_in_needs_reauth(outage: Outage) -> None:
     assert outage.answers["dead"].status_code == 202
     assert {account["status"] for account in outage.afterwards["dead"]["accounts"]} == {"needs_reauth"}
 
 
-def test_hundreds_of_accounts_are_parked_too(outage: Outage) -> None:
+def test_hundreds_of_accounts_can_be_parked(outage: Outage) -> None:
     assert outage.answers["agency"].status_code == 202
     assert len(outage.pending["agency"]["accounts"]) == 108
     assert [account["status"] for account in outage.afterwards["agency"]["accounts"]] == ["active"] * 108
 
 
-def test_a_login_that_meta_interrupted_is_finished_without_its_user(outage: Outage) -> None:
+def test_interrupted_login_is_completed_without_its_user(outage: Outage) -> None:
     before, after = outage.pending["without Meta"], outage.afterwards["without Meta"]
 
     assert (outage.answers["without Meta"].status_code, outage.answers["without Meta"].json()["data"]["accounts"]) == (
@@ -192,6 +192,6 @@ def test_a_login_that_meta_interrupted_is_finished_without_its_user(outage: Outa
     assert after["unfinishedLogins"] == []
 
 
-def test_what_was_disconnected_meanwhile_stays_disconnected(outage: Outage) -> None:
+def test_account_disconnected_while_parked_stays_disconnected(outage: Outage) -> None:
     assert outage.answers["disconnecting"].status_code == 202
     assert {account["status"] for account in outage.afterwards["disconnecting"]["accounts"]} == {"disconnected"}

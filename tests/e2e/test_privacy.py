@@ -1,4 +1,4 @@
-"""What people ask of Meta, on the deployed stack: an app that they removed, and data that they want deleted."""
+"""Privacy requests on the deployed stack: app removal and data deletion."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -60,7 +60,7 @@ def is_complete(app: App, answer: dict[str, Any]) -> bool:
     return "Your data has been deleted" in app.http.get(answer["json"]["url"]).text
 
 
-def test_a_person_who_removes_the_app_has_no_token_here_any_more(app: App, user: User, ask: Ask, rows: Rows) -> None:
+def test_removing_the_app_erases_the_users_tokens(app: App, user: User, ask: Ask, rows: Rows) -> None:
     account = connect_instagram(app, user)
     kept = app.connect(app.sign_up(), "Dmitri Agency")
 
@@ -83,7 +83,7 @@ def test_a_person_who_removes_the_app_has_no_token_here_any_more(app: App, user:
 
 @pytest.mark.parametrize("callback", ["deauthorize", "data_deletion"])
 @pytest.mark.parametrize("forgery", ["wrong_secret", "tampered", "unsigned", "other_algorithm", "malformed"])
-def test_a_forged_request_is_refused_and_changes_nothing(
+def test_forged_request_is_rejected_and_changes_nothing(
     app: App, user: User, ask: Ask, rows: Rows, callback: str, forgery: str
 ) -> None:
     connect_instagram(app, user)
@@ -97,7 +97,7 @@ def test_a_forged_request_is_refused_and_changes_nothing(
 
 @pytest.mark.parametrize("signed_by", ["instagram", "facebook"])
 @pytest.mark.parametrize("professional_id", [False, True])
-def test_a_deletion_leaves_nothing_of_its_person_and_everything_of_others(
+def test_deletion_erases_one_person_and_keeps_others(
     app: App, user: User, ask: Ask, rows: Rows, signed_by: str, professional_id: bool
 ) -> None:
     connect_instagram(app, user)
@@ -126,9 +126,7 @@ def test_a_deletion_leaves_nothing_of_its_person_and_everything_of_others(
     connect_instagram(app, user)
 
 
-def test_facebooks_deletion_takes_all_accounts_of_a_person_and_can_come_twice(
-    app: App, user: User, ask: Ask, rows: Rows
-) -> None:
+def test_facebook_deletion_covers_all_accounts_and_is_idempotent(app: App, user: User, ask: Ask, rows: Rows) -> None:
     assert len(app.connect(user)) == 2
 
     answers = [ask("data_deletion", product="facebook", person="Ana Souza") for _ in range(2)]
@@ -138,7 +136,7 @@ def test_facebooks_deletion_takes_all_accounts_of_a_person_and_can_come_twice(
     assert sorted(row["erased_accounts"] for row in rows("select * from data_deletion_requests")) == [0, 2]
 
 
-def test_deleting_the_unknown_is_answered_and_done(app: App, ask: Ask, rows: Rows) -> None:
+def test_deleting_an_unknown_person_succeeds(app: App, ask: Ask, rows: Rows) -> None:
     answer = ask("data_deletion", product="instagram", user_id="999000111222333", user_id_as_number=True)
 
     assert (answer["status"], answer["is_valid"]) == (200, True)
@@ -146,16 +144,14 @@ def test_deleting_the_unknown_is_answered_and_done(app: App, ask: Ask, rows: Row
     assert ask("deauthorize", product="facebook", user_id="999000111222333")["status"] == 200
 
 
-def test_a_code_that_nobody_was_given_is_told_apart(app: App) -> None:
+def test_unknown_confirmation_code_is_not_found(app: App) -> None:
     answer = app.http.get(f"{app.stack['api_url']}/api/instagram/data-deletion", params={"code": "0" * 40})
 
     assert answer.status_code == 404
     assert "unknown" in answer.text
 
 
-def test_a_connection_that_is_parked_when_its_person_asks_for_deletion_is_never_stored(
-    app: App, user: User, ask: Ask, rows: Rows
-) -> None:
+def test_connection_parked_before_a_deletion_is_never_stored(app: App, user: User, ask: Ask, rows: Rows) -> None:
     rows("revoke execute on function store_connection(jsonb) from service_role")
     try:
         parked = app.exchange(user, app.log_in_to_instagram(), provider="instagram")
@@ -173,7 +169,7 @@ def test_a_connection_that_is_parked_when_its_person_asks_for_deletion_is_never_
     assert rows("select * from instagram_business_accounts") == []
 
 
-def test_what_was_asked_while_storage_is_down_is_done_when_it_is_back(
+def test_requests_during_an_outage_are_carried_out_afterwards(
     app: App, user: User, ask: Ask, rows: Rows, stack_environment: dict[str, str], aws: dict[str, Any]
 ) -> None:
     connect_instagram(app, user)

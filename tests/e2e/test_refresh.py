@@ -1,4 +1,4 @@
-"""Tokens that age, on the deployed stack: the scheduled sweep, the workers, and what cannot be refreshed."""
+"""Refreshing on the deployed stack: the scheduled sweep, the workers, and accounts that cannot be refreshed."""
 
 import json
 import re
@@ -48,7 +48,7 @@ class Keeper:
         return made
 
     def age(self, days: float) -> None:
-        """Makes every connection so much older, here and at Meta."""
+        """Ages every connection, here and at Meta."""
         self.app.meta("POST", "/clock", {"advance_seconds": days * 86400})
         self.database.execute(
             "update instagram_credentials set issued_at = issued_at - %(by)s, expires_at = expires_at - %(by)s, "
@@ -62,7 +62,7 @@ class Keeper:
         )
 
     def sweep(self) -> int:
-        """What EventBridge Scheduler does every hour; how many accounts were due."""
+        """Runs the scheduled sweep and returns the number of due accounts."""
         target = self.schedule["Target"]
         answer = self.functions.invoke(FunctionName=target["Arn"], Payload=target["Input"].encode())
         result = json.loads(answer["Payload"].read())
@@ -79,7 +79,7 @@ class Keeper:
         return int(row.fetchone()["n"])  # type: ignore[index]
 
     def row(self, account_id: str) -> dict[str, Any]:
-        """Everything that is stored of an account, as one row."""
+        """Everything stored of an account, as one row."""
         row = self.database.execute(
             "select credentials.*, account.status as account_status, account.token_expires_at, "
             "account.reconnect_reason, account.reconnect_hint, account.reconnect_before, account.webhook_subscribed_at "
@@ -118,15 +118,13 @@ def published(aws: dict[str, Any]) -> Iterator[Callable[[], list[dict[str, Any]]
         yield found.read
 
 
-def test_the_schedule_sweeps_every_hour(keeper: Keeper) -> None:
+def test_sweep_is_scheduled_hourly(keeper: Keeper) -> None:
     assert keeper.schedule["ScheduleExpression"] == "rate(1 hour)"
     assert keeper.schedule["State"] == "ENABLED"
 
 
 @pytest.mark.parametrize("changes_token", [True, False], ids=["a new token", "the same token, extended"])
-def test_a_token_that_ends_in_five_days_is_refreshed_by_the_scheduled_sweep(
-    keeper: Keeper, user: User, changes_token: bool
-) -> None:
+def test_token_expiring_in_five_days_is_refreshed_by_the_sweep(keeper: Keeper, user: User, changes_token: bool) -> None:
     keeper.app.meta("POST", "/settings", {"instagram_refresh_changes_token": changes_token})
     (due,) = keeper.connect(user, "cafe.azul")
     (fresh,) = keeper.connect(user, "luz.cria")
@@ -143,13 +141,13 @@ def test_a_token_that_ends_in_five_days_is_refreshed_by_the_scheduled_sweep(
     assert keeper.row(due)["token_expires_at"] == keeper.row(due)["expires_at"]
     assert keeper.sweep_until_done() == 0
     assert len(keeper.app.calls("refresh_instagram_token")) == 1
-    # The stored token is the one that works: extended once more when it is due again.
+    # The stored token works: it is extended again when next due.
     keeper.age(55)
     assert keeper.sweep_until_done() >= 1
     assert 59 < keeper.days_left(due) < 60.1
 
 
-def test_meta_failing_three_times_changes_nothing_and_a_later_sweep_refreshes(
+def test_three_meta_failures_change_nothing_and_a_later_sweep_refreshes(
     keeper: Keeper, user: User, fault: Fault
 ) -> None:
     (account,) = keeper.connect(user, "cafe.azul")
@@ -167,7 +165,7 @@ def test_meta_failing_three_times_changes_nothing_and_a_later_sweep_refreshes(
     assert keeper.days_left(account) > 59
 
 
-def test_a_removed_app_ends_in_needs_reauth_once_with_what_the_user_must_do(
+def test_removed_app_ends_in_needs_reauth_once_with_a_hint(
     keeper: Keeper, user: User, published: Callable[[], list[dict[str, Any]]]
 ) -> None:
     removed, kept = keeper.connect(user, "cafe.azul", "luz.cria")
@@ -201,7 +199,7 @@ def test_a_removed_app_ends_in_needs_reauth_once_with_what_the_user_must_do(
     assert keeper.row(removed)["reconnect_reason"] is None
 
 
-def test_a_lone_190_is_asked_again_before_anybody_is_told(keeper: Keeper, user: User, fault: Fault) -> None:
+def test_lone_190_is_confirmed_before_the_user_is_asked(keeper: Keeper, user: User, fault: Fault) -> None:
     (account,) = keeper.connect(user, "cafe.azul")
     keeper.age(55)
     fault(operation="refresh_instagram_token", error="invalid_token", times=1)
@@ -219,7 +217,7 @@ def test_a_lone_190_is_asked_again_before_anybody_is_told(keeper: Keeper, user: 
     [{"host": "graph.instagram.com"}, {"operation": "refresh_instagram_token"}],
     ids=["the app is blocked", "only the refresh fails, and others work"],
 )
-def test_when_many_fail_alike_nobody_is_marked_and_refreshing_resumes_by_itself(
+def test_mass_failure_marks_nobody_and_refreshing_resumes_by_itself(
     keeper: Keeper, user: User, fault: Fault, outage: dict[str, str]
 ) -> None:
     accounts = keeper.newcomers(user, 6)
@@ -242,7 +240,7 @@ def test_when_many_fail_alike_nobody_is_marked_and_refreshing_resumes_by_itself(
     assert min(keeper.days_left(account) for account in accounts.values()) > 59
 
 
-def test_two_sweeps_at_once_refresh_each_account_exactly_once(keeper: Keeper, user: User) -> None:
+def test_concurrent_sweeps_refresh_each_account_exactly_once(keeper: Keeper, user: User) -> None:
     accounts = keeper.newcomers(user, 8)
     keeper.age(55)
 
@@ -255,7 +253,7 @@ def test_two_sweeps_at_once_refresh_each_account_exactly_once(keeper: Keeper, us
     assert min(keeper.days_left(account) for account in accounts.values()) > 59
 
 
-def test_a_worker_killed_in_the_middle_leaves_each_account_refreshed_exactly_once(
+def test_killed_worker_leaves_each_account_refreshed_exactly_once(
     keeper: Keeper, user: User, fault: Fault, aws: dict[str, Any]
 ) -> None:
     accounts = keeper.newcomers(user, 6)
@@ -274,9 +272,7 @@ def test_a_worker_killed_in_the_middle_leaves_each_account_refreshed_exactly_onc
     assert len(answered) == 6
 
 
-def test_facebook_tokens_are_verified_and_exchanged_weekly_and_only_what_meta_answers_is_believed(
-    keeper: Keeper, user: User
-) -> None:
+def test_facebook_tokens_are_verified_and_exchanged_weekly(keeper: Keeper, user: User) -> None:
     accounts = [account["id"] for account in keeper.app.connect(user)]
     before = {account: keeper.row(account) for account in accounts}
     keeper.age(8)
@@ -292,7 +288,7 @@ def test_facebook_tokens_are_verified_and_exchanged_weekly_and_only_what_meta_an
     assert keeper.sweep_until_done() == 0
 
 
-def test_a_facebook_user_is_asked_to_reconnect_ten_days_before_the_login_ends(
+def test_facebook_user_is_asked_to_reconnect_ten_days_before_the_login_ends(
     keeper: Keeper, user: User, published: Callable[[], list[dict[str, Any]]]
 ) -> None:
     account = keeper.app.connect(user)[0]["id"]
@@ -310,7 +306,7 @@ def test_a_facebook_user_is_asked_to_reconnect_ten_days_before_the_login_ends(
     assert len(published()) == 2
 
 
-def test_a_facebook_password_change_is_found_by_the_weekly_check(keeper: Keeper, user: User) -> None:
+def test_weekly_check_finds_a_facebook_password_change(keeper: Keeper, user: User) -> None:
     account = keeper.app.connect(user)[0]["id"]
     keeper.age(8)
     keeper.app.meta("POST", "/tokens/revoke", {"person": "Ana Souza", "reason": "password_changed"})
@@ -323,7 +319,7 @@ def test_a_facebook_password_change_is_found_by_the_weekly_check(keeper: Keeper,
     )
 
 
-def test_a_silent_unsubscription_is_found_within_a_day(keeper: Keeper, user: User) -> None:
+def test_lost_subscription_is_found_within_a_day(keeper: Keeper, user: User) -> None:
     (account,) = keeper.connect(user, "cafe.azul")
     keeper.app.meta("POST", "/subscriptions/drop", {"account": "cafe.azul"})
     keeper.database.execute("update instagram_business_accounts set webhook_checked_at = now() - interval '1 day'")
@@ -337,7 +333,7 @@ def test_a_silent_unsubscription_is_found_within_a_day(keeper: Keeper, user: Use
     assert keeper.sweep_until_done() == 0
 
 
-def test_usage_is_kept_and_stops_background_work_before_the_limit(keeper: Keeper, user: User) -> None:
+def test_usage_is_stored_and_stops_background_work_before_the_limit(keeper: Keeper, user: User) -> None:
     accounts = keeper.newcomers(user, 8)
     keeper.age(55)
     keeper.app.meta("POST", "/settings", {"app_calls_per_hour": 5})
@@ -357,7 +353,7 @@ def test_usage_is_kept_and_stops_background_work_before_the_limit(keeper: Keeper
     assert answer.json()["retryAfterSeconds"] > 3000
 
 
-def test_two_tabs_cause_one_call_to_meta_and_get_one_result(keeper: Keeper, user: User, fault: Fault) -> None:
+def test_two_tabs_share_one_meta_call_and_its_result(keeper: Keeper, user: User, fault: Fault) -> None:
     (account,) = keeper.connect(user, "cafe.azul")
     keeper.age(30)
     fault(operation="refresh_instagram_token", latency_ms=1500)
@@ -372,7 +368,7 @@ def test_two_tabs_cause_one_call_to_meta_and_get_one_result(keeper: Keeper, user
     assert keeper.days_left(account) > 59
 
 
-def test_refreshing_says_clearly_why_it_cannot(keeper: Keeper, user: User) -> None:
+def test_refresh_errors_have_their_reasons(keeper: Keeper, user: User) -> None:
     (account,) = keeper.connect(user, "cafe.azul")
     young = keeper.refresh(user, account)
     someone_else = keeper.refresh(keeper.app.sign_up(), account)
@@ -394,7 +390,7 @@ def test_refreshing_says_clearly_why_it_cannot(keeper: Keeper, user: User) -> No
     assert keeper.row(account)["account_status"] == "needs_reauth"
 
 
-def test_no_log_of_refreshing_holds_a_token(keeper: Keeper, user: User, fault: Fault, aws: dict[str, Any]) -> None:
+def test_refresh_logs_contain_no_token(keeper: Keeper, user: User, fault: Fault, aws: dict[str, Any]) -> None:
     keeper.connect(user, "cafe.azul", "luz.cria")
     keeper.app.connect(keeper.app.sign_up())
     keeper.age(55)

@@ -1,4 +1,4 @@
-"""Meta's webhooks, on the deployed stack: from a signed POST to rows, conversations and events on the bus."""
+"""Webhooks on the deployed stack: from a signed POST to rows, conversations and events on the bus."""
 
 import base64
 import hashlib
@@ -101,7 +101,7 @@ def account(app: App, user: User, rows: Rows) -> str:
 
 
 def operate(capsys: pytest.CaptureFixture[str], *arguments: str, expected: int = 1) -> str:
-    """What an operator's command prints; `expected` is its exit code."""
+    """The output of an operator's command; `expected` is its exit code."""
     capsys.readouterr()
     with pytest.MonkeyPatch.context() as patch:
         for name in ("SUPABASE_URL", "SUPABASE_SECRET_KEY", "DATABASE_URL", "AWS_ENDPOINT_URL"):
@@ -116,7 +116,7 @@ def count(rows: Rows, where: str = "true") -> int:
     return int(rows(f"select count(*) as n from webhook_events where {where}")[0]["n"])
 
 
-def test_the_handshake_is_answered_for_the_right_token_only(webhooks: Webhooks, stack: dict[str, str]) -> None:
+def test_handshake_requires_the_right_token(webhooks: Webhooks, stack: dict[str, str]) -> None:
     token = stack["webhook_verify_token"]
 
     right = webhooks.handshake(mode="subscribe", verify_token=token, challenge="1158201444")
@@ -135,9 +135,7 @@ def test_the_handshake_is_answered_for_the_right_token_only(webhooks: Webhooks, 
     assert "script" not in script.text
 
 
-def test_five_hundred_events_in_shuffled_batches_three_times_six_at_once_are_five_hundred_rows(
-    webhooks: Webhooks, account: str, rows: Rows
-) -> None:
+def test_shuffled_concurrent_redeliveries_store_each_event_once(webhooks: Webhooks, account: str, rows: Rows) -> None:
     events = [event(number) for number in range(500)]
     deliveries = []
     for _ in range(3):
@@ -173,9 +171,7 @@ def test_five_hundred_events_in_shuffled_batches_three_times_six_at_once_are_fiv
     ],
     ids=["absent", "SHA-1", "wrong", "short", "without its name", "empty", "not ASCII", "another algorithm"],
 )
-def test_what_is_not_signed_is_refused_and_leaves_nothing(
-    webhooks: Webhooks, headers: dict[str, str], rows: Rows
-) -> None:
+def test_unsigned_bodies_are_rejected_and_not_stored(webhooks: Webhooks, headers: dict[str, str], rows: Rows) -> None:
     encoded = {name: value.encode("latin-1", "replace") for name, value in headers.items()}
 
     answer = webhooks.raw(json.dumps(body(event(1))).encode(), encoded)
@@ -184,7 +180,7 @@ def test_what_is_not_signed_is_refused_and_leaves_nothing(
     assert count(rows) == 0
 
 
-def test_the_secret_of_either_product_signs_and_no_other(webhooks: Webhooks, stack: dict[str, str]) -> None:
+def test_only_the_secrets_of_both_products_are_accepted(webhooks: Webhooks, stack: dict[str, str]) -> None:
     answers = [
         webhooks.post(body(event(1)), secret=stack[name]).status_code
         for name in ("instagram_app_secret", "facebook_app_secret", "webhook_verify_token")
@@ -193,7 +189,7 @@ def test_the_secret_of_either_product_signs_and_no_other(webhooks: Webhooks, sta
     assert answers == [200, 200, 403]
 
 
-def test_a_signed_body_is_never_refused_and_never_forgotten(webhooks: Webhooks, rows: Rows) -> None:
+def test_signed_bodies_are_always_accepted_and_stored(webhooks: Webhooks, rows: Rows) -> None:
     oddities: list[Any] = [
         {},
         [],
@@ -223,9 +219,7 @@ def test_a_signed_body_is_never_refused_and_never_forgotten(webhooks: Webhooks, 
     assert count(rows, "business_account_id is not null") == 0
 
 
-def test_a_post_of_a_thousand_updates_beyond_a_message_of_the_queue_arrives_whole(
-    webhooks: Webhooks, account: str, rows: Rows
-) -> None:
+def test_post_larger_than_a_queue_message_arrives_whole(webhooks: Webhooks, account: str, rows: Rows) -> None:
     events = [event(number, message={"mid": f"big-{number}", "text": TEXT * 10}) for number in range(1000)]
     raw = json.dumps(body(*events)).encode()
 
@@ -237,7 +231,7 @@ def test_a_post_of_a_thousand_updates_beyond_a_message_of_the_queue_arrives_whol
     assert rows("select distinct text from instagram_dm_messages") == [{"text": TEXT * 10}]
 
 
-def test_conversations_follow_what_happened_and_not_what_arrived(webhooks: Webhooks, account: str, rows: Rows) -> None:
+def test_conversations_follow_event_order_not_arrival_order(webhooks: Webhooks, account: str, rows: Rows) -> None:
     ours = {"sender": {"id": ACCOUNT}, "recipient": {"id": CUSTOMER}}
     late_first = [
         event(1, message={"mid": "taken-back", "is_deleted": True}),
@@ -266,7 +260,7 @@ def test_conversations_follow_what_happened_and_not_what_arrived(webhooks: Webho
     assert count(rows, "payload::text like '%secret of a customer%' or data::text like '%secret of a customer%'") == 0
 
 
-def test_consumers_get_each_event_of_a_connected_account_once_with_its_key(
+def test_consumers_get_each_event_once_with_its_key(
     webhooks: Webhooks, account: str, user: User, rows: Rows, aws: dict[str, Any]
 ) -> None:
     comment = {"id": "C1", "text": "love it", "from": {"id": "900101", "username": "anna"}, "media": {"id": "M1"}}
@@ -290,7 +284,7 @@ def test_consumers_get_each_event_of_a_connected_account_once_with_its_key(
     assert rows("select * from outgoing_events") == []
 
 
-def test_events_that_come_before_their_account_is_stored_are_given_to_it(
+def test_events_before_their_account_are_adopted(
     webhooks: Webhooks, app: App, user: User, rows: Rows, aws: dict[str, Any]
 ) -> None:
     newcomer = app.meta("POST", "/people", {"instagram": {"username": "late.comer"}})["instagram"]["id"]
@@ -312,7 +306,7 @@ def test_events_that_come_before_their_account_is_stored_are_given_to_it(
     assert rows("select text from instagram_dm_messages") == [{"text": f"0 {TEXT}"}]
 
 
-def test_a_poison_event_ends_in_the_dead_letter_queue_with_its_reason_and_holds_up_nothing(
+def test_poison_event_is_dead_lettered_without_blocking_others(
     webhooks: Webhooks, account: str, rows: Rows, aws: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows(
@@ -349,7 +343,7 @@ def test_a_poison_event_ends_in_the_dead_letter_queue_with_its_reason_and_holds_
     assert "msg:poison (message) is stored" in operate(capsys, "report", "--id", "poison", expected=0)
 
 
-def test_what_could_not_be_read_is_parsed_again_by_a_later_parser(
+def test_unparsed_events_can_be_replayed(
     webhooks: Webhooks, account: str, rows: Rows, capsys: pytest.CaptureFixture[str]
 ) -> None:
     webhooks.post(body(event(1)))
@@ -370,7 +364,7 @@ def test_what_could_not_be_read_is_parsed_again_by_a_later_parser(
     assert len(rows("select 1 from outgoing_events")) == 1
 
 
-def test_no_log_of_webhooks_holds_what_people_wrote(
+def test_webhook_logs_contain_no_message_text(
     webhooks: Webhooks, account: str, rows: Rows, aws: dict[str, Any], stack: dict[str, str]
 ) -> None:
     webhooks.post(body(event(1, message={"mid": "private-mid", "text": "a very private sentence"})))

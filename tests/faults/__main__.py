@@ -1,4 +1,4 @@
-"""`make faults`: every fault meets every flow on a deployed system; prints what became of each run."""
+"""`make faults`: runs every fault against every flow on a deployed system and prints the outcomes."""
 
 import argparse
 import json

@@ -29,11 +29,11 @@ class Failure(StrEnum):
 
     REFUSED = "connection refused"  # no
     HALF_OPEN = "half-open connection"  # no
-    FAILING = "answers 500"  # no
-    THROTTLED = "answers throttled"  # no
-    SLOW = "answers late"  # yes
-    LOST = "answer lost"  # yes
-    CUT = "answer cut off"  # yes
+    FAILING = "500 response"  # no
+    THROTTLED = "throttled response"  # no
+    SLOW = "late response"  # yes
+    LOST = "response lost"  # yes
+    CUT = "response cut off"  # yes
     DOUBLED = "delivered twice"  # yes, and once more
     KILLED_BEFORE = "killed before the call"  # no
     KILLED_AFTER = "killed after the call"  # yes

@@ -1,4 +1,4 @@
-"""Every fault meets every flow; what is counted is what became of each run."""
+"""Runs every fault against every flow and counts the outcomes."""
 
 import threading
 import time
@@ -29,7 +29,7 @@ POISON = ("no JSON", "{}", '{"kind": "batch"}', "[1, 2", '"text"')
 
 @dataclass(frozen=True, order=True)
 class Trial:
-    """One run of a flow with one failure of one step."""
+    """One run of a flow with one failing step."""
 
     flow: str
     step: Step
@@ -54,12 +54,12 @@ class Cell:
 
     @property
     def runs(self) -> int:
-        """How many runs met the fault."""
+        """The number of runs that met the fault."""
         return self.verdicts.total()
 
     @property
     def failed(self) -> int:
-        """How many were lost, doubled or answered wrongly."""
+        """The number of runs lost, doubled or answered wrongly."""
         return sum(self.verdicts[verdict] for verdict in (Verdict.LOST, Verdict.DOUBLED, Verdict.WRONG))
 
 

@@ -1,4 +1,4 @@
-"""What breaks for all flows at once: real processes that end, a database that refuses, clocks that are wrong."""
+"""Outages that affect all flows: killed processes, a database that rejects statements, wrong clocks."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -33,7 +33,7 @@ def passing(world: World, environment: Mapping[str, str]) -> dict[str, Outage]:
 
 
 def lasting(world: World) -> dict[str, Outage]:
-    """What a flow has to live with from its beginning to its end."""
+    """Outages that last for the whole run."""
     return {
         f"clock {SKEW_S} s ahead": partial(_skewed, world, SKEW_S),
         f"clock {SKEW_S} s behind": partial(_skewed, world, -SKEW_S),
@@ -95,7 +95,7 @@ def _read_only(world: World) -> Iterator[None]:
 
 @contextmanager
 def _skewed(world: World, seconds: int) -> Iterator[None]:
-    """Every function's clock is off; those of Supabase, Postgres, AWS and Meta are right."""
+    """Every function's clock is off; the clocks of Supabase, Postgres, AWS and Meta are right."""
     variables = {
         "PYTHONPATH": str(Path(__file__).parent / "skewed_clock"),
         "TIME_MACHINE_FOLDER": str(Path(time_machine.__file__).parent.parent),

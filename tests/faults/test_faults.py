@@ -1,4 +1,4 @@
-"""A small draw of the matrix of faults and flows, in a minute; `make faults` runs the whole one. And: it notices."""
+"""A small sample of the fault matrix (`make faults` runs all of it), and tests that the matrix notices faults."""
 
 import random
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ def report_of(matrix: Matrix) -> list[str]:
     return [note for cell in matrix.cells.values() for note in cell.notes]
 
 
-def test_nothing_is_lost_doubled_or_answered_wrongly_whatever_call_fails(world: World) -> None:
+def test_sampled_faults_lose_double_and_misreport_nothing(world: World) -> None:
     flows = [Connect(world, "instagram"), RefreshOnDemand(world), Webhook(world), Disconnect(world)]
     matrix = Matrix(world, flows, print)
 
@@ -52,7 +52,7 @@ def test_nothing_is_lost_doubled_or_answered_wrongly_whatever_call_fails(world: 
     assert sum(cell.not_met for cell in matrix.cells.values()) < len(chosen) / 4
 
 
-def test_what_a_database_swallows_is_reported_lost(world: World) -> None:
+def test_lost_write_is_reported_lost(world: World) -> None:
     matrix = Matrix(world, [Webhook(world)], print, settled_within_s=8)
     world.rows(SWALLOW.format(name="swallow", body="return null;", event="insert", table="webhook_events"))
     try:
@@ -64,7 +64,7 @@ def test_what_a_database_swallows_is_reported_lost(world: World) -> None:
     assert [note.split(":")[0] for note in report_of(matrix)] == [Verdict.LOST]
 
 
-def test_an_answer_that_is_not_true_is_reported(world: World) -> None:
+def test_wrong_response_is_reported(world: World) -> None:
     matrix = Matrix(world, [RefreshOnDemand(world)], print, settled_within_s=1)
     body = """
         if new.last_refreshed_at > now() - interval ''1 hour'' then
@@ -82,7 +82,7 @@ def test_an_answer_that_is_not_true_is_reported(world: World) -> None:
     assert [note.split(":")[0] for note in report_of(matrix)] == [Verdict.WRONG]
 
 
-def test_a_refresh_for_which_there_was_no_reason_is_reported_doubled(world: World) -> None:
+def test_unneeded_refresh_is_reported_doubled(world: World) -> None:
     flow = RefreshOnDemand(world)
     world.fill(1)
     run = flow.begin()

@@ -1,4 +1,4 @@
-"""Webhook bodies for property tests: valid ones, and ones in which something is different."""
+"""Webhook bodies for property tests: valid ones and mutated ones."""
 
 import copy
 import json
@@ -103,7 +103,7 @@ bodies: st.SearchStrategy[Any] = batches | st.lists(batches, min_size=1, max_siz
 
 @st.composite
 def mutated(draw: st.DrawFn) -> Any:
-    """A valid body in which up to three places hold something else, nothing, or one more name."""
+    """A valid body with up to three values replaced, removed or added."""
     value = [copy.deepcopy(draw(bodies))]
     for _ in range(draw(st.integers(1, 3))):
         places = list(_places(value))
@@ -112,7 +112,7 @@ def mutated(draw: st.DrawFn) -> Any:
 
 
 def _places(value: Any) -> list[Callable[[st.DrawFn], None]]:
-    """What can be done somewhere inside of a list or an object."""
+    """The mutations possible inside a list or an object."""
     found: list[Callable[[st.DrawFn], None]] = []
     if isinstance(value, dict):
         siblings = next((group for group in (BODY, ENTRY, ITEM) if set(group) & set(value)), KEPT)

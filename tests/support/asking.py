@@ -1,4 +1,4 @@
-"""Privacy callbacks in unit tests: signed requests as Meta makes them; storage and queue as callbacks see them."""
+"""Privacy callbacks in unit tests: Meta's signed requests, and fakes of storage and queue."""
 
 import base64
 import hmac
@@ -26,7 +26,7 @@ ISSUED_AT = int(NOW.timestamp()) - 300
 
 
 def said(**changes: Any) -> dict[str, Any]:
-    """What Meta says in a signed request; what is changed to None is left out."""
+    """The payload of a signed request; fields changed to None are left out."""
     claims = {"algorithm": "HMAC-SHA256", "issued_at": ISSUED_AT, "expires": ISSUED_AT + 3600, "user_id": PERSON}
     return {name: value for name, value in {**claims, **changes}.items() if value is not None}
 
@@ -41,18 +41,18 @@ def signature_of(payload: str, secret: str) -> str:
 
 
 def signed(claims: object, secret: str = FACEBOOK_SECRET) -> str:
-    """The signed request that says this."""
+    """A signed request with this payload."""
     payload = encoded(json.dumps(claims).encode())
     return f"{signature_of(payload, secret)}.{payload}"
 
 
 def form(signed_request: str) -> str:
-    """The body in which Meta posts a signed request."""
+    """The form body of a signed request."""
     return urlencode({"signed_request": signed_request})
 
 
 def forgeries() -> Mapping[str, str]:
-    """Signed requests that prove nothing."""
+    """Invalid signed requests."""
     good_signature, good_payload = signed(said()).split(".")
     unsaid = encoded(b"user_id=" + PERSON.encode())
     return {
@@ -116,7 +116,7 @@ class PrivacyStorage(FakeStorage):
 
 
 class FakePrivacyQueue:
-    """Keeps requests as the messages that they become; takes nothing while `is_down`."""
+    """Records requests as messages; rejects everything while `is_down`."""
 
     def __init__(self) -> None:
         self.kept: list[str] = []

@@ -1,4 +1,4 @@
-"""Holds every answer of the deployed functions against the published contract, docs/openapi.json."""
+"""Checks every response of the deployed functions against the published contract, docs/openapi.json."""
 
 import json
 import re
@@ -13,7 +13,7 @@ _DOCUMENT = json.loads(openapi.PATH.read_text())
 
 
 def check(answer: httpx.Response) -> None:
-    """Raise AssertionError unless the contract has this answer for the route that gave it."""
+    """Raise AssertionError unless the contract allows this response of its route."""
     path = re.sub(r"^.*(?=/api/)", "", answer.request.url.path)
     template = re.sub(r"(?<=/instagram/accounts/).+", "{id}", path)
     responses = _DOCUMENT["paths"][template][answer.request.method.lower()]["responses"]

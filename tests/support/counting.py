@@ -1,4 +1,4 @@
-"""What a test's metrics say."""
+"""The metrics of a test."""
 
 from typing import Any
 

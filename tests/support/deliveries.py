@@ -1,4 +1,4 @@
-"""Webhook bodies in Meta's shapes, with invented ids; and what makes an event one that can be stored."""
+"""Webhook bodies in Meta's shapes with invented ids, and checks that events can be stored."""
 
 import json
 import re
@@ -23,12 +23,12 @@ _NOT_FOR_JSONB = re.compile("[\x00\ud800-\udfff]")
 
 
 def item(sender: Any = CUSTOMER, recipient: Any = ACCOUNT, timestamp: Any = HAPPENED_MS, **content: Any) -> Json:
-    """One event of direct messages, by default of the customer."""
+    """One direct message event, sent by the customer by default."""
     return {"sender": {"id": sender}, "recipient": {"id": recipient}, "timestamp": timestamp, **content}
 
 
 def sent_by_account(**content: Any) -> Json:
-    """One event of direct messages, of the account."""
+    """One direct message event, sent by the account."""
     return item(ACCOUNT, CUSTOMER, **content)
 
 
@@ -52,7 +52,7 @@ def body(*entries: Any) -> bytes:
 
 
 def only(*entries: Any) -> WebhookEvent:
-    """The one event that the entries hold."""
+    """The only event in the entries."""
     (event,) = parse(body(*entries))
     return event
 
@@ -62,7 +62,7 @@ def keys(events: list[WebhookEvent]) -> list[str]:
 
 
 def as_jsonb_gives_back(value: Any) -> Any:
-    """A value after a stay in PostgreSQL: no exponents, names by their length."""
+    """A value as jsonb returns it: no exponents, member names sorted by length."""
     return json.loads(json.dumps(_stored(value)), parse_float=_number)
 
 
@@ -77,7 +77,7 @@ def _number(text: str) -> Any:
 
 
 def assert_can_be_stored(event: WebhookEvent) -> None:
-    """Checks what PostgreSQL's columns and jsonb ask of an event."""
+    """Checks that an event fits PostgreSQL's columns and jsonb."""
     assert 0 < len(event.key) <= 1000
     assert 0 < len(event.field) <= 500
     ids = [event.entry_id, event.message_id or "", event.participant_id or ""]
@@ -96,7 +96,7 @@ def assert_parsed_again_is_the_same(event: WebhookEvent) -> None:
 
 
 def texts(value: Any) -> Iterator[str]:
-    """All texts in a value, names too."""
+    """All strings in a value, including member names."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, list):

@@ -1,4 +1,4 @@
-"""What an entry point finds around it: settings, the deployment's secrets, and a Data API that answers."""
+"""The surroundings of an entry point: settings, the deployment's secrets, and a Data API."""
 
 import json
 import uuid
@@ -43,7 +43,7 @@ def deploy(monkeypatch: pytest.MonkeyPatch, answers: dict[str, Any], **settings:
         return httpx.Response(200, content=json.dumps(answers[function]))
 
     monkeypatch.setattr(httpx.HTTPTransport, "handle_request", answer)
-    # Where moto's state outlives a test, because another one holds it, the name may not be taken.
+    # moto's state may outlive a test, so the name may already be taken.
     prefix = f"instagram-connect-{uuid.uuid4()}"
     for kind, values in SECRETS.items():
         boto3.client("secretsmanager").create_secret(Name=f"{prefix}/{kind}", SecretString=json.dumps(values))

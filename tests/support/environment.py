@@ -1,4 +1,4 @@
-"""The environment variables of a unit test."""
+"""The environment variables of unit tests."""
 
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "test",

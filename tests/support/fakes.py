@@ -1,4 +1,4 @@
-"""Stand-ins for Meta and Supabase in unit tests: the real simulator in process, and a Data API that remembers."""
+"""Stand-ins for Meta and Supabase in unit tests: the in-process simulator and a recording Data API."""
 
 import json
 from collections.abc import Callable
@@ -25,18 +25,18 @@ def access_token() -> str:
 
 
 def identity_verifier() -> IdentityVerifier:
-    """A verifier for HS256 tokens only: its key set is never asked for."""
+    """A verifier for HS256 tokens only, which never fetches a key set."""
     http = httpx.Client(transport=httpx.MockTransport(lambda _: httpx.Response(500)))
     return IdentityVerifier(SigningKeys("https://project.example.com/jwks.json", http), JWT_SECRET)
 
 
 def data_api(answer: Callable[[httpx.Request], httpx.Response]) -> DataApi:
-    """A client of a Data API that answers, or fails, as the function says."""
+    """A client of a Data API whose responses the function decides."""
     return DataApi(SUPABASE_URL, "sb_secret_of_tests", transport=httpx.MockTransport(answer))
 
 
 def refusal(status: int, code: str, **texts: str) -> httpx.Response:
-    """How PostgREST refuses a request, with the code in the header too."""
+    """A rejection by PostgREST, with the code in the header too."""
     body = {"code": code, "message": "m", "details": None, "hint": None, **texts}
     return httpx.Response(status, json=body, headers={"Proxy-Status": f"PostgREST; error={code}"})
 
@@ -65,7 +65,7 @@ class FakeDataApi:
             return httpx.Response(failure.status_code, headers=failure.headers, content=failure.content)
         function = request.url.path.removeprefix("/rest/v1/rpc/")
         arguments = json.loads(request.content)
-        # PostgREST knows a function by its name together with the names of all arguments.
+        # PostgREST identifies a function by its name and the names of all arguments.
         if tuple(arguments) != FUNCTIONS.get(function):
             return refusal(404, "PGRST202")
         if function == RELOAD_FUNCTION:

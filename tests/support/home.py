@@ -1,4 +1,4 @@
-"""Where the stack of a test run keeps its database, keys and logs."""
+"""The folder in which a test run's stack keeps its database, keys and logs."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Ingesting in unit tests: storage, bus and dead letters as they look from the code between them, and messages."""
+"""Ingestion in unit tests: messages, and fakes of storage, bus and dead-letter queue."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import Any
 from instagram_connect.errors import StorageError
 from instagram_connect.runtime.deadline import Deadline
 from instagram_connect.runtime.sqs import QueueError
-from instagram_connect.webhooks.ingestion import Ingestion, QueuedWebhook
+from instagram_connect.webhooks.ingestion import POSSIBLE_EVENT_ERRORS, Ingestion, QueuedWebhook
 from instagram_connect.webhooks.maintenance import Maintenance
 from instagram_connect.webhooks.repository import WebhookRepository
 from tests.support.fakes import NOW
@@ -19,10 +19,25 @@ TEXT = "Está aberto hoje? ☕"
 REFUSED = StorageError(
     reason="DATA_REJECTED", log_context={"storage_operation": "store_webhook_events", "storage_code": "22P05"}
 )
+# May be caused by the event or by the server.
+DOUBTFUL = [
+    *(StorageError(reason=reason) for reason in sorted(POSSIBLE_EVENT_ERRORS)),
+    StorageError(reason="DATA_API_UNREACHABLE", recoverable=True, log_context={"storage_status": 500}),
+]
+
+
+def mids(count: int, start: int = 0) -> list[str]:
+    """Ids of that many messages."""
+    return [f"m-{number}" for number in range(start, start + count)]
+
+
+def keys(count: int, start: int = 0) -> list[str]:
+    """The keys of the events of those messages."""
+    return [f"msg:{mid}" for mid in mids(count, start)]
 
 
 def delivery(*mids: str, entry_id: str = CAFE) -> dict[str, Any]:
-    """A body of Meta's with a message for each of the ids."""
+    """A webhook body with a message for each id."""
     messages = [
         {
             "sender": {"id": CUSTOMER},
@@ -36,7 +51,7 @@ def delivery(*mids: str, entry_id: str = CAFE) -> dict[str, Any]:
 
 
 def queued(message_id: str, *mids: str, entry_id: str = CAFE, attempt: int = 1) -> QueuedWebhook:
-    """A message of the queue that holds such a body."""
+    """A queue message with such a body."""
     return QueuedWebhook(message_id, json.dumps(delivery(*mids, entry_id=entry_id)), attempt=attempt)
 
 
@@ -51,7 +66,7 @@ class WebhookStorage(FakeStorage):
         self.accounts = {CAFE, STUDIO}
         self.refusals: dict[str, Exception] = {}
         self.kept: dict[str, dict[str, Any]] = {}
-        # What adopting finds, one round after the other.
+        # The results of adopting, one round after another.
         self.to_adopt: list[dict[str, Any]] = []
         self.answers["adopt_webhook_events"] = self._adopt
 
@@ -64,12 +79,12 @@ class WebhookStorage(FakeStorage):
 
     @property
     def batches(self) -> list[int]:
-        """How many events storage was given at once, call by call."""
+        """The number of events in each call to storage."""
         return [len(payload["events"]) for payload in self.asked("store_webhook_events")]
 
     @property
     def failed(self) -> list[str]:
-        """The accounts for which a failed event was counted."""
+        """The accounts with counted failed events."""
         return [entry_id for payload in self.asked("note_failed_webhook_events") for entry_id in payload["entry_ids"]]
 
     def _store(self, payload: dict[str, Any]) -> dict[str, Any]:
@@ -92,7 +107,7 @@ class WebhookStorage(FakeStorage):
 
 
 def stored(count: int, *, unknown: int = 0, duplicate: int = 0, outgoing: Iterable[str] = ()) -> dict[str, Any]:
-    """What storage answers to a batch."""
+    """Storage's response to a batch."""
     events = [
         {"id": name, "type": "instagram.webhook.message", "detail": {"data": {"text": TEXT}}} for name in outgoing
     ]
@@ -100,7 +115,7 @@ def stored(count: int, *, unknown: int = 0, duplicate: int = 0, outgoing: Iterab
 
 
 class FakeBus:
-    """Keeps the ids of what it was given to publish, and counts how often it was to look for more.
+    """Records the ids of published events and counts the searches for pending ones.
 
     Each time it is given something it takes `takes_s`.
     """
@@ -113,7 +128,7 @@ class FakeBus:
         self.now_s = 0.0
 
     def deadline(self, seconds: float) -> Deadline:
-        """A deadline in whose time nothing but this bus takes any."""
+        """A deadline whose clock advances only by this bus."""
         return Deadline(seconds, monotonic=lambda: self.now_s)
 
     def publish(self, events: Sequence[Mapping[str, Any]], deadline: Deadline) -> int:
@@ -131,7 +146,7 @@ class FakeBus:
 
 
 class FakeDeadLetters:
-    """Keeps what was buried; takes nothing while `is_down`."""
+    """Records dead letters; rejects everything while `is_down`."""
 
     def __init__(self) -> None:
         self.buried: list[tuple[bytes, str]] = []
@@ -144,7 +159,7 @@ class FakeDeadLetters:
 
 
 class Ingesting:
-    """An ingestion with everything around it played."""
+    """An ingestion with fakes around it."""
 
     def __init__(self) -> None:
         self.storage = WebhookStorage()
@@ -157,5 +172,5 @@ class Ingesting:
         self.maintenance = Maintenance(repository, bus)
 
     def ingest(self, *webhooks: QueuedWebhook, deadline: Deadline | None = None) -> set[str]:
-        """Takes messages of the queue in; the ids of those that come again."""
+        """Ingests queue messages and returns the ids of those to retry."""
         return self.ingestion.ingest(webhooks, deadline or Deadline(40))

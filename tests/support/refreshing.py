@@ -1,4 +1,4 @@
-"""Refreshing in unit tests: storage, Meta, KMS and the queue as they look from the code between them."""
+"""Refreshing in unit tests: fakes of storage, Meta, KMS and the queue."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -25,12 +25,12 @@ STORAGE_DOWN = StorageError(reason="DATA_API_UNREACHABLE", recoverable=True)
 
 
 def password_changed() -> ReconnectRequiredError:
-    """A dead token of which Meta named the cause."""
+    """A dead token with a cause named by Meta."""
     return ReconnectRequiredError(reason="PASSWORD_CHANGED", log_context={"meta_code": 190, "meta_subcode": 460})
 
 
 def task(account_id: str, **changes: Any) -> RefreshTask:
-    """A task whose account, person and token are named alike."""
+    """A task whose account, person and token share a name."""
     values = {
         "account_id": account_id,
         "user_id": USER_ID,
@@ -58,7 +58,7 @@ def claim_of(refresh_task: RefreshTask, *, renew: bool = True, check_subscriptio
 
 
 def account_row(account_id: str | None, **changes: Any) -> dict[str, Any]:
-    """An account as storage answers it."""
+    """An account as storage returns it."""
     return {
         "id": account_id,
         "provider": "instagram",
@@ -122,25 +122,25 @@ class FakeStorage:
 
     @property
     def written(self) -> dict[str, dict[str, Any]]:
-        """What was written of accounts that were refreshed."""
+        """The results stored for refreshed accounts."""
         finished = self.asked("finish_refresh")
         return {payload["account_id"]: payload for payload in finished if not payload.get("failure")}
 
     @property
     def ended(self) -> dict[str, dict[str, Any]]:
-        """What was written of accounts whose tokens are dead."""
+        """The results stored for accounts with dead tokens."""
         finished = self.asked("finish_refresh")
         return {payload["account_id"]: payload["failure"] for payload in finished if payload.get("failure")}
 
     @property
     def released(self) -> dict[str, str | None]:
-        """The accounts that were given back, and until when they are left alone."""
+        """The released accounts, and until when each is left alone."""
         entries = [entry for payload in self.asked("release_refreshes") for entry in payload["accounts"]]
         return {entry["account_id"]: entry["not_before"] for entry in entries}
 
 
 class FakeMeta:
-    """A login product whose calls end as a test says, for each token."""
+    """A login product with a scripted result for each token."""
 
     provider = Provider.INSTAGRAM
 
@@ -181,7 +181,7 @@ class FakeMeta:
 
 
 class FakeVault:
-    """No KMS: a ciphertext is the token behind a mark."""
+    """Works without KMS: a ciphertext is the token with a prefix."""
 
     def __init__(self) -> None:
         self.failures: dict[str, Exception] = {}
@@ -216,7 +216,7 @@ class FakeQueue:
 
 
 class FakeEvents:
-    """Counts how often events were to be published."""
+    """Counts the calls to publish events."""
 
     def __init__(self) -> None:
         self.published = 0
@@ -230,7 +230,7 @@ class FakeEvents:
 
 
 class Refreshing:
-    """A batch with everything around it played, and accounts that are leased to OWNER."""
+    """A batch with fakes around it, and accounts leased to OWNER."""
 
     def __init__(self, *, concurrency: int = 4, rules: RefreshRules | None = None) -> None:
         self.storage = FakeStorage()
@@ -258,6 +258,6 @@ class Refreshing:
         )
 
     def lease(self, *tasks: RefreshTask, renew: bool = True, check_subscription: bool = False) -> list[Claim]:
-        """Lets OWNER hold the leases of accounts; the claims on them."""
+        """Leases accounts to OWNER and returns the claims."""
         self.storage.tasks |= {entry.account_id: entry for entry in tasks}
         return [claim_of(entry, renew=renew, check_subscription=check_subscription) for entry in tasks]

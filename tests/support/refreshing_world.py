@@ -34,17 +34,17 @@ SHORT_LIFETIME = timedelta(days=11)  # the sweep of the next hour finds such a t
 YOUNGEST = timedelta(hours=24)
 HOUR = timedelta(hours=1)
 VISIBILITY = timedelta(minutes=2)
-# Subscriptions have nothing to do with tokens, and would be most of the work.
+# Subscriptions do not affect tokens and would be most of the work.
 RULES = RefreshRules(subscription_s=100 * 365 * DAY_S)
 
 
 class ProcessKilled(BaseException):
-    """A function ends at this very point: nothing after it happens."""
+    """The function is killed at this point."""
 
 
 @dataclass(frozen=True)
 class Outage:
-    """Something does not work from `begins` to `ends`: `down`, `blocked`, `throttled` (Meta) or `storage`."""
+    """An outage from `begins` to `ends`: `down`, `blocked`, `throttled` (Meta) or `storage`."""
 
     kind: str
     begins: datetime
@@ -53,7 +53,7 @@ class Outage:
 
 @dataclass
 class Token:
-    """What Meta knows of an account's token."""
+    """Meta's state of an account's token."""
 
     obtained_at: datetime
     expires_at: datetime
@@ -99,7 +99,7 @@ class World:
         )
 
     def populate(self, count: int, connected_within: timedelta) -> None:
-        """Accounts of as many people, connected in the time before the start."""
+        """Connects accounts of the given number of people before the start."""
         with self.database.cursor() as cursor:
             cursor.execute("truncate auth.users, refresh_brakes cascade")
             cursor.execute("insert into auth.users select gen_random_uuid() from generate_series(1, %s)", [count])
@@ -122,7 +122,7 @@ class World:
         self.database.execute("analyze")
 
     def live(self, days: float, sweeps_at_once: int = 1) -> None:
-        """Lets time pass: a sweep every hour, and workers that take what it hands them."""
+        """Advances time with hourly sweeps and workers that process their batches."""
         end = self.now + timedelta(days=days)
         while self.now < end:
             self.now += HOUR
@@ -137,15 +137,15 @@ class World:
             self.now = at
 
     def end_tokens(self, count: int) -> None:
-        """So many people take the permission back at Meta, now."""
+        """The given number of people now revoke the permission at Meta."""
         self.ended |= dict.fromkeys(self.dice.sample(sorted(set(self.account_of.values())), count), self.now)
 
     def is_out(self, *kinds: str) -> str | None:
-        """The outage of one of these kinds that goes on now."""
+        """The current outage of one of these kinds."""
         return next((o.kind for o in self.outages if o.kind in kinds and o.begins <= self.now < o.ends), None)
 
     def may_die(self) -> None:
-        """Raises ProcessKilled now and then."""
+        """Raises ProcessKilled at random."""
         if self.killing and self.dice.random() < self.killing:
             self.kills += 1
             raise ProcessKilled
@@ -156,7 +156,7 @@ class World:
         heapq.heappush(self.messages, (self.now + delay, self._sent, message))
 
     def check(self) -> None:
-        """Raises AssertionError when a rule was broken."""
+        """Raises AssertionError if a rule was broken."""
         rows = self.database.execute(
             "select business_account_id::text, access_token_ciphertext, status from instagram_credentials"
         ).fetchall()
@@ -187,7 +187,7 @@ class World:
         if self.now >= token.expires_at:
             raise ReconnectRequiredError(reason="TOKEN_EXPIRED", log_context={"meta_code": 190, "meta_subcode": 463})
         new = f"{account_id}#{self.now.isoformat()}" if self.changes_token else value
-        # Now and then Meta gives little time, so that a young token is due already.
+        # Sometimes Meta grants little time, so that a young token is already due.
         ends_at = self.now + (LIFETIME if self.dice.random() > 0.01 else SHORT_LIFETIME)
         self.tokens[new] = Token(self.now, ends_at)
         self.account_of[new] = account_id
@@ -196,7 +196,7 @@ class World:
         return Renewal(self.now, new, None, ends_at)
 
     def fail_if_out(self, value: str) -> None:
-        """Raises what Meta answers during an outage, and for a token that its owner has ended."""
+        """Raises Meta's error during an outage, or for a revoked token."""
         match self.is_out("down", "blocked", "throttled"):
             case "down":
                 raise MetaUnavailableError
@@ -208,7 +208,7 @@ class World:
             raise ReconnectRequiredError(reason="PASSWORD_CHANGED", log_context={"meta_code": 190, "meta_subcode": 460})
 
     def _was_lost(self, account_id: str) -> bool:
-        # Its worker died between Meta's answer and storage: nobody here can know that the token is young.
+        # Its worker died between Meta's response and storage, so we cannot know that the token is young.
         return account_id in self._lost
 
     def stored(self, account_id: str, ends_at: datetime) -> None:
@@ -290,7 +290,7 @@ class _Queue:
 
 
 class _Vault:
-    """No KMS: a token is its own ciphertext."""
+    """Works without KMS: a token is its own ciphertext."""
 
     def encrypt(self, token: str, binding: object) -> str:
         return token
@@ -317,7 +317,7 @@ class _Meta:
 
 
 def outages(spans: Iterable[tuple[str, float, float]], gap: timedelta = timedelta(hours=4)) -> list[Outage]:
-    """Outages one after the other: kind, hours until it begins after the one before, hours that it takes."""
+    """Consecutive outages: kind, hours after the previous one, duration in hours."""
     made, at = [], START
     for kind, pause_h, length_h in spans:
         begins = at + timedelta(hours=pause_h)

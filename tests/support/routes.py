@@ -1,4 +1,4 @@
-"""A route as its callers see it: recorded events in, answers out. Also the account that the fakes answer with."""
+"""A route as its callers see it: recorded events in, responses out. Also the account that the fakes return."""
 
 import json
 from collections.abc import Callable
@@ -36,7 +36,7 @@ LoadEvent = Callable[[str], Answer]
 def sender(
     api: APIGatewayRestResolver, load_event: LoadEvent, context: FakeLambdaContext, event_name: str | None = None
 ) -> Send:
-    """Sends a recorded event, `event_name` unless told, of a signed-in user with some of its fields changed."""
+    """Sends a recorded event (by default `event_name`) of a signed-in user, with some fields changed."""
 
     def send(name: str | None = event_name, **changes: Any) -> Answer:
         assert name is not None

@@ -1,4 +1,4 @@
-"""What the tests break: real processes that are killed, and a queue that refuses."""
+"""Faults for end-to-end tests: killed processes and a queue that rejects messages."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Makes the Data API's schema cache stale, as a migration without a reload does."""
+"""Makes the Data API's schema cache stale, like a migration without a reload."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""What tests of webhooks share: bodies as Meta sends them, read by the real parser, and what they leave in Postgres."""
+"""Webhook tests on Postgres: Meta's bodies, parsed by the real parser, and the rows that they produce."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +18,7 @@ from instagram_connect.webhooks.events import WebhookEvent
 from instagram_connect.webhooks.repository import KeptEvent, Stored, WebhookRepository
 from tests.support.database import TABLES, Database, Postgres, add_user, call, session, stored_user, unique_id
 
-# Before whatever other tests leave behind.
+# Earlier than anything other tests leave behind.
 NOW = datetime(2020, 6, 1, 12, tzinfo=UTC)
 DAY, HOUR, MINUTE, SECOND = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1), timedelta(seconds=1)
 ANNA, BEN = "900100", "900200"
@@ -38,7 +38,7 @@ class Connected:
 
 
 def forget_others(database: Database) -> None:
-    """What other tests left behind, in this transaction."""
+    """Deletes other tests' leftovers in this transaction."""
     for table in ("auth.users", "webhook_events", "webhook_counts", "data_deletion_requests"):
         database.execute(sql.SQL("delete from {}").format(sql.Identifier(*table.split("."))))
 
@@ -53,7 +53,7 @@ def connect(
     provider: str = "instagram",
     at: datetime = NOW - DAY,
 ) -> Connected:
-    """Stores an account as a login at this time does."""
+    """Stores an account like a login at the given time."""
     entry_id = entry_id or unique_id()
     account = {
         "instagram_business_id": entry_id,
@@ -88,7 +88,7 @@ def milliseconds(after: float) -> int:
 
 
 def item(entry_id: str, at: float, who: str, *, by_us: bool = False, **what: Any) -> Row:
-    """An entry of `messaging`: something between the account and a customer, of either."""
+    """An item of `messaging`: an event between the account and a customer, sent by either."""
     us, them = {"id": entry_id}, {"id": who}
     sender, recipient = (us, them) if by_us else (them, us)
     return {"sender": sender, "recipient": recipient, "timestamp": milliseconds(at), **what}
@@ -121,7 +121,7 @@ def unsent(entry_id: str, mid: str, *, at: float = 0) -> WebhookEvent:
 
 
 def reacted(entry_id: str, mid: str, emoji: str | None = "❤️", *, at: float = 0, by_us: bool = False) -> WebhookEvent:
-    """A reaction, or without an emoji that it is taken back."""
+    """A reaction, or its removal if there is no emoji."""
     reaction = {"action": "react", "reaction": "love", "emoji": emoji} if emoji else {"action": "unreact"}
     return event(entry_id, at, by_us=by_us, reaction={"mid": mid, **reaction})
 
@@ -158,7 +158,7 @@ def store(database: Database, *events: WebhookEvent, at: datetime = NOW) -> Stor
 
 
 def everything_kept(repository: WebhookRepository, *, limit: int = 1000, **wanted: Any) -> tuple[KeptEvent, ...]:
-    """The stored events, or those that are wanted, read in pages of `limit`."""
+    """The stored events matching the filters, read in pages of `limit`."""
     last, until = 0, repository.report(0, Deadline(20))["newest_id"]
     found: list[KeptEvent] = []
     while last < until:
@@ -168,12 +168,12 @@ def everything_kept(repository: WebhookRepository, *, limit: int = 1000, **wante
 
 
 def outcome(stored: Stored) -> tuple[int, int, int]:
-    """New, duplicate, unknown."""
+    """The numbers of new, duplicate and unknown events."""
     return stored.stored, stored.duplicate, stored.unknown
 
 
 def outgoing(stored: Stored) -> list[tuple[str, str, str]]:
-    """What is to be published: type, account and key of each."""
+    """Type, account and key of each event to publish."""
     details = [(one["type"], one["detail"]) for one in stored.outgoing]
     return sorted((kind, detail["businessAccountId"], detail["eventKey"]) for kind, detail in details)
 
@@ -184,7 +184,7 @@ def told(stored: Stored) -> list[str]:
 
 
 def waiting(database: Database, at: datetime) -> list[Row]:
-    """What somebody else who publishes gets at a time."""
+    """The events that another publisher gets at the given time."""
     return OutboxRepository(Postgres(database), lambda: at).take(1000, 60, Deadline(20))
 
 
@@ -219,7 +219,7 @@ def conversation_of(database: Database, account: Connected, who: str = ANNA) -> 
 
 
 def talk_of(database: Database, account: Connected) -> Row:
-    """All messages, conversations and events of an account, as far as they do not tell when they were written."""
+    """All messages, conversations and events of an account, without the columns that say when they were written."""
     messages = messages_of(database, account).values()
     conversations = database.execute(
         "select * from instagram_dm_conversations where business_account_id = %s order by participant_id", [account.id]
@@ -237,7 +237,7 @@ def talk_of(database: Database, account: Connected) -> Row:
 
 
 def ends_as(database: Database, account: Connected, batches: Sequence[Sequence[WebhookEvent]]) -> Row:
-    """What there is once batches are stored; forgotten again."""
+    """The rows after storing the batches, which are rolled back afterwards."""
     with database.transaction(force_rollback=True):
         for batch in batches:
             store(database, *batch)
@@ -275,7 +275,7 @@ REFUSED = "PT410"
 def step(
     database: Database, person: str = PERSON, *, asked_at: datetime = NOW, code: str = CODE, limit: int = 1000
 ) -> Row:
-    """One call of the deletion, of so many rows."""
+    """One call of the deletion, limited to the given number of rows."""
     asked = {
         "now": (NOW + MINUTE).isoformat(),
         "meta_user_id": person,
@@ -288,14 +288,14 @@ def step(
 
 
 def delete(database: Database, person: str = PERSON, **asked: Any) -> int:
-    """The whole deletion; how many accounts it was."""
+    """Runs the whole deletion and returns the number of accounts."""
     while not (answer := step(database, person, **asked))["is_complete"]:
         pass
     return int(answer["accounts"])
 
 
 def fill(database: Database, account: Connected, events: int = 5) -> None:
-    """Something of the account in every table that can hold something of an account."""
+    """Fills every table that can hold an account's data."""
     entry = account.entry_id
     store(database, *(message(entry, str(number), SECRET) for number in range(events)))
     store(database, edited(entry, "0", SECRET), unsent(entry, "1"), comment(entry, "c", SECRET), postback(entry, "p"))
@@ -312,7 +312,7 @@ def fill(database: Database, account: Connected, events: int = 5) -> None:
 
 @contextmanager
 def shared_world(stack: dict[str, str]) -> Iterator[tuple[Database, str]]:
-    """A user whom other sessions see too, and nothing of anybody else's; nothing is left behind."""
+    """A committed user, visible to other sessions, in otherwise empty tables; removed afterwards."""
     with stored_user(stack) as (database, user_id):
         _forget_loose(database)
         try:
@@ -328,7 +328,7 @@ def _forget_loose(database: Database) -> None:
 
 
 class Elsewhere(Generic[T]):
-    """Work that goes on in another session."""
+    """A statement running in another session."""
 
     def __init__(self, database: Database, watcher: Database, future: "Future[T]") -> None:
         self._pid = database.info.backend_pid
@@ -349,7 +349,7 @@ class Elsewhere(Generic[T]):
 
 @contextmanager
 def elsewhere(stack: dict[str, str], work: Callable[[Database], T]) -> Iterator[Elsewhere[T]]:
-    """Begins work in another session."""
+    """Starts a statement in another session."""
     with session(stack) as other, session(stack) as watcher, ThreadPoolExecutor(1) as threads:
         other.execute("set statement_timeout = '30s'")
         future = threads.submit(work, other)

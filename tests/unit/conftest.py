@@ -118,7 +118,7 @@ def instagram_login(meta: MetaClient) -> InstagramLogin:
 
 @pytest.fixture(scope="session")
 def vault() -> Iterator[TokenVault]:
-    """One for all tests: making clients and keys takes most of a second."""
+    """Shared by all tests, because creating clients and keys takes most of a second."""
     with pytest.MonkeyPatch.context() as environment:
         for name, value in ENVIRONMENT.items():
             environment.setenv(name, value)
@@ -143,7 +143,7 @@ def records(vault: TokenVault) -> Iterator[LoginRecords]:
 
 @pytest.fixture
 def parking_queue(vault: TokenVault) -> Iterator[str]:
-    """The URL of the queue. A test that deletes the queue has one that takes nothing."""
+    """The URL of the queue. Tests delete the queue to make sending fail."""
     sqs = boto3.client("sqs")
     url = sqs.create_queue(QueueName=PARKING_QUEUE)["QueueUrl"]
     yield url
@@ -170,7 +170,7 @@ def parking(parking_queue: str) -> Iterator[Parking]:
 
 @pytest.fixture
 def sent(parking_queue: str) -> Callable[[], list[str]]:
-    """The bodies of the messages in the queue, also of those that cannot be received yet."""
+    """The bodies of all messages in the queue, including delayed ones."""
 
     def bodies() -> list[str]:
         queue = get_backend("sqs")[DEFAULT_ACCOUNT_ID][ENVIRONMENT["AWS_DEFAULT_REGION"]].queues[PARKING_QUEUE]

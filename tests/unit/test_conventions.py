@@ -1,6 +1,7 @@
-"""The rules that keep the code findable, checked on the code itself."""
+"""Rules that keep the code easy to navigate, checked on the code itself."""
 
 import ast
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,12 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "layers" / "shared" / "instagram_connect"
 APPS = sorted((ROOT / "functions").glob("*/app.py"))
 MODULES = sorted(PACKAGE.rglob("*.py"))
-# Elsewhere, names of tables and RPCs would spread.
+PACKAGES = {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"}
+TESTS = ROOT / "tests"
+TEST_MODULES = sorted(TESTS.rglob("*.py"))
+TOO_LONG = {"local_stack/test_doctor.py", "unit/functions/test_privacy.py"}  # to be split
+SUITES = {"unit", "integration", "local_stack", "e2e", "faults"}
+# Nowhere else may tables and RPCs be named.
 NAMES = {name.rpartition(".")[2] for name in (*CATALOG_RELATIONS, *CATALOG_FUNCTIONS)}
 MAY_NAME_TABLES = {"repository.py", "schema_catalog.py", "schema_contract.py", "schema_cache.py"}
 
@@ -41,12 +47,12 @@ def string_values(path: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("path", APPS, ids=lambda path: path.parent.name)
-def test_functions_import_the_package_and_never_each_other(path: Path) -> None:
+def test_functions_never_import_each_other(path: Path) -> None:
     assert not [name for name in imported(path) if name.startswith(("functions", "."))]
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
-def test_the_package_imports_neither_functions_nor_tests_nor_the_local_system(path: Path) -> None:
+def test_package_does_not_import_functions_tests_or_tools(path: Path) -> None:
     assert not [
         name
         for name in imported(path)
@@ -61,11 +67,11 @@ def test_errors_import_the_standard_library_only() -> None:
 @pytest.mark.parametrize(
     "path", [path for path in [*MODULES, *APPS] if path.name not in MAY_NAME_TABLES], ids=lambda path: path.name
 )
-def test_tables_and_rpcs_are_named_in_the_storage_modules_only(path: Path) -> None:
+def test_tables_and_rpcs_are_named_only_in_storage_modules(path: Path) -> None:
     assert not set(string_values(path)) & NAMES
 
 
-def test_every_function_folder_is_one_lambda_of_the_same_name_and_no_lambda_lacks_one() -> None:
+def test_function_folders_match_the_lambdas() -> None:
     lambdas = {
         name: resource["Properties"]
         for name, resource in section("Resources").items()
@@ -81,7 +87,7 @@ def test_every_function_folder_is_one_lambda_of_the_same_name_and_no_lambda_lack
 
 
 @pytest.mark.parametrize("path", APPS, ids=lambda path: path.parent.name)
-def test_every_handler_sends_its_error_reports_before_it_is_frozen(path: Path) -> None:
+def test_handlers_send_error_reports(path: Path) -> None:
     (handler,) = [
         node
         for node in ast.parse(path.read_text()).body
@@ -92,10 +98,36 @@ def test_every_handler_sends_its_error_reports_before_it_is_frozen(path: Path) -
 
 
 @pytest.mark.parametrize("path", APPS, ids=lambda path: path.parent.name)
-def test_a_handler_stays_small(path: Path) -> None:
+def test_handlers_stay_small(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 200
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
-def test_a_module_stays_readable_in_one_sitting(path: Path) -> None:
+def test_modules_stay_small(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 300 or path.name in ("errors.py", "schema_catalog.py")
+
+
+@pytest.mark.parametrize("path", TEST_MODULES, ids=lambda path: str(path.relative_to(TESTS)))
+def test_test_modules_stay_readable(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 600 or str(path.relative_to(TESTS)) in TOO_LONG
+
+
+@pytest.mark.parametrize("path", TEST_MODULES, ids=lambda path: str(path.relative_to(TESTS)))
+def test_nothing_is_imported_from_a_conftest_or_a_test_module(path: Path) -> None:
+    """Shared helpers live in tests/support."""
+    parts = {part for name in imported(path) for part in name.split(".")}
+
+    assert not [part for part in parts if part == "conftest" or part.startswith("test_")]
+
+
+def test_every_test_lies_in_a_marked_suite() -> None:
+    markers = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]["markers"]
+
+    assert {path.relative_to(TESTS).parts[0] for path in TESTS.rglob("test_*.py")} == SUITES
+    assert {marker.split(":")[0] for marker in markers} == SUITES
+
+
+def test_unit_tests_mirror_the_packages() -> None:
+    folders = {path.relative_to(TESTS / "unit").parts[0] for path in (TESTS / "unit").glob("*/**/test_*.py")}
+
+    assert folders == PACKAGES | {"functions", "meta_simulator", "operations", "tools"}

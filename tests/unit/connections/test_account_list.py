@@ -1,4 +1,4 @@
-"""What a user sees while something of theirs is parked: never less than what works, and nothing twice."""
+"""A user's list while something is parked: every working account is shown, and nothing twice."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -89,7 +89,7 @@ def parked(*accounts: Account, issued_at: datetime = NOW, **changes: Any) -> Par
     return ParkedRecord(accounts=accounts, **values)
 
 
-def test_a_user_with_nothing_parked_sees_what_is_stored_in_its_order(seen: Seen) -> None:
+def test_stored_accounts_keep_their_order_when_nothing_is_parked(seen: Seen) -> None:
     seen.repository.accounts = (stored("b"), stored("a", status="disconnected"))
 
     found = seen.now()
@@ -97,7 +97,7 @@ def test_a_user_with_nothing_parked_sees_what_is_stored_in_its_order(seen: Seen)
     assert found == AccountsOfUser(seen.repository.accounts, (), is_complete=True)
 
 
-def test_what_waits_is_shown_after_what_is_stored_and_without_an_id(seen: Seen) -> None:
+def test_parked_accounts_follow_stored_ones_and_have_no_id(seen: Seen) -> None:
     seen.repository.accounts = (stored("stored"),)
     seen.parking.records = (parked(pending("waiting"), pending("waiting_too")),)
 
@@ -109,7 +109,7 @@ def test_what_waits_is_shown_after_what_is_stored_and_without_an_id(seen: Seen) 
 
 
 @pytest.mark.parametrize("status", ["active", "needs_reauth", "disconnected"])
-def test_a_record_that_outlives_the_storing_of_its_connection_shows_nothing(seen: Seen, status: str) -> None:
+def test_leftover_record_of_a_stored_connection_is_hidden(seen: Seen, status: str) -> None:
     seen.repository.accounts = (stored(connected_at=NOW, status=status),)
     seen.parking.records = (parked(pending(connected_at=NOW)),)
 
@@ -117,7 +117,7 @@ def test_a_record_that_outlives_the_storing_of_its_connection_shows_nothing(seen
 
 
 @pytest.mark.parametrize("status", ["needs_reauth", "disconnected"])
-def test_a_login_that_brings_an_account_back_is_shown_as_pending_under_the_accounts_id(seen: Seen, status: str) -> None:
+def test_reconnecting_account_is_pending_under_its_existing_id(seen: Seen, status: str) -> None:
     seen.repository.accounts = (stored(connected_at=EARLIER, status=status), stored("other"))
     seen.parking.records = (parked(pending(connected_at=NOW)),)
 
@@ -125,14 +125,14 @@ def test_a_login_that_brings_an_account_back_is_shown_as_pending_under_the_accou
 
 
 @pytest.mark.parametrize("status", ["needs_reauth", "disconnected"])
-def test_a_login_older_than_what_is_stored_shows_nothing(seen: Seen, status: str) -> None:
+def test_parked_login_older_than_the_stored_account_is_hidden(seen: Seen, status: str) -> None:
     seen.repository.accounts = (stored(connected_at=LATER, status=status),)
     seen.parking.records = (parked(pending(connected_at=NOW)),)
 
     assert seen.accounts() == [("cafe.azul", "row-of-cafe.azul", status)]
 
 
-def test_an_account_that_works_is_shown_so_while_a_newer_login_of_it_waits(seen: Seen) -> None:
+def test_active_account_stays_active_while_a_newer_login_is_parked(seen: Seen) -> None:
     seen.repository.accounts = (stored(connected_at=EARLIER),)
     seen.parking.records = (parked(pending(connected_at=NOW)),)
 
@@ -140,7 +140,7 @@ def test_an_account_that_works_is_shown_so_while_a_newer_login_of_it_waits(seen:
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_of_two_waiting_logins_of_an_account_the_newer_one_is_shown(seen: Seen, order: int) -> None:
+def test_newer_of_two_parked_logins_is_shown(seen: Seen, order: int) -> None:
     waiting = (parked(pending(connected_at=NOW)), parked(pending(connected_at=LATER), id="p-2", issued_at=LATER))
     seen.repository.accounts = (stored(connected_at=EARLIER, status="needs_reauth"),)
     seen.parking.records = waiting[::order]
@@ -150,7 +150,7 @@ def test_of_two_waiting_logins_of_an_account_the_newer_one_is_shown(seen: Seen, 
     assert (account.id, account.connected_at, account.status) == ("row-of-cafe.azul", LATER, "pending")
 
 
-def test_while_storage_is_down_what_waits_is_shown_as_far_as_it_is_known(seen: Seen) -> None:
+def test_parked_accounts_are_listed_while_storage_is_down(seen: Seen) -> None:
     seen.repository.error = StorageError(reason="DATABASE_UNAVAILABLE")
     unfinished = parked(id="p-2")
     seen.parking.records = (parked(pending()), unfinished)
@@ -160,7 +160,7 @@ def test_while_storage_is_down_what_waits_is_shown_as_far_as_it_is_known(seen: S
     assert found == AccountsOfUser((pending(),), (unfinished,), is_complete=False)
 
 
-def test_while_storage_is_down_and_nothing_waits_its_failure_is_told(seen: Seen) -> None:
+def test_storage_failure_is_raised_when_nothing_is_parked(seen: Seen) -> None:
     seen.repository.error = StorageError(reason="DATABASE_UNAVAILABLE")
 
     with pytest.raises(StorageError) as failed:
@@ -169,7 +169,7 @@ def test_while_storage_is_down_and_nothing_waits_its_failure_is_told(seen: Seen)
     assert failed.value.reason == "DATABASE_UNAVAILABLE"
 
 
-def test_a_login_without_accounts_is_shown_as_unfinished_beside_older_accounts(seen: Seen) -> None:
+def test_unfinished_login_is_listed_beside_older_accounts(seen: Seen) -> None:
     login = parked(issued_at=NOW)
     seen.repository.accounts = (stored(connected_at=EARLIER),)
     seen.parking.records = (login, parked(pending("waiting"), id="p-2"))
@@ -182,7 +182,7 @@ def test_a_login_without_accounts_is_shown_as_unfinished_beside_older_accounts(s
 
 @pytest.mark.parametrize("connected_at", [NOW, LATER])
 @pytest.mark.parametrize("code", [None, "RECONNECT_REQUIRED"])
-def test_an_unfinished_login_is_over_once_an_account_of_its_product_is_as_new(
+def test_unfinished_login_is_hidden_once_its_product_has_an_equally_new_account(
     seen: Seen, connected_at: datetime, code: str | None
 ) -> None:
     seen.repository.accounts = (stored(connected_at=connected_at),)
@@ -191,7 +191,7 @@ def test_an_unfinished_login_is_over_once_an_account_of_its_product_is_as_new(
     assert seen.now().logins == ()
 
 
-def test_an_unfinished_login_is_not_over_because_of_the_other_product(seen: Seen) -> None:
+def test_account_of_the_other_product_does_not_hide_an_unfinished_login(seen: Seen) -> None:
     login = parked(issued_at=NOW)
     seen.repository.accounts = (stored(connected_at=LATER, provider=Provider.INSTAGRAM),)
     seen.parking.records = (login,)
@@ -199,7 +199,7 @@ def test_an_unfinished_login_is_not_over_because_of_the_other_product(seen: Seen
     assert seen.now().logins == (login,)
 
 
-def test_a_login_that_ended_is_shown_with_its_code(seen: Seen) -> None:
+def test_failed_login_is_listed_with_its_error_code(seen: Seen) -> None:
     seen.parking.records = (parked(code="NO_FACEBOOK_PAGE"),)
 
     (login,) = seen.now().logins

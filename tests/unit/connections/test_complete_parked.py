@@ -1,4 +1,4 @@
-"""Completing what was parked: with the simulator for Meta, moto for AWS, and a Data API that works again."""
+"""Completing parked logins and connections, with the Meta simulator, moto, and a Data API that has recovered."""
 
 import io
 from collections.abc import Callable
@@ -39,14 +39,14 @@ from tests.support.meta_client import ALL_SCOPES, REDIRECT_URI, MetaClient
 
 ANAS_ACCOUNTS = ["17841400000000001", "17841400000000002"]
 CAFE = "17841400000000001"
-# While an answer like this comes, storage is down.
+# Responses of storage that is down.
 DOWN = refusal(403, "42501")
-# What storage answers once its person has asked Meta to have their data deleted.
+# Storage's response after a data deletion.
 DATA_DELETED = refusal(410, "PT410")
 
 
 class Later:
-    """What became of a login after its request: its message, its user's list, storage and Meta."""
+    """A parked login with everything it touches: its message, its user's list, storage and Meta."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class Later:
         self._sent = sent
 
     def parked_connection(self, provider: Provider = Provider.FACEBOOK) -> ParkedConnection:
-        """A login whose accounts storage did not take."""
+        """A login whose accounts could not be stored."""
         self._storage.failures = [DOWN]
         parked = self._parked(provider)
         assert isinstance(parked, ParkedConnection)
@@ -145,7 +145,7 @@ def vault_without_key() -> TokenVault:
 
 
 @pytest.mark.parametrize("provider", list(Provider))
-def test_a_parked_connection_is_stored_as_it_was_and_leaves_its_users_list(
+def test_parked_connection_is_stored_unchanged_and_its_record_deleted(
     later: Later, storage: FakeDataApi, provider: Provider
 ) -> None:
     parked = later.parked_connection(provider)
@@ -158,7 +158,7 @@ def test_a_parked_connection_is_stored_as_it_was_and_leaves_its_users_list(
     assert later.shown() == []
 
 
-def test_a_connection_that_comes_again_and_again_ends_the_same_way(later: Later, storage: FakeDataApi) -> None:
+def test_completing_a_connection_is_idempotent(later: Later, storage: FakeDataApi) -> None:
     parked = later.parked_connection()
 
     for _ in range(3):
@@ -168,7 +168,7 @@ def test_a_connection_that_comes_again_and_again_ends_the_same_way(later: Later,
     assert later.shown() == []
 
 
-def test_while_storage_stays_down_the_connection_stays_parked(later: Later, storage: FakeDataApi) -> None:
+def test_connection_stays_parked_while_storage_is_down(later: Later, storage: FakeDataApi) -> None:
     parked = later.parked_connection()
     storage.failures = [DOWN]
 
@@ -180,7 +180,7 @@ def test_while_storage_stays_down_the_connection_stays_parked(later: Later, stor
 
 
 @pytest.mark.parametrize(("reason", "subcode"), [("app_removed", 458), ("password_changed", 460)])
-def test_a_token_that_its_person_ended_meanwhile_is_stored_and_marked(
+def test_token_revoked_while_parked_is_stored_and_marked(
     later: Later, storage: FakeDataApi, meta: MetaClient, reason: str, subcode: int
 ) -> None:
     parked = later.parked_connection()
@@ -202,9 +202,7 @@ def test_a_token_that_its_person_ended_meanwhile_is_stored_and_marked(
     assert later.shown() == []
 
 
-def test_a_token_that_expired_meanwhile_is_stored_and_marked(
-    later: Later, storage: FakeDataApi, meta: MetaClient
-) -> None:
+def test_token_expired_while_parked_is_stored_and_marked(later: Later, storage: FakeDataApi, meta: MetaClient) -> None:
     parked = later.parked_connection()
     meta.advance(61 * 24 * 3600)
 
@@ -215,7 +213,7 @@ def test_a_token_that_expired_meanwhile_is_stored_and_marked(
     assert (marked["failure_code"], marked["failure_subcode"]) == (190, 463)
 
 
-def test_a_dead_token_of_instagram_login_is_marked_too(later: Later, storage: FakeDataApi, meta: MetaClient) -> None:
+def test_dead_instagram_login_token_is_marked(later: Later, storage: FakeDataApi, meta: MetaClient) -> None:
     parked = later.parked_connection(Provider.INSTAGRAM)
     revocation = {"person": "cafe.azul", "product": "instagram", "reason": "app_removed"}
     meta.control("POST", "/tokens/revoke", revocation)
@@ -232,7 +230,7 @@ class Checking:
         self.check_token = check
 
 
-def test_when_a_dead_token_cannot_be_marked_the_connection_comes_again(later: Later, storage: FakeDataApi) -> None:
+def test_connection_is_retried_when_its_dead_token_cannot_be_marked(later: Later, storage: FakeDataApi) -> None:
     def dead_and_storage_down(*_: object) -> None:
         storage.failures = [DOWN]
         raise ReconnectRequiredError(reason="TOKEN_INVALID")
@@ -247,7 +245,7 @@ def test_when_a_dead_token_cannot_be_marked_the_connection_comes_again(later: La
 
 
 @pytest.mark.parametrize("error", ["server_error", "html_502", "app_rate_limit", "blocked", "permission_error"])
-def test_a_token_that_cannot_be_checked_counts_as_alive(later: Later, storage: FakeDataApi, error: str) -> None:
+def test_token_that_cannot_be_checked_counts_as_alive(later: Later, storage: FakeDataApi, error: str) -> None:
     parked = later.parked_connection()
     later.fault("permissions", error)
 
@@ -257,7 +255,7 @@ def test_a_token_that_cannot_be_checked_counts_as_alive(later: Later, storage: F
     assert later.shown() == []
 
 
-def test_a_connection_is_stored_without_kms_and_without_the_settings_of_its_product(
+def test_connection_is_stored_without_kms_or_product_settings(
     later: Later, storage: FakeDataApi, meta: MetaClient
 ) -> None:
     parked = later.parked_connection()
@@ -272,7 +270,9 @@ def test_a_connection_is_stored_without_kms_and_without_the_settings_of_its_prod
     assert later.shown() == []
 
 
-def test_what_has_no_owner_comes_again_because_storage_may_be_the_wrong_one(later: Later, storage: FakeDataApi) -> None:
+def test_connection_without_owner_is_retried_in_case_storage_is_misconfigured(
+    later: Later, storage: FakeDataApi
+) -> None:
     parked = later.parked_connection()
     storage.failures = [refusal(409, "23503", details="Key (user_id)=(…) is not present")]
 
@@ -283,7 +283,7 @@ def test_what_has_no_owner_comes_again_because_storage_may_be_the_wrong_one(late
     assert [shown[0] for shown in later.shown()] == [parked.id]
 
 
-def test_a_parked_login_with_facebook_is_finished(
+def test_parked_facebook_login_is_completed(
     later: Later, storage: FakeDataApi, vault: TokenVault, meta: MetaClient
 ) -> None:
     parked = later.parked_login()
@@ -301,7 +301,7 @@ def test_a_parked_login_with_facebook_is_finished(
     assert later.shown() == []
 
 
-def test_a_parked_login_with_instagram_is_finished(
+def test_parked_instagram_login_is_completed(
     later: Later, storage: FakeDataApi, vault: TokenVault, instagram: InstagramClient
 ) -> None:
     parked = later.parked_login(Provider.INSTAGRAM)
@@ -317,7 +317,7 @@ def test_a_parked_login_with_instagram_is_finished(
     assert later.shown() == []
 
 
-def test_a_login_that_comes_again_is_finished_again_with_the_same_accounts(later: Later, storage: FakeDataApi) -> None:
+def test_completing_a_login_is_idempotent(later: Later, storage: FakeDataApi) -> None:
     parked = later.parked_login()
 
     for _ in range(3):
@@ -331,7 +331,7 @@ def test_a_login_that_comes_again_is_finished_again_with_the_same_accounts(later
     assert later.shown() == []
 
 
-def test_a_login_whose_token_lived_too_short_ends_without_asking_meta(later: Later, meta: MetaClient) -> None:
+def test_login_with_a_token_past_its_lifetime_ends_without_calling_meta(later: Later, meta: MetaClient) -> None:
     parked = later.parked_login()
     assert parked.expires_at is not None
     meta.control("DELETE", "/calls")
@@ -343,7 +343,7 @@ def test_a_login_whose_token_lived_too_short_ends_without_asking_meta(later: Lat
 
 
 @pytest.mark.parametrize("provider", list(Provider))
-def test_a_login_whose_token_meta_says_has_expired_ends(
+def test_login_ends_when_meta_reports_its_token_expired(
     later: Later, storage: FakeDataApi, meta: MetaClient, provider: Provider
 ) -> None:
     parked = later.parked_login(provider).model_copy(update={"expires_at": None})
@@ -364,7 +364,7 @@ def test_a_login_whose_token_meta_says_has_expired_ends(
         ({"person": "Chloé Dubois", "scopes": ["pages_show_list"]}, "SCOPES_NOT_REQUESTED"),
     ],
 )
-def test_a_login_without_an_account_ends_with_the_code_that_says_why(
+def test_login_without_an_account_ends_with_the_matching_error_code(
     later: Later, storage: FakeDataApi, wanted: dict[str, Any], code: str
 ) -> None:
     parked = later.parked_login(**wanted)
@@ -377,7 +377,7 @@ def test_a_login_without_an_account_ends_with_the_code_that_says_why(
 
 
 @pytest.mark.parametrize("error", ["server_error", "app_rate_limit", "wrong_secret", "blocked"])
-def test_while_meta_or_the_app_fails_the_login_waits(later: Later, storage: FakeDataApi, error: str) -> None:
+def test_login_stays_parked_while_meta_or_the_app_fails(later: Later, storage: FakeDataApi, error: str) -> None:
     parked = later.parked_login()
     later.fault("list_accounts", error)
 
@@ -388,7 +388,7 @@ def test_while_meta_or_the_app_fails_the_login_waits(later: Later, storage: Fake
     assert later.shown() == [(parked.id, [], None)]
 
 
-def test_a_login_of_instagram_waits_for_instagram(later: Later, storage: FakeDataApi) -> None:
+def test_instagram_login_stays_parked_while_instagram_fails(later: Later, storage: FakeDataApi) -> None:
     parked = later.parked_login(Provider.INSTAGRAM)
     later.fault("extend_instagram_token", "server_error")
 
@@ -398,9 +398,7 @@ def test_a_login_of_instagram_waits_for_instagram(later: Later, storage: FakeDat
     assert later.shown() == [(parked.id, [], None)]
 
 
-def test_accounts_that_were_discovered_while_storage_is_down_are_parked_in_place_of_their_login(
-    later: Later, storage: FakeDataApi
-) -> None:
+def test_discovered_accounts_replace_the_parked_login_while_storage_is_down(later: Later, storage: FakeDataApi) -> None:
     login = later.parked_login()
     storage.failures = [DOWN]
 
@@ -414,7 +412,7 @@ def test_accounts_that_were_discovered_while_storage_is_down_are_parked_in_place
     assert later.shown() == []
 
 
-def test_without_kms_a_login_waits(later: Later, storage: FakeDataApi) -> None:
+def test_login_stays_parked_without_kms(later: Later, storage: FakeDataApi) -> None:
     parked = later.parked_login()
 
     with pytest.raises(TokenEncryptionError):
@@ -424,7 +422,7 @@ def test_without_kms_a_login_waits(later: Later, storage: FakeDataApi) -> None:
     assert later.shown() == [(parked.id, [], None)]
 
 
-def test_a_login_whose_accounts_tokens_cannot_be_encrypted_waits(later: Later, storage: FakeDataApi) -> None:
+def test_login_stays_parked_when_account_tokens_cannot_be_encrypted(later: Later, storage: FakeDataApi) -> None:
     parked = later.parked_login()
 
     with pytest.raises(TokenEncryptionError):
@@ -434,7 +432,7 @@ def test_a_login_whose_accounts_tokens_cannot_be_encrypted_waits(later: Later, s
     assert later.shown() == [(parked.id, [], None)]
 
 
-def test_a_login_whose_message_was_moved_to_another_user_is_of_no_use(later: Later, storage: FakeDataApi) -> None:
+def test_login_message_moved_to_another_user_is_unusable(later: Later, storage: FakeDataApi) -> None:
     parked = later.parked_login().model_copy(update={"user_id": "7b0f1c5e-0000-4000-8000-000000000002"})
 
     with pytest.raises(TokenEncryptionError):
@@ -443,7 +441,7 @@ def test_a_login_whose_message_was_moved_to_another_user_is_of_no_use(later: Lat
     assert storage.payloads == []
 
 
-def test_a_login_is_not_begun_without_the_time_to_finish_it(later: Later, meta: MetaClient) -> None:
+def test_login_is_not_started_without_enough_time(later: Later, meta: MetaClient) -> None:
     parked = later.parked_login()
     meta.control("DELETE", "/calls")
 
@@ -455,7 +453,7 @@ def test_a_login_is_not_begun_without_the_time_to_finish_it(later: Later, meta: 
 
 
 @pytest.mark.parametrize("provider", list(Provider))
-def test_a_connection_whose_person_had_their_data_deleted_meanwhile_is_dropped(
+def test_connection_is_dropped_after_a_data_deletion(
     later: Later, storage: FakeDataApi, sent: Callable[[], list[str]], log: io.StringIO, provider: Provider
 ) -> None:
     parked = later.parked_connection(provider)
@@ -470,10 +468,10 @@ def test_a_connection_whose_person_had_their_data_deleted_meanwhile_is_dropped(
 
 
 @pytest.mark.parametrize("provider", list(Provider))
-def test_a_login_whose_person_had_their_data_deleted_meanwhile_is_dropped(
+def test_login_is_dropped_after_a_data_deletion(
     later: Later, storage: FakeDataApi, sent: Callable[[], list[str]], log: io.StringIO, provider: Provider
 ) -> None:
-    """Nothing of it is parked once more, not even as a connection."""
+    """Nothing is parked again, not even as a connection."""
     parked = later.parked_login(provider)
     messages = sent()
     storage.failures = [DATA_DELETED]
@@ -485,7 +483,7 @@ def test_a_login_whose_person_had_their_data_deleted_meanwhile_is_dropped(
     assert '"reason":"DATA_DELETED"' in log.getvalue()
 
 
-def test_what_was_dropped_and_comes_again_is_dropped_again(later: Later, storage: FakeDataApi) -> None:
+def test_dropping_is_idempotent(later: Later, storage: FakeDataApi) -> None:
     parked = later.parked_connection()
 
     for _ in range(2):
@@ -495,8 +493,8 @@ def test_what_was_dropped_and_comes_again_is_dropped_again(later: Later, storage
     assert (later.shown(), storage.payloads) == ([], [])
 
 
-def test_a_newer_login_of_the_same_person_is_stored(later: Later, storage: FakeDataApi) -> None:
-    """The deletion asked for what there was before it."""
+def test_login_newer_than_the_deletion_is_stored(later: Later, storage: FakeDataApi) -> None:
+    """A deletion covers only data from before it."""
     former = later.parked_connection()
     newer = later.parked_login(Provider.INSTAGRAM)
     storage.failures = [DATA_DELETED]
@@ -508,7 +506,7 @@ def test_a_newer_login_of_the_same_person_is_stored(later: Later, storage: FakeD
     assert later.shown() == []
 
 
-def test_no_token_and_no_ciphertext_is_logged(
+def test_tokens_and_ciphertexts_are_never_logged(
     later: Later, meta: MetaClient, vault: TokenVault, storage: FakeDataApi, log: io.StringIO
 ) -> None:
     connection, login = later.parked_connection(), later.parked_login()

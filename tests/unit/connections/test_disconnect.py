@@ -1,4 +1,4 @@
-"""Disconnecting: storage first, then Meta, and whatever Meta says the account stays disconnected."""
+"""Disconnecting: storage first, then Meta; the account stays disconnected even if Meta fails."""
 
 import base64
 import io
@@ -35,7 +35,7 @@ Row = dict[str, Any]
 
 
 def row(account: DiscoveredAccount, login: Login, vault: TokenVault, **changes: Any) -> Row:
-    """What the Data API answers to the first disconnection of an account that a login connected."""
+    """The Data API's response to the first disconnection of an account."""
     binding = TokenBinding(USER_ID, login.provider, account.instagram_business_id)
     has_own_token = account.access_token != login.token.value
     return {
@@ -73,7 +73,7 @@ def disconnect(answered: Row | None, products: object, vault: TokenVault, second
 
 
 def told(meta: MetaClient) -> list[tuple[str, str, str]]:
-    """What Meta was told: the operations with their paths and the fingerprints of their tokens."""
+    """The calls made to Meta: operations, paths and token fingerprints."""
     return [
         (call["operation"], call["path"], call["fingerprints"]["access_token"])
         for call in meta.control("GET", "/calls")
@@ -101,7 +101,7 @@ def products(facebook: FacebookLogin, instagram_login: InstagramLogin) -> dict[P
     return {Provider.FACEBOOK: facebook, Provider.INSTAGRAM: instagram_login}
 
 
-def test_tokens_are_erased_before_meta_hears_of_it(
+def test_tokens_are_erased_before_meta_is_called(
     products: object, vault: TokenVault, erased: Row, meta: MetaClient
 ) -> None:
     asked: list[tuple[str, dict[str, Any], str | None]] = []
@@ -122,7 +122,7 @@ def test_tokens_are_erased_before_meta_hears_of_it(
     assert len(told(meta)) == 2
 
 
-def test_webhooks_end_with_the_accounts_token_and_then_the_grant_with_the_persons(
+def test_unsubscribes_with_the_page_token_then_revokes_with_the_user_token(
     products: object,
     vault: TokenVault,
     erased: Row,
@@ -142,7 +142,7 @@ def test_webhooks_end_with_the_accounts_token_and_then_the_grant_with_the_person
     assert meta.debug(login.token.value)["is_valid"] is False
 
 
-def test_an_account_of_instagram_login_ends_its_webhooks_and_keeps_its_grant(
+def test_instagram_account_is_unsubscribed_and_its_grant_kept(
     products: object,
     vault: TokenVault,
     instagram_login: InstagramLogin,
@@ -168,7 +168,7 @@ def test_an_account_of_instagram_login_ends_its_webhooks_and_keeps_its_grant(
         (False, True, ["revoke_app"]),
     ],
 )
-def test_what_others_still_need_at_meta_stays(
+def test_grant_shared_with_other_accounts_is_kept(
     products: object,
     vault: TokenVault,
     erased: Row,
@@ -185,7 +185,7 @@ def test_what_others_still_need_at_meta_stays(
     assert [operation for operation, *_ in told(meta)] == operations
 
 
-def test_without_the_persons_id_nothing_is_revoked(
+def test_grant_is_kept_when_the_meta_user_id_is_unknown(
     products: object, vault: TokenVault, erased: Row, meta: MetaClient
 ) -> None:
     done = disconnect({**erased, "meta_user_id": None}, products, vault)
@@ -194,7 +194,9 @@ def test_without_the_persons_id_nothing_is_revoked(
     assert [operation for operation, *_ in told(meta)] == ["unsubscribe_page"]
 
 
-def test_repeated_it_tells_meta_nothing(products: object, vault: TokenVault, erased: Row, meta: MetaClient) -> None:
+def test_repeated_disconnect_does_not_call_meta(
+    products: object, vault: TokenVault, erased: Row, meta: MetaClient
+) -> None:
     repeated = {**erased, "access_token_ciphertext": None, "user_token_ciphertext": None}
 
     done = disconnect(repeated, products, vault)
@@ -204,7 +206,7 @@ def test_repeated_it_tells_meta_nothing(products: object, vault: TokenVault, era
 
 
 @pytest.mark.parametrize("error", ["server_error", "html_502", "invalid_token", "app_rate_limit", "permission_error"])
-def test_an_account_is_disconnected_although_meta_refuses_everything(
+def test_disconnects_when_meta_rejects_every_call(
     products: object, vault: TokenVault, erased: Row, meta: MetaClient, log: io.StringIO, error: str
 ) -> None:
     meta.control("POST", "/faults", {"path": "*", "times": None, "error": error})
@@ -215,7 +217,7 @@ def test_an_account_is_disconnected_although_meta_refuses_everything(
     assert log.getvalue().count("Meta was not told of a disconnection") == 2
 
 
-def test_a_grant_is_revoked_although_unsubscribing_failed(
+def test_grant_is_revoked_after_a_failed_unsubscribe(
     products: object, vault: TokenVault, erased: Row, meta: MetaClient
 ) -> None:
     meta.control("POST", "/faults", {"operation": "unsubscribe_page", "times": None, "error": "permission_error"})
@@ -225,7 +227,7 @@ def test_a_grant_is_revoked_although_unsubscribing_failed(
     assert (done.unsubscribed, done.revoked) == (False, True)
 
 
-def test_a_meta_that_cannot_be_reached_costs_the_disconnection_nothing(
+def test_disconnects_when_meta_is_unreachable(
     vault: TokenVault, erased: Row, facebook: FacebookLogin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unreachable(_: httpx.Request) -> httpx.Response:
@@ -239,7 +241,7 @@ def test_a_meta_that_cannot_be_reached_costs_the_disconnection_nothing(
     assert (done.unsubscribed, done.revoked) == (False, False)
 
 
-def test_a_meta_that_hangs_takes_no_longer_than_a_person_waits(
+def test_hanging_meta_is_cut_off(
     products: object, vault: TokenVault, erased: Row, meta: MetaClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "TELLING_META_S", 0.3)
@@ -253,7 +255,7 @@ def test_a_meta_that_hangs_takes_no_longer_than_a_person_waits(
 
 
 @pytest.mark.parametrize("left_s", [60.0, 2.0])
-def test_meta_gets_the_time_that_a_person_waits_and_never_more_than_is_left(
+def test_meta_deadline_is_capped_by_the_remaining_time(
     vault: TokenVault, erased: Row, facebook: FacebookLogin, monkeypatch: pytest.MonkeyPatch, left_s: float
 ) -> None:
     given_s: list[float] = []
@@ -268,8 +270,8 @@ def test_meta_gets_the_time_that_a_person_waits_and_never_more_than_is_left(
 
 
 @pytest.mark.parametrize("column", ["access_token_ciphertext", "user_token_ciphertext"])
-@pytest.mark.parametrize("position", [0, 3, 40, -115, -1])  # the last two: in the body's tag, in the signature
-def test_an_account_is_disconnected_although_a_ciphertext_is_damaged(
+@pytest.mark.parametrize("position", [0, 3, 40, -115, -1])  # the last two damage the body's tag and the signature
+def test_disconnects_with_a_damaged_ciphertext(
     products: object, vault: TokenVault, erased: Row, column: str, position: int
 ) -> None:
     damaged = bytearray(base64.b64decode(erased[column]))
@@ -286,7 +288,7 @@ def test_an_account_is_disconnected_although_a_ciphertext_is_damaged(
 
 
 @pytest.mark.parametrize("ciphertext", ["", "not base64!", "QUJD", "ünïcode"])
-def test_an_account_is_disconnected_although_its_token_is_no_ciphertext(
+def test_disconnects_with_an_invalid_ciphertext(
     products: object, vault: TokenVault, erased: Row, meta: MetaClient, ciphertext: str
 ) -> None:
     done = disconnect({**erased, "access_token_ciphertext": ciphertext}, products, vault)
@@ -295,7 +297,7 @@ def test_an_account_is_disconnected_although_its_token_is_no_ciphertext(
     assert [operation for operation, *_ in told(meta)] == ["revoke_app"]
 
 
-def test_a_token_of_another_account_is_not_used(
+def test_token_of_another_account_is_not_used(
     products: object, vault: TokenVault, erased: Row, meta: MetaClient
 ) -> None:
     other = vault.encrypt("EAAother", TokenBinding(USER_ID, Provider.FACEBOOK, "17841400000009999"))
@@ -306,7 +308,7 @@ def test_a_token_of_another_account_is_not_used(
     assert [operation for operation, *_ in told(meta)] == ["revoke_app"]
 
 
-def test_an_account_is_disconnected_although_its_product_is_no_longer_configured(
+def test_disconnects_when_its_product_is_not_configured(
     vault: TokenVault, erased: Row, meta: MetaClient, log: io.StringIO
 ) -> None:
     products = LoginProducts(META, Secrets({}), GraphClient(meta.http), lambda: NOW)
@@ -319,15 +321,13 @@ def test_an_account_is_disconnected_although_its_product_is_no_longer_configured
     assert '"code":"CONFIGURATION_INVALID"' in log.getvalue()
 
 
-def test_an_account_that_the_user_does_not_have_is_not_found(
-    products: object, vault: TokenVault, meta: MetaClient
-) -> None:
+def test_account_of_another_user_is_not_found(products: object, vault: TokenVault, meta: MetaClient) -> None:
     with pytest.raises(AccountNotFoundError):
         disconnect(None, products, vault)
     assert told(meta) == []
 
 
-def test_when_storage_fails_meta_is_told_nothing(
+def test_meta_is_not_called_when_storage_fails(
     products: object, vault: TokenVault, erased: Row, meta: MetaClient
 ) -> None:
     refusal = repository(lambda _: httpx.Response(403, json={"code": "42501", "message": "m"}))
@@ -339,7 +339,7 @@ def test_when_storage_fails_meta_is_told_nothing(
     assert told(meta) == []
 
 
-def test_no_token_is_logged(
+def test_tokens_are_never_logged(
     products: object,
     vault: TokenVault,
     erased: Row,

@@ -1,4 +1,4 @@
-"""One login is attempted once, however often its code arrives, and what is remembered of it gives nothing away."""
+"""One login is attempted once however often its code arrives, and its record reveals no secret."""
 
 import base64
 import io
@@ -83,11 +83,11 @@ def change_only_item(attribute: str, value: dict[str, Any]) -> None:
 
 
 def records_at(now: datetime, vault: TokenVault) -> LoginRecords:
-    """The same records, looked at from another time."""
+    """The same records at another time."""
     return LoginRecords(RECORDS_TABLE, vault, lambda: now)
 
 
-def test_the_first_request_makes_the_attempt_and_the_others_get_its_outcome(records: LoginRecords) -> None:
+def test_later_requests_get_the_outcome_of_the_first(records: LoginRecords) -> None:
     first = outcome_of(records, lambda: OUTCOME)
     second = outcome_of(records, must_not_happen)
     third = outcome_of(records, must_not_happen)
@@ -96,14 +96,14 @@ def test_the_first_request_makes_the_attempt_and_the_others_get_its_outcome(reco
     assert second == third == (OUTCOME, False)
 
 
-def test_an_error_that_an_attempt_returns_is_remembered_as_it_was(records: LoginRecords) -> None:
+def test_error_outcome_is_remembered_unchanged(records: LoginRecords) -> None:
     failed: LoginOutcome = {"status": 403, "problem": {"code": "SCOPES_DECLINED", "details": 'Nicht erteilt: "é" ☕'}}
     outcome_of(records, lambda: failed)
 
     assert outcome_of(records, must_not_happen) == (failed, False)
 
 
-def test_hundreds_of_accounts_fit_a_record(records: LoginRecords) -> None:
+def test_record_holds_hundreds_of_accounts(records: LoginRecords) -> None:
     many: LoginOutcome = {"accounts": [f"9a000000-0000-4000-8000-{number:012}" for number in range(1_500)]}
     outcome_of(records, lambda: many)
 
@@ -111,16 +111,14 @@ def test_hundreds_of_accounts_fit_a_record(records: LoginRecords) -> None:
 
 
 @pytest.mark.parametrize("other", OTHER_LOGINS, ids=["user", "provider", "code"])
-def test_another_users_login_another_product_and_another_code_are_attempted_on_their_own(
-    records: LoginRecords, other: LoginKey
-) -> None:
+def test_users_products_and_codes_have_separate_records(records: LoginRecords, other: LoginKey) -> None:
     outcome_of(records, lambda: OUTCOME)
 
     assert outcome_of(records, lambda: {"accounts": ["other"]}, other) == ({"accounts": ["other"]}, True)
     assert outcome_of(records, must_not_happen) == (OUTCOME, False)
 
 
-def test_an_attempt_that_raises_is_made_again_by_the_next_request(records: LoginRecords) -> None:
+def test_attempt_that_raised_is_retried_by_the_next_request(records: LoginRecords) -> None:
     def fail() -> LoginOutcome:
         raise MetaUnavailableError
 
@@ -131,7 +129,7 @@ def test_an_attempt_that_raises_is_made_again_by_the_next_request(records: Login
     assert outcome_of(records, lambda: OUTCOME) == (OUTCOME, True)
 
 
-def test_an_outcome_is_forgotten_after_an_hour(records: LoginRecords) -> None:
+def test_outcome_expires_after_an_hour(records: LoginRecords) -> None:
     before = time.time()
     outcome_of(records, lambda: OUTCOME)
     (item,) = items()
@@ -141,7 +139,7 @@ def test_an_outcome_is_forgotten_after_an_hour(records: LoginRecords) -> None:
     assert outcome_of(records, lambda: {"accounts": ["new"]}) == ({"accounts": ["new"]}, True)
 
 
-def test_a_request_beside_another_one_waits_for_it_and_gets_its_outcome(records: LoginRecords) -> None:
+def test_concurrent_request_waits_for_the_outcome(records: LoginRecords) -> None:
     begun, go_on = threading.Event(), threading.Event()
     answers: dict[str, tuple[LoginOutcome, bool]] = {}
 
@@ -165,7 +163,7 @@ def test_a_request_beside_another_one_waits_for_it_and_gets_its_outcome(records:
     assert answers == {"first": (OUTCOME, True), "second": (OUTCOME, False)}
 
 
-def test_a_request_beside_one_that_fails_makes_the_attempt_itself(records: LoginRecords) -> None:
+def test_concurrent_request_retries_after_the_first_one_raises(records: LoginRecords) -> None:
     begun, go_on = threading.Event(), threading.Event()
     answers: list[tuple[LoginOutcome, bool]] = []
 
@@ -190,7 +188,7 @@ def test_a_request_beside_one_that_fails_makes_the_attempt_itself(records: Login
     assert answers == [(OUTCOME, True)]
 
 
-def test_a_request_that_waits_gives_up_at_its_deadline_and_says_when_to_come_back(records: LoginRecords) -> None:
+def test_waiting_request_stops_at_its_deadline_with_a_retry_after(records: LoginRecords) -> None:
     with pytest.raises(SystemExit):
         outcome_of(records, be_killed)
     started = time.monotonic()
@@ -202,7 +200,7 @@ def test_a_request_that_waits_gives_up_at_its_deadline_and_says_when_to_come_bac
     assert caught.value.retry_after_s == 5
 
 
-def test_a_login_whose_function_was_killed_is_taken_over_once_that_functions_time_has_passed(
+def test_login_of_a_killed_function_is_taken_over_after_its_timeout(
     records: LoginRecords,
 ) -> None:
     with pytest.raises(SystemExit):
@@ -211,7 +209,7 @@ def test_a_login_whose_function_was_killed_is_taken_over_once_that_functions_tim
     assert outcome_of(records, lambda: OUTCOME) == (OUTCOME, True)
 
 
-def test_without_dynamodb_a_login_is_not_attempted(records: LoginRecords) -> None:
+def test_login_is_not_attempted_without_dynamodb(records: LoginRecords) -> None:
     dynamodb_fails()
 
     with pytest.raises(LoginRecordsUnavailableError) as caught:
@@ -220,7 +218,7 @@ def test_without_dynamodb_a_login_is_not_attempted(records: LoginRecords) -> Non
     assert caught.value.log_context == {"cause": "ResourceNotFoundException"}
 
 
-def test_an_outcome_that_cannot_be_remembered_is_answered_all_the_same(records: LoginRecords, log: io.StringIO) -> None:
+def test_outcome_is_returned_when_it_cannot_be_remembered(records: LoginRecords, log: io.StringIO) -> None:
     def attempt() -> LoginOutcome:
         dynamodb_fails()
         return OUTCOME
@@ -229,7 +227,7 @@ def test_an_outcome_that_cannot_be_remembered_is_answered_all_the_same(records: 
     assert "Could not remember the outcome of a login" in log.getvalue()
 
 
-def test_what_an_attempt_raises_is_not_hidden_by_a_dynamodb_that_fails_too(records: LoginRecords) -> None:
+def test_dynamodb_failure_does_not_hide_the_attempts_exception(records: LoginRecords) -> None:
     def fail() -> LoginOutcome:
         dynamodb_fails()
         raise MetaUnavailableError
@@ -238,7 +236,7 @@ def test_what_an_attempt_raises_is_not_hidden_by_a_dynamodb_that_fails_too(recor
         outcome_of(records, fail)
 
 
-def test_nothing_that_is_stored_or_logged_shows_a_code_or_a_token(records: LoginRecords, log: io.StringIO) -> None:
+def test_codes_and_tokens_are_neither_stored_readably_nor_logged(records: LoginRecords, log: io.StringIO) -> None:
     outcome_of(records, lambda: OUTCOME)
     records.use_state("a-state", LOGIN)
     records.keep_token(LOGIN, TOKEN)
@@ -252,7 +250,7 @@ def test_nothing_that_is_stored_or_logged_shows_a_code_or_a_token(records: Login
     assert TOKEN.value not in shown
 
 
-def test_every_record_has_an_end_in_seconds_so_that_dynamodb_deletes_it(records: LoginRecords) -> None:
+def test_every_record_has_a_ttl_in_seconds(records: LoginRecords) -> None:
     outcome_of(records, lambda: OUTCOME)
     records.use_state("a-state", LOGIN)
     records.keep_token(LOGIN, TOKEN)
@@ -266,7 +264,7 @@ def test_every_record_has_an_end_in_seconds_so_that_dynamodb_deletes_it(records:
     }
 
 
-def test_a_state_may_be_used_again_by_the_login_that_used_it_and_by_no_other(records: LoginRecords) -> None:
+def test_state_can_be_reused_only_by_its_own_login(records: LoginRecords) -> None:
     first, again = records.use_state("a-state", LOGIN), records.use_state("a-state", LOGIN)
 
     assert (first, again) == (True, False)
@@ -278,7 +276,7 @@ def test_a_state_may_be_used_again_by_the_login_that_used_it_and_by_no_other(rec
     records.use_state("another-state", OTHER_LOGINS[0])
 
 
-def test_a_state_cannot_be_used_without_dynamodb(records: LoginRecords) -> None:
+def test_state_cannot_be_used_without_dynamodb(records: LoginRecords) -> None:
     dynamodb_fails()
 
     with pytest.raises(LoginRecordsUnavailableError) as caught:
@@ -287,7 +285,7 @@ def test_a_state_cannot_be_used_without_dynamodb(records: LoginRecords) -> None:
 
 
 @pytest.mark.parametrize("scopes", [(), ("instagram_basic",), ("instagram_basic", "pages_show_list")])
-def test_a_kept_token_comes_back_with_its_age_and_scopes(records: LoginRecords, scopes: tuple[str, ...]) -> None:
+def test_kept_token_keeps_its_age_and_scopes(records: LoginRecords, scopes: tuple[str, ...]) -> None:
     records.keep_token(LOGIN, replace(TOKEN, granted_scopes=scopes))
 
     assert records.kept_token(LOGIN) == replace(TOKEN, granted_scopes=scopes)
@@ -296,9 +294,7 @@ def test_a_kept_token_comes_back_with_its_age_and_scopes(records: LoginRecords, 
 @pytest.mark.parametrize(
     ("outcome", "is_kept"), [(OUTCOME, False), ({"error": {}}, False), ({"error": {}, "counts_for_s": 3.0}, True)]
 )
-def test_a_token_is_kept_until_the_outcome_is_final(
-    records: LoginRecords, outcome: LoginOutcome, is_kept: bool
-) -> None:
+def test_token_is_kept_until_the_outcome_is_final(records: LoginRecords, outcome: LoginOutcome, is_kept: bool) -> None:
     def attempt() -> LoginOutcome:
         records.keep_token(LOGIN, TOKEN)
         return outcome
@@ -308,7 +304,7 @@ def test_a_token_is_kept_until_the_outcome_is_final(
     assert (records.kept_token(LOGIN) is not None) == is_kept
 
 
-def test_a_token_is_kept_while_the_outcome_could_not_be_remembered(
+def test_token_is_kept_when_the_outcome_cannot_be_remembered(
     records: LoginRecords, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def attempt() -> LoginOutcome:
@@ -324,14 +320,14 @@ def test_a_token_is_kept_while_the_outcome_could_not_be_remembered(
 
 
 @pytest.mark.parametrize("other", OTHER_LOGINS, ids=["user", "provider", "code"])
-def test_a_kept_token_is_found_by_its_own_login_only(records: LoginRecords, other: LoginKey) -> None:
+def test_kept_token_is_found_only_by_its_own_login(records: LoginRecords, other: LoginKey) -> None:
     records.keep_token(LOGIN, TOKEN)
 
     assert records.kept_token(other) is None
 
 
 @pytest.mark.parametrize("other", OTHER_LOGINS, ids=["user", "provider", "code"])
-def test_a_kept_token_that_was_moved_to_another_login_does_not_decrypt(records: LoginRecords, other: LoginKey) -> None:
+def test_kept_token_moved_to_another_login_does_not_decrypt(records: LoginRecords, other: LoginKey) -> None:
     records.keep_token(LOGIN, TOKEN)
     change_only_item("id", {"S": f"token#{other}"})
 
@@ -339,7 +335,7 @@ def test_a_kept_token_that_was_moved_to_another_login_does_not_decrypt(records: 
     assert records.kept_token(LOGIN) == TOKEN
 
 
-def test_a_kept_token_is_bound_to_its_login(records: LoginRecords, vault: TokenVault) -> None:
+def test_kept_token_is_bound_to_its_login(records: LoginRecords, vault: TokenVault) -> None:
     records.keep_token(LOGIN, TOKEN)
 
     (item,) = items()
@@ -348,7 +344,7 @@ def test_a_kept_token_is_bound_to_its_login(records: LoginRecords, vault: TokenV
 
 
 @pytest.mark.parametrize(("later_s", "is_found"), [(7199, True), (7201, False)])
-def test_a_kept_token_ends_after_two_hours_also_while_dynamodb_still_has_it(
+def test_kept_token_expires_after_two_hours_before_dynamodb_deletes_it(
     records: LoginRecords, vault: TokenVault, later_s: int, is_found: bool
 ) -> None:
     records.keep_token(LOGIN, TOKEN)
@@ -359,9 +355,7 @@ def test_a_kept_token_ends_after_two_hours_also_while_dynamodb_still_has_it(
     assert (found is None) is not is_found
 
 
-def test_without_dynamodb_a_token_is_neither_kept_nor_found_and_nothing_fails(
-    records: LoginRecords, log: io.StringIO
-) -> None:
+def test_keeping_and_finding_tokens_tolerate_missing_dynamodb(records: LoginRecords, log: io.StringIO) -> None:
     dynamodb_fails()
 
     records.keep_token(LOGIN, TOKEN)
@@ -370,9 +364,7 @@ def test_without_dynamodb_a_token_is_neither_kept_nor_found_and_nothing_fails(
     assert log.getvalue().count('"cause":"ResourceNotFoundException"') == 2
 
 
-def test_without_kms_a_token_is_neither_kept_nor_found_and_nothing_fails(
-    records: LoginRecords, log: io.StringIO
-) -> None:
+def test_keeping_and_finding_tokens_tolerate_missing_kms(records: LoginRecords, log: io.StringIO) -> None:
     records.keep_token(LOGIN, TOKEN)
     without_kms = records_at(NOW, TokenVault(KEY_THAT_IS_GONE))
 
@@ -383,8 +375,8 @@ def test_without_kms_a_token_is_neither_kept_nor_found_and_nothing_fails(
     assert log.getvalue().count('"cause":"TokenEncryptionError"') == 2
 
 
-@pytest.mark.parametrize("position", [0, 3, 40, -115, -1])  # the last two: in the body's tag, in the signature
-def test_a_kept_token_that_was_damaged_is_not_found_and_nothing_fails(records: LoginRecords, position: int) -> None:
+@pytest.mark.parametrize("position", [0, 3, 40, -115, -1])  # the last two damage the body's tag and the signature
+def test_damaged_kept_token_is_ignored(records: LoginRecords, position: int) -> None:
     records.keep_token(LOGIN, TOKEN)
     (item,) = items()
     damaged = bytearray(base64.b64decode(item["ciphertext"]["S"]))
@@ -394,7 +386,7 @@ def test_a_kept_token_that_was_damaged_is_not_found_and_nothing_fails(records: L
     assert records.kept_token(LOGIN) is None
 
 
-def test_an_outcome_that_counts_for_a_while_only_makes_room_for_the_next_attempt(records: LoginRecords) -> None:
+def test_temporary_outcome_expires_and_allows_a_new_attempt(records: LoginRecords) -> None:
     passed: LoginOutcome = {"problem": {"code": "A"}, "counts_for_s": 0}
     counting: LoginOutcome = {"problem": {"code": "B"}, "counts_for_s": 60}
 
@@ -408,7 +400,7 @@ def test_an_outcome_that_counts_for_a_while_only_makes_room_for_the_next_attempt
     assert answers[2][0]["remembered_until"] == NOW.timestamp() + 60
 
 
-def test_whoever_waited_in_vain_is_not_told_that_the_code_is_unused(records: LoginRecords) -> None:
+def test_timed_out_request_does_not_claim_that_the_code_is_unused(records: LoginRecords) -> None:
     def too_late() -> LoginOutcome:
         raise LateStartError
 

@@ -1,4 +1,4 @@
-"""Requests for logins in any order, beside a model: one attempt at a time, its outcome for all, no token left over."""
+"""Concurrent login requests compared with a model: one attempt at a time, one outcome for all, no leftover tokens."""
 
 import itertools
 import json
@@ -24,13 +24,13 @@ from tests.support.simulated_services import RECORDS_TABLE
 
 CODE, TOKEN = "AQ-the-login-code", "EAA-the-token"
 COUNTS_FOR_S = 60
-# There is no time to wait for an attempt elsewhere.
+# No time to wait for an attempt made elsewhere.
 IMPATIENT = Deadline(0)
 
 
 @dataclass
 class Known:
-    """What the model knows of one login."""
+    """The model's state of one login."""
 
     outcome: LoginOutcome | None = None
     counts_until: datetime | None = None
@@ -40,7 +40,7 @@ class Known:
 
 
 class Logins(RuleBasedStateMachine):
-    """Records, the model, and what can happen."""
+    """The records, the model, and the steps that a run can take."""
 
     logins = st.builds(lambda user, provider: (user, provider), st.integers(0, 1), st.sampled_from(Provider))
 
@@ -79,7 +79,7 @@ class Logins(RuleBasedStateMachine):
                 raise SystemExit
             return {"number": number, **({"counts_for_s": COUNTS_FOR_S} if end == "counts for a while" else {})}
 
-        # How long Powertools takes an attempt without an outcome for one that is still running.
+        # How long Powertools treats an attempt without an outcome as still running.
         context: Any = FakeLambdaContext(remaining_s=-1 if end == "killed and long gone" else 3600)
 
         def request() -> LoginOutcome:
@@ -136,7 +136,7 @@ class Logins(RuleBasedStateMachine):
 
 @pytest.mark.hypothesis
 @pytest.mark.usefixtures("records")
-def test_whatever_is_requested_the_records_say_what_the_model_says(vault: TokenVault) -> None:
+def test_records_match_the_model(vault: TokenVault) -> None:
     numbers = itertools.count(1)
     run_state_machine_as_test(
         lambda: Logins(vault, next(numbers)),  # type: ignore[arg-type]

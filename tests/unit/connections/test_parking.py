@@ -1,4 +1,4 @@
-"""What is kept of a connection that has to wait: all of it, once, encrypted, and shown to its own user only."""
+"""Parked connections: complete, stored once, encrypted, and visible to their own user only."""
 
 import io
 import json
@@ -26,7 +26,7 @@ from instagram_connect.security.token_vault import TokenBinding, TokenVault
 from tests.support.fakes import NOW, USER_ID
 from tests.support.simulated_services import PARKED_TABLE
 
-# What a message could always have, in bytes.
+# A message size that SQS has always accepted, in bytes.
 MOST_BYTES = 256 * 1024
 OTHER_USER_ID = "7b0f1c5e-0000-4000-8000-000000000002"
 PERSONS_TOKEN = "EAApersons-token-of-the-login"
@@ -37,7 +37,7 @@ Sent = Callable[[], list[str]]
 
 
 def connection(count: int = 2, user_id: str = USER_ID, *, ciphertext: str = "ciphertext") -> ConnectionToStore:
-    """A login with this many accounts, whose texts are long and not of ASCII."""
+    """A login with this many accounts, with long non-ASCII texts."""
     token = UserToken(PERSONS_TOKEN, ISSUED_AT, ISSUED_AT + timedelta(days=60))
     accounts = tuple(
         AccountToStore(
@@ -89,9 +89,7 @@ def without_sqs(queue_url: str) -> None:
     boto3.client("sqs").delete_queue(QueueUrl=queue_url)
 
 
-def test_a_message_holds_no_readable_token_and_can_be_decrypted(
-    parking: Parking, sent: Sent, vault: TokenVault
-) -> None:
+def test_message_tokens_are_encrypted_and_can_be_decrypted(parking: Parking, sent: Sent, vault: TokenVault) -> None:
     binding = TokenBinding(USER_ID, Provider.FACEBOOK, "17840000000000000")
     plain = connection(1)
     (entry,) = plain.accounts
@@ -111,7 +109,7 @@ def test_a_message_holds_no_readable_token_and_can_be_decrypted(
     assert PERSONS_TOKEN not in body
 
 
-def test_a_parked_connection_is_what_storage_takes(parking: Parking, sent: Sent) -> None:
+def test_parked_connection_is_the_storage_payload(parking: Parking, sent: Sent) -> None:
     waiting = connection()
 
     parking.park_connection(waiting)
@@ -122,7 +120,7 @@ def test_a_parked_connection_is_what_storage_takes(parking: Parking, sent: Sent)
     assert parked.payload == json.loads(json.dumps(payload_of(waiting)))
 
 
-def test_a_message_does_not_come_before_what_failed_had_time_to_recover(parking: Parking, parking_queue: str) -> None:
+def test_message_is_delayed_to_let_the_failure_recover(parking: Parking, parking_queue: str) -> None:
     parking.park_connection(connection())
 
     sqs = boto3.client("sqs")
@@ -132,7 +130,7 @@ def test_a_message_does_not_come_before_what_failed_had_time_to_recover(parking:
     assert attributes["ApproximateNumberOfMessagesDelayed"] == "1"
 
 
-def test_the_accounts_are_shown_as_pending_and_without_their_tokens(parking: Parking) -> None:
+def test_parked_accounts_are_pending_and_have_no_tokens(parking: Parking) -> None:
     shown = parking.park_connection(connection(2, ciphertext="the-ciphertext"))
 
     (record,) = parking.records_of(USER_ID)
@@ -148,14 +146,12 @@ def test_the_accounts_are_shown_as_pending_and_without_their_tokens(parking: Par
 
 
 def scan() -> list[dict[str, Any]]:
-    """All that the table holds."""
+    """Everything in the table."""
     items: list[Any] = boto3.client("dynamodb").scan(TableName=PARKED_TABLE)["Items"]
     return items
 
 
-def test_many_accounts_become_several_messages_that_together_hold_each_account_once(
-    parking: Parking, sent: Sent
-) -> None:
+def test_many_accounts_are_split_over_messages_without_duplicates(parking: Parking, sent: Sent) -> None:
     waiting = connection(600, ciphertext="c" * 900)
 
     shown = parking.park_connection(waiting)
@@ -172,7 +168,7 @@ def test_many_accounts_become_several_messages_that_together_hold_each_account_o
         assert {**part, "accounts": None} == {**whole, "accounts": None}
 
 
-def test_every_message_has_its_own_record_of_the_accounts_in_it(parking: Parking, sent: Sent) -> None:
+def test_each_message_has_a_record_of_its_accounts(parking: Parking, sent: Sent) -> None:
     parking.park_connection(connection(600, ciphertext="c" * 900))
 
     records = {record.id: record for record in parking.records_of(USER_ID)}
@@ -183,14 +179,14 @@ def test_every_message_has_its_own_record_of_the_accounts_in_it(parking: Parking
         assert [account.instagram_business_id for account in records[part_id].accounts] == held
 
 
-def test_one_account_that_fills_a_message_is_still_sent_alone(parking: Parking, sent: Sent) -> None:
+def test_account_that_fills_a_message_is_sent_alone(parking: Parking, sent: Sent) -> None:
     parking.park_connection(connection(3, ciphertext="c" * 60_000))
 
     held = [len(read_connection(body).payload["accounts"]) for body in sent()]
     assert held == [1, 1, 1]
 
 
-def test_a_parked_login_comes_back_as_it_was_and_is_shown_without_accounts(parking: Parking, sent: Sent) -> None:
+def test_parked_login_round_trips_and_is_listed_without_accounts(parking: Parking, sent: Sent) -> None:
     waiting = login()
 
     parking.park_login(waiting)
@@ -203,7 +199,7 @@ def test_a_parked_login_comes_back_as_it_was_and_is_shown_without_accounts(parki
 
 
 @pytest.mark.parametrize("changes", [{"expires_at": None}, {"granted_scopes": None}, {"granted_scopes": ()}])
-def test_what_meta_did_not_tell_of_a_login_stays_untold(parking: Parking, sent: Sent, changes: dict[str, Any]) -> None:
+def test_unknown_fields_of_a_login_stay_unknown(parking: Parking, sent: Sent, changes: dict[str, Any]) -> None:
     waiting = login(**changes)
 
     parking.park_login(waiting)
@@ -212,7 +208,7 @@ def test_what_meta_did_not_tell_of_a_login_stays_untold(parking: Parking, sent: 
     assert read_message(body) == waiting
 
 
-def test_a_login_is_shown_with_the_code_of_what_ended_it(parking: Parking) -> None:
+def test_ended_login_is_listed_with_its_error_code(parking: Parking) -> None:
     waiting = login()
     parking.park_login(waiting)
 
@@ -222,7 +218,7 @@ def test_a_login_is_shown_with_the_code_of_what_ended_it(parking: Parking) -> No
     assert (record.id, record.code, record.issued_at) == (waiting.id, "RECONNECT_REQUIRED", ISSUED_AT)
 
 
-def test_nobody_sees_what_is_parked_of_somebody_else(parking: Parking) -> None:
+def test_parked_records_are_visible_to_their_own_user_only(parking: Parking) -> None:
     parking.park_connection(connection(1, USER_ID))
     parking.park_connection(connection(2, OTHER_USER_ID))
 
@@ -231,7 +227,7 @@ def test_nobody_sees_what_is_parked_of_somebody_else(parking: Parking) -> None:
     assert parking.records_of("somebody-else") == ()
 
 
-def test_what_is_completed_vanishes_and_the_rest_stays(parking: Parking, sent: Sent) -> None:
+def test_completed_record_is_deleted_and_others_stay(parking: Parking, sent: Sent) -> None:
     waiting = login()
     parking.park_login(waiting)
     parking.park_connection(connection())
@@ -243,7 +239,7 @@ def test_what_is_completed_vanishes_and_the_rest_stays(parking: Parking, sent: S
     assert [record.id for record in parking.records_of(USER_ID)] == [waiting.id]
 
 
-def test_a_record_vanishes_when_sqs_has_given_its_message_up(parking_queue: str, parking: Parking) -> None:
+def test_record_expires_with_its_sqs_message(parking_queue: str, parking: Parking) -> None:
     parking.park_login(login())
 
     def seen_after(time: timedelta) -> int:
@@ -253,7 +249,7 @@ def test_a_record_vanishes_when_sqs_has_given_its_message_up(parking_queue: str,
     assert seen_after(KEPT + timedelta(seconds=2)) == 0
 
 
-def test_a_record_that_another_version_wrote_hides_no_other(parking: Parking, log: io.StringIO) -> None:
+def test_unreadable_record_does_not_hide_others(parking: Parking, log: io.StringIO) -> None:
     waiting = login()
     parking.park_login(waiting)
     foreign = {"user_id": {"S": USER_ID}, "id": {"S": "0"}, "record": {"S": '{"kind": "EAAtoken"}'}}
@@ -264,8 +260,8 @@ def test_a_record_that_another_version_wrote_hides_no_other(parking: Parking, lo
     assert "EAAtoken" not in log.getvalue()
 
 
-def test_records_of_many_large_logins_are_all_found(parking: Parking) -> None:
-    """DynamoDB answers a megabyte at once."""
+def test_all_pages_of_records_are_read(parking: Parking) -> None:
+    """DynamoDB returns at most a megabyte per page."""
     for _ in range(3):
         parking.park_connection(connection(600, ciphertext="c" * 900))
 
@@ -273,7 +269,7 @@ def test_records_of_many_large_logins_are_all_found(parking: Parking) -> None:
     assert len(shown) == 3 * 600
 
 
-def test_without_dynamodb_a_connection_is_parked_all_the_same(parking: Parking, sent: Sent) -> None:
+def test_connection_is_parked_without_dynamodb(parking: Parking, sent: Sent) -> None:
     without_dynamodb()
 
     shown = parking.park_connection(connection())
@@ -283,7 +279,7 @@ def test_without_dynamodb_a_connection_is_parked_all_the_same(parking: Parking, 
     assert [read_message(body).kind for body in sent()] == ["connection", "login"]
 
 
-def test_without_dynamodb_nothing_that_only_shows_something_fails(parking: Parking) -> None:
+def test_listing_tolerates_missing_dynamodb(parking: Parking) -> None:
     waiting = login()
     without_dynamodb()
 
@@ -293,7 +289,7 @@ def test_without_dynamodb_nothing_that_only_shows_something_fails(parking: Parki
     assert parking.records_of(USER_ID) == ()
 
 
-def test_what_sqs_does_not_take_is_not_shown_as_parked(parking: Parking, parking_queue: str) -> None:
+def test_connection_refused_by_sqs_is_not_listed_as_parked(parking: Parking, parking_queue: str) -> None:
     without_sqs(parking_queue)
 
     with pytest.raises(QueueError):
@@ -304,7 +300,7 @@ def test_what_sqs_does_not_take_is_not_shown_as_parked(parking: Parking, parking
     assert parking.records_of(USER_ID) == ()
 
 
-def test_a_message_can_be_postponed(parking: Parking, parking_queue: str) -> None:
+def test_message_can_be_postponed(parking: Parking, parking_queue: str) -> None:
     sqs = boto3.client("sqs")
     sqs.send_message(QueueUrl=parking_queue, MessageBody="m")
     (received,) = sqs.receive_message(QueueUrl=parking_queue, VisibilityTimeout=600)["Messages"]
@@ -314,7 +310,7 @@ def test_a_message_can_be_postponed(parking: Parking, parking_queue: str) -> Non
     assert len(sqs.receive_message(QueueUrl=parking_queue)["Messages"]) == 1
 
 
-def test_a_message_that_cannot_be_postponed_comes_again_by_itself(parking: Parking, log: io.StringIO) -> None:
+def test_failed_postponement_leaves_the_message_to_the_visibility_timeout(parking: Parking, log: io.StringIO) -> None:
     parking.postpone("no-such-receipt", 60)
 
     assert "Could not postpone a message" in log.getvalue()
@@ -337,7 +333,7 @@ def test_a_message_that_cannot_be_postponed_comes_again_by_itself(parking: Parki
         "\ud800",
     ],
 )
-def test_a_body_that_this_version_cannot_read_is_refused_without_quoting_it(body: str) -> None:
+def test_unreadable_body_is_rejected_without_being_quoted(body: str) -> None:
     with pytest.raises(UnreadableMessageError) as refused:
         read_message(body)
 
@@ -345,7 +341,7 @@ def test_a_body_that_this_version_cannot_read_is_refused_without_quoting_it(body
     assert "EAAtoken" not in repr(refused.value)
 
 
-def test_no_ciphertext_is_part_of_what_a_parked_thing_prints() -> None:
+def test_repr_of_parked_objects_has_no_ciphertext() -> None:
     parked = ParkedConnection(payload=payload_of(connection(1, ciphertext="the-ciphertext")))
 
     assert "the-ciphertext" not in f"{parked!r} {login(token_ciphertext='the-ciphertext')!r}"

@@ -1,4 +1,4 @@
-"""What counts as stored: an answer with the rows, and nothing less."""
+"""A connection counts as stored only if the response contains its rows."""
 
 import json
 
@@ -14,7 +14,7 @@ PAYLOAD = {"user_id": "u", "request_id": "r", "accounts": [{"instagram_business_
 
 
 @pytest.mark.parametrize("body", ["", "null", "[]", "{}", "<html>maintenance</html>", "5"])
-def test_a_success_without_the_rows_is_no_success(body: str) -> None:
+def test_response_without_rows_is_an_error(body: str) -> None:
     def answer(_: httpx.Request) -> httpx.Response:
         return httpx.Response(200, text=body)
 
@@ -24,7 +24,7 @@ def test_a_success_without_the_rows_is_no_success(body: str) -> None:
     assert caught.value.reason == "UNEXPECTED_ANSWER"
 
 
-def test_the_payload_is_sent_as_it_was_parked_under_its_own_request_id() -> None:
+def test_parked_payload_is_sent_unchanged_with_its_request_id() -> None:
     requests: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -39,7 +39,7 @@ def test_the_payload_is_sent_as_it_was_parked_under_its_own_request_id() -> None
     assert request.headers["X-Request-Id"] == "r"
 
 
-def test_a_person_who_had_their_data_deleted_is_told_so_and_not_asked_for_again() -> None:
+def test_data_deletion_error_is_raised_without_retry() -> None:
     storage = FakeDataApi()
     storage.failures = [refusal(410, "PT410", message="The person has asked for the deletion of their data.")]
 
@@ -52,7 +52,7 @@ def test_a_person_who_had_their_data_deleted_is_told_so_and_not_asked_for_again(
 
 
 @pytest.mark.parametrize("code", ["P0001", "PT409", "23503"])
-def test_another_refusal_of_the_database_stays_a_failure_of_storage(code: str) -> None:
+def test_other_database_rejections_are_storage_errors(code: str) -> None:
     storage = FakeDataApi()
     storage.failures = [refusal(409, code)]
 

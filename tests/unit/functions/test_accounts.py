@@ -1,4 +1,4 @@
-"""The routes of a user's accounts, in front of storage and the disconnection."""
+"""The routes that list and disconnect a user's accounts."""
 
 import json
 import uuid
@@ -40,7 +40,7 @@ SHOWN = {
 
 
 class FakeAccounts:
-    """List of accounts and disconnection at once: keeps what it was asked, and fails with `error` if there is one."""
+    """Stands for the account list and disconnection: records its calls and raises `error` if set."""
 
     def __init__(self) -> None:
         self.found = AccountsOfUser((ACCOUNT,), (), is_complete=True)
@@ -78,9 +78,7 @@ def send(storage: FakeAccounts, load_event: LoadEvent, lambda_context: FakeLambd
     return sender(build_api(ORIGINS, lambda: deps), load_event, lambda_context)
 
 
-def test_the_callers_accounts_are_answered_in_the_contracts_shape_and_in_order(
-    send: Send, storage: FakeAccounts
-) -> None:
+def test_lists_the_callers_accounts_in_order(send: Send, storage: FakeAccounts) -> None:
     second = DISCONNECTED.model_copy(
         update={"id": "9a000000-0000-4000-8000-000000000002", "provider": Provider.INSTAGRAM}
     )
@@ -106,7 +104,7 @@ def test_the_callers_accounts_are_answered_in_the_contracts_shape_and_in_order(
     assert storage.listed == [USER_ID]
 
 
-def test_a_user_without_accounts_gets_an_empty_list(send: Send, storage: FakeAccounts) -> None:
+def test_lists_nothing_for_a_user_without_accounts(send: Send, storage: FakeAccounts) -> None:
     storage.found = AccountsOfUser((), (), is_complete=True)
 
     answer = send(LIST)
@@ -115,9 +113,7 @@ def test_a_user_without_accounts_gets_an_empty_list(send: Send, storage: FakeAcc
     assert (answer["statusCode"], answer["json"]["data"]) == (200, nothing)
 
 
-def test_what_waits_is_answered_in_the_contracts_shape_also_while_storage_is_down(
-    send: Send, storage: FakeAccounts
-) -> None:
+def test_lists_parked_accounts_while_storage_is_down(send: Send, storage: FakeAccounts) -> None:
     pending = ACCOUNT.model_copy(update={"id": None, "status": "pending"})
     login = ParkedRecord(user_id=USER_ID, id="p-1", provider=Provider.INSTAGRAM, issued_at=NOW)
     ended = login.model_copy(update={"provider": Provider.FACEBOOK, "code": "NO_FACEBOOK_PAGE"})
@@ -140,7 +136,7 @@ def test_what_waits_is_answered_in_the_contracts_shape_also_while_storage_is_dow
 @pytest.mark.parametrize(
     "told", [(True, False, True), (False, True, False), (False, False, True), (False, False, False)]
 )
-def test_a_disconnection_is_answered_in_the_contracts_shape(
+def test_disconnect_response_matches_the_contract(
     send: Send, storage: FakeAccounts, told: tuple[bool, bool, bool]
 ) -> None:
     storage.told = told
@@ -161,7 +157,7 @@ def test_a_disconnection_is_answered_in_the_contracts_shape(
     assert header(answer, "Cache-Control") == "no-store"
 
 
-def test_a_disconnection_gets_caller_account_and_the_time_that_is_left(send: Send, storage: FakeAccounts) -> None:
+def test_disconnect_gets_user_account_and_remaining_time(send: Send, storage: FakeAccounts) -> None:
     send(DISCONNECT)
 
     (asked,) = storage.disconnected
@@ -175,7 +171,7 @@ def test_a_disconnection_gets_caller_account_and_the_time_that_is_left(send: Sen
 
 
 @pytest.mark.parametrize("account_id", [str(ACCOUNT.id).upper(), str(ACCOUNT.id).replace("-", "")])
-def test_an_id_is_the_same_however_it_is_written(send: Send, storage: FakeAccounts, account_id: str) -> None:
+def test_account_id_is_normalized(send: Send, storage: FakeAccounts, account_id: str) -> None:
     assert send(DISCONNECT, **path_of(account_id))["statusCode"] == 200
     assert storage.disconnected[0]["account_id"] == ACCOUNT.id
 
@@ -196,7 +192,7 @@ def test_an_id_is_the_same_however_it_is_written(send: Send, storage: FakeAccoun
         "x" * 2_000,
     ],
 )
-def test_an_id_that_is_none_is_an_account_that_nobody_has(send: Send, storage: FakeAccounts, account_id: str) -> None:
+def test_invalid_id_is_an_unknown_account(send: Send, storage: FakeAccounts, account_id: str) -> None:
     answer = send(DISCONNECT, **path_of(account_id))
 
     assert (answer["statusCode"], answer["json"]["code"]) == (404, "ACCOUNT_NOT_FOUND")
@@ -204,13 +200,13 @@ def test_an_id_that_is_none_is_an_account_that_nobody_has(send: Send, storage: F
 
 
 @pytest.mark.parametrize("rest", ["", "a/b", f"{ACCOUNT.id}/more", f"more/{ACCOUNT.id}", "\n", '"'])
-def test_a_path_without_one_id_disconnects_nothing(send: Send, storage: FakeAccounts, rest: str) -> None:
+def test_path_without_exactly_one_id_disconnects_nothing(send: Send, storage: FakeAccounts, rest: str) -> None:
     assert send(DISCONNECT, **path_of(rest))["statusCode"] == 404
     assert storage.disconnected == []
 
 
 @pytest.mark.parametrize("account_id", ['"', "\\", "\x18"])
-def test_the_code_of_an_address_that_the_router_does_not_take_is_documented(send: Send, account_id: str) -> None:
+def test_error_code_of_an_unroutable_path_is_documented(send: Send, account_id: str) -> None:
     documented = json.loads(openapi.PATH.read_text())["paths"]["/api/instagram/accounts/{id}"]["delete"]["responses"]
 
     answer = send(DISCONNECT, **path_of(account_id))
@@ -218,7 +214,7 @@ def test_the_code_of_an_address_that_the_router_does_not_take_is_documented(send
     assert f"`{answer['json']['code']}`" in documented[str(answer["statusCode"])]["description"]
 
 
-def test_an_account_that_the_user_does_not_have_is_not_found(send: Send, storage: FakeAccounts) -> None:
+def test_account_of_another_user_is_not_found(send: Send, storage: FakeAccounts) -> None:
     storage.error = AccountNotFoundError()
 
     answer = send(DISCONNECT, **path_of(str(uuid.uuid4())))
@@ -238,7 +234,7 @@ def test_an_account_that_the_user_does_not_have_is_not_found(send: Send, storage
 
 @pytest.mark.parametrize("event_name", [LIST, DISCONNECT])
 @pytest.mark.parametrize("authorization", [None, "", "Bearer rubbish", "Bearer sb_secret_x", "Basic abc"])
-def test_strangers_get_401_in_the_error_shape(
+def test_unauthenticated_requests_get_401(
     send: Send, storage: FakeAccounts, event_name: str, authorization: str | None
 ) -> None:
     answer = send(event_name, headers={"Authorization": authorization})
@@ -248,14 +244,14 @@ def test_strangers_get_401_in_the_error_shape(
     assert (storage.listed, storage.disconnected) == ([], [])
 
 
-def test_a_stranger_does_not_learn_whether_an_id_could_be_one(send: Send) -> None:
+def test_unauthenticated_requests_do_not_reveal_valid_ids(send: Send) -> None:
     answer = send(DISCONNECT, headers={"Authorization": None}, **path_of("1"))
 
     assert answer["statusCode"] == 401
 
 
 @pytest.mark.parametrize("event_name", [LIST, DISCONNECT])
-def test_storage_that_fails_is_told_to_an_allowed_page(send: Send, storage: FakeAccounts, event_name: str) -> None:
+def test_storage_failure_is_readable_by_an_allowed_origin(send: Send, storage: FakeAccounts, event_name: str) -> None:
     storage.error = StorageError(reason="UNREACHABLE", recoverable=True)
 
     answer = send(event_name)
@@ -266,9 +262,7 @@ def test_storage_that_fails_is_told_to_an_allowed_page(send: Send, storage: Fake
 
 
 @pytest.mark.parametrize("event_name", [LIST, DISCONNECT])
-def test_a_defect_of_ours_answers_in_the_same_shape_and_says_nothing_of_itself(
-    send: Send, storage: FakeAccounts, event_name: str
-) -> None:
+def test_unexpected_exception_returns_500_without_details(send: Send, storage: FakeAccounts, event_name: str) -> None:
     storage.error = RuntimeError("https://graph.facebook.com/?access_token=EAAsecret")
 
     answer = send(event_name)
@@ -277,7 +271,7 @@ def test_a_defect_of_ours_answers_in_the_same_shape_and_says_nothing_of_itself(
     assert "EAAsecret" not in answer["body"]
 
 
-def test_a_missing_setting_is_named_in_the_log_only(load_event: LoadEvent, lambda_context: FakeLambdaContext) -> None:
+def test_missing_setting_is_not_named_in_the_response(load_event: LoadEvent, lambda_context: FakeLambdaContext) -> None:
     def not_configured() -> Dependencies:
         raise ConfigurationError(log_context={"setting": "TOKEN_KEY_ARN"})
 
@@ -292,7 +286,7 @@ def test_a_missing_setting_is_named_in_the_log_only(load_event: LoadEvent, lambd
     ("origin", "allowed"),
     [(ORIGIN, ORIGIN), ("https://admin.example.com", "https://admin.example.com"), ("https://evil.example.com", None)],
 )
-def test_a_preflight_lets_in_the_listed_origins_only_and_says_that_accounts_may_be_deleted(
+def test_preflight_allows_listed_origins_and_delete(
     send: Send, event_name: str, origin: str, allowed: str | None
 ) -> None:
     headers = {"Origin": origin, "Access-Control-Request-Method": "DELETE", "Authorization": None}
@@ -315,7 +309,7 @@ def test_a_preflight_lets_in_the_listed_origins_only_and_says_that_accounts_may_
         ("GET", "/api/instagram/elsewhere"),
     ],
 )
-def test_another_method_or_path_is_answered_in_the_error_shape(
+def test_unknown_method_or_path_returns_an_error_body(
     send: Send, storage: FakeAccounts, method: str, path: str
 ) -> None:
     answer = send(DISCONNECT, httpMethod=method, path=path)

@@ -1,4 +1,4 @@
-"""The route that starts a login: a dialog's address with a state that is the caller's."""
+"""The route that starts a login: returns a dialog URL with a state bound to the user."""
 
 import json
 from collections.abc import Callable
@@ -74,7 +74,7 @@ def post(post_to: Callable[..., Send]) -> Send:
     return post_to()
 
 
-def test_the_answer_has_the_contracts_shape(post: Send) -> None:
+def test_response_matches_the_contract(post: Send) -> None:
     answer = post()
 
     data = answer["json"]["data"]
@@ -88,7 +88,7 @@ def test_the_answer_has_the_contracts_shape(post: Send) -> None:
     assert header(answer, "Access-Control-Allow-Origin") == ORIGIN
 
 
-def test_the_address_is_the_dialog_of_instagram(post: Send) -> None:
+def test_instagram_url_is_its_dialog(post: Send) -> None:
     assert question(post(body=body(provider="instagram"))) == (
         "https://www.instagram.com/oauth/authorize",
         {
@@ -100,7 +100,7 @@ def test_the_address_is_the_dialog_of_instagram(post: Send) -> None:
     )
 
 
-def test_the_address_is_the_dialog_of_facebook_unless_told(post: Send) -> None:
+def test_facebook_dialog_is_the_default(post: Send) -> None:
     untold, told = post(body=body()), post(body=body(provider="facebook"))
 
     assert question(untold) == question(told)
@@ -115,7 +115,7 @@ def test_the_address_is_the_dialog_of_facebook_unless_told(post: Send) -> None:
     )
 
 
-def test_a_configuration_of_login_for_business_stands_in_for_scopes(post_to: Callable[..., Send]) -> None:
+def test_login_configuration_replaces_scopes(post_to: Callable[..., Send]) -> None:
     post = post_to(FACEBOOK_LOGIN_CONFIG_ID="5555")
 
     _, parameters = question(post(body=body(provider="facebook")))
@@ -128,7 +128,7 @@ def test_a_configuration_of_login_for_business_stands_in_for_scopes(post_to: Cal
     ("provider", "parameter"),
     [("facebook", {"auth_type": ["rerequest"]}), ("instagram", {"force_reauth": ["true"]})],
 )
-def test_what_was_declined_is_asked_again_on_request_only(
+def test_declined_permissions_are_requested_again_only_on_demand(
     post: Send, provider: str, parameter: dict[str, list[str]]
 ) -> None:
     _, usual = question(post(body=body(provider=provider, rerequest=False)))
@@ -138,7 +138,7 @@ def test_what_was_declined_is_asked_again_on_request_only(
 
 
 @pytest.mark.parametrize("provider", list(Provider))
-def test_the_state_is_of_the_caller_and_of_this_login(post: Send, provider: Provider) -> None:
+def test_state_is_bound_to_the_user_and_login(post: Send, provider: Provider) -> None:
     answer = post(body=body(provider=provider, redirectUri="http://localhost:5173/callback"))
 
     state = STATES.read(answer["json"]["data"]["state"])
@@ -146,12 +146,12 @@ def test_the_state_is_of_the_caller_and_of_this_login(post: Send, provider: Prov
     assert (state.user_id, state.provider) == (USER_ID, provider)
 
 
-def test_every_call_makes_another_state(post: Send) -> None:
+def test_every_call_creates_a_new_state(post: Send) -> None:
     assert len({post()["json"]["data"]["state"] for _ in range(5)}) == 5
 
 
 @pytest.mark.parametrize("authorization", [None, "", "Bearer rubbish", "Bearer sb_secret_x", "Basic abc"])
-def test_strangers_get_401_in_the_error_shape_whatever_they_send(post: Send, authorization: str | None) -> None:
+def test_unauthenticated_requests_get_401(post: Send, authorization: str | None) -> None:
     answer = post(headers={"Authorization": authorization}, body="{")
 
     assert (answer["statusCode"], answer["json"]["code"]) == (401, "UNAUTHENTICATED")
@@ -184,14 +184,14 @@ def test_strangers_get_401_in_the_error_shape_whatever_they_send(post: Send, aut
         ({"body": "not base64!", "isBase64Encoded": True}, "body"),
     ],
 )
-def test_a_body_that_is_not_as_agreed_is_named(post: Send, sent: dict[str, Any], named: str) -> None:
+def test_invalid_body_is_rejected_naming_the_field(post: Send, sent: dict[str, Any], named: str) -> None:
     answer = post(**sent)
 
     assert (answer["statusCode"], answer["json"]["code"]) == (400, "INVALID_REQUEST")
     assert named in answer["json"]["details"]
 
 
-def test_an_error_about_the_body_does_not_repeat_it(post: Send) -> None:
+def test_body_errors_do_not_quote_the_body(post: Send) -> None:
     answer = post(body=body(provider="a-private-word", rerequest="a-private-word"))
 
     assert "a-private-word" not in answer["body"]
@@ -200,13 +200,13 @@ def test_an_error_about_the_body_does_not_repeat_it(post: Send) -> None:
 @pytest.mark.parametrize(
     "uri", ["https://evil.example.com/callback", f"{REDIRECT_URI}/", f"{REDIRECT_URI}?x=1", f"{ORIGIN}/CALLBACK"]
 )
-def test_only_listed_redirect_uris_get_a_dialog(post: Send, uri: str) -> None:
+def test_only_listed_redirect_uris_are_accepted(post: Send, uri: str) -> None:
     answer = post(body=body(redirectUri=uri))
 
     assert (answer["statusCode"], answer["json"]["code"]) == (400, "REDIRECT_URI_NOT_ALLOWED")
 
 
-def test_a_product_without_settings_is_the_operators_and_the_others_still_work(post_to: Callable[..., Send]) -> None:
+def test_product_without_settings_fails_alone(post_to: Callable[..., Send]) -> None:
     post = post_to(INSTAGRAM_APP_ID="")
 
     answer = post(body=body(provider="instagram"))
@@ -216,15 +216,13 @@ def test_a_product_without_settings_is_the_operators_and_the_others_still_work(p
     assert post(body=body(provider="facebook"))["statusCode"] == 200
 
 
-def test_no_secret_is_part_of_an_answer(post: Send) -> None:
+def test_responses_contain_no_secret(post: Send) -> None:
     answers = f"{post(body=body(provider='facebook'))} {post(body=body(provider='instagram'))}"
 
     assert "-secret" not in answers
 
 
-def test_a_missing_setting_of_the_deployment_is_named_in_the_log_only(
-    load_event: LoadEvent, lambda_context: FakeLambdaContext
-) -> None:
+def test_missing_setting_is_not_named_in_the_response(load_event: LoadEvent, lambda_context: FakeLambdaContext) -> None:
     def not_configured() -> Dependencies:
         raise ConfigurationError(log_context={"secret_key": "state_signing_key"})
 
@@ -238,7 +236,7 @@ def test_a_missing_setting_of_the_deployment_is_named_in_the_log_only(
     ("origin", "allowed"),
     [(ORIGIN, ORIGIN), ("https://admin.example.com", "https://admin.example.com"), ("https://evil.example.com", None)],
 )
-def test_a_preflight_lets_in_the_listed_origins_only(post: Send, origin: str, allowed: str | None) -> None:
+def test_preflight_allows_listed_origins_only(post: Send, origin: str, allowed: str | None) -> None:
     answer = post(httpMethod="OPTIONS", body=None, headers={"Origin": origin, "Access-Control-Request-Method": "POST"})
 
     assert answer["statusCode"] == 204

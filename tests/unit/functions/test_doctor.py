@@ -1,4 +1,4 @@
-"""The doctor in the cloud: a report to whoever asks, and a text to the topic when an alarm does."""
+"""The doctor function: returns a report when invoked, and publishes a text when an alarm fires."""
 
 import json
 from collections.abc import Callable
@@ -38,7 +38,7 @@ def topic() -> Topic:
     return Topic()
 
 
-def test_an_operator_gets_the_report_as_json_and_nobody_is_woken(
+def test_invocation_returns_the_report_without_publishing(
     topic: Topic, load_event: Callable[[str], dict[str, Any]]
 ) -> None:
     answer = handle(load_event("doctor_invoked"), Dependencies(lambda: STALE, topic.publish))
@@ -50,9 +50,7 @@ def test_an_operator_gets_the_report_as_json_and_nobody_is_woken(
     assert topic.published == []
 
 
-def test_an_alarm_gets_the_verdict_published_with_the_command(
-    topic: Topic, load_event: Callable[[str], dict[str, Any]]
-) -> None:
+def test_alarm_publishes_the_verdict_and_command(topic: Topic, load_event: Callable[[str], dict[str, Any]]) -> None:
     handle(load_event("doctor_alarm"), Dependencies(lambda: STALE, topic.publish))
 
     ((subject, text),) = topic.published
@@ -60,9 +58,7 @@ def test_an_alarm_gets_the_verdict_published_with_the_command(
     assert "The Data API does not hear reloads. Run: select pg_notification_queue_usage();" in text
 
 
-def test_an_alarm_about_something_that_works_again_says_where_the_reason_is(
-    topic: Topic, load_event: Callable[[str], dict[str, Any]]
-) -> None:
+def test_alarm_after_recovery_points_to_the_reason(topic: Topic, load_event: Callable[[str], dict[str, Any]]) -> None:
     healthy = Report("HEALTHY", "The Data API does all that the code needs.", Actor.NOBODY)
 
     handle(load_event("doctor_alarm"), Dependencies(lambda: healthy, topic.publish))
@@ -71,15 +67,15 @@ def test_an_alarm_about_something_that_works_again_says_where_the_reason_is(
     assert "It works now. What was wrong is in the log lines 'Parked a connection'" in text
 
 
-def test_an_alarm_without_a_topic_still_gets_its_report(load_event: Callable[[str], dict[str, Any]]) -> None:
+def test_alarm_without_a_topic_returns_the_report(load_event: Callable[[str], dict[str, Any]]) -> None:
     assert handle(load_event("doctor_alarm"), Dependencies(lambda: STALE))["cause"] == "RELOAD_NOT_HEARD"
 
 
-def test_an_event_of_any_kind_is_taken(topic: Topic) -> None:
+def test_any_event_is_accepted(topic: Topic) -> None:
     assert handle({"detail": [1, 2]}, Dependencies(lambda: STALE, topic.publish))["cause"] == "RELOAD_NOT_HEARD"
 
 
-def test_a_topic_takes_what_is_published() -> None:
+def test_published_text_fits_sns_limits() -> None:
     """SNS itself refuses a subject that is too long, holds a line end or is not ASCII."""
     with mock_aws():
         sns, sqs = boto3.client("sns"), boto3.client("sqs")

@@ -1,4 +1,4 @@
-"""The health route: what it says about storage, and how often it asks."""
+"""The health route: storage status and how often it is checked."""
 
 import json
 from collections.abc import Callable
@@ -56,13 +56,13 @@ def get(
     return ask
 
 
-def test_while_storage_works_the_service_is_healthy(get: Callable[[], tuple[int, dict[str, Any]]]) -> None:
+def test_healthy_while_storage_works(get: Callable[[], tuple[int, dict[str, Any]]]) -> None:
     status, body = get()
 
     assert (status, body["data"]) == (200, {"status": "ok", "storage": "ok"})
 
 
-def test_storage_that_fails_is_told_with_its_reason(
+def test_storage_failure_is_reported_with_its_reason(
     get: Callable[[], tuple[int, dict[str, Any]]], repository: FakeRepository
 ) -> None:
     repository.failure = StorageError(reason="SCHEMA_CACHE_STALE")
@@ -72,7 +72,7 @@ def test_storage_that_fails_is_told_with_its_reason(
     assert (status, body["code"], body["reason"]) == (500, "STORAGE_FAILED", "SCHEMA_CACHE_STALE")
 
 
-def test_storage_is_not_asked_as_often_as_the_route_is(
+def test_storage_checks_are_cached(
     get: Callable[[], tuple[int, dict[str, Any]]], repository: FakeRepository, clock: Clock
 ) -> None:
     repository.failure = StorageError(reason="DATABASE_UNAVAILABLE")

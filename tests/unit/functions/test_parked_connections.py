@@ -1,4 +1,4 @@
-"""The worker of the parking queue: which messages come again, when, and what is logged of them."""
+"""The parking queue's worker: which messages are retried, when, and what is logged."""
 
 import copy
 import io
@@ -48,7 +48,7 @@ class FakeLate:
 
 
 class FakeParking:
-    """Keeps when messages were told to come again."""
+    """Records when messages were postponed to."""
 
     def __init__(self) -> None:
         self.postponed: list[tuple[str, int]] = []
@@ -74,7 +74,7 @@ def deps(late: FakeLate, parking: FakeParking) -> Dependencies:
 
 @pytest.fixture
 def invoke(deps: Dependencies, load_event: LoadEvent, lambda_context: FakeLambdaContext) -> Invoke:
-    """Delivers the recorded message with some of its fields changed, so many seconds after it was sent."""
+    """Delivers the recorded message with changed fields, the given seconds after it was sent."""
 
     def deliver(waited_s: float = 0, **changes: Any) -> Any:
         event = load_event("parked_connections")
@@ -85,7 +85,7 @@ def invoke(deps: Dependencies, load_event: LoadEvent, lambda_context: FakeLambda
     return deliver
 
 
-def test_what_is_completed_is_deleted_from_the_queue(invoke: Invoke, late: FakeLate, parking: FakeParking) -> None:
+def test_completed_message_is_deleted(invoke: Invoke, late: FakeLate, parking: FakeParking) -> None:
     assert invoke() == DONE
 
     (parked,) = late.completed
@@ -94,7 +94,7 @@ def test_what_is_completed_is_deleted_from_the_queue(invoke: Invoke, late: FakeL
     assert parking.postponed == []
 
 
-def test_a_message_gets_the_time_that_the_function_has_less_what_postponing_takes(
+def test_message_deadline_leaves_time_to_postpone(
     invoke: Invoke, late: FakeLate, lambda_context: FakeLambdaContext
 ) -> None:
     invoke()
@@ -113,7 +113,7 @@ def test_a_message_gets_the_time_that_the_function_has_less_what_postponing_take
         ConfigurationError(log_context={"setting": "FACEBOOK_APP_ID"}),
     ],
 )
-def test_what_cannot_be_completed_yet_is_reported_and_postponed(
+def test_incomplete_message_is_reported_and_postponed(
     invoke: Invoke, late: FakeLate, parking: FakeParking, log: io.StringIO, error: InstagramConnectError
 ) -> None:
     late.error = error
@@ -125,8 +125,8 @@ def test_what_cannot_be_completed_yet_is_reported_and_postponed(
     assert "ciphertext" not in log.getvalue()
 
 
-def test_every_message_that_is_postponed_is_counted(invoke: Invoke, late: FakeLate, counted: dict[str, Any]) -> None:
-    """The age of the queue's oldest message leaves out what was received more than three times."""
+def test_postponed_messages_are_counted(invoke: Invoke, late: FakeLate, counted: dict[str, Any]) -> None:
+    """ApproximateAgeOfOldestMessage leaves out messages received more than three times."""
     invoke()
     assert counts(counted) == {}
 
@@ -142,7 +142,7 @@ def test_every_message_that_is_postponed_is_counted(invoke: Invoke, late: FakeLa
     ("waited_s", "wait_s"),
     [(0, 15), (59, 15), (64, 16), (200, 50), (480, 120), (3_600, 120), (1_000_000, 120), (-30, 15)],
 )
-def test_the_wait_grows_with_the_outage_up_to_what_a_user_would_wait(
+def test_delay_grows_up_to_a_limit(
     invoke: Invoke, late: FakeLate, parking: FakeParking, waited_s: float, wait_s: int
 ) -> None:
     late.error = StorageError(reason="DATABASE_UNAVAILABLE", recoverable=True)
@@ -154,7 +154,7 @@ def test_the_wait_grows_with_the_outage_up_to_what_a_user_would_wait(
 
 
 @pytest.mark.parametrize(("retry_after_s", "wait_s"), [(1, 1), (40, 40), (3600, 3600), (80000, 3600), (None, 3600)])
-def test_meta_is_left_alone_for_as_long_as_it_wants_but_not_for_longer_than_a_token_lives(
+def test_delay_follows_metas_retry_after_up_to_a_limit(
     invoke: Invoke, late: FakeLate, parking: FakeParking, retry_after_s: int | None, wait_s: int
 ) -> None:
     late.error = MetaRateLimitedError(retry_after_s=retry_after_s)
@@ -165,7 +165,7 @@ def test_meta_is_left_alone_for_as_long_as_it_wants_but_not_for_longer_than_a_to
 
 
 @pytest.mark.parametrize("body", ["", "EAAtoken", "{}", '{"kind": "connection", "payload": "EAAtoken"}'])
-def test_a_message_that_cannot_be_read_comes_again_and_is_not_quoted(
+def test_unreadable_message_is_retried_without_being_quoted(
     invoke: Invoke, late: FakeLate, parking: FakeParking, log: io.StringIO, body: str
 ) -> None:
     assert invoke(body=body) == COMES_AGAIN
@@ -176,7 +176,7 @@ def test_a_message_that_cannot_be_read_comes_again_and_is_not_quoted(
     assert "EAAtoken" not in log.getvalue()
 
 
-def test_a_defect_of_ours_is_logged_with_its_place_and_without_its_text(
+def test_unexpected_exception_is_logged_with_its_location_only(
     invoke: Invoke, late: FakeLate, parking: FakeParking, log: io.StringIO
 ) -> None:
     late.error = RuntimeError("https://graph.facebook.com/?access_token=EAAsecret")
@@ -189,7 +189,7 @@ def test_a_defect_of_ours_is_logged_with_its_place_and_without_its_text(
     assert "EAAsecret" not in log.getvalue()
 
 
-def test_a_deployment_without_a_setting_keeps_its_messages_and_names_the_setting(
+def test_missing_setting_retries_the_messages_and_is_logged(
     load_event: LoadEvent, lambda_context: FakeLambdaContext, log: io.StringIO
 ) -> None:
     def not_configured() -> Dependencies:
@@ -201,7 +201,7 @@ def test_a_deployment_without_a_setting_keeps_its_messages_and_names_the_setting
     assert '"setting":"PARKING_QUEUE_URL"' in log.getvalue()
 
 
-def test_of_several_messages_only_what_failed_comes_again(
+def test_only_failed_messages_are_retried(
     deps: Dependencies, late: FakeLate, load_event: LoadEvent, lambda_context: FakeLambdaContext
 ) -> None:
     event = load_event("parked_connections")

@@ -1,4 +1,4 @@
-"""The worker of the refresh queue: which messages come again, and what is logged of them."""
+"""The refresh queue's worker: which messages are retried, and what is logged."""
 
 import copy
 import io
@@ -65,7 +65,7 @@ def invoke(load_event: LoadEvent, lambda_context: FakeLambdaContext) -> Invoke:
     return deliver
 
 
-def test_a_batch_is_worked_on_in_the_name_of_its_owner_and_deleted(invoke: Invoke, batch: FakeBatch) -> None:
+def test_batch_is_processed_as_its_owner_and_deleted(invoke: Invoke, batch: FakeBatch) -> None:
     assert invoke(batch) == DONE
 
     assert batch.worked == [
@@ -79,7 +79,7 @@ def test_a_batch_is_worked_on_in_the_name_of_its_owner_and_deleted(invoke: Invok
     ]
 
 
-def test_a_message_gets_the_time_that_the_function_has(
+def test_message_gets_the_functions_remaining_time(
     invoke: Invoke, batch: FakeBatch, lambda_context: FakeLambdaContext
 ) -> None:
     invoke(batch)
@@ -88,7 +88,7 @@ def test_a_message_gets_the_time_that_the_function_has(
     assert left_s - 1 < batch.deadlines[0].remaining_s() <= left_s
 
 
-def test_the_accounts_of_a_message_are_refreshed_and_stored(invoke: Invoke, world: Refreshing) -> None:
+def test_accounts_of_a_message_are_refreshed_and_stored(invoke: Invoke, world: Refreshing) -> None:
     world.lease(task(FIRST), task(SECOND, provider=Provider.FACEBOOK))
 
     assert invoke(world.batch) == DONE
@@ -98,14 +98,14 @@ def test_the_accounts_of_a_message_are_refreshed_and_stored(invoke: Invoke, worl
     assert world.storage.written[SECOND]["subscription"] is not None
 
 
-def test_a_message_that_comes_again_finds_nothing_to_do(invoke: Invoke, world: Refreshing) -> None:
-    """Leases that were given back, or are another's by now."""
+def test_redelivered_message_does_nothing(invoke: Invoke, world: Refreshing) -> None:
+    """Leases that were released or taken by another owner."""
     assert [invoke(world.batch), invoke(world.batch)] == [DONE, DONE]
 
     assert world.meta.renewed == []
 
 
-def test_an_account_that_fails_does_not_bring_its_message_back(invoke: Invoke, world: Refreshing) -> None:
+def test_failed_account_does_not_retry_the_message(invoke: Invoke, world: Refreshing) -> None:
     world.lease(task(FIRST), task(SECOND, provider=Provider.FACEBOOK))
     world.meta.failures[FIRST] = RuntimeError("a defect")
 
@@ -114,7 +114,7 @@ def test_an_account_that_fails_does_not_bring_its_message_back(invoke: Invoke, w
     assert (set(world.storage.written), set(world.storage.released)) == ({SECOND}, {FIRST})
 
 
-def test_a_message_waits_for_storage_that_cannot_be_asked(invoke: Invoke, batch: FakeBatch, log: io.StringIO) -> None:
+def test_unreachable_storage_retries_the_message(invoke: Invoke, batch: FakeBatch, log: io.StringIO) -> None:
     batch.error = STORAGE_DOWN
 
     assert invoke(batch) == COMES_AGAIN
@@ -125,29 +125,27 @@ def unstored() -> dict[str, str]:
     return {"body": UnstoredRefresh(payload=PAYLOAD).model_dump_json()}
 
 
-def test_a_refresh_that_was_kept_is_written_as_it_was(invoke: Invoke, world: Refreshing) -> None:
+def test_queued_refresh_is_stored_unchanged(invoke: Invoke, world: Refreshing) -> None:
     assert invoke(world.batch, **unstored()) == DONE
 
     assert world.storage.calls == [("finish_refresh", PAYLOAD)]
     assert world.meta.renewed == []
 
 
-def test_a_refresh_that_was_kept_is_let_go_once_its_lease_is_lost(invoke: Invoke, world: Refreshing) -> None:
+def test_queued_refresh_without_a_lease_is_dropped(invoke: Invoke, world: Refreshing) -> None:
     world.storage.lost = {FIRST}
 
     assert invoke(world.batch, **unstored()) == DONE
 
 
-def test_a_refresh_that_was_kept_waits_on_while_storage_is_down(
-    invoke: Invoke, world: Refreshing, log: io.StringIO
-) -> None:
+def test_queued_refresh_is_retried_while_storage_is_down(invoke: Invoke, world: Refreshing, log: io.StringIO) -> None:
     world.storage.failures["finish_refresh"] = STORAGE_DOWN
 
     assert invoke(world.batch, **unstored()) == COMES_AGAIN
     assert "IGAA" not in log.getvalue()
 
 
-def test_what_the_batch_kept_is_what_the_worker_writes(invoke: Invoke, world: Refreshing) -> None:
+def test_queued_refresh_is_the_one_that_is_stored(invoke: Invoke, world: Refreshing) -> None:
     world.lease(task(FIRST))
     world.storage.failures["finish_refresh"] = STORAGE_DOWN
     invoke(world.batch)
@@ -161,9 +159,7 @@ def test_what_the_batch_kept_is_what_the_worker_writes(invoke: Invoke, world: Re
     assert written["owner"] == OWNER
 
 
-def test_an_account_out_of_the_dead_letters_is_left_to_the_next_sweep(
-    invoke: Invoke, world: Refreshing, log: io.StringIO
-) -> None:
+def test_dead_lettered_account_is_left_to_the_next_sweep(invoke: Invoke, world: Refreshing, log: io.StringIO) -> None:
     message = FailedAccount(account_id=FIRST, reason="TOKEN_ENCRYPTION_FAILED")
 
     assert invoke(world.batch, body=message.model_dump_json()) == DONE
@@ -173,7 +169,7 @@ def test_an_account_out_of_the_dead_letters_is_left_to_the_next_sweep(
 
 
 @pytest.mark.parametrize("body", ["", "IGAAtoken", "{}", '{"kind": "unstored", "payload": "IGAAtoken"}'])
-def test_a_message_that_cannot_be_read_comes_again_and_is_not_quoted(
+def test_unreadable_message_is_retried_without_being_quoted(
     invoke: Invoke, batch: FakeBatch, log: io.StringIO, body: str
 ) -> None:
     assert invoke(batch, body=body) == COMES_AGAIN
@@ -184,7 +180,7 @@ def test_a_message_that_cannot_be_read_comes_again_and_is_not_quoted(
     assert "IGAAtoken" not in log.getvalue()
 
 
-def test_a_defect_of_ours_is_logged_with_its_place_and_without_its_text(
+def test_unexpected_exception_is_logged_with_its_location_only(
     invoke: Invoke, batch: FakeBatch, log: io.StringIO
 ) -> None:
     batch.error = RuntimeError("https://graph.instagram.com/?access_token=IGAAsecret")
@@ -196,7 +192,7 @@ def test_a_defect_of_ours_is_logged_with_its_place_and_without_its_text(
     assert "IGAAsecret" not in log.getvalue()
 
 
-def test_a_deployment_without_a_setting_keeps_its_messages_and_names_the_setting(
+def test_missing_setting_retries_the_messages_and_is_logged(
     load_event: LoadEvent, lambda_context: FakeLambdaContext, log: io.StringIO
 ) -> None:
     def not_configured() -> RefreshBatch:
@@ -208,7 +204,7 @@ def test_a_deployment_without_a_setting_keeps_its_messages_and_names_the_setting
     assert '"setting":"REFRESH_QUEUE_URL"' in log.getvalue()
 
 
-def test_of_several_messages_only_what_failed_comes_again(
+def test_only_failed_messages_are_retried(
     batch: FakeBatch, load_event: LoadEvent, lambda_context: FakeLambdaContext
 ) -> None:
     event = load_event("refresh_worker")

@@ -1,4 +1,4 @@
-"""The deploy gate: one answer to CloudFormation, always, and the right one."""
+"""The deploy gate always sends CloudFormation exactly one response, and the right one."""
 
 import io
 import json
@@ -27,7 +27,7 @@ MISSING = Report(
 
 
 class FakeGate:
-    """What the examinations of a deploy came to."""
+    """The results of a deploy's examinations."""
 
     def __init__(self) -> None:
         self.report = HEALTHY
@@ -43,7 +43,7 @@ class FakeGate:
 
 
 class FakeCloudFormation:
-    """The presigned URL: keeps the answers that it took, and can refuse."""
+    """The presigned URL: records the responses it accepted, and can reject them."""
 
     def __init__(self) -> None:
         self.answers: list[dict[str, Any]] = []
@@ -92,7 +92,7 @@ def send(
 
 @pytest.mark.parametrize("request_type", ["Create", "Update"])
 @pytest.mark.parametrize("report", [HEALTHY, MENDED])
-def test_a_working_data_api_lets_the_deploy_pass(
+def test_deploy_passes_with_a_working_data_api(
     send: Callable[..., dict[str, Any]],
     cloudformation: FakeCloudFormation,
     gate: FakeGate,
@@ -110,7 +110,7 @@ def test_a_working_data_api_lets_the_deploy_pass(
     assert answer["LogicalResourceId"] == "SchemaReload"
 
 
-def test_the_doctors_verdict_and_command_fail_the_deploy(
+def test_failed_deploy_reports_verdict_and_command(
     send: Callable[..., dict[str, Any]], cloudformation: FakeCloudFormation, gate: FakeGate
 ) -> None:
     gate.report = MISSING
@@ -124,7 +124,7 @@ def test_the_doctors_verdict_and_command_fail_the_deploy(
     )
 
 
-def test_the_examinations_leave_time_to_answer(
+def test_examinations_leave_time_to_respond(
     send: Callable[..., dict[str, Any]], gate: FakeGate, cloudformation: FakeCloudFormation
 ) -> None:
     send()
@@ -133,7 +133,7 @@ def test_the_examinations_leave_time_to_answer(
     assert cloudformation.answers
 
 
-def test_a_warning_is_logged_and_does_not_decide(
+def test_warning_is_logged_without_failing_the_deploy(
     send: Callable[..., dict[str, Any]], cloudformation: FakeCloudFormation, gate: FakeGate, log: io.StringIO
 ) -> None:
     caution = Caution("DDL_TRIGGERS_MISSING", "The event trigger pgrst_ddl_watch is missing.", "create event trigger …")
@@ -145,7 +145,7 @@ def test_a_warning_is_logged_and_does_not_decide(
     assert "DDL_TRIGGERS_MISSING" in log.getvalue()
 
 
-def test_deleting_the_stack_asks_nothing_and_succeeds(
+def test_stack_deletion_succeeds_without_checks(
     send: Callable[..., dict[str, Any]], cloudformation: FakeCloudFormation, gate: FakeGate
 ) -> None:
     gate.report = MISSING
@@ -156,7 +156,7 @@ def test_deleting_the_stack_asks_nothing_and_succeeds(
     assert gate.given_s == []
 
 
-def test_a_rollback_is_never_held_up_even_by_unreadable_secrets(
+def test_rollback_succeeds_even_with_unreadable_secrets(
     send: Callable[..., dict[str, Any]],
     cloudformation: FakeCloudFormation,
     gate: FakeGate,
@@ -174,7 +174,7 @@ def test_a_rollback_is_never_held_up_even_by_unreadable_secrets(
 
 
 @pytest.mark.parametrize("error", [ConfigurationError(log_context={"setting": "SUPABASE_URL"}), KeyError("defect")])
-def test_whatever_happens_there_is_one_answer(
+def test_every_outcome_sends_exactly_one_response(
     send: Callable[..., dict[str, Any]],
     cloudformation: FakeCloudFormation,
     monkeypatch: pytest.MonkeyPatch,
@@ -190,7 +190,7 @@ def test_whatever_happens_there_is_one_answer(
     assert [answer["Status"] for answer in cloudformation.answers] == ["FAILED"]
 
 
-def test_an_answer_stays_below_what_cloudformation_takes(
+def test_response_fits_cloudformations_limit(
     send: Callable[..., dict[str, Any]], cloudformation: FakeCloudFormation, gate: FakeGate
 ) -> None:
     gate.report = replace(MISSING, command="grant select on table public.t to service_role; " * 500)
@@ -201,7 +201,7 @@ def test_an_answer_stays_below_what_cloudformation_takes(
     assert cloudformation.answers[0]["Reason"].startswith("FUNCTION_MISSING: The function store_connection(payload)")
 
 
-def test_a_failed_delivery_is_repeated(send: Callable[..., dict[str, Any]], cloudformation: FakeCloudFormation) -> None:
+def test_failed_delivery_is_retried(send: Callable[..., dict[str, Any]], cloudformation: FakeCloudFormation) -> None:
     cloudformation.refusals = [httpx.ConnectError("x")]
 
     send()
@@ -209,7 +209,7 @@ def test_a_failed_delivery_is_repeated(send: Callable[..., dict[str, Any]], clou
     assert len(cloudformation.answers) == 1
 
 
-def test_the_presigned_url_is_not_logged(
+def test_presigned_url_is_not_logged(
     send: Callable[..., dict[str, Any]], cloudformation: FakeCloudFormation, log: io.StringIO
 ) -> None:
     url = "https://cloudformation-response.example.com/presigned?X-Amz-Signature=secret"
@@ -221,7 +221,7 @@ def test_the_presigned_url_is_not_logged(
     assert "X-Amz-Signature" not in log.getvalue()
 
 
-def test_invoked_by_hand_it_returns_the_verdict_and_sends_nothing(
+def test_manual_invocation_returns_the_verdict_and_sends_nothing(
     send: Callable[..., dict[str, Any]], cloudformation: FakeCloudFormation
 ) -> None:
     assert send(ResponseURL=None)["Status"] == "SUCCESS"

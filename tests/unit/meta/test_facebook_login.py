@@ -1,4 +1,4 @@
-"""Facebook Login: what a connection learns from Meta, in how many calls, and what each empty result is called."""
+"""Facebook Login: connecting, the number of calls it takes, and the error for each way to find no account."""
 
 from collections import Counter
 from dataclasses import replace
@@ -46,9 +46,7 @@ def calls(meta: MetaClient) -> list[dict[str, Any]]:
     return list(meta.control("GET", "/calls"))
 
 
-def test_a_login_gives_the_accounts_of_all_pages_with_ids_and_names_intact(
-    facebook: FacebookLogin, meta: MetaClient
-) -> None:
+def test_login_returns_the_accounts_of_all_pages(facebook: FacebookLogin, meta: MetaClient) -> None:
     login, accounts = logged_in(facebook, meta)
 
     cafe, studio = accounts
@@ -65,16 +63,14 @@ def test_a_login_gives_the_accounts_of_all_pages_with_ids_and_names_intact(
     assert login.data_access_expires_at == NOW + timedelta(days=90)
 
 
-def test_the_stored_token_is_the_long_lived_one(facebook: FacebookLogin, meta: MetaClient) -> None:
+def test_returned_token_is_long_lived(facebook: FacebookLogin, meta: MetaClient) -> None:
     login, _ = logged_in(facebook, meta)
 
     assert login.token.expires_at is not None
     assert timedelta(days=59) < login.token.expires_at - NOW <= timedelta(days=60)
 
 
-def test_a_lifetime_that_meta_leaves_out_is_asked_for_and_not_invented(
-    facebook: FacebookLogin, meta: MetaClient
-) -> None:
+def test_missing_lifetime_is_requested_from_meta(facebook: FacebookLogin, meta: MetaClient) -> None:
     meta.control("POST", "/settings", {"omit_expires_in": True})
 
     login, _ = logged_in(facebook, meta)
@@ -83,7 +79,7 @@ def test_a_lifetime_that_meta_leaves_out_is_asked_for_and_not_invented(
     assert timedelta(days=59) < login.token.expires_at - NOW <= timedelta(days=60)
 
 
-def test_accounts_are_gathered_over_all_result_pages_also_empty_ones(facebook: FacebookLogin, meta: MetaClient) -> None:
+def test_accounts_are_collected_over_all_result_pages(facebook: FacebookLogin, meta: MetaClient) -> None:
     meta.control("POST", "/settings", {"max_page_size": 1, "empty_pages": True})
 
     _, accounts = logged_in(facebook, meta)
@@ -91,9 +87,7 @@ def test_accounts_are_gathered_over_all_result_pages_also_empty_ones(facebook: F
     assert len(accounts) == 2
 
 
-def test_a_result_page_with_a_next_one_but_without_cursors_is_not_the_last(
-    facebook: FacebookLogin, meta: MetaClient
-) -> None:
+def test_next_link_without_cursors_is_followed(facebook: FacebookLogin, meta: MetaClient) -> None:
     profile = {"id": "17841400000000088", "username": "first"}
     page = {"id": "1", "name": "First", "access_token": "EAA1", "instagram_business_account": profile}
     first = {"data": [page], "paging": {"next": "https://graph.facebook.com/v25.0/me/accounts?limit=1&after=QVF1"}}
@@ -107,7 +101,7 @@ def test_a_result_page_with_a_next_one_but_without_cursors_is_not_the_last(
 
 
 @pytest.mark.parametrize("expires_in", [1e30, "1e9999", -5, "soon", None, 10**40])
-def test_a_lifetime_that_makes_no_sense_is_asked_for(
+def test_implausible_lifetime_is_requested_from_meta(
     facebook: FacebookLogin, meta: MetaClient, expires_in: object
 ) -> None:
     token = meta.long_token(scopes=SCOPES)
@@ -120,7 +114,7 @@ def test_a_lifetime_that_makes_no_sense_is_asked_for(
     assert login.token.expires_at - NOW <= timedelta(days=60)
 
 
-def test_a_page_id_cannot_lead_a_subscription_elsewhere(facebook: FacebookLogin, meta: MetaClient) -> None:
+def test_page_id_cannot_change_the_subscription_path(facebook: FacebookLogin, meta: MetaClient) -> None:
     account = DiscoveredAccount("17841400000000001", access_token="EAA", page_id="../../me?x=1#")
 
     with pytest.raises(InstagramConnectError):
@@ -128,7 +122,7 @@ def test_a_page_id_cannot_lead_a_subscription_elsewhere(facebook: FacebookLogin,
     assert [call["operation"] for call in calls(meta)] != ["read_me"]
 
 
-def test_one_hundred_pages_take_one_call_to_list(facebook: FacebookLogin, meta: MetaClient) -> None:
+def test_one_hundred_pages_are_listed_in_one_call(facebook: FacebookLogin, meta: MetaClient) -> None:
     ninety = [str(1048576_10000000 + number) for number in range(1, 101)]
 
     _, accounts = logged_in(facebook, meta, "Dmitri Agency", pages=ninety)
@@ -143,7 +137,7 @@ def test_one_hundred_pages_take_one_call_to_list(facebook: FacebookLogin, meta: 
     }
 
 
-def test_more_pages_than_fit_one_answer_are_followed_by_cursor(facebook: FacebookLogin, meta: MetaClient) -> None:
+def test_further_pages_are_followed_by_cursor(facebook: FacebookLogin, meta: MetaClient) -> None:
     _, accounts = logged_in(facebook, meta, "Dmitri Agency")
 
     assert len({account.instagram_business_id for account in accounts}) == 108
@@ -167,7 +161,7 @@ def test_more_pages_than_fit_one_answer_are_followed_by_cursor(facebook: Faceboo
         ("Ana Souza", {"scopes": ["pages_show_list", "pages_read_engagement"]}, ScopesNotRequestedError),
     ],
 )
-def test_no_account_is_told_apart(
+def test_each_reason_for_no_account_has_its_error(
     facebook: FacebookLogin,
     meta: MetaClient,
     person: str,
@@ -178,13 +172,13 @@ def test_no_account_is_told_apart(
         logged_in(facebook, meta, person, **wanted)
 
 
-def test_a_page_of_a_portfolio_is_found_once_that_is_granted(facebook: FacebookLogin, meta: MetaClient) -> None:
+def test_portfolio_page_is_found_once_granted(facebook: FacebookLogin, meta: MetaClient) -> None:
     _, (account,) = logged_in(facebook, meta, "Emeka Business", scopes=[*SCOPES, "business_management"])
 
     assert account.username == "oja.emeka"
 
 
-def test_pages_of_a_portfolio_that_nobody_asked_for_are_mentioned(facebook: FacebookLogin, meta: MetaClient) -> None:
+def test_ungranted_portfolio_pages_are_mentioned(facebook: FacebookLogin, meta: MetaClient) -> None:
     with pytest.raises(NoFacebookPageError) as caught:
         logged_in(facebook, meta, "Emeka Business")
 
@@ -192,14 +186,14 @@ def test_pages_of_a_portfolio_that_nobody_asked_for_are_mentioned(facebook: Face
     assert "business_management" in caught.value.details
 
 
-def test_a_declined_scope_is_named(facebook: FacebookLogin, meta: MetaClient) -> None:
+def test_declined_scope_is_named(facebook: FacebookLogin, meta: MetaClient) -> None:
     with pytest.raises(ScopesDeclinedError) as caught:
         logged_in(facebook, meta, declined_scopes=["instagram_basic"])
 
     assert caught.value.details == "Not granted: instagram_basic."
 
 
-def test_a_declined_scope_is_named_also_when_meta_refuses_to_list(facebook: FacebookLogin, meta: MetaClient) -> None:
+def test_declined_scope_is_named_when_listing_is_rejected(facebook: FacebookLogin, meta: MetaClient) -> None:
     meta.control("POST", "/faults", {"operation": "list_accounts", "times": None, "error": "permission_denied"})
 
     with pytest.raises(ScopesDeclinedError) as caught:
@@ -207,7 +201,7 @@ def test_a_declined_scope_is_named_also_when_meta_refuses_to_list(facebook: Face
     assert caught.value.details == "Not granted: pages_read_engagement."
 
 
-def test_a_code_is_refused_the_second_time(facebook: FacebookLogin, meta: MetaClient) -> None:
+def test_code_is_rejected_on_reuse(facebook: FacebookLogin, meta: MetaClient) -> None:
     code = meta.authorize()
     facebook.exchange_code(code, REDIRECT_URI, Deadline(20))
 
@@ -215,12 +209,12 @@ def test_a_code_is_refused_the_second_time(facebook: FacebookLogin, meta: MetaCl
         facebook.exchange_code(code, REDIRECT_URI, Deadline(20))
 
 
-def test_another_redirect_uri_than_the_dialogs_is_a_mismatch(facebook: FacebookLogin, meta: MetaClient) -> None:
+def test_different_redirect_uri_is_a_mismatch(facebook: FacebookLogin, meta: MetaClient) -> None:
     with pytest.raises(RedirectUriMismatchError):
         facebook.exchange_code(meta.authorize(), f"{REDIRECT_URI}/", Deadline(20))
 
 
-def test_a_changed_app_secret_is_the_operators_to_mend(facebook: FacebookLogin, meta: MetaClient) -> None:
+def test_changed_app_secret_is_an_operator_error(facebook: FacebookLogin, meta: MetaClient) -> None:
     code = meta.authorize()
     meta.control("POST", "/apps", {"id": "1111", "secret": "rotated", "redirect_uris": [REDIRECT_URI]})
 
@@ -231,7 +225,7 @@ def test_a_changed_app_secret_is_the_operators_to_mend(facebook: FacebookLogin, 
 
 @pytest.mark.parametrize("operation", ["extend_token", "list_accounts", "permissions", "debug_token"])
 @pytest.mark.parametrize("error", ["server_error", "unknown_error", "html_502", "empty_500"])
-def test_one_failure_of_any_later_call_costs_nothing(
+def test_single_failure_of_any_later_call_is_retried(
     facebook: FacebookLogin, meta: MetaClient, operation: str, error: str
 ) -> None:
     meta.control("POST", "/faults", {"operation": operation, "times": 1, "error": error})
@@ -242,9 +236,7 @@ def test_one_failure_of_any_later_call_costs_nothing(
 
 
 @pytest.mark.parametrize("operation", ["permissions", "debug_token"])
-def test_what_only_enriches_a_connection_may_stay_unanswered(
-    facebook: FacebookLogin, meta: MetaClient, operation: str
-) -> None:
+def test_optional_calls_may_fail(facebook: FacebookLogin, meta: MetaClient, operation: str) -> None:
     meta.control("POST", "/faults", {"operation": operation, "times": None, "error": "server_error"})
 
     login, accounts = logged_in(facebook, meta)
@@ -254,16 +246,14 @@ def test_what_only_enriches_a_connection_may_stay_unanswered(
 
 
 @pytest.mark.parametrize("operation", ["extend_token", "list_accounts"])
-def test_a_lasting_failure_ends_as_meta_being_unavailable(
-    facebook: FacebookLogin, meta: MetaClient, operation: str
-) -> None:
+def test_lasting_failure_is_meta_unavailable(facebook: FacebookLogin, meta: MetaClient, operation: str) -> None:
     meta.control("POST", "/faults", {"operation": operation, "times": None, "error": "server_error"})
 
     with pytest.raises(MetaUnavailableError):
         logged_in(facebook, meta)
 
 
-def test_every_call_proves_that_we_have_the_app_secret(facebook: FacebookLogin, meta: MetaClient) -> None:
+def test_every_call_has_an_appsecret_proof(facebook: FacebookLogin, meta: MetaClient) -> None:
     meta.control("POST", "/settings", {"require_app_secret": True})
 
     _, accounts = logged_in(facebook, meta)
@@ -272,7 +262,7 @@ def test_every_call_proves_that_we_have_the_app_secret(facebook: FacebookLogin, 
     assert len(accounts) == 2
 
 
-def test_a_subscription_is_made_with_the_pages_own_token(facebook: FacebookLogin, meta: MetaClient) -> None:
+def test_subscribes_with_the_page_token(facebook: FacebookLogin, meta: MetaClient) -> None:
     _, accounts = logged_in(facebook, meta)
 
     facebook.subscribe(accounts[0], Deadline(20))
@@ -281,14 +271,14 @@ def test_a_subscription_is_made_with_the_pages_own_token(facebook: FacebookLogin
     assert "messages" in subscribed["data"][0]["subscribed_fields"]
 
 
-def test_a_subscription_without_the_permission_says_so(facebook: FacebookLogin, meta: MetaClient) -> None:
+def test_subscription_without_the_permission_is_an_error(facebook: FacebookLogin, meta: MetaClient) -> None:
     _, accounts = logged_in(facebook, meta, declined_scopes=["pages_manage_metadata"])
 
     with pytest.raises(PermissionMissingError):
         facebook.subscribe(accounts[0], Deadline(20))
 
 
-def test_an_account_can_be_unsubscribed_again(facebook: FacebookLogin, meta: MetaClient) -> None:
+def test_account_can_be_unsubscribed(facebook: FacebookLogin, meta: MetaClient) -> None:
     _, (account, _) = logged_in(facebook, meta)
     facebook.subscribe(account, Deadline(20))
 
@@ -297,7 +287,7 @@ def test_an_account_can_be_unsubscribed_again(facebook: FacebookLogin, meta: Met
     assert meta.data(f"/{account.page_id}/subscribed_apps", access_token=account.access_token)["data"] == []
 
 
-def test_revoking_ends_the_persons_grant(facebook: FacebookLogin, meta: MetaClient) -> None:
+def test_revoking_ends_the_users_grant(facebook: FacebookLogin, meta: MetaClient) -> None:
     login, _ = logged_in(facebook, meta)
     assert login.meta_user_id is not None
 
@@ -310,7 +300,7 @@ def dialog_parameters(address: str) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
 
 
-def test_the_dialog_is_asked_for_a_code_with_the_configured_scopes(facebook: FacebookLogin) -> None:
+def test_dialog_url_has_the_configured_scopes(facebook: FacebookLogin) -> None:
     address = facebook.login_url(REDIRECT_URI, "s/1", rerequest=False)
 
     assert urlsplit(address).path == "/www.facebook.com/v25.0/dialog/oauth"
@@ -323,13 +313,11 @@ def test_the_dialog_is_asked_for_a_code_with_the_configured_scopes(facebook: Fac
     }
 
 
-def test_declined_permissions_are_asked_for_again_on_request(facebook: FacebookLogin) -> None:
+def test_declined_permissions_can_be_requested_again(facebook: FacebookLogin) -> None:
     assert dialog_parameters(facebook.login_url(REDIRECT_URI, "s", rerequest=True))["auth_type"] == "rerequest"
 
 
-def test_a_login_for_business_configuration_decides_instead_of_scopes(
-    facebook: FacebookLogin, meta: MetaClient
-) -> None:
+def test_login_configuration_replaces_scopes(facebook: FacebookLogin, meta: MetaClient) -> None:
     for_business = FacebookLogin(replace(facebook._app, login_config_id="99"), GraphClient(meta.http), lambda: NOW)
 
     asked = dialog_parameters(for_business.login_url(REDIRECT_URI, "s", rerequest=False))
@@ -347,7 +335,7 @@ def foreign_token(meta: MetaClient) -> str:
     )
 
 
-def test_a_token_of_this_app_is_accepted_with_its_scopes(facebook: FacebookLogin, meta: MetaClient) -> None:
+def test_token_of_this_app_is_accepted_with_its_scopes(facebook: FacebookLogin, meta: MetaClient) -> None:
     value = meta.short_token(scopes=SCOPES)
 
     token = facebook.accept_token(value, Deadline(20))
@@ -356,15 +344,13 @@ def test_a_token_of_this_app_is_accepted_with_its_scopes(facebook: FacebookLogin
     assert set(SCOPES) <= set(token.granted_scopes or ())
 
 
-def test_a_token_of_another_app_is_refused(facebook: FacebookLogin, meta: MetaClient) -> None:
+def test_token_of_another_app_is_rejected(facebook: FacebookLogin, meta: MetaClient) -> None:
     with pytest.raises(AccessTokenForeignError):
         facebook.accept_token(foreign_token(meta), Deadline(20))
 
 
 @pytest.mark.parametrize("app_id", ["2222", 2222, None])
-def test_a_token_that_is_described_as_another_apps_is_refused(
-    facebook: FacebookLogin, meta: MetaClient, app_id: object
-) -> None:
+def test_token_described_as_another_apps_is_rejected(facebook: FacebookLogin, meta: MetaClient, app_id: object) -> None:
     facts = {"app_id": app_id, "is_valid": True, "type": "USER", "scopes": SCOPES}
     meta.control("POST", "/faults", {"operation": "debug_token", "status": 200, "body": {"data": facts}})
 
@@ -372,7 +358,7 @@ def test_a_token_that_is_described_as_another_apps_is_refused(
         facebook.accept_token("EAAx", Deadline(20))
 
 
-def test_a_dead_token_says_what_ended_it(facebook: FacebookLogin, meta: MetaClient) -> None:
+def test_dead_token_has_its_reason(facebook: FacebookLogin, meta: MetaClient) -> None:
     value = meta.short_token(scopes=SCOPES)
     meta.advance(3 * 3600)
 
@@ -381,7 +367,7 @@ def test_a_dead_token_says_what_ended_it(facebook: FacebookLogin, meta: MetaClie
     assert caught.value.reason == "TOKEN_EXPIRED"
 
 
-def test_garbage_and_page_tokens_are_refused(facebook: FacebookLogin, meta: MetaClient) -> None:
+def test_garbage_and_page_tokens_are_rejected(facebook: FacebookLogin, meta: MetaClient) -> None:
     page_token = meta.page_token(meta.long_token(scopes=SCOPES), "104857600000001")
 
     for value, reason in (("rubbish", "TOKEN_INVALID"), (page_token, "NOT_A_USER_TOKEN")):
@@ -390,9 +376,7 @@ def test_garbage_and_page_tokens_are_refused(facebook: FacebookLogin, meta: Meta
         assert caught.value.reason == reason
 
 
-def test_a_token_without_a_needed_scope_is_refused_before_anything_else(
-    facebook: FacebookLogin, meta: MetaClient
-) -> None:
+def test_token_without_a_required_scope_is_rejected_first(facebook: FacebookLogin, meta: MetaClient) -> None:
     declined = meta.short_token(scopes=SCOPES, declined_scopes=["instagram_basic"])
     never_asked = meta.short_token("Ben Carter", scopes=["pages_show_list"])
 
@@ -403,7 +387,7 @@ def test_a_token_without_a_needed_scope_is_refused_before_anything_else(
     assert not {"extend_token", "list_accounts"} & {call["operation"] for call in calls(meta)}
 
 
-def test_a_wrong_secret_is_not_the_persons_fault(facebook: FacebookLogin, meta: MetaClient) -> None:
+def test_wrong_secret_is_an_operator_error(facebook: FacebookLogin, meta: MetaClient) -> None:
     value = meta.short_token(scopes=SCOPES)
     meta.control("POST", "/apps", {"id": "1111", "secret": "rotated", "redirect_uris": [REDIRECT_URI]})
 
@@ -411,7 +395,7 @@ def test_a_wrong_secret_is_not_the_persons_fault(facebook: FacebookLogin, meta: 
         facebook.accept_token(value, Deadline(20))
 
 
-def test_a_token_that_cannot_be_looked_at_is_not_accepted(facebook: FacebookLogin, meta: MetaClient) -> None:
+def test_token_that_cannot_be_inspected_is_not_accepted(facebook: FacebookLogin, meta: MetaClient) -> None:
     meta.control("POST", "/faults", {"operation": "debug_token", "times": None, "error": "server_error"})
 
     with pytest.raises(MetaUnavailableError):

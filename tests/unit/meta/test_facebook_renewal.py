@@ -1,4 +1,4 @@
-"""Facebook Login: what can be renewed of a Page's and its person's tokens, and what ends them."""
+"""Facebook Login: renewing page and user tokens, and the errors that end them."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -44,7 +44,7 @@ def account(page_token: str, page_id: str = ANA_CAFE.id) -> DiscoveredAccount:
 
 
 def tokens(meta: MetaClient, days: float = 0) -> tuple[str, str]:
-    """The person's token and a Page's, so many days after the login."""
+    """The user's and a page's token, the given days after the login."""
     person = meta.long_token(ANA, scopes=SCOPES)
     page = meta.page_token(person, ANA_CAFE.id)
     meta.advance(days * DAY_S)
@@ -70,14 +70,14 @@ def refusal(caught: pytest.ExceptionInfo[InstagramConnectError]) -> tuple[str | 
 
 
 def product(answer: Callable[[httpx.Request], httpx.Response]) -> FacebookLogin:
-    """The product in front of a Meta that answers as told."""
+    """The product in front of a Meta with scripted responses."""
     app = FacebookApp("1111", "the-app-secret", f"{ORIGIN}{GRAPH}", ORIGIN, VERSION, ",".join(SCOPES), None)
     graph = GraphClient(httpx.Client(transport=httpx.MockTransport(answer)), sleep=lambda _: None)
     return FacebookLogin(app, graph, lambda: NOW)
 
 
 def told(debug: dict[str, dict[str, object]], exchange: httpx.Response | None = None) -> FacebookLogin:
-    """The product in front of a Meta that describes tokens so, and answers an exchange with EAAnew unless told."""
+    """The product in front of a Meta with this debug_token response; an exchange returns EAAnew by default."""
 
     def answer(request: httpx.Request) -> httpx.Response:
         if request.url.path.endswith("/debug_token"):
@@ -87,9 +87,7 @@ def told(debug: dict[str, dict[str, object]], exchange: httpx.Response | None = 
     return product(answer)
 
 
-def test_the_page_is_verified_first_and_the_new_token_of_the_person_last(
-    facebook: FacebookLogin, meta: MetaClient
-) -> None:
+def test_page_is_verified_before_and_the_new_user_token_after(facebook: FacebookLogin, meta: MetaClient) -> None:
     person, page = tokens(meta)
 
     renewal = renew(facebook, page, person)
@@ -101,7 +99,7 @@ def test_the_page_is_verified_first_and_the_new_token_of_the_person_last(
     assert made[2]["fingerprints"]["input_token"] == fingerprint(renewal.user_token or "")
 
 
-def test_the_person_gets_another_token_and_the_page_keeps_its_own(facebook: FacebookLogin, meta: MetaClient) -> None:
+def test_user_token_is_replaced_and_page_token_kept(facebook: FacebookLogin, meta: MetaClient) -> None:
     person, page = tokens(meta)
 
     renewal = renew(facebook, page, person)
@@ -116,7 +114,7 @@ def test_the_person_gets_another_token_and_the_page_keeps_its_own(facebook: Face
     ("behaviour", "end"),
     [("keeps_expiry", NOW + LONG_LIVED - timedelta(days=20)), ("extends", NOW + LONG_LIVED)],
 )
-def test_whether_an_exchange_moves_the_end_is_what_its_answer_says(
+def test_expiry_comes_from_the_exchange_response(
     facebook: FacebookLogin, meta: MetaClient, behaviour: str, end: object
 ) -> None:
     meta.control("POST", "/settings", {"long_lived_reexchange": behaviour})
@@ -130,7 +128,7 @@ def test_whether_an_exchange_moves_the_end_is_what_its_answer_says(
 @pytest.mark.parametrize(
     ("behaviour", "end"), [("keeps_expiry", NOW + LONG_LIVED), ("extends", NOW + LONG_LIVED + timedelta(days=20))]
 )
-def test_an_end_that_the_exchange_leaves_out_is_asked_for(
+def test_missing_expiry_is_requested_from_meta(
     facebook: FacebookLogin, meta: MetaClient, behaviour: str, end: object
 ) -> None:
     meta.control("POST", "/settings", {"long_lived_reexchange": behaviour, "omit_expires_in": True})
@@ -150,15 +148,13 @@ def test_an_end_that_the_exchange_leaves_out_is_asked_for(
         ({}, KNOWN_END),
     ],
 )
-def test_without_any_word_of_the_end_the_known_one_stays(described: dict[str, object], end: object) -> None:
+def test_known_expiry_is_kept_without_a_new_one(described: dict[str, object], end: object) -> None:
     meta = told({"EAApage": {"is_valid": True}, "EAAnew": described})
 
     assert renew(meta, "EAApage", "EAAperson").expires_at == end
 
 
-def test_how_long_data_may_be_read_comes_from_the_person_else_from_the_page(
-    facebook: FacebookLogin, meta: MetaClient
-) -> None:
+def test_data_access_end_comes_from_the_user_then_the_page(facebook: FacebookLogin, meta: MetaClient) -> None:
     person, page = tokens(meta)
     page_only = told({"EAApage": {"is_valid": True, "data_access_expires_at": UNIX_NOW + 60}, "EAAnew": {}})
     both = told(
@@ -186,7 +182,7 @@ def test_how_long_data_may_be_read_comes_from_the_person_else_from_the_page(
         ({"data_access_expires_at": UNIX_NOW}, {}, (NOW, True)),
     ],
 )
-def test_never_ending_data_access_is_told_apart_from_silence(
+def test_unlimited_data_access_differs_from_unknown(
     page: dict[str, object], person: dict[str, object], expected: object
 ) -> None:
     renewal = renew(told({"EAApage": page, "EAAnew": person}), "EAApage", "EAAperson")
@@ -195,7 +191,7 @@ def test_never_ending_data_access_is_told_apart_from_silence(
 
 
 @pytest.mark.parametrize("stored", [None, "EAAperson"])
-def test_an_account_without_a_token_of_its_page_gets_the_persons_new_one(stored: str | None) -> None:
+def test_account_without_a_page_token_gets_the_new_user_token(stored: str | None) -> None:
     meta = told({"EAAperson": {"is_valid": True}, "EAAnew": {"is_valid": True, "expires_at": UNIX_NOW + 60}})
 
     renewal = renew(meta, "EAAperson", stored)
@@ -204,7 +200,7 @@ def test_an_account_without_a_token_of_its_page_gets_the_persons_new_one(stored:
     assert renewal.expires_at == NOW + timedelta(seconds=60)
 
 
-def test_a_person_whose_token_has_run_out_does_not_cost_the_page(facebook: FacebookLogin, meta: MetaClient) -> None:
+def test_expired_user_token_does_not_end_the_page(facebook: FacebookLogin, meta: MetaClient) -> None:
     person, page = tokens(meta, days=61)
 
     renewal = renew(facebook, page, person)
@@ -225,7 +221,7 @@ def test_a_person_whose_token_has_run_out_does_not_cost_the_page(facebook: Faceb
         ("expired", 463, "TOKEN_EXPIRED"),
     ],
 )
-def test_what_ends_all_tokens_of_a_person_ends_the_account_with_its_reason(
+def test_revoked_login_ends_the_account_with_its_reason(
     facebook: FacebookLogin, meta: MetaClient, end: str, subcode: int, reason: str
 ) -> None:
     person, page = tokens(meta)
@@ -241,7 +237,7 @@ def test_what_ends_all_tokens_of_a_person_ends_the_account_with_its_reason(
     assert made == ["debug_token"]
 
 
-def test_a_role_that_was_lost_ends_that_page_only(facebook: FacebookLogin, meta: MetaClient) -> None:
+def test_lost_role_ends_that_page_only(facebook: FacebookLogin, meta: MetaClient) -> None:
     person = meta.long_token(ANA, scopes=SCOPES)
     cafe = meta.page_token(person, ANA_CAFE.id)
     studio = meta.page_token(person, "27640875392278831")
@@ -256,7 +252,7 @@ def test_a_role_that_was_lost_ends_that_page_only(facebook: FacebookLogin, meta:
 
 
 @pytest.mark.parametrize(("end", "subcode"), [("password_changed", 460), ("app_removed", 458)])
-def test_a_person_whose_own_token_ended_for_a_named_cause_has_to_connect_again(
+def test_named_cause_on_the_user_token_requires_reconnect(
     facebook: FacebookLogin, meta: MetaClient, end: str, subcode: int
 ) -> None:
     person, page = tokens(meta)
@@ -270,7 +266,7 @@ def test_a_person_whose_own_token_ended_for_a_named_cause_has_to_connect_again(
 
 
 @pytest.mark.parametrize("fault", ["invalid_token", "session_invalid", "consent_blocked"])
-def test_an_exchange_that_names_no_cause_does_not_end_a_living_token(
+def test_exchange_failure_without_a_cause_keeps_a_working_token(
     facebook: FacebookLogin, meta: MetaClient, fault: str
 ) -> None:
     person, page = tokens(meta)
@@ -283,7 +279,7 @@ def test_an_exchange_that_names_no_cause_does_not_end_a_living_token(
 
 
 @pytest.mark.parametrize("failure", [{"code": 190}, {"code": 190, "subcode": 0}, {}])
-def test_a_person_whose_token_is_dead_without_a_word_why_has_to_log_in_again_while_the_page_works(
+def test_unexplained_dead_user_token_asks_for_a_login_while_the_page_works(
     failure: dict[str, object],
 ) -> None:
     lone = httpx.Response(400, json={"error": {"code": 190, "message": "x"}})
@@ -294,16 +290,14 @@ def test_a_person_whose_token_is_dead_without_a_word_why_has_to_log_in_again_whi
     assert renewal == Renewal(NOW, None, None, NOW)
 
 
-def test_an_exchange_that_is_refused_for_a_page_without_a_token_of_its_own_keeps_what_is_known() -> None:
+def test_rejected_exchange_without_a_page_token_keeps_what_is_known() -> None:
     lone = httpx.Response(400, json={"error": {"code": 190, "message": "x"}})
     meta = told({"EAAperson": {"is_valid": True}}, exchange=lone)
 
     assert renew(meta, "EAAperson", None) == Renewal(NOW, None, None, KNOWN_END)
 
 
-def test_a_refused_exchange_of_a_token_that_meta_cannot_describe_is_nobodys_end(
-    facebook: FacebookLogin, meta: MetaClient
-) -> None:
+def test_rejected_exchange_of_an_undescribable_token_ends_nothing(facebook: FacebookLogin, meta: MetaClient) -> None:
     person, page = tokens(meta)
     meta.control("POST", "/faults", {"operation": "extend_token", "times": None, "error": "invalid_token"})
     meta.control("POST", "/faults", {"operation": "debug_token", "skip": 1, "times": None, "error": "server_error"})
@@ -312,16 +306,14 @@ def test_a_refused_exchange_of_a_token_that_meta_cannot_describe_is_nobodys_end(
         renew(facebook, page, person)
 
 
-def test_a_new_token_that_is_dead_is_not_kept() -> None:
+def test_dead_new_token_is_not_kept() -> None:
     meta = told({"EAApage": {"is_valid": True}, "EAAnew": {"is_valid": False, "error": {"code": 190}}})
 
     with pytest.raises(ReconnectRequiredError):
         renew(meta, "EAApage", "EAAperson")
 
 
-def test_an_exchange_that_names_no_cause_is_told_with_the_one_that_meta_knows(
-    facebook: FacebookLogin, meta: MetaClient
-) -> None:
+def test_unexplained_exchange_failure_gets_its_cause_from_the_token(facebook: FacebookLogin, meta: MetaClient) -> None:
     person, page = tokens(meta)
     meta.control("POST", "/tokens/revoke", {"token": person, "reason": "password_changed"})
     meta.control("POST", "/faults", {"operation": "extend_token", "times": None, "error": "invalid_token"})
@@ -332,7 +324,7 @@ def test_an_exchange_that_names_no_cause_is_told_with_the_one_that_meta_knows(
     assert refusal(caught) == ("PASSWORD_CHANGED", 190, 460)
 
 
-def test_an_exchange_that_names_no_cause_keeps_the_page_of_a_person_whose_token_has_run_out(
+def test_unexplained_exchange_failure_keeps_the_page_of_an_expired_user_token(
     facebook: FacebookLogin, meta: MetaClient
 ) -> None:
     person, page = tokens(meta, days=61)
@@ -342,7 +334,7 @@ def test_an_exchange_that_names_no_cause_keeps_the_page_of_a_person_whose_token_
 
 
 @pytest.mark.parametrize("subcode", [None, 0, 467])
-def test_a_dead_token_for_which_meta_has_no_word_is_an_invalid_one(subcode: int | None) -> None:
+def test_dead_token_without_a_cause_is_invalid(subcode: int | None) -> None:
     failure = {"code": 190, "message": "EAApage is bad", **({} if subcode is None else {"subcode": subcode})}
     meta = told({"EAApage": {"is_valid": False, "error": failure}})
 
@@ -354,15 +346,13 @@ def test_a_dead_token_for_which_meta_has_no_word_is_an_invalid_one(subcode: int 
 
 
 @pytest.mark.parametrize("failure", [None, "text", [], {}, {"code": "x", "subcode": []}])
-def test_a_dead_token_without_a_readable_reason_is_dead_all_the_same(failure: object) -> None:
+def test_dead_token_with_an_unreadable_reason_is_dead(failure: object) -> None:
     with pytest.raises(ReconnectRequiredError) as caught:
         renew(told({"EAApage": {"is_valid": False, "error": failure}}), "EAApage", None)
     assert refusal(caught) == ("TOKEN_INVALID", None, None)
 
 
-def test_a_changed_app_secret_is_the_apps_fault_and_never_the_persons(
-    facebook: FacebookLogin, meta: MetaClient
-) -> None:
+def test_changed_app_secret_never_ends_an_account(facebook: FacebookLogin, meta: MetaClient) -> None:
     person, page = tokens(meta)
     meta.control("POST", "/apps", {"id": "1111", "secret": "rotated", "redirect_uris": [REDIRECT_URI]})
 
@@ -378,7 +368,7 @@ def test_a_changed_app_secret_is_the_apps_fault_and_never_the_persons(
 
 @pytest.mark.parametrize("operation", ["debug_token", "extend_token"])
 @pytest.mark.parametrize("fault", ["wrong_secret", "unknown_application", "capability_missing", "invalid_proof"])
-def test_what_is_wrong_with_the_app_is_the_apps_fault_in_each_call(
+def test_app_errors_are_app_errors_in_every_call(
     facebook: FacebookLogin, meta: MetaClient, operation: str, fault: str
 ) -> None:
     person, page = tokens(meta)
@@ -398,7 +388,7 @@ def test_what_is_wrong_with_the_app_is_the_apps_fault_in_each_call(
         ("blocked", MetaActionBlockedError),
     ],
 )
-def test_what_says_nothing_about_tokens_has_its_own_name(
+def test_errors_unrelated_to_the_token_keep_their_type(
     facebook: FacebookLogin, meta: MetaClient, skip: int, fault: str, error: type[InstagramConnectError]
 ) -> None:
     person, page = tokens(meta)
@@ -409,21 +399,21 @@ def test_what_says_nothing_about_tokens_has_its_own_name(
 
 
 @pytest.mark.parametrize("operation", ["debug_token", "extend_token"])
-def test_one_failure_of_a_call_costs_nothing(facebook: FacebookLogin, meta: MetaClient, operation: str) -> None:
+def test_single_failure_is_retried(facebook: FacebookLogin, meta: MetaClient, operation: str) -> None:
     person, page = tokens(meta)
     meta.control("POST", "/faults", {"operation": operation, "error": "server_error"})
 
     assert renew(facebook, page, person).user_token
 
 
-def test_an_exchange_that_answers_without_a_token_renews_nothing() -> None:
+def test_exchange_response_without_a_token_is_no_renewal() -> None:
     meta = told({"EAApage": {"is_valid": True}}, exchange=httpx.Response(200, json={"expires_in": 60}))
 
     with pytest.raises(MetaRequestRejectedError):
         renew(meta, "EAApage", "EAAperson")
 
 
-def test_the_exchange_sends_the_app_and_the_persons_token_to_metas_versioned_address() -> None:
+def test_exchange_sends_app_and_user_token_to_the_versioned_url() -> None:
     sent: list[httpx.Request] = []
 
     def keep(request: httpx.Request) -> httpx.Response:
@@ -451,7 +441,7 @@ def test_the_exchange_sends_the_app_and_the_persons_token_to_metas_versioned_add
     ]
 
 
-def test_access_is_checked_with_the_pages_token_and_its_proof(facebook: FacebookLogin, meta: MetaClient) -> None:
+def test_access_is_checked_with_page_token_and_proof(facebook: FacebookLogin, meta: MetaClient) -> None:
     meta.control("POST", "/settings", {"require_app_secret": True})
     person = meta.extend(meta.short_token(ANA, scopes=SCOPES)).json()["access_token"]
     proof = facebook._app.secret_proof(person)
@@ -470,7 +460,7 @@ def test_access_is_checked_with_the_pages_token_and_its_proof(facebook: Facebook
     assert made["fingerprints"]["access_token"] == fingerprint(page)
 
 
-def test_a_missing_permission_is_no_dead_token(facebook: FacebookLogin, meta: MetaClient) -> None:
+def test_missing_permission_is_not_a_dead_token(facebook: FacebookLogin, meta: MetaClient) -> None:
     _, page = tokens(meta)
     meta.control("POST", "/faults", {"path": "*/me", "times": None, "error": "permission_error"})
 
@@ -479,7 +469,7 @@ def test_a_missing_permission_is_no_dead_token(facebook: FacebookLogin, meta: Me
     assert refusal(caught) == (None, 200, None)
 
 
-def test_whether_webhooks_come_is_what_meta_says(facebook: FacebookLogin, meta: MetaClient) -> None:
+def test_is_subscribed_returns_what_meta_reports(facebook: FacebookLogin, meta: MetaClient) -> None:
     _, page = tokens(meta)
     seen = [facebook.is_subscribed(account(page), Deadline(20))]
 
@@ -510,13 +500,13 @@ def test_whether_webhooks_come_is_what_meta_says(facebook: FacebookLogin, meta: 
         ({}, False),
     ],
 )
-def test_another_apps_subscription_is_none_of_this_app(answer: dict[str, object], subscribed: bool) -> None:
+def test_subscription_of_another_app_does_not_count(answer: dict[str, object], subscribed: bool) -> None:
     meta = product(lambda _: httpx.Response(200, json=answer))
 
     assert meta.is_subscribed(account("EAApage"), Deadline(20)) is subscribed
 
 
-def test_a_page_id_cannot_lead_the_question_elsewhere() -> None:
+def test_page_id_cannot_change_the_request_path() -> None:
     sent: list[str] = []
 
     def keep(request: httpx.Request) -> httpx.Response:
@@ -528,7 +518,7 @@ def test_a_page_id_cannot_lead_the_question_elsewhere() -> None:
     assert sent == [f"{GRAPH}/{VERSION}/..%2Fme%3Fx%3D1%23/subscribed_apps"]
 
 
-def test_no_token_is_part_of_a_renewal_as_text(facebook: FacebookLogin, meta: MetaClient) -> None:
+def test_repr_of_a_renewal_has_no_token(facebook: FacebookLogin, meta: MetaClient) -> None:
     person, page = tokens(meta)
 
     assert "EAA" not in repr(renew(facebook, page, person))
@@ -542,7 +532,7 @@ def test_no_token_is_part_of_a_renewal_as_text(facebook: FacebookLogin, meta: Me
         ("permission_denied", MetaAppMisconfiguredError, "APP_CAPABILITY_MISSING"),
     ],
 )
-def test_a_refusal_to_describe_a_token_is_the_persons_only_where_meta_names_a_cause(
+def test_rejected_token_inspection_blames_the_user_only_with_a_named_cause(
     facebook: FacebookLogin, meta: MetaClient, error: str, kind: type[InstagramConnectError], reason: str
 ) -> None:
     person, page = tokens(meta)

@@ -1,4 +1,4 @@
-"""When a call to Meta is repeated, when never, and that no secret of it is logged."""
+"""When calls to Meta are retried, when they never are, and that no secret is logged."""
 
 import io
 import time
@@ -19,7 +19,7 @@ Answer = httpx.Response | Exception
 
 
 class FakeMeta:
-    """Gives the answers in order and counts the calls; the last answer stays."""
+    """Returns the responses in order, repeating the last one, and counts the calls."""
 
     def __init__(self, *answers: Answer) -> None:
         self._answers = list(answers)
@@ -51,7 +51,7 @@ def call(meta: FakeMeta, seconds: float = 20) -> object:
 @pytest.mark.parametrize(
     "lost", [httpx.ReadTimeout("x"), httpx.ReadError("x"), httpx.RemoteProtocolError("x"), SERVER_ERROR, HTML_ERROR]
 )
-def test_a_code_exchange_whose_outcome_is_unknown_is_never_repeated(lost: Answer) -> None:
+def test_code_exchange_with_unknown_outcome_is_never_retried(lost: Answer) -> None:
     meta = FakeMeta(lost, TOKEN_ANSWER)
 
     with pytest.raises(LoginOutcomeUnknownError):
@@ -60,14 +60,14 @@ def test_a_code_exchange_whose_outcome_is_unknown_is_never_repeated(lost: Answer
 
 
 @pytest.mark.parametrize("unsent", [httpx.ConnectError("x"), httpx.ConnectTimeout("x")])
-def test_a_code_exchange_that_never_left_is_repeated(unsent: Exception) -> None:
+def test_code_exchange_that_was_never_sent_is_retried(unsent: Exception) -> None:
     meta = FakeMeta(unsent, TOKEN_ANSWER)
 
     assert exchange(meta) == {"access_token": "EAAtoken"}
     assert meta.calls == 2
 
 
-def test_a_code_that_could_never_be_sent_is_reported_as_unspent() -> None:
+def test_code_that_was_never_sent_is_reported_unspent() -> None:
     with pytest.raises(MetaUnavailableError):
         exchange(FakeMeta(httpx.ConnectError("x")))
 
@@ -84,7 +84,7 @@ def test_a_code_that_could_never_be_sent_is_reported_as_unspent() -> None:
         httpx.Response(200, json=[1]),
     ],
 )
-def test_any_later_call_survives_a_transient_failure(failure: Answer) -> None:
+def test_later_calls_survive_a_transient_failure(failure: Answer) -> None:
     meta = FakeMeta(failure, failure, TOKEN_ANSWER)
 
     assert call(meta) == {"access_token": "EAAtoken"}
@@ -101,7 +101,7 @@ def test_attempts_are_counted_and_spaced() -> None:
 
 
 @pytest.mark.parametrize("most", [1, 3])
-def test_background_work_can_make_do_with_fewer_attempts(most: int) -> None:
+def test_background_work_can_use_fewer_attempts(most: int) -> None:
     meta = FakeMeta(SERVER_ERROR)
     client = meta.client(max_attempts=most)
 
@@ -117,7 +117,7 @@ def test_the_last_of_fewer_attempts_may_still_succeed() -> None:
     assert client.call("x", "GET", URL, params={}, deadline=Deadline(20)) == {"access_token": "EAAtoken"}
 
 
-def test_no_attempt_is_begun_without_time_for_its_answer() -> None:
+def test_no_attempt_is_started_without_time_for_its_response() -> None:
     meta = FakeMeta(SERVER_ERROR)
 
     with pytest.raises(MetaUnavailableError):
@@ -126,7 +126,7 @@ def test_no_attempt_is_begun_without_time_for_its_answer() -> None:
 
 
 @pytest.mark.parametrize("code", [4, 10, 100, 190, 368, 80002])
-def test_what_waiting_cannot_mend_is_not_repeated(code: int) -> None:
+def test_permanent_failures_are_not_retried(code: int) -> None:
     meta = FakeMeta(httpx.Response(400, json={"error": {"code": code, "message": "no"}}), TOKEN_ANSWER)
 
     with pytest.raises(InstagramConnectError):
@@ -134,13 +134,13 @@ def test_what_waiting_cannot_mend_is_not_repeated(code: int) -> None:
     assert meta.calls == 1
 
 
-def test_a_200_that_carries_an_error_is_an_error() -> None:
+def test_error_body_with_status_200_is_an_error() -> None:
     with pytest.raises(InstagramConnectError) as caught:
         call(FakeMeta(httpx.Response(200, json={"error": {"code": 190, "error_subcode": 463}})))
     assert caught.value.reason == "TOKEN_EXPIRED"
 
 
-def test_an_answer_that_trickles_in_is_given_up_as_a_whole() -> None:
+def test_slowly_trickling_response_is_abandoned() -> None:
     class Trickle(httpx.SyncByteStream):
         def __iter__(self) -> Iterator[bytes]:
             for _ in range(30):
@@ -155,7 +155,7 @@ def test_an_answer_that_trickles_in_is_given_up_as_a_whole() -> None:
     assert time.monotonic() - started < 2
 
 
-def test_a_redirect_is_not_followed() -> None:
+def test_redirects_are_not_followed() -> None:
     meta = FakeMeta(httpx.Response(302, headers={"Location": "https://elsewhere.example.com/"}))
 
     with pytest.raises(MetaUnavailableError):
@@ -164,9 +164,7 @@ def test_a_redirect_is_not_followed() -> None:
 
 
 @pytest.mark.parametrize("make", [exchange, call])
-def test_neither_log_nor_error_repeats_what_was_sent(
-    make: Callable[[FakeMeta, float], object], log: io.StringIO
-) -> None:
+def test_logs_and_errors_do_not_quote_the_request(make: Callable[[FakeMeta, float], object], log: io.StringIO) -> None:
     with pytest.raises(InstagramConnectError) as caught:
         make(FakeMeta(SERVER_ERROR), 0.5)
 

@@ -1,4 +1,4 @@
-"""What each of Meta's answers becomes. Codes from Meta's error reference and from answers seen in the field."""
+"""The error for each response of Meta. Codes are from Meta's error reference and from responses seen in the field."""
 
 import json
 from collections.abc import Callable
@@ -88,7 +88,7 @@ def classified(response: httpx.Response, body: Any = None) -> InstagramConnectEr
         (graph_error("190", "463"), "RECONNECT_REQUIRED", "TOKEN_EXPIRED"),
     ],
 )
-def test_each_code_becomes_the_error_that_says_who_must_act(
+def test_each_code_becomes_the_error_with_the_right_actor(
     answer: httpx.Response, code: str, reason: str | None
 ) -> None:
     error = classified(answer)
@@ -100,7 +100,7 @@ def test_each_code_becomes_the_error_that_says_who_must_act(
     "body",
     [None, [], "text", {}, {"error": "text"}, {"error": {"code": "abc"}}, {"error": {"code": None}}, {"error": []}],
 )
-def test_an_answer_that_is_not_metas_error_object_counts_as_transient(body: Any) -> None:
+def test_response_without_metas_error_object_is_transient(body: Any) -> None:
     error = error_for(read_failure(httpx.Response(502), body))
 
     assert error.code == "META_UNAVAILABLE"
@@ -126,15 +126,13 @@ def test_an_answer_that_is_not_metas_error_object_counts_as_transient(body: Any)
         (graph_error(2, status=500), "OAUTH_OUTCOME_UNKNOWN"),
     ],
 )
-def test_at_the_code_exchange_the_code_is_judged_and_a_failure_leaves_it_in_doubt(
-    answer: httpx.Response, code: str
-) -> None:
+def test_code_exchange_errors_say_whether_the_code_is_spent(answer: httpx.Response, code: str) -> None:
     error = error_for_code_exchange(read_failure(answer, answer.json()))
 
     assert error.code == code
 
 
-def test_a_throttled_account_waits_for_the_minutes_that_meta_names() -> None:
+def test_rate_limited_account_waits_for_metas_minutes() -> None:
     answer = graph_error(80002)
     answer.headers["X-Business-Use-Case-Usage"] = (
         '{"1784":[{"type":"instagram","estimated_time_to_regain_access":0}],'
@@ -147,7 +145,7 @@ def test_a_throttled_account_waits_for_the_minutes_that_meta_names() -> None:
 @pytest.mark.parametrize(
     "header", ["", "not json", "[]", '{"a": 1}', '{"a": [1]}', '{"a":[{"estimated_time_to_regain_access":1e999}]}']
 )
-def test_a_usage_header_that_makes_no_sense_is_worth_an_hour(header: str) -> None:
+def test_invalid_usage_header_means_an_hour(header: str) -> None:
     answer = graph_error(80002)
     answer.headers["X-Business-Use-Case-Usage"] = header
 
@@ -155,7 +153,7 @@ def test_a_usage_header_that_makes_no_sense_is_worth_an_hour(header: str) -> Non
 
 
 @pytest.mark.parametrize("subcode", [458, 459, 460, 463, 464, 467, 492])
-def test_a_dead_token_with_one_of_metas_subcodes_has_a_named_cause(subcode: int) -> None:
+def test_dead_token_with_a_known_subcode_has_a_named_cause(subcode: int) -> None:
     assert names_its_cause(classified(graph_error(190, subcode)))
     assert names_its_cause(classified(graph_error("190", str(subcode))))
 
@@ -179,15 +177,15 @@ def test_a_dead_token_with_one_of_metas_subcodes_has_a_named_cause(subcode: int)
         graph_error(2, 463, status=500),
     ],
 )
-def test_every_other_answer_names_no_cause_that_only_the_token_can_have(answer: httpx.Response) -> None:
+def test_other_responses_name_no_token_cause(answer: httpx.Response) -> None:
     assert not names_its_cause(classified(answer))
 
 
-def test_an_error_that_did_not_come_from_meta_names_no_cause() -> None:
+def test_error_not_from_meta_names_no_cause() -> None:
     assert not names_its_cause(ReconnectRequiredError(reason="TOKEN_EXPIRED"))
 
 
-def test_only_limits_of_the_app_itself_hold_up_all_of_its_calls() -> None:
+def test_only_app_limits_block_all_calls() -> None:
     limits = {*RATE_LIMIT_CODES, *BUSINESS_USE_CASE_CODES}
 
     assert all(isinstance(classified(graph_error(code)), MetaRateLimitedError) for code in limits)
@@ -195,7 +193,7 @@ def test_only_limits_of_the_app_itself_hold_up_all_of_its_calls() -> None:
     assert limits > APP_LIMIT_CODES
 
 
-def test_metas_message_is_neither_shown_nor_logged() -> None:
+def test_metas_message_is_neither_returned_nor_logged() -> None:
     error = classified(graph_error(100, message="Param EAAsecret is bad"))
 
     assert "EAAsecret" not in f"{error} {error.details} {error.log_context}"
@@ -227,7 +225,7 @@ def flat_error(message: str, status: int = 400, error_type: str = "OAuthExceptio
         (flat_error("Oops", status=500), "OAUTH_OUTCOME_UNKNOWN", None),
     ],
 )
-def test_the_flat_errors_of_api_instagram_com_are_told_apart_by_text(
+def test_flat_errors_of_api_instagram_com_are_distinguished_by_text(
     answer: httpx.Response, code: str, reason: str | None
 ) -> None:
     error = error_for_code_exchange(read_failure(answer, answer.json()))
@@ -237,7 +235,7 @@ def test_the_flat_errors_of_api_instagram_com_are_told_apart_by_text(
     assert error.log_context["meta_code"] is None  # the HTTP status, which Meta puts there, is not a Graph code
 
 
-# Whatever comes as an answer
+# Arbitrary responses
 
 QUOTED = "what Meta quotes"
 DECIDING = [*APP_FAULTS, *RATE_LIMIT_CODES, *BUSINESS_USE_CASE_CODES, *RECONNECT_CODES, 10, 200, 299, 368]
@@ -271,9 +269,7 @@ answers = st.builds(httpx.Response, st.just(200) | st.sampled_from([204, 302]) |
 
 @pytest.mark.parametrize("call", [GraphClient.exchange_code, lambda graph, *a, **k: graph.call("o", *a, **k)])
 @given(answer=answers)
-def test_whatever_comes_it_is_an_object_or_one_error_of_ours_that_quotes_nothing(
-    call: Callable[..., object], answer: httpx.Response
-) -> None:
+def test_any_response_is_an_object_or_one_of_our_errors(call: Callable[..., object], answer: httpx.Response) -> None:
     transport = httpx.MockTransport(lambda _: httpx.Response(answer.status_code, content=answer.content))
     found: object
     graph = GraphClient(httpx.Client(transport=transport), max_attempts=1)
@@ -294,7 +290,7 @@ def test_whatever_comes_it_is_an_object_or_one_error_of_ours_that_quotes_nothing
 
 @pytest.mark.parametrize("classify", [error_for, error_for_code_exchange])
 @given(code=st.sampled_from(DECIDING), subcode=st.none() | subcodes, message=messages, data=st.data())
-def test_a_code_that_decides_means_the_same_with_every_status_and_as_text(
+def test_code_means_the_same_with_any_status_and_as_text(
     classify: Callable[..., InstagramConnectError], code: int, subcode: int | None, message: Any, data: st.DataObject
 ) -> None:
     def judged(status: int, code: int | str) -> tuple[str, str | None]:

@@ -1,4 +1,4 @@
-"""Instagram Login: one account out of one login, with the right one of its two ids, and what each refusal is called."""
+"""Instagram Login: one account from one login, with the right one of its two ids; the error for each rejection."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -57,7 +57,7 @@ def answer_with(meta: MetaClient, operation: str, body: object) -> None:
 def product(
     answer: Callable[[httpx.Request], httpx.Response], now: Callable[[], datetime] = lambda: NOW
 ) -> InstagramLogin:
-    """The product in front of a Meta that answers as told."""
+    """The product in front of a Meta with scripted responses."""
     app = InstagramApp("7777", "the-instagram-secret", f"{ORIGIN}{GRAPH}", API_URL, ORIGIN, VERSION, "a,b")
     http = httpx.Client(transport=httpx.MockTransport(answer))
     return InstagramLogin(app, GraphClient(http, sleep=lambda _: None), now)
@@ -69,7 +69,7 @@ def subscribed_fields(instagram: InstagramClient, token: str) -> list[str]:
 
 
 @pytest.mark.parametrize("shape", ["flat", "wrapped"])
-def test_a_login_gives_its_account_with_the_two_ids_in_their_places_in_both_shapes_of_metas_answers(
+def test_login_returns_its_account_with_both_ids_from_both_response_shapes(
     instagram_login: InstagramLogin, instagram: InstagramClient, meta: MetaClient, shape: str
 ) -> None:
     meta.control("POST", "/settings", {"instagram_answers": shape})
@@ -95,7 +95,7 @@ def test_a_login_gives_its_account_with_the_two_ids_in_their_places_in_both_shap
         {"data": [{"access_token": "IGAA1", "user_id": "1", "permissions": "instagram_business_basic,b"}]},
     ],
 )
-def test_permissions_are_read_from_a_list_and_from_text(
+def test_permissions_are_read_from_lists_and_text(
     instagram_login: InstagramLogin, meta: MetaClient, answer: dict[str, Any]
 ) -> None:
     answer_with(meta, "exchange_instagram_code", answer)
@@ -107,7 +107,7 @@ def test_permissions_are_read_from_a_list_and_from_text(
 
 
 @pytest.mark.parametrize("wrap", [lambda profile: profile, lambda profile: {"data": [profile]}])
-def test_ids_that_come_as_numbers_keep_every_digit(
+def test_numeric_ids_keep_every_digit(
     instagram_login: InstagramLogin, instagram: InstagramClient, meta: MetaClient, wrap: Callable[[Any], Any]
 ) -> None:
     answer_with(meta, "read_instagram_me", wrap({"id": 27640875392278831, "user_id": 17841499999999993}))
@@ -118,7 +118,7 @@ def test_ids_that_come_as_numbers_keep_every_digit(
     assert (account.username, account.followers_count) == (None, None)
 
 
-def test_the_token_is_the_one_of_sixty_days(instagram_login: InstagramLogin, instagram: InstagramClient) -> None:
+def test_returned_token_lasts_sixty_days(instagram_login: InstagramLogin, instagram: InstagramClient) -> None:
     login, account = logged_in(instagram_login, instagram)
 
     assert login.token.issued_at == NOW
@@ -127,7 +127,7 @@ def test_the_token_is_the_one_of_sixty_days(instagram_login: InstagramLogin, ins
     assert instagram.me(account.access_token)["username"] == "cafe.azul"
 
 
-def test_a_lifetime_is_counted_from_before_the_call() -> None:
+def test_lifetime_counts_from_before_the_call() -> None:
     clock = [NOW]
 
     def answer_slowly(request: httpx.Request) -> httpx.Response:
@@ -139,7 +139,7 @@ def test_a_lifetime_is_counted_from_before_the_call() -> None:
     assert (login.token.issued_at, login.token.expires_at) == (NOW, NOW + timedelta(days=60))
 
 
-def test_a_lifetime_that_meta_leaves_out_is_not_invented(
+def test_missing_lifetime_is_not_invented(
     instagram_login: InstagramLogin, instagram: InstagramClient, meta: MetaClient
 ) -> None:
     answer_with(meta, "extend_instagram_token", {"access_token": instagram.long_token(), "token_type": "bearer"})
@@ -149,14 +149,14 @@ def test_a_lifetime_that_meta_leaves_out_is_not_invented(
     assert login.token.expires_at is None
 
 
-def test_only_what_was_ticked_counts_as_granted(instagram_login: InstagramLogin, instagram: InstagramClient) -> None:
+def test_only_ticked_permissions_count_as_granted(instagram_login: InstagramLogin, instagram: InstagramClient) -> None:
     login, _ = logged_in(instagram_login, instagram, declined_scopes=["instagram_business_manage_messages"])
 
     assert set(login.granted_scopes) == set(ALL_SCOPES) - {"instagram_business_manage_messages"}
 
 
 @pytest.mark.parametrize("shape", ["flat", "wrapped"])
-def test_without_the_basic_permission_it_is_named_and_meta_is_asked_no_further(
+def test_missing_basic_permission_is_named_without_further_calls(
     instagram_login: InstagramLogin, instagram: InstagramClient, meta: MetaClient, shape: str
 ) -> None:
     meta.control("POST", "/settings", {"instagram_answers": shape})
@@ -168,7 +168,7 @@ def test_without_the_basic_permission_it_is_named_and_meta_is_asked_no_further(
     assert [call["operation"] for call in calls(meta)] == ["exchange_instagram_code"]
 
 
-def test_permissions_that_meta_does_not_tell_are_not_taken_for_declined(
+def test_unknown_permissions_do_not_count_as_declined(
     instagram_login: InstagramLogin, instagram: InstagramClient, meta: MetaClient
 ) -> None:
     answer_with(meta, "exchange_instagram_code", {"access_token": instagram.short_token(), "user_id": 1})
@@ -178,7 +178,7 @@ def test_permissions_that_meta_does_not_tell_are_not_taken_for_declined(
     assert (account.instagram_business_id, login.granted_scopes) == (CAFE, ())
 
 
-def test_a_personal_account_has_to_become_professional(
+def test_personal_account_is_rejected(
     instagram_login: InstagramLogin, instagram: InstagramClient, meta: MetaClient
 ) -> None:
     meta.control("POST", "/settings", {"instagram_personal_accounts": True})
@@ -189,7 +189,7 @@ def test_a_personal_account_has_to_become_professional(
 
 @pytest.mark.parametrize("upper_case", [False, True])
 @pytest.mark.parametrize(("person", "id_"), [("cafe.azul", CAFE), ("luz.cria", "17841400000000005")])
-def test_business_and_creator_accounts_connect_however_meta_writes_their_type(
+def test_business_and_creator_accounts_connect_in_every_spelling(
     instagram_login: InstagramLogin,
     instagram: InstagramClient,
     meta: MetaClient,
@@ -215,7 +215,7 @@ def test_business_and_creator_accounts_connect_however_meta_writes_their_type(
         {},
     ],
 )
-def test_the_app_scoped_id_never_stands_in_for_a_professional_id_that_is_missing(
+def test_app_scoped_id_never_replaces_a_missing_professional_id(
     instagram_login: InstagramLogin, instagram: InstagramClient, meta: MetaClient, profile: dict[str, Any]
 ) -> None:
     answer_with(meta, "read_instagram_me", profile)
@@ -232,7 +232,7 @@ def test_the_app_scoped_id_never_stands_in_for_a_professional_id_that_is_missing
     ("operation", "error"),
     [("exchange_instagram_code", LoginOutcomeUnknownError), ("extend_instagram_token", MetaRequestRejectedError)],
 )
-def test_an_answer_without_a_token_is_refused(
+def test_response_without_a_token_is_rejected(
     instagram_login: InstagramLogin,
     instagram: InstagramClient,
     meta: MetaClient,
@@ -247,7 +247,7 @@ def test_an_answer_without_a_token_is_refused(
 
 
 @pytest.mark.parametrize("user_id", [True, 1.5, [], {"a": 1}])
-def test_an_id_that_is_neither_text_nor_a_whole_number_is_none(
+def test_id_that_is_neither_text_nor_integer_is_ignored(
     instagram_login: InstagramLogin, instagram: InstagramClient, meta: MetaClient, user_id: object
 ) -> None:
     answer_with(meta, "read_instagram_me", {"id": "27640875392278831", "user_id": user_id})
@@ -265,7 +265,7 @@ def test_unticking_everything_is_a_declined_permission(
         logged_in(instagram_login, instagram)
 
 
-def test_a_code_is_refused_the_second_time(instagram_login: InstagramLogin, instagram: InstagramClient) -> None:
+def test_code_is_rejected_on_reuse(instagram_login: InstagramLogin, instagram: InstagramClient) -> None:
     code = instagram.authorize()
     instagram_login.exchange_code(code, REDIRECT_URI, Deadline(20))
 
@@ -273,7 +273,7 @@ def test_a_code_is_refused_the_second_time(instagram_login: InstagramLogin, inst
         instagram_login.exchange_code(code, REDIRECT_URI, Deadline(20))
 
 
-def test_a_code_of_more_than_an_hour_is_expired(
+def test_code_older_than_an_hour_is_expired(
     instagram_login: InstagramLogin, instagram: InstagramClient, meta: MetaClient
 ) -> None:
     code = instagram.authorize()
@@ -283,7 +283,7 @@ def test_a_code_of_more_than_an_hour_is_expired(
         instagram_login.exchange_code(code, REDIRECT_URI, Deadline(20))
 
 
-def test_another_redirect_uri_than_the_dialogs_is_a_mismatch_and_leaves_the_code_usable(
+def test_different_redirect_uri_is_a_mismatch_and_keeps_the_code_usable(
     instagram_login: InstagramLogin, instagram: InstagramClient
 ) -> None:
     code = instagram.authorize()
@@ -293,7 +293,7 @@ def test_another_redirect_uri_than_the_dialogs_is_a_mismatch_and_leaves_the_code
     assert instagram_login.exchange_code(code, REDIRECT_URI, Deadline(20)).value
 
 
-def test_a_changed_app_secret_is_the_operators_to_mend(
+def test_changed_app_secret_is_an_operator_error(
     instagram_login: InstagramLogin, instagram: InstagramClient, meta: MetaClient
 ) -> None:
     code = instagram.authorize()
@@ -306,9 +306,7 @@ def test_a_changed_app_secret_is_the_operators_to_mend(
 
 
 @pytest.mark.parametrize("text", ["Invalid platform app", "Invalid Client ID", "Invalid client_id"])
-def test_an_app_that_instagram_does_not_know_is_the_operators_to_mend(
-    instagram_login: InstagramLogin, meta: MetaClient, text: str
-) -> None:
+def test_unknown_app_is_an_operator_error(instagram_login: InstagramLogin, meta: MetaClient, text: str) -> None:
     body = {"error_type": "OAuthException", "code": 400, "error_message": text}
     meta.control("POST", "/faults", {"operation": "exchange_instagram_code", "status": 400, "body": body})
 
@@ -317,7 +315,7 @@ def test_an_app_that_instagram_does_not_know_is_the_operators_to_mend(
     assert caught.value.reason == "APP_ID_INVALID"
 
 
-def test_a_throttled_exchange_is_not_repeated(instagram_login: InstagramLogin, meta: MetaClient) -> None:
+def test_rate_limited_exchange_is_not_retried(instagram_login: InstagramLogin, meta: MetaClient) -> None:
     body = {"error_type": "OAuthRateLimitException", "code": 429, "error_message": "You have exceeded the limit"}
     meta.control("POST", "/faults", {"operation": "exchange_instagram_code", "status": 429, "body": body})
 
@@ -328,7 +326,7 @@ def test_a_throttled_exchange_is_not_repeated(instagram_login: InstagramLogin, m
 
 
 @pytest.mark.parametrize("failure", [httpx.ReadTimeout("x"), httpx.ReadError("x"), httpx.RemoteProtocolError("x")])
-def test_an_exchange_whose_answer_is_lost_is_sent_once(failure: httpx.HTTPError) -> None:
+def test_exchange_with_a_lost_response_is_sent_once(failure: httpx.HTTPError) -> None:
     sent: list[httpx.Request] = []
 
     def lose(request: httpx.Request) -> httpx.Response:
@@ -341,7 +339,7 @@ def test_an_exchange_whose_answer_is_lost_is_sent_once(failure: httpx.HTTPError)
 
 
 @pytest.mark.parametrize("error", ["server_error", "unknown_error", "html_502", "empty_500"])
-def test_a_server_error_leaves_the_exchange_in_doubt_and_it_is_sent_once(
+def test_exchange_with_a_server_error_is_sent_once_and_in_doubt(
     instagram_login: InstagramLogin, meta: MetaClient, error: str
 ) -> None:
     meta.control("POST", "/faults", {"operation": "exchange_instagram_code", "times": None, "error": error})
@@ -351,7 +349,7 @@ def test_a_server_error_leaves_the_exchange_in_doubt_and_it_is_sent_once(
     assert len(calls(meta)) == 1
 
 
-def test_the_exchange_is_a_posted_form_and_its_address_holds_no_secret() -> None:
+def test_exchange_posts_a_form_and_its_url_has_no_secret() -> None:
     sent: list[httpx.Request] = []
 
     def keep(request: httpx.Request) -> httpx.Response:
@@ -373,7 +371,7 @@ def test_the_exchange_is_a_posted_form_and_its_address_holds_no_secret() -> None
 
 @pytest.mark.parametrize("operation", ["extend_instagram_token", "read_instagram_me"])
 @pytest.mark.parametrize("error", ["server_error", "unknown_error", "html_502", "empty_500"])
-def test_one_failure_of_a_later_call_costs_nothing(
+def test_single_failure_of_a_later_call_is_retried(
     instagram_login: InstagramLogin, instagram: InstagramClient, meta: MetaClient, operation: str, error: str
 ) -> None:
     meta.control("POST", "/faults", {"operation": operation, "error": error})
@@ -393,7 +391,7 @@ def test_one_failure_of_a_later_call_costs_nothing(
         ("app_rate_limit", MetaRateLimitedError),
     ],
 )
-def test_a_lasting_failure_of_a_later_call_has_its_own_name(
+def test_lasting_failure_of_a_later_call_keeps_its_type(
     instagram_login: InstagramLogin,
     instagram: InstagramClient,
     meta: MetaClient,
@@ -408,7 +406,7 @@ def test_a_lasting_failure_of_a_later_call_has_its_own_name(
 
 
 @pytest.mark.parametrize(("rerequest", "more"), [(False, {}), (True, {"force_reauth": ["true"]})])
-def test_the_dialogs_address_says_all_that_the_dialog_needs(
+def test_dialog_url_has_all_parameters(
     instagram_login: InstagramLogin, rerequest: bool, more: dict[str, list[str]]
 ) -> None:
     address = urlsplit(instagram_login.login_url(f"{REDIRECT_URI}?a=1&b=ü", "st&te", rerequest=rerequest))
@@ -424,14 +422,14 @@ def test_the_dialogs_address_says_all_that_the_dialog_needs(
     }
 
 
-def test_the_dialog_accepts_its_address(instagram_login: InstagramLogin, meta: MetaClient) -> None:
+def test_dialog_accepts_its_url(instagram_login: InstagramLogin, meta: MetaClient) -> None:
     answer = meta.http.get(instagram_login.login_url(REDIRECT_URI, "the-state", rerequest=False))
 
     assert answer.status_code == 200
     assert "the-state" in answer.text
 
 
-def test_webhooks_begin_and_end_with_the_accounts_own_token(
+def test_subscribes_and_unsubscribes_with_the_accounts_token(
     instagram_login: InstagramLogin, instagram: InstagramClient, meta: MetaClient
 ) -> None:
     _, account = logged_in(instagram_login, instagram)
@@ -454,16 +452,14 @@ def test_webhooks_begin_and_end_with_the_accounts_own_token(
     }
 
 
-def test_a_subscription_that_meta_answers_with_no_success_has_failed(
-    instagram_login: InstagramLogin, meta: MetaClient
-) -> None:
+def test_subscription_without_success_has_failed(instagram_login: InstagramLogin, meta: MetaClient) -> None:
     answer_with(meta, "subscribe_instagram", {"success": False})
 
     with pytest.raises(MetaRequestRejectedError):
         instagram_login.subscribe(DiscoveredAccount(CAFE, "IGAA1"), Deadline(20))
 
 
-def test_an_account_id_cannot_lead_an_unsubscription_elsewhere() -> None:
+def test_account_id_cannot_change_the_unsubscribe_path() -> None:
     sent: list[str] = []
 
     def keep(request: httpx.Request) -> httpx.Response:
@@ -475,12 +471,12 @@ def test_an_account_id_cannot_lead_an_unsubscription_elsewhere() -> None:
     assert sent == [f"{GRAPH}/{VERSION}/..%2Fme%3Fx%3D1%23/subscribed_apps"]
 
 
-def test_a_grant_cannot_be_taken_back_and_nobody_is_asked(instagram_login: InstagramLogin, meta: MetaClient) -> None:
+def test_revoking_makes_no_call(instagram_login: InstagramLogin, meta: MetaClient) -> None:
     assert instagram_login.revoke("IGAA1", "27640875392278831", Deadline(20)) is False
     assert calls(meta) == []
 
 
-def test_somebody_elses_token_is_refused_without_asking_meta(
+def test_access_token_is_rejected_without_calling_meta(
     instagram_login: InstagramLogin, instagram: InstagramClient, meta: MetaClient
 ) -> None:
     token = instagram.long_token()
@@ -493,7 +489,7 @@ def test_somebody_elses_token_is_refused_without_asking_meta(
     assert calls(meta) == []
 
 
-def test_a_connection_takes_four_calls_one_after_the_other(
+def test_connecting_takes_four_sequential_calls(
     instagram_login: InstagramLogin, instagram: InstagramClient, meta: MetaClient
 ) -> None:
     _, account = logged_in(instagram_login, instagram)
@@ -509,7 +505,7 @@ def test_a_connection_takes_four_calls_one_after_the_other(
     assert all(before["ended"] <= after["started"] for before, after in pairwise(made))
 
 
-def test_the_profile_is_read_with_the_long_lived_token(
+def test_profile_is_read_with_the_long_lived_token(
     instagram_login: InstagramLogin, instagram: InstagramClient, meta: MetaClient
 ) -> None:
     _, account = logged_in(instagram_login, instagram)
@@ -519,7 +515,7 @@ def test_the_profile_is_read_with_the_long_lived_token(
     assert read["path"] == f"/{VERSION}/me"
 
 
-def test_an_interrupted_login_goes_on_from_a_kept_token_without_known_scopes(
+def test_interrupted_login_resumes_without_known_scopes(
     instagram_login: InstagramLogin, instagram: InstagramClient
 ) -> None:
     kept = UserToken(instagram.short_token(), NOW, None)
@@ -529,7 +525,7 @@ def test_an_interrupted_login_goes_on_from_a_kept_token_without_known_scopes(
     assert account.instagram_business_id == CAFE
 
 
-def test_neither_secret_nor_token_is_part_of_a_text_about_a_failure(
+def test_error_text_has_neither_secret_nor_token(
     instagram_login: InstagramLogin, instagram: InstagramClient, meta: MetaClient
 ) -> None:
     meta.control("POST", "/faults", {"operation": "read_instagram_me", "times": None, "error": "invalid_token"})

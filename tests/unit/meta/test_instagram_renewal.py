@@ -1,4 +1,4 @@
-"""Instagram Login: sixty more days for a token, what it is when Meta refuses them, and whether webhooks still come."""
+"""Instagram Login: extending a token by sixty days, the errors of an extension, and the subscription check."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -49,7 +49,7 @@ def calls(meta: MetaClient) -> list[dict[str, Any]]:
 def product(
     answer: Callable[[httpx.Request], httpx.Response], now: Callable[[], datetime] = lambda: NOW
 ) -> InstagramLogin:
-    """The product in front of a Meta that answers as told."""
+    """The product in front of a Meta with scripted responses."""
     app = InstagramApp("7777", "the-instagram-secret", f"{ORIGIN}{GRAPH}", ORIGIN, ORIGIN, VERSION, "a,b")
     return InstagramLogin(app, GraphClient(httpx.Client(transport=httpx.MockTransport(answer))), now)
 
@@ -59,7 +59,7 @@ def refusal(caught: pytest.ExceptionInfo[InstagramConnectError]) -> tuple[str | 
     return caught.value.reason, context["meta_code"], context["meta_subcode"]
 
 
-def test_a_token_gets_sixty_more_days(
+def test_token_is_extended_by_sixty_days(
     instagram_login: InstagramLogin, instagram: InstagramClient, meta: MetaClient
 ) -> None:
     token = aged_token(meta, instagram, days=50)
@@ -68,12 +68,12 @@ def test_a_token_gets_sixty_more_days(
 
     assert (renewal.obtained_at, renewal.expires_at) == (NOW, NOW + LONG_LIVED)
     assert (renewal.user_token, renewal.tells_data_access) == (None, False)
-    meta.advance(20 * DAY_S)  # when the former token has run out, where Meta gave another one
+    meta.advance(20 * DAY_S)  # after the old token expired, if Meta returned a new one
     assert instagram.me(renewal.access_token or "")["user_id"] == CAFE
 
 
 @pytest.mark.parametrize("changes", [True, False])
-def test_the_value_that_meta_answers_is_kept_whether_it_is_another_one_or_the_same(
+def test_token_from_the_response_is_kept_whether_changed_or_not(
     instagram_login: InstagramLogin, instagram: InstagramClient, meta: MetaClient, changes: bool
 ) -> None:
     meta.control("POST", "/settings", {"instagram_refresh_changes_token": changes})
@@ -85,7 +85,7 @@ def test_the_value_that_meta_answers_is_kept_whether_it_is_another_one_or_the_sa
     assert (renewal.access_token != token) is changes
 
 
-def test_a_refresh_is_one_get_with_nothing_but_the_grant_type_and_the_token() -> None:
+def test_refresh_is_one_get_with_grant_type_and_token() -> None:
     sent: list[httpx.Request] = []
 
     def keep(request: httpx.Request) -> httpx.Response:
@@ -105,7 +105,7 @@ def test_a_refresh_is_one_get_with_nothing_but_the_grant_type_and_the_token() ->
 
 
 @pytest.mark.parametrize("more", [{}, {"expires_in": None}, {"expires_in": 0}, {"expires_in": "soon"}])
-def test_an_answer_without_a_lifetime_gives_no_end(more: dict[str, object]) -> None:
+def test_response_without_a_lifetime_gives_no_expiry(more: dict[str, object]) -> None:
     meta = product(lambda _: httpx.Response(200, json={"access_token": "IGAA2", **more}))
 
     renewal = meta.renew(account("IGAA1"), None, KNOWN_END, Deadline(20))
@@ -114,7 +114,7 @@ def test_an_answer_without_a_lifetime_gives_no_end(more: dict[str, object]) -> N
 
 
 @pytest.mark.parametrize("wrap", [lambda answer: answer, lambda answer: {"data": [answer]}])
-def test_both_shapes_of_metas_answer_are_read(wrap: Callable[[object], object]) -> None:
+def test_both_response_shapes_are_parsed(wrap: Callable[[object], object]) -> None:
     meta = product(lambda _: httpx.Response(200, json=wrap({"access_token": "IGAA2", "expires_in": 3600})))
 
     renewal = meta.renew(account("IGAA1"), None, KNOWN_END, Deadline(20))
@@ -122,7 +122,7 @@ def test_both_shapes_of_metas_answer_are_read(wrap: Callable[[object], object]) 
     assert (renewal.access_token, renewal.expires_at) == ("IGAA2", NOW + timedelta(hours=1))
 
 
-def test_a_lifetime_counts_from_before_the_call_and_the_token_from_its_answer() -> None:
+def test_lifetime_counts_from_before_the_call_and_token_age_from_its_response() -> None:
     clock = [NOW]
 
     def answer_slowly(_: httpx.Request) -> httpx.Response:
@@ -136,12 +136,12 @@ def test_a_lifetime_counts_from_before_the_call_and_the_token_from_its_answer() 
 
 
 @pytest.mark.parametrize("answer", [{}, {"access_token": ""}, {"access_token": 5}, {"data": []}, {"expires_in": 9}])
-def test_an_answer_without_a_token_is_no_renewal(answer: dict[str, object]) -> None:
+def test_response_without_a_token_is_no_renewal(answer: dict[str, object]) -> None:
     with pytest.raises(MetaRequestRejectedError):
         product(lambda _: httpx.Response(200, json=answer)).renew(account("IGAA1"), None, KNOWN_END, Deadline(20))
 
 
-def test_a_token_that_is_too_young_is_refused_without_a_word_that_it_is_dead(
+def test_too_young_token_is_rejected_but_not_dead(
     instagram_login: InstagramLogin, instagram: InstagramClient, meta: MetaClient
 ) -> None:
     token = aged_token(meta, instagram, days=0.9)
@@ -163,7 +163,7 @@ def test_a_token_that_is_too_young_is_refused_without_a_word_that_it_is_dead(
         ("logged_out", 467, "TOKEN_INVALID"),
     ],
 )
-def test_a_dead_token_is_neither_renewed_nor_accessible_and_says_why(
+def test_dead_token_is_neither_renewed_nor_accessible_and_has_its_reason(
     instagram_login: InstagramLogin,
     instagram: InstagramClient,
     meta: MetaClient,
@@ -182,7 +182,7 @@ def test_a_dead_token_is_neither_renewed_nor_accessible_and_says_why(
     assert refusal(renewing) == refusal(checking) == (reason, 190, subcode)
 
 
-def test_a_token_that_was_not_renewed_for_sixty_days_has_run_out(
+def test_token_not_renewed_for_sixty_days_has_expired(
     instagram_login: InstagramLogin, instagram: InstagramClient, meta: MetaClient
 ) -> None:
     token = aged_token(meta, instagram, days=60)
@@ -194,7 +194,7 @@ def test_a_token_that_was_not_renewed_for_sixty_days_has_run_out(
     assert len(calls(meta)) == 1
 
 
-def test_without_the_basic_permission_nothing_works(
+def test_missing_basic_permission_fails_every_call(
     instagram_login: InstagramLogin, instagram: InstagramClient, meta: MetaClient
 ) -> None:
     token = aged_token(meta, instagram)
@@ -218,7 +218,7 @@ def test_without_the_basic_permission_nothing_works(
         ("blocked", MetaActionBlockedError),
     ],
 )
-def test_what_says_nothing_about_the_token_has_its_own_name(
+def test_errors_unrelated_to_the_token_keep_their_type(
     instagram_login: InstagramLogin,
     instagram: InstagramClient,
     meta: MetaClient,
@@ -232,7 +232,7 @@ def test_what_says_nothing_about_the_token_has_its_own_name(
         instagram_login.renew(account(token), None, KNOWN_END, Deadline(20))
 
 
-def test_one_failure_of_a_refresh_costs_nothing(
+def test_single_refresh_failure_is_retried(
     instagram_login: InstagramLogin, instagram: InstagramClient, meta: MetaClient
 ) -> None:
     token = aged_token(meta, instagram)
@@ -241,7 +241,7 @@ def test_one_failure_of_a_refresh_costs_nothing(
     assert instagram_login.renew(account(token), None, KNOWN_END, Deadline(20)).expires_at == NOW + LONG_LIVED
 
 
-def test_access_is_checked_with_the_accounts_token_and_the_least_that_can_be_asked(
+def test_access_is_checked_with_the_accounts_token_and_one_field(
     instagram_login: InstagramLogin, instagram: InstagramClient, meta: MetaClient
 ) -> None:
     token = aged_token(meta, instagram)
@@ -257,7 +257,7 @@ def test_access_is_checked_with_the_accounts_token_and_the_least_that_can_be_ask
     assert made["fingerprints"]["access_token"] == fingerprint(token)
 
 
-def test_whether_webhooks_come_is_what_meta_says(
+def test_is_subscribed_returns_what_meta_reports(
     instagram_login: InstagramLogin, instagram: InstagramClient, meta: MetaClient
 ) -> None:
     token = aged_token(meta, instagram)
@@ -279,13 +279,13 @@ def test_whether_webhooks_come_is_what_meta_says(
 
 
 @pytest.mark.parametrize("answer", [{}, {"data": []}, {"data": None}, {"data": {}}, {"data": ["text", None]}])
-def test_an_answer_without_a_subscription_means_that_there_is_none(answer: dict[str, object]) -> None:
+def test_response_without_a_subscription_means_not_subscribed(answer: dict[str, object]) -> None:
     meta = product(lambda _: httpx.Response(200, json=answer))
 
     assert meta.is_subscribed(account("IGAA1"), Deadline(20)) is False
 
 
-def test_a_dead_token_does_not_pass_for_a_missing_subscription(
+def test_dead_token_is_not_a_missing_subscription(
     instagram_login: InstagramLogin, instagram: InstagramClient, meta: MetaClient
 ) -> None:
     token = aged_token(meta, instagram)
@@ -296,7 +296,7 @@ def test_a_dead_token_does_not_pass_for_a_missing_subscription(
     assert refusal(caught) == ("APP_REMOVED", 190, 458)
 
 
-def test_no_token_is_part_of_a_renewal_or_of_a_refusal_as_text(
+def test_repr_of_renewals_and_errors_has_no_token(
     instagram_login: InstagramLogin, instagram: InstagramClient, meta: MetaClient
 ) -> None:
     token = aged_token(meta, instagram)

@@ -1,4 +1,4 @@
-"""What Meta's headers about call limits are read as, whatever is in them, and who gets to see it."""
+"""Parsing Meta's usage headers, valid or not, and who observes them."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -72,25 +72,23 @@ def call(graph: GraphClient) -> None:
     ],
 )
 @pytest.mark.parametrize(("name", "usage_type"), [(APP_HEADER, "app"), (PAGE_HEADER, "page")])
-def test_of_three_percentages_the_highest_counts(
-    name: str, usage_type: str, told: dict[str, object], percent: int
-) -> None:
+def test_highest_of_three_percentages_counts(name: str, usage_type: str, told: dict[str, object], percent: int) -> None:
     assert read_usage(header(name, told)) == (Usage(usage_type, percent, 0),)
 
 
 @pytest.mark.parametrize("name", ["X-App-Usage", "x-app-usage", "X-APP-USAGE"])
-def test_the_case_of_a_headers_name_does_not_matter(name: str) -> None:
+def test_header_names_are_case_insensitive(name: str) -> None:
     assert read_usage(header(name, {"call_count": 5})) == (Usage("app", 5),)
 
 
 @pytest.mark.parametrize(("minutes", "seconds"), [(0, 0), (1, 60), (19, 1140), ("7", 420), (0.5, 30), (-3, 0)])
-def test_metas_minutes_become_seconds(minutes: object, seconds: int) -> None:
+def test_minutes_become_seconds(minutes: object, seconds: int) -> None:
     entry = {"type": "instagram", "call_count": 100, "estimated_time_to_regain_access": minutes}
 
     assert read_usage(header(BUSINESS_HEADER, {"1784": [entry]})) == (Usage("instagram", 100, seconds),)
 
 
-def test_of_several_objects_with_the_same_limit_the_worst_values_count_each() -> None:
+def test_worst_values_of_one_limit_count() -> None:
     told = {
         "1": [{"type": "instagram", "call_count": 95, "estimated_time_to_regain_access": 0}],
         "2": [
@@ -103,7 +101,7 @@ def test_of_several_objects_with_the_same_limit_the_worst_values_count_each() ->
     assert read_usage(header(BUSINESS_HEADER, told)) == (Usage("instagram", 95, 240), Usage("pages", 3, 120))
 
 
-def test_all_headers_of_one_answer_are_read() -> None:
+def test_all_headers_of_a_response_are_read() -> None:
     headers = httpx.Headers(
         {
             APP_HEADER: '{"call_count":1}',
@@ -121,16 +119,16 @@ def test_all_headers_of_one_answer_are_read() -> None:
     "text",
     ["", "null", "{}", "[]", "1", '"text"', "not json", "{", '{"a": 1', "[" * 100_000, '{"a":' * 100_000, "1" * 5000],
 )
-def test_what_is_malformed_counts_as_absent(name: str, text: str) -> None:
+def test_malformed_values_count_as_absent(name: str, text: str) -> None:
     assert read_usage(httpx.Headers({name: text})) == ()
 
 
 @pytest.mark.parametrize("told", [{"1": None}, {"1": {}}, {"1": [1, None, "x", []]}, {"1": []}, {"1": "text"}])
-def test_objects_without_entries_tell_nothing(told: object) -> None:
+def test_objects_without_entries_are_ignored(told: object) -> None:
     assert read_usage(header(BUSINESS_HEADER, told)) == ()
 
 
-def test_a_malformed_entry_does_not_hide_its_neighbours() -> None:
+def test_malformed_entry_does_not_hide_its_neighbours() -> None:
     told = {"1": "nonsense", "2": [None, {"type": "instagram", "call_count": 40}]}
 
     assert read_usage(header(BUSINESS_HEADER, told)) == (Usage("instagram", 40),)
@@ -140,18 +138,18 @@ def test_a_malformed_entry_does_not_hide_its_neighbours() -> None:
     ("told", "usage_type"),
     [({}, "unknown"), ({"type": None}, "unknown"), ({"type": ""}, "unknown"), ({"type": "x" * 99}, "x" * 64)],
 )
-def test_a_limit_without_a_usable_name_has_one_all_the_same(told: dict[str, object], usage_type: str) -> None:
+def test_limit_without_a_usable_name_gets_a_default_name(told: dict[str, object], usage_type: str) -> None:
     assert read_usage(header(BUSINESS_HEADER, {"1": [told]})) == (Usage(usage_type, 0),)
 
 
-def test_a_name_that_postgres_cannot_store_is_made_storable() -> None:
+def test_limit_names_are_made_storable_for_postgres() -> None:
     (found,) = read_usage(httpx.Headers({BUSINESS_HEADER: r'{"1":[{"type":"insta\u0000gram\ud800"}]}'}))
 
     assert found.usage_type == "instagram?"
 
 
 @pytest.mark.parametrize("number", ["1e308", "1e999", "NaN", "-Infinity", "9" * 400, '"1e308"'])
-def test_numbers_beyond_all_measure_stay_usable(number: str) -> None:
+def test_huge_numbers_are_capped(number: str) -> None:
     text = f'{{"1":[{{"type":"instagram","call_count":{number},"estimated_time_to_regain_access":{number}}}]}}'
 
     (found,) = read_usage(httpx.Headers({BUSINESS_HEADER: text}))
@@ -161,14 +159,14 @@ def test_numbers_beyond_all_measure_stay_usable(number: str) -> None:
 
 
 @given(st.text(), st.text(), st.text())
-def test_no_text_makes_it_raise(app: str, page: str, business: str) -> None:
+def test_arbitrary_text_never_raises(app: str, page: str, business: str) -> None:
     headers = {"x-app-usage": app, "x-page-usage": page, "x-business-use-case-usage": business}
 
     assert isinstance(read_usage(headers), tuple)
 
 
 @given(json_values | entries, json_values | st.dictionaries(st.text(), st.lists(entries | json_values)))
-def test_no_json_makes_it_raise_or_answer_what_storage_cannot_take(app: object, business: object) -> None:
+def test_arbitrary_json_never_raises_and_stays_storable(app: object, business: object) -> None:
     headers = {"x-app-usage": json.dumps(app), "x-business-use-case-usage": json.dumps(business)}
 
     for found in read_usage(headers):
@@ -179,7 +177,7 @@ def test_no_json_makes_it_raise_or_answer_what_storage_cannot_take(app: object, 
         assert 0 < len(found.usage_type.encode().decode()) <= 64
 
 
-def test_every_answer_of_a_block_is_observed_in_order() -> None:
+def test_all_responses_in_a_block_are_observed_in_order() -> None:
     graph = client(answer(10), answer(20))
 
     with usage.observed() as seen:
@@ -189,7 +187,7 @@ def test_every_answer_of_a_block_is_observed_in_order() -> None:
     assert seen == [Usage("app", 10), Usage("app", 20)]
 
 
-def test_answers_that_refuse_and_those_that_are_repeated_are_observed_too() -> None:
+def test_rejections_and_retries_are_observed() -> None:
     transient = answer(98, 500, error={"code": 2, "message": "x", "is_transient": True})
     graph = client(transient, answer(100, 400, error={"code": 4, "message": "x"}))
 
@@ -199,7 +197,7 @@ def test_answers_that_refuse_and_those_that_are_repeated_are_observed_too() -> N
     assert seen == [Usage("app", 98), Usage("app", 100)]
 
 
-def test_outside_of_a_block_nothing_is_kept() -> None:
+def test_nothing_is_observed_outside_a_block() -> None:
     graph = client(answer(10), answer(20), answer(30))
 
     call(graph)
@@ -210,7 +208,7 @@ def test_outside_of_a_block_nothing_is_kept() -> None:
     assert seen == [Usage("app", 20)]
 
 
-def test_a_block_inside_another_keeps_its_own() -> None:
+def test_nested_blocks_observe_separately() -> None:
     graph = client(answer(10), answer(20), answer(30))
 
     with usage.observed() as outer:
@@ -222,7 +220,7 @@ def test_a_block_inside_another_keeps_its_own() -> None:
     assert (outer, inner) == ([Usage("app", 10), Usage("app", 30)], [Usage("app", 20)])
 
 
-def test_what_fails_inside_a_block_ends_it() -> None:
+def test_exception_ends_the_block() -> None:
     def observe_and_fail() -> None:
         with usage.observed():
             raise LookupError
@@ -235,7 +233,7 @@ def test_what_fails_inside_a_block_ends_it() -> None:
     assert seen == [Usage("app", 5)]
 
 
-def test_threads_that_share_a_client_see_their_own_answers_only() -> None:
+def test_threads_sharing_a_client_observe_only_their_own_responses() -> None:
     def echo(request: httpx.Request) -> httpx.Response:
         percent = int(request.url.params["percent"])
         return httpx.Response(200, json={}, headers={APP_HEADER: json.dumps({"call_count": percent})})

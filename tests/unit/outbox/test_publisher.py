@@ -1,4 +1,4 @@
-"""Events reach the bus at least once: what it does not take stays where it was written down."""
+"""Events are published at least once: whatever the bus rejects stays in storage."""
 
 import io
 import json
@@ -31,12 +31,12 @@ from tests.support.refreshing import STORAGE_DOWN, FakeStorage
 BUS = "instagram-connect"
 NEEDS_REAUTH = "instagram.connection.needs_reauth"
 MESSAGE = "instagram.webhook.message"
-# Of all entries of a call together, as EventBridge counts them.
+# The total size of a call's entries, as EventBridge counts it.
 LIMIT_BYTES = 256 * 1024
 
 
 class Outbox:
-    """The events that wait in storage; what is taken is leased, what is deleted is gone."""
+    """The events pending in storage, with leases and deletion."""
 
     def __init__(self, count: int) -> None:
         self.storage = FakeStorage(answers={"take_events": self._take, "delete_events": self._delete})
@@ -58,7 +58,7 @@ class Outbox:
 
 
 class Bus:
-    """EventBridge, stubbed: what it answers to one call after the other."""
+    """EventBridge, stubbed with a response for each call."""
 
     def __init__(self, events: EventPublisher) -> None:
         client = boto3.client("events")
@@ -78,10 +78,10 @@ class Bus:
 
 
 class FakeEventBridge:
-    """EventBridge by what it is told of, whatever the order: calls come from several threads at once.
+    """EventBridge for concurrent calls, whose order does not matter.
 
-    It refuses a call that is too large, fails one with an event of `failing`, and takes no event of `refusing`. A call
-    takes `takes_s`, and is not answered before `together` calls are under way.
+    Rejects calls that are too large, fails calls with an event in `failing`, and rejects events in `refusing`. A call
+    takes `takes_s` and returns only once `together` calls are in progress.
     """
 
     def __init__(self, events: EventPublisher) -> None:
@@ -95,7 +95,7 @@ class FakeEventBridge:
         self._lock = threading.Lock()
 
     def deadline(self, seconds: float) -> Deadline:
-        """A deadline in whose time nothing but these calls takes any."""
+        """A deadline whose clock advances only by these calls."""
         return Deadline(seconds, monotonic=lambda: self.now_s)
 
     def put_events(self, **arguments: Any) -> dict[str, Any]:
@@ -116,14 +116,14 @@ class FakeEventBridge:
 
     @property
     def told(self) -> dict[str, dict[str, Any]]:
-        """The details of all events that it was told of, each once, by their ids."""
+        """The details of all published events by id, each published once."""
         details = [json.loads(entry["Detail"]) for entries in self.calls for entry in entries]
         assert len({detail["id"] for detail in details}) == len(details)
         return {detail["id"]: detail for detail in details}
 
 
 def webhook_event(number: int, text: str = "Olá") -> dict[str, Any]:
-    """An event as ingestion gives it to be published."""
+    """An event as ingestion hands it to the publisher."""
     detail = {"eventKey": f"msg:{number}", "businessAccountId": "account-1", "data": {"text": text}}
     return {"id": f"event-{number}", "type": MESSAGE, "detail": detail}
 
@@ -156,7 +156,7 @@ def bus(events: EventPublisher) -> Iterator[Bus]:
         bus.stub.assert_no_pending_responses()
 
 
-def test_what_waits_is_published_and_forgotten(outbox: Outbox, events: EventPublisher, bus: Bus) -> None:
+def test_pending_events_are_published_and_deleted(outbox: Outbox, events: EventPublisher, bus: Bus) -> None:
     bus.takes(3)
 
     assert events.publish_pending(Deadline(20)) == 3
@@ -169,7 +169,7 @@ def test_what_waits_is_published_and_forgotten(outbox: Outbox, events: EventPubl
     }
 
 
-def test_an_entry_names_bus_source_and_type_and_carries_its_id(events: EventPublisher) -> None:
+def test_entry_has_bus_source_type_and_id(events: EventPublisher) -> None:
     bus = Bus(events)
     detail = {"id": "event-0", "businessAccountId": "account-0"}
     first = {
@@ -186,14 +186,14 @@ def test_an_entry_names_bus_source_and_type_and_carries_its_id(events: EventPubl
         assert events.publish_pending(Deadline(20)) == 3
 
 
-def test_without_events_the_bus_is_not_called_and_no_client_made() -> None:
+def test_nothing_pending_makes_no_client_and_no_call() -> None:
     events = bus_of(Outbox(0))
 
     assert events.publish_pending(Deadline(20)) == 0
     assert "_client" not in events.__dict__
 
 
-def test_what_the_bus_refuses_stays_and_the_rest_is_forgotten(outbox: Outbox, events: EventPublisher, bus: Bus) -> None:
+def test_rejected_events_stay_and_the_rest_is_deleted(outbox: Outbox, events: EventPublisher, bus: Bus) -> None:
     bus.takes(3, refusing=(1,))
 
     assert events.publish_pending(Deadline(20)) == 2
@@ -201,7 +201,7 @@ def test_what_the_bus_refuses_stays_and_the_rest_is_forgotten(outbox: Outbox, ev
     assert [event["id"] for event in outbox.waiting] == ["event-1"]
 
 
-def test_a_bus_that_does_not_answer_costs_no_event(outbox: Outbox, events: EventPublisher, bus: Bus) -> None:
+def test_unreachable_bus_loses_no_event(outbox: Outbox, events: EventPublisher, bus: Bus) -> None:
     bus.fails()
 
     assert events.publish_pending(Deadline(20)) == 0
@@ -210,7 +210,7 @@ def test_a_bus_that_does_not_answer_costs_no_event(outbox: Outbox, events: Event
     assert outbox.storage.asked("delete_events") == []
 
 
-def test_a_call_takes_ten_and_one_that_fails_costs_none_that_is_under_way() -> None:
+def test_calls_take_ten_events_and_fail_independently() -> None:
     outbox = Outbox(2 * MAX_ENTRIES_PER_CALL + 5)
     events = bus_of(outbox)
     bridge = FakeEventBridge(events)
@@ -222,7 +222,7 @@ def test_a_call_takes_ten_and_one_that_fails_costs_none_that_is_under_way() -> N
     assert [event["id"] for event in outbox.waiting] == [f"event-{number}" for number in range(10, 20)]
 
 
-def test_more_than_are_taken_at_once_are_published_in_one_go() -> None:
+def test_events_beyond_one_claim_are_published_in_one_run() -> None:
     outbox = Outbox(EVENTS_PER_ROUND + 1)
     events = bus_of(outbox)
     bus = Bus(events)
@@ -236,7 +236,7 @@ def test_more_than_are_taken_at_once_are_published_in_one_go() -> None:
     assert outbox.waiting == []
 
 
-def test_while_the_bus_refuses_no_more_are_taken() -> None:
+def test_claiming_stops_while_the_bus_rejects_events() -> None:
     outbox = Outbox(EVENTS_PER_ROUND + 1)
     events = bus_of(outbox)
     bridge = FakeEventBridge(events)
@@ -247,8 +247,8 @@ def test_while_the_bus_refuses_no_more_are_taken() -> None:
     assert len(outbox.storage.asked("take_events")) == 1
 
 
-def test_a_bus_that_does_not_answer_is_not_waited_for_call_by_call(outbox: Outbox, events: EventPublisher) -> None:
-    """A call takes seconds then; as many as are under way at once, and no more."""
+def test_unreachable_bus_is_awaited_once(outbox: Outbox, events: EventPublisher) -> None:
+    """A call then takes seconds: only those already in progress are awaited."""
     bridge = FakeEventBridge(events)
     batch = [webhook_event(number) for number in range(1000)]
     bridge.failing = {event["id"] for event in batch}
@@ -258,7 +258,7 @@ def test_a_bus_that_does_not_answer_is_not_waited_for_call_by_call(outbox: Outbo
     assert 1 <= len(bridge.calls) <= CONCURRENT_CALLS
 
 
-def test_what_the_bus_took_before_it_fell_silent_is_forgotten_and_the_rest_waits(
+def test_events_published_before_an_outage_are_deleted_and_the_rest_stays(
     outbox: Outbox, events: EventPublisher, one_by_one: None
 ) -> None:
     bridge = FakeEventBridge(events)
@@ -270,9 +270,7 @@ def test_what_the_bus_took_before_it_fell_silent_is_forgotten_and_the_rest_waits
     assert forgotten(outbox) == [f"event-{number}" for number in range(MAX_ENTRIES_PER_CALL)]
 
 
-def test_a_bus_that_refuses_events_has_answered_and_is_told_of_the_next_ones(
-    outbox: Outbox, events: EventPublisher, one_by_one: None
-) -> None:
+def test_rejected_events_do_not_stop_later_calls(outbox: Outbox, events: EventPublisher, one_by_one: None) -> None:
     bridge = FakeEventBridge(events)
     bridge.refusing = {f"event-{number}" for number in range(MAX_ENTRIES_PER_CALL)}
 
@@ -281,7 +279,7 @@ def test_a_bus_that_refuses_events_has_answered_and_is_told_of_the_next_ones(
     assert forgotten(outbox) == ["event-10", "event-11"]
 
 
-def test_after_a_silence_the_bus_is_tried_again_the_next_time(outbox: Outbox, events: EventPublisher) -> None:
+def test_unreachable_bus_is_tried_again_on_the_next_run(outbox: Outbox, events: EventPublisher) -> None:
     bridge = FakeEventBridge(events)
     bridge.failing = {"event-1"}
     assert events.publish([webhook_event(1)], Deadline(20)) == 0
@@ -290,7 +288,7 @@ def test_after_a_silence_the_bus_is_tried_again_the_next_time(outbox: Outbox, ev
     assert events.publish([webhook_event(1)], Deadline(20)) == 1
 
 
-def test_no_call_is_begun_without_the_time_for_it(outbox: Outbox, events: EventPublisher, one_by_one: None) -> None:
+def test_no_call_is_started_without_enough_time(outbox: Outbox, events: EventPublisher, one_by_one: None) -> None:
     bridge = FakeEventBridge(events)
     bridge.takes_s = 4
 
@@ -303,7 +301,7 @@ def test_no_call_is_begun_without_the_time_for_it(outbox: Outbox, events: EventP
 @pytest.mark.parametrize(
     ("left_s", "published"), [(MIN_REMAINING_S - 0.5, 0), (MIN_REMAINING_S, 1), (MIN_REMAINING_S + 0.5, 1)]
 )
-def test_one_event_is_published_only_in_time_too(
+def test_single_event_is_published_only_within_the_deadline(
     outbox: Outbox, events: EventPublisher, left_s: float, published: int
 ) -> None:
     bridge = FakeEventBridge(events)
@@ -313,8 +311,8 @@ def test_one_event_is_published_only_in_time_too(
     assert (len(bridge.calls), len(forgotten(outbox))) == (published, published)
 
 
-def test_nothing_is_taken_that_could_not_be_published_in_time(outbox: Outbox, events: EventPublisher) -> None:
-    """What is taken is kept from everybody else for a minute."""
+def test_nothing_is_claimed_without_time_to_publish(outbox: Outbox, events: EventPublisher) -> None:
+    """Claimed events are leased for a minute."""
     bridge = FakeEventBridge(events)
 
     assert events.publish_pending(bridge.deadline(MIN_REMAINING_S - 0.5)) == 0
@@ -323,7 +321,7 @@ def test_nothing_is_taken_that_could_not_be_published_in_time(outbox: Outbox, ev
     assert events.publish_pending(bridge.deadline(MIN_REMAINING_S + 0.5)) == 3
 
 
-def test_more_are_taken_only_as_long_as_there_is_time(one_by_one: None) -> None:
+def test_claiming_continues_only_while_time_remains(one_by_one: None) -> None:
     outbox = Outbox(3 * EVENTS_PER_ROUND)
     events = bus_of(outbox)
     bridge = FakeEventBridge(events)
@@ -336,7 +334,7 @@ def test_more_are_taken_only_as_long_as_there_is_time(one_by_one: None) -> None:
     assert outbox.leased == set(forgotten(outbox))
 
 
-def test_an_event_that_cannot_be_forgotten_is_published_again(outbox: Outbox, events: EventPublisher, bus: Bus) -> None:
+def test_event_that_cannot_be_deleted_is_published_again(outbox: Outbox, events: EventPublisher, bus: Bus) -> None:
     bus.takes(3)
     outbox.storage.failures["delete_events"] = STORAGE_DOWN
     with pytest.raises(StorageError):
@@ -350,7 +348,7 @@ def test_an_event_that_cannot_be_forgotten_is_published_again(outbox: Outbox, ev
     assert outbox.waiting == []
 
 
-def test_what_somebody_else_is_publishing_is_left_to_them(outbox: Outbox, events: EventPublisher, bus: Bus) -> None:
+def test_events_leased_by_another_publisher_are_skipped(outbox: Outbox, events: EventPublisher, bus: Bus) -> None:
     outbox.leased = {"event-0"}
     bus.takes(2)
 
@@ -363,7 +361,7 @@ def forgotten(outbox: Outbox) -> list[str]:
     return [event_id for payload in outbox.storage.asked("delete_events") for event_id in payload["ids"]]
 
 
-def test_what_the_caller_has_taken_is_published_without_taking_anything(outbox: Outbox, events: EventPublisher) -> None:
+def test_publish_claims_nothing_itself(outbox: Outbox, events: EventPublisher) -> None:
     bridge = FakeEventBridge(events)
 
     assert events.publish([webhook_event(7)], Deadline(20)) == 1
@@ -375,7 +373,7 @@ def test_what_the_caller_has_taken_is_published_without_taking_anything(outbox: 
     assert forgotten(outbox) == ["event-7"]
 
 
-def test_to_publish_nothing_asks_nobody(outbox: Outbox, events: EventPublisher) -> None:
+def test_publish_with_no_events_makes_no_call(outbox: Outbox, events: EventPublisher) -> None:
     assert events.publish([], Deadline(20)) == 0
 
     assert outbox.storage.calls == []
@@ -383,7 +381,7 @@ def test_to_publish_nothing_asks_nobody(outbox: Outbox, events: EventPublisher) 
 
 
 @pytest.mark.parametrize("count", [1, 10, 11, 25, 100])
-def test_many_events_go_in_as_few_calls_as_there_can_be(outbox: Outbox, events: EventPublisher, count: int) -> None:
+def test_many_events_use_the_fewest_calls(outbox: Outbox, events: EventPublisher, count: int) -> None:
     bridge = FakeEventBridge(events)
     batch = [webhook_event(number) for number in range(count)]
 
@@ -403,7 +401,7 @@ def test_many_events_go_in_as_few_calls_as_there_can_be(outbox: Outbox, events: 
         pytest.param('"' * 40_000, 2, id="of quotes"),
     ],
 )
-def test_events_that_are_too_large_together_go_in_calls_of_their_own(
+def test_events_too_large_together_are_sent_separately(
     outbox: Outbox, events: EventPublisher, text: str, together: int
 ) -> None:
     bridge = FakeEventBridge(events)
@@ -416,8 +414,8 @@ def test_events_that_are_too_large_together_go_in_calls_of_their_own(
     assert forgotten(outbox) == [event["id"] for event in batch]
 
 
-def test_an_event_that_no_call_takes_is_told_of_without_its_data(outbox: Outbox, events: EventPublisher) -> None:
-    """Consumers read the rest where it is stored; the others of its batch are whole."""
+def test_oversized_event_is_published_without_its_data(outbox: Outbox, events: EventPublisher) -> None:
+    """Consumers read the rest from storage; other events of its batch stay whole."""
     bridge = FakeEventBridge(events)
     batch = [webhook_event(0), webhook_event(1, "x" * LIMIT_BYTES), webhook_event(2)]
 
@@ -438,9 +436,7 @@ def test_an_event_that_no_call_takes_is_told_of_without_its_data(outbox: Outbox,
 
 
 @pytest.mark.parametrize(("more", "is_truncated"), [(0, False), (1, True)])
-def test_an_event_is_told_of_whole_as_long_as_a_call_takes_it(
-    events: EventPublisher, more: int, is_truncated: bool
-) -> None:
+def test_event_at_the_size_limit_is_published_whole(events: EventPublisher, more: int, is_truncated: bool) -> None:
     bridge = FakeEventBridge(events)
     around = len(json.dumps({"id": "event-1", **webhook_event(1, "")["detail"]}))
     text = "x" * (MAX_BYTES_PER_CALL - len(MESSAGE) - len(SOURCE) - around + more)
@@ -451,7 +447,7 @@ def test_an_event_is_told_of_whole_as_long_as_a_call_takes_it(
     assert ("isTruncated" in bridge.told["event-1"]) is is_truncated
 
 
-def test_of_several_calls_only_what_the_bus_took_is_forgotten(outbox: Outbox, events: EventPublisher) -> None:
+def test_only_published_events_are_deleted(outbox: Outbox, events: EventPublisher) -> None:
     bridge = FakeEventBridge(events)
     bridge.refusing = {"event-0", "event-12", "event-19", "event-41"}
     bridge.failing, bridge.together = {"event-25"}, threading.Barrier(5)
@@ -464,7 +460,7 @@ def test_of_several_calls_only_what_the_bus_took_is_forgotten(outbox: Outbox, ev
     assert forgotten(outbox) == [event["id"] for event in batch if event["id"] not in waiting]
 
 
-def test_when_the_bus_takes_nothing_nothing_is_forgotten(outbox: Outbox, events: EventPublisher) -> None:
+def test_nothing_is_deleted_when_nothing_was_published(outbox: Outbox, events: EventPublisher) -> None:
     bridge = FakeEventBridge(events)
     bridge.refusing = {f"event-{number}" for number in range(10)}
     bridge.failing = {"event-10"}
@@ -474,9 +470,7 @@ def test_when_the_bus_takes_nothing_nothing_is_forgotten(outbox: Outbox, events:
     assert outbox.storage.calls == []
 
 
-def test_events_that_cannot_be_forgotten_are_said_to_be_so_after_they_were_published(
-    outbox: Outbox, events: EventPublisher
-) -> None:
+def test_failed_deletion_is_raised_after_publishing(outbox: Outbox, events: EventPublisher) -> None:
     bridge = FakeEventBridge(events)
     outbox.storage.failures["delete_events"] = STORAGE_DOWN
 
@@ -486,7 +480,7 @@ def test_events_that_cannot_be_forgotten_are_said_to_be_so_after_they_were_publi
     assert set(bridge.told) == {"event-1"}
 
 
-def test_no_line_holds_what_people_wrote(outbox: Outbox, events: EventPublisher, log: io.StringIO) -> None:
+def test_logs_contain_no_message_text(outbox: Outbox, events: EventPublisher, log: io.StringIO) -> None:
     bridge = FakeEventBridge(events)
     bridge.refusing, bridge.failing, bridge.together = {"event-0"}, {"event-10"}, threading.Barrier(2)
 

@@ -1,4 +1,4 @@
-"""What a privacy callback says: only when Meta signed it, about one person, and from when on it counts."""
+"""Privacy callbacks: signed by Meta, about one person, with the time from which they count."""
 
 import json
 from datetime import UTC, datetime, timedelta, timezone
@@ -36,20 +36,20 @@ def read(body: str | bytes, now: datetime = NOW) -> tuple[str, datetime]:
 
 
 @pytest.mark.parametrize("secret", [FACEBOOK_SECRET, INSTAGRAM_SECRET])
-def test_a_request_that_is_signed_with_the_secret_of_either_product_tells_who_asked_and_when(secret: str) -> None:
+def test_request_signed_with_either_products_secret_is_accepted(secret: str) -> None:
     asked_at = datetime.fromtimestamp(ISSUED_AT, UTC) + TOLERANCE
 
     assert read(form(signed(said(), secret))) == (PERSON, asked_at)
 
 
-def test_a_secret_that_is_being_replaced_still_signs() -> None:
+def test_previous_secret_is_accepted_during_rotation() -> None:
     body = form(signed(said(), "the-former-secret")).encode()
 
     assert read_callback(body, {**APP_SECRETS, "previous_facebook_app_secret": "the-former-secret"}, NOW)[0] == PERSON
 
 
 @pytest.mark.parametrize("name", forgeries())
-def test_what_is_not_signed_by_meta_is_refused(name: str) -> None:
+def test_unsigned_request_is_rejected(name: str) -> None:
     with pytest.raises(SignatureInvalidError):
         read(form(forgeries()[name]))
 
@@ -63,43 +63,43 @@ def test_what_is_not_signed_by_meta_is_refused(name: str) -> None:
         (signed(said(algorithm="none")), "SIGNATURE_MALFORMED"),
     ],
 )
-def test_a_refusal_says_what_was_wrong(signed_request: str, reason: str) -> None:
+def test_rejection_has_its_reason(signed_request: str, reason: str) -> None:
     with pytest.raises(SignatureInvalidError) as caught:
         read(form(signed_request))
 
     assert caught.value.reason == reason
 
 
-def test_without_a_secret_nothing_is_signed() -> None:
+def test_nothing_is_accepted_without_a_secret() -> None:
     with pytest.raises(SignatureInvalidError):
         read_callback(form(signed(said(), "")).encode(), {}, NOW)
 
 
-def test_the_algorithm_may_be_in_lower_case() -> None:
+def test_lower_case_algorithm_is_accepted() -> None:
     assert read(form(signed(said(algorithm="hmac-sha256"))))[0] == PERSON
 
 
-def test_what_comes_beside_the_signed_request_does_not_count() -> None:
+def test_other_form_fields_are_ignored() -> None:
     assert read(f"user_id=666&{form(signed(said()))}&issued_at=1")[0] == PERSON
 
 
-def test_a_field_may_be_encoded_character_by_character() -> None:
+def test_percent_encoded_field_is_decoded() -> None:
     body = "".join(f"%{ord(character):02X}" for character in signed(said()))
 
     assert read(f"signed_request={body}")[0] == PERSON
 
 
 @pytest.mark.parametrize("user_id", ["218471", 218471])
-def test_a_person_may_be_named_by_a_text_or_a_number(user_id: object) -> None:
+def test_user_id_may_be_text_or_a_number(user_id: object) -> None:
     assert read(form(signed(said(user_id=user_id))))[0] == "218471"
 
 
-def test_an_id_beyond_what_a_float_holds_stays_exact() -> None:
+def test_large_numeric_id_stays_exact() -> None:
     assert read(form(signed(said(user_id=17841400000000001))))[0] == "17841400000000001"
 
 
 @pytest.mark.parametrize("user_id", [None, "", True, 1.5, [], {"id": PERSON}, "7" * 501, "\ud800", "7\x00", "7 8"])
-def test_a_request_about_nobody_is_refused(user_id: object) -> None:
+def test_request_without_a_user_id_is_rejected(user_id: object) -> None:
     with pytest.raises(InvalidRequestError) as caught:
         read(form(signed(said(user_id=user_id))))
 
@@ -114,20 +114,20 @@ def test_a_request_about_nobody_is_refused(user_id: object) -> None:
         "&".join(f"field{number}=x" for number in range(21)).encode(),
     ],
 )
-def test_a_body_that_is_no_form_is_refused(body: bytes) -> None:
+def test_body_that_is_no_form_is_rejected(body: bytes) -> None:
     with pytest.raises(InvalidRequestError):
         read(body)
 
 
 @pytest.mark.parametrize("body", ["", "&&&", "=", json.dumps({"signed_request": signed(said())}), signed(said())])
-def test_a_form_without_a_signed_request_is_not_signed(body: str) -> None:
+def test_form_without_a_signed_request_is_unsigned(body: str) -> None:
     with pytest.raises(SignatureInvalidError) as caught:
         read(body)
 
     assert caught.value.reason == "SIGNATURE_MISSING"
 
 
-def test_a_body_may_be_long_and_not_too_long() -> None:
+def test_body_size_is_limited() -> None:
     body = form(signed(said()))
     longest = f"{body}&more={'x' * (MAX_BODY_BYTES - len(body) - 6)}"
     assert len(longest) == MAX_BODY_BYTES
@@ -139,7 +139,7 @@ def test_a_body_may_be_long_and_not_too_long() -> None:
     assert str(MAX_BODY_BYTES) in caught.value.details
 
 
-def test_an_error_does_not_repeat_what_was_sent() -> None:
+def test_error_does_not_quote_the_request() -> None:
     body = signed(said(user_id={"id": PERSON}))
 
     with pytest.raises(InvalidRequestError) as caught:
@@ -177,28 +177,28 @@ def test_an_error_does_not_repeat_what_was_sent() -> None:
         pytest.param([NOW_S - 300], NOW, id="a list"),
     ],
 )
-def test_a_request_counts_from_when_it_was_made_if_that_can_be(issued_at: Any, counts_from: datetime) -> None:
-    """Else from now: so that a login made after it stays, and none made before it does."""
+def test_plausible_request_time_is_used(issued_at: Any, counts_from: datetime) -> None:
+    """Otherwise from now, so that later logins stay and earlier ones do not."""
     _, asked_at = read(form(signed(said(issued_at=issued_at))))
 
     assert asked_at == counts_from
     assert asked_at.tzinfo is not None
 
 
-def test_the_zone_of_the_clock_makes_no_difference() -> None:
+def test_time_zone_of_the_clock_does_not_matter() -> None:
     elsewhere = NOW.astimezone(timezone(timedelta(hours=9)))
 
     assert read(form(signed(said())), elsewhere) == read(form(signed(said())))
 
 
-def test_a_confirmation_code_is_of_letters_and_digits_and_never_the_same() -> None:
+def test_confirmation_codes_are_alphanumeric_and_unique() -> None:
     codes = {new_confirmation_code(CODE_KEY) for _ in range(50)}
 
     assert len(codes) == 50
     assert all(code.isascii() and code.isalnum() and len(code) == 40 for code in codes)
 
 
-def test_a_code_is_known_again_by_whoever_has_the_key() -> None:
+def test_confirmation_code_is_verified_with_the_key() -> None:
     code = new_confirmation_code(CODE_KEY)
 
     assert was_made_here(code, CODE_KEY)
@@ -206,7 +206,7 @@ def test_a_code_is_known_again_by_whoever_has_the_key() -> None:
 
 
 @pytest.mark.parametrize("place", [0, 12, 23, 24, 31, 39])
-def test_a_code_with_one_other_character_is_nobodys(place: int) -> None:
+def test_altered_confirmation_code_is_invalid(place: int) -> None:
     code = new_confirmation_code(CODE_KEY)
     other = "0" if code[place] != "0" else "1"
 
@@ -226,5 +226,5 @@ def test_a_code_with_one_other_character_is_nobodys(place: int) -> None:
         lambda code: "\x00" * 40,
     ],
 )
-def test_what_is_no_code_is_nobodys(change: Any) -> None:
+def test_malformed_confirmation_code_is_invalid(change: Any) -> None:
     assert not was_made_here(change(new_confirmation_code(CODE_KEY)), CODE_KEY)

@@ -1,4 +1,4 @@
-"""What each privacy verb sends, and makes of the answer."""
+"""What each privacy method sends, and how it handles the response."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -27,9 +27,7 @@ def repository(storage: FakeStorage) -> PrivacyRepository:
     return PrivacyRepository(storage, lambda: NOW)
 
 
-def test_a_person_is_revoked_with_what_their_accounts_are_to_say(
-    repository: PrivacyRepository, storage: FakeStorage
-) -> None:
+def test_revoking_sends_reason_and_hint_for_the_accounts(repository: PrivacyRepository, storage: FakeStorage) -> None:
     storage.answers["revoke_person"] = 3
 
     assert repository.revoke(PERSON, ASKED_AT, Deadline(20)) == 3
@@ -47,7 +45,7 @@ def test_a_person_is_revoked_with_what_their_accounts_are_to_say(
         ({"is_complete": False}, None),
     ],
 )
-def test_a_deletion_tells_how_many_accounts_it_was_once_all_is_gone(
+def test_finished_deletion_returns_the_number_of_accounts(
     repository: PrivacyRepository, storage: FakeStorage, answer: dict[str, Any], deleted: int | None
 ) -> None:
     storage.answers["delete_person"] = answer
@@ -82,7 +80,7 @@ def test_a_deletion_tells_how_many_accounts_it_was_once_all_is_gone(
         ),
     ],
 )
-def test_a_status_is_asked_for_with_the_code_alone(
+def test_status_is_requested_by_code_alone(
     repository: PrivacyRepository,
     storage: FakeStorage,
     answer: dict[str, Any] | None,
@@ -104,7 +102,7 @@ VERBS: dict[str, Verb] = {
 
 
 @pytest.mark.parametrize("function", VERBS)
-def test_every_verb_says_that_storage_failed(
+def test_every_method_raises_storage_failures(
     repository: PrivacyRepository, storage: FakeStorage, function: str
 ) -> None:
     storage.failures = {function: STORAGE_DOWN}
@@ -115,10 +113,10 @@ def test_every_verb_says_that_storage_failed(
 
 @pytest.mark.parametrize("answer", [None, "", [], {}])
 @pytest.mark.parametrize("function", ["revoke_person", "delete_person"])
-def test_a_success_that_says_nothing_is_no_success(
+def test_empty_response_is_an_error(
     repository: PrivacyRepository, storage: FakeStorage, function: str, answer: Any
 ) -> None:
-    """Whoever answers like that has erased nothing."""
+    """Such a response does not prove that anything was erased."""
     storage.answers[function] = answer
 
     with pytest.raises(StorageError):
@@ -126,7 +124,7 @@ def test_a_success_that_says_nothing_is_no_success(
 
 
 @pytest.mark.parametrize(("function", "answer"), [("revoke_person", 1), ("delete_person", {"is_complete": False})])
-def test_what_a_person_asked_for_waits_for_storage(function: str, answer: Any) -> None:
+def test_privacy_requests_are_retried(function: str, answer: Any) -> None:
     storage = FakeDataApi()
     storage.failures = [refusal(503, "PGRST001"), refusal(503, "PGRST001")]
     storage.answers[function] = answer
@@ -136,7 +134,7 @@ def test_what_a_person_asked_for_waits_for_storage(function: str, answer: Any) -
     assert [payload["meta_user_id"] for payload in storage.payloads] == [PERSON]
 
 
-def test_a_page_that_a_person_looks_at_does_not_wait_for_storage() -> None:
+def test_status_lookup_is_not_retried() -> None:
     storage = FakeDataApi()
     storage.failures = [refusal(503, "PGRST001")]
 

@@ -1,4 +1,4 @@
-"""A person's request from the queue until it is done: kept whole, repeated harmlessly, never given up."""
+"""Privacy requests from the queue to completion: complete, idempotent, never abandoned."""
 
 import io
 import json
@@ -60,21 +60,21 @@ def sent(queue: PrivacyQueue) -> list[str]:
 
 
 @pytest.mark.parametrize("request_", [DEAUTHORIZE, DELETE], ids=lambda request_: request_.kind)
-def test_a_request_comes_out_of_the_queue_as_it_went_in(queue: PrivacyQueue, request_: PrivacyRequest) -> None:
+def test_request_round_trips_through_the_queue(queue: PrivacyQueue, request_: PrivacyRequest) -> None:
     queue.keep(request_)
 
     (message,) = sent(queue)
     assert read_message(message) == request_
 
 
-def test_a_message_holds_metas_id_of_the_person_and_nothing_else_of_theirs(queue: PrivacyQueue) -> None:
+def test_message_holds_the_meta_user_id_and_no_other_personal_data(queue: PrivacyQueue) -> None:
     queue.keep(DELETE)
 
     (message,) = sent(queue)
     assert set(json.loads(message)) == {"kind", "meta_user_id", "asked_at", "confirmation_code"}
 
 
-def test_a_queue_that_takes_nothing_says_so_without_quoting_the_request(queue: PrivacyQueue) -> None:
+def test_queue_failure_does_not_quote_the_request(queue: PrivacyQueue) -> None:
     boto3.client("sqs").delete_queue(QueueUrl=queue.url)
 
     with pytest.raises(QueueError) as caught:
@@ -104,7 +104,7 @@ def test_a_queue_that_takes_nothing_says_so_without_quoting_the_request(queue: P
         json.dumps({"kind": "deauthorize", "meta_user_id": [PERSON], "asked_at": NOW.isoformat()}),
     ],
 )
-def test_a_message_that_cannot_be_read_is_left_to_another_version_and_not_quoted(body: str) -> None:
+def test_unreadable_message_is_rejected_without_being_quoted(body: str) -> None:
     with pytest.raises(InternalError) as caught:
         read_message(body)
 
@@ -113,7 +113,7 @@ def test_a_message_that_cannot_be_read_is_left_to_another_version_and_not_quoted
     assert PERSON not in f"{caught.value} {caught.value.details}"
 
 
-def test_a_message_of_a_later_version_with_more_in_it_is_read() -> None:
+def test_unknown_members_of_a_message_are_ignored() -> None:
     assert read_message(json.dumps({**json.loads(DELETE.model_dump_json()), "version": 2})) == DELETE
 
 
@@ -121,14 +121,14 @@ def test_a_message_of_a_later_version_with_more_in_it_is_read() -> None:
     "changes",
     [{"confirmation_code": None}, {"kind": "deauthorize"}, {"asked_at": datetime(2026, 11, 22)}],  # noqa: DTZ001 - without a zone
 )
-def test_a_request_that_makes_no_sense_is_not_made(changes: dict[str, Any]) -> None:
+def test_invalid_request_cannot_be_created(changes: dict[str, Any]) -> None:
     with pytest.raises(ValidationError) as caught:
         PrivacyRequest(**{**DELETE.model_dump(), **changes})
 
     assert PERSON not in str(caught.value)
 
 
-def test_a_person_who_removed_the_app_has_no_token_any_more(
+def test_removing_the_app_erases_the_users_tokens(
     storage: PrivacyStorage, repository: PrivacyRepository, log: io.StringIO
 ) -> None:
     carry_out(DEAUTHORIZE, repository, Deadline(20))
@@ -139,14 +139,14 @@ def test_a_person_who_removed_the_app_has_no_token_any_more(
     assert PERSON not in log.getvalue()
 
 
-def test_a_person_of_whom_nothing_is_stored_is_no_failure(repository: PrivacyRepository) -> None:
+def test_unknown_user_is_not_a_failure(repository: PrivacyRepository) -> None:
     stranger = {"meta_user_id": "218471"}
 
     carry_out(DEAUTHORIZE.model_copy(update=stranger), repository, Deadline(20))
     carry_out(DELETE.model_copy(update=stranger), repository, Deadline(20))
 
 
-def test_a_deletion_goes_on_step_by_step_until_nothing_is_left(
+def test_deletion_repeats_until_nothing_is_left(
     storage: PrivacyStorage, repository: PrivacyRepository, log: io.StringIO
 ) -> None:
     storage.steps[PERSON] = 4
@@ -163,7 +163,7 @@ def test_a_deletion_goes_on_step_by_step_until_nothing_is_left(
     assert PERSON not in log.getvalue()
 
 
-def test_a_deletion_begins_no_step_without_the_time_for_it_and_goes_on_where_it_was(
+def test_deletion_starts_no_step_without_time_and_resumes_later(
     storage: PrivacyStorage, repository: PrivacyRepository
 ) -> None:
     now_s = 0.0
@@ -189,7 +189,7 @@ def test_a_deletion_begins_no_step_without_the_time_for_it_and_goes_on_where_it_
 
 
 @pytest.mark.parametrize("request_", [DEAUTHORIZE, DELETE], ids=lambda request_: request_.kind)
-def test_while_storage_is_down_nothing_counts_as_done(
+def test_nothing_counts_as_done_while_storage_is_down(
     storage: PrivacyStorage, repository: PrivacyRepository, log: io.StringIO, request_: PrivacyRequest
 ) -> None:
     storage.failures = {"revoke_person": STORAGE_DOWN, "delete_person": STORAGE_DOWN}
@@ -201,7 +201,7 @@ def test_while_storage_is_down_nothing_counts_as_done(
 
 
 @pytest.mark.parametrize("request_", [DEAUTHORIZE, DELETE], ids=lambda request_: request_.kind)
-def test_what_comes_twice_is_done_twice_with_the_same_time(
+def test_redelivered_request_repeats_with_the_same_time(
     storage: PrivacyStorage, repository: PrivacyRepository, request_: PrivacyRequest
 ) -> None:
     for _ in range(2):
@@ -212,7 +212,7 @@ def test_what_comes_twice_is_done_twice_with_the_same_time(
 
 
 @pytest.mark.parametrize("request_", [DEAUTHORIZE, DELETE], ids=lambda request_: request_.kind)
-def test_what_can_be_carried_out_at_once_is_told_to_be_done(
+def test_immediate_request_is_reported_as_done(
     storage: PrivacyStorage, repository: PrivacyRepository, log: io.StringIO, request_: PrivacyRequest
 ) -> None:
     assert try_carry_out(request_, repository, Deadline(8)) is True
@@ -231,7 +231,7 @@ def test_what_can_be_carried_out_at_once_is_told_to_be_done(
     ],
     ids=["storage", "another failure of ours", "what nobody foresaw"],
 )
-def test_whatever_it_fails_with_is_told_as_not_done_and_never_raised(
+def test_failed_immediate_request_is_reported_as_not_done(
     storage: PrivacyStorage,
     repository: PrivacyRepository,
     log: io.StringIO,
@@ -250,9 +250,7 @@ def test_whatever_it_fails_with_is_told_as_not_done_and_never_raised(
     assert PERSON not in line
 
 
-def test_a_deletion_of_which_more_is_left_than_the_time_allows_is_not_done(
-    storage: PrivacyStorage, repository: PrivacyRepository
-) -> None:
+def test_deletion_that_runs_out_of_time_is_not_done(storage: PrivacyStorage, repository: PrivacyRepository) -> None:
     storage.steps[PERSON] = 2
 
     assert try_carry_out(DELETE, repository, Deadline(MIN_STEP_S - 1)) is False

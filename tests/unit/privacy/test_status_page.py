@@ -1,4 +1,4 @@
-"""The page on which a person sees how far the deletion of their data is."""
+"""The status page of a data deletion."""
 
 from datetime import datetime, timedelta, timezone
 from html.parser import HTMLParser
@@ -11,7 +11,7 @@ from tests.support.asking import CODE
 from tests.support.fakes import NOW
 
 VOID = {"meta"}
-# Half past one at night in India: another day than in UTC.
+# 01:30 in India, which is the day before in UTC.
 ASKED_AT = datetime(2026, 11, 23, 1, 30, tzinfo=timezone(timedelta(hours=5, minutes=30)))
 UNDER_WAY = DeletionStatus(ASKED_AT, None, None)
 DONE = DeletionStatus(ASKED_AT, ASKED_AT + timedelta(minutes=2), None)
@@ -19,7 +19,7 @@ HOSTILE = "<script>alert('1')</script>\"&{title}{0}"
 
 
 class Page(HTMLParser):
-    """A page as a browser reads it: what it shows, its tags and their attributes."""
+    """A parsed page: its text, tags and attributes."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ def pages() -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", pages())
-def test_every_page_is_whole_and_asks_for_nothing_from_elsewhere(name: str) -> None:
+def test_every_page_is_complete_and_loads_nothing_external(name: str) -> None:
     page = Page(pages()[name])
 
     assert pages()[name].startswith("<!doctype html>")
@@ -65,7 +65,7 @@ def test_every_page_is_whole_and_asks_for_nothing_from_elsewhere(name: str) -> N
     assert not {"script", "img", "link", "iframe", "form", "a"} & set(page.tags)
 
 
-def test_a_deletion_that_is_done_says_what_went_and_what_is_kept_and_why() -> None:
+def test_finished_deletion_lists_what_was_deleted_and_what_is_kept() -> None:
     text = Page(status_page.of(CODE, DONE)).text
 
     assert "Your data has been deleted" in text
@@ -77,14 +77,14 @@ def test_a_deletion_that_is_done_says_what_went_and_what_is_kept_and_why() -> No
     assert "being deleted" not in text
 
 
-def test_what_is_kept_for_a_reason_is_told_in_its_place() -> None:
+def test_reason_for_keeping_data_is_shown() -> None:
     text = Page(status_page.of(CODE, DeletionStatus(NOW, NOW, "invoices, by law"))).text
 
     assert "Kept: invoices, by law." in text
     assert "fingerprint" not in text
 
 
-def test_a_deletion_under_way_says_since_when_and_promises_no_more() -> None:
+def test_deletion_in_progress_shows_its_start_only() -> None:
     text = Page(status_page.of(CODE, UNDER_WAY)).text
 
     assert "Your data is being deleted" in text
@@ -93,7 +93,7 @@ def test_a_deletion_under_way_says_since_when_and_promises_no_more() -> None:
     assert "Kept" not in text
 
 
-def test_a_deletion_that_has_not_begun_is_shown_as_under_way_without_a_date() -> None:
+def test_queued_deletion_is_in_progress_without_a_date() -> None:
     text = Page(status_page.of(CODE, None)).text
 
     assert "Your data is being deleted" in text
@@ -101,7 +101,7 @@ def test_a_deletion_that_has_not_begun_is_shown_as_under_way_without_a_date() ->
     assert "Requested" not in text
 
 
-def test_whatever_is_in_code_and_reason_is_shown_as_text() -> None:
+def test_code_and_reason_are_escaped() -> None:
     html = status_page.of(HOSTILE, DeletionStatus(NOW, NOW, HOSTILE))
 
     page = Page(html)
@@ -110,7 +110,7 @@ def test_whatever_is_in_code_and_reason_is_shown_as_text() -> None:
     assert "script" not in page.tags
 
 
-def test_pages_without_a_deletion_name_no_code() -> None:
+def test_pages_without_a_deletion_show_no_code() -> None:
     assert "unknown" in Page(status_page.unknown()).text
     assert "Your request is kept" in Page(status_page.unavailable()).text
     assert "<code>" not in status_page.unknown() + status_page.unavailable()

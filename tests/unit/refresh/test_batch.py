@@ -1,4 +1,4 @@
-"""Refreshing many accounts: one never holds up the others, and nothing that Meta gave is lost."""
+"""Refreshing a batch: no account blocks another, and no token issued by Meta is lost."""
 
 import io
 from datetime import datetime, timedelta
@@ -41,7 +41,7 @@ def one_by_one() -> Refreshing:
     return Refreshing(concurrency=1)
 
 
-def test_an_account_is_stored_with_its_new_token_and_answered(world: Refreshing, counted: dict[str, Any]) -> None:
+def test_refreshed_account_is_stored_and_returned(world: Refreshing, counted: dict[str, Any]) -> None:
     claims = world.lease(task("a"))
 
     outcomes = world.batch.work(OWNER, claims, Deadline(60))
@@ -55,7 +55,7 @@ def test_an_account_is_stored_with_its_new_token_and_answered(world: Refreshing,
     assert counts(counted) == {"TokensRefreshed": 1}
 
 
-def test_each_account_is_stored_before_the_next_one_is_asked_for(one_by_one: Refreshing) -> None:
+def test_each_account_is_stored_before_the_next_is_refreshed(one_by_one: Refreshing) -> None:
     claims = one_by_one.lease(task("a"), task("b"))
 
     one_by_one.batch.work(OWNER, claims, Deadline(60))
@@ -63,7 +63,7 @@ def test_each_account_is_stored_before_the_next_one_is_asked_for(one_by_one: Ref
     assert one_by_one.storage.happened == ["renewed a", "wrote a", "renewed b", "wrote b"]
 
 
-def test_only_what_is_due_of_an_account_is_done(world: Refreshing, counted: dict[str, Any]) -> None:
+def test_only_due_work_is_done(world: Refreshing, counted: dict[str, Any]) -> None:
     world.meta.unsubscribed = {"a"}
     claims = world.lease(task("a"), task("b"), renew=False, check_subscription=True)
 
@@ -76,7 +76,7 @@ def test_only_what_is_due_of_an_account_is_done(world: Refreshing, counted: dict
     assert counts(counted) == {"WebhooksResubscribed": 1}
 
 
-def test_a_renewed_token_is_stored_whatever_becomes_of_the_webhooks(world: Refreshing) -> None:
+def test_renewed_token_is_stored_even_if_the_subscription_check_fails(world: Refreshing) -> None:
     claims = world.lease(task("a"), check_subscription=True)
     world.meta.webhook_failures["a-renewed"] = password_changed()
 
@@ -86,7 +86,7 @@ def test_a_renewed_token_is_stored_whatever_becomes_of_the_webhooks(world: Refre
     assert (world.storage.ended, world.storage.released) == ({}, {})
 
 
-def test_accounts_whose_leases_are_gone_are_left_out(world: Refreshing) -> None:
+def test_accounts_without_a_lease_are_skipped(world: Refreshing) -> None:
     claims = world.lease(task("a"), task("b"))
     del world.storage.tasks["a"]
 
@@ -95,7 +95,7 @@ def test_accounts_whose_leases_are_gone_are_left_out(world: Refreshing) -> None:
     assert (set(outcomes), world.meta.renewed) == ({"b"}, ["b"])
 
 
-def test_a_message_whose_accounts_are_all_done_asks_meta_nothing(world: Refreshing) -> None:
+def test_finished_batch_does_not_call_meta(world: Refreshing) -> None:
     claims = world.lease(task("a"))
     world.storage.tasks = {}
 
@@ -111,7 +111,7 @@ def test_accounts_of_both_products_are_refreshed(world: Refreshing) -> None:
     assert set(outcomes) == set(world.storage.written) == {"a", "b", "c"}
 
 
-def test_storage_that_cannot_be_asked_lets_the_message_come_again(world: Refreshing) -> None:
+def test_unreachable_storage_retries_the_message(world: Refreshing) -> None:
     claims = world.lease(task("a"))
     world.storage.failures["leased_refreshes"] = STORAGE_DOWN
 
@@ -133,7 +133,7 @@ FAILURES = [
 
 
 @pytest.mark.parametrize(("failure", "wait", "buried"), FAILURES, ids=lambda value: type(value).__name__)
-def test_one_account_that_fails_is_given_back_and_the_others_are_refreshed(
+def test_failed_account_is_released_and_the_others_refreshed(
     world: Refreshing,
     counted: dict[str, Any],
     log: io.StringIO,
@@ -157,7 +157,7 @@ def test_one_account_that_fails_is_given_back_and_the_others_are_refreshed(
     assert "IGAAsecret" not in log.getvalue()
 
 
-def test_a_ciphertext_that_cannot_be_opened_concerns_its_account_alone(world: Refreshing) -> None:
+def test_undecryptable_token_affects_its_account_only(world: Refreshing) -> None:
     claims = world.lease(*map(task, NAMES))
     world.vault.failures["b"] = TokenEncryptionError()
 
@@ -177,7 +177,7 @@ def test_a_ciphertext_that_cannot_be_opened_concerns_its_account_alone(world: Re
         (None, timedelta(days=1)),
     ],
 )
-def test_what_an_operator_has_to_mend_is_tried_again_while_the_token_lives(
+def test_operator_errors_are_retried_while_the_token_is_valid(
     world: Refreshing, expires_at: datetime | None, wait: timedelta
 ) -> None:
     claims = world.lease(task("a", expires_at=expires_at))
@@ -189,7 +189,7 @@ def test_what_an_operator_has_to_mend_is_tried_again_while_the_token_lives(
 
 
 @pytest.mark.parametrize("failure", [password_changed(), PermissionMissingError()])
-def test_a_dead_token_is_ended_and_told(
+def test_dead_token_is_marked_and_published(
     world: Refreshing, counted: dict[str, Any], failure: ReconnectRequiredError | PermissionMissingError
 ) -> None:
     claims = world.lease(*map(task, NAMES))
@@ -208,7 +208,7 @@ def test_a_dead_token_is_ended_and_told(
     assert counts(counted) == {"TokensRefreshed": 3, "AccountsNeedReauth": 1}
 
 
-def test_a_token_that_works_and_is_not_extended_is_tried_again_by_the_next_sweep(world: Refreshing) -> None:
+def test_working_token_that_was_not_extended_is_left_to_the_next_sweep(world: Refreshing) -> None:
     claims = world.lease(task("a"))
     world.meta.failures["a"] = ReconnectRequiredError(reason="TOKEN_INVALID", log_context={"meta_code": 190})
 
@@ -220,7 +220,7 @@ def test_a_token_that_works_and_is_not_extended_is_tried_again_by_the_next_sweep
     assert world.events.published == 0
 
 
-def test_many_people_whose_tokens_die_alike_at_once_are_not_told_to_reconnect(world: Refreshing) -> None:
+def test_mass_token_failure_asks_nobody_to_reconnect(world: Refreshing) -> None:
     claims = world.lease(*(task(str(number)) for number in range(6)))
     world.meta.failures = {str(number): password_changed() for number in range(6)}
 
@@ -232,7 +232,7 @@ def test_many_people_whose_tokens_die_alike_at_once_are_not_told_to_reconnect(wo
     assert set(world.storage.released) == {str(number) for number in range(6)}
 
 
-def test_of_a_suspended_product_one_account_tries_and_the_others_are_given_back(one_by_one: Refreshing) -> None:
+def test_suspended_product_refreshes_one_probe_and_releases_the_others(one_by_one: Refreshing) -> None:
     claims = one_by_one.lease(*(task(name, is_suspended=True) for name in NAMES))
 
     outcomes = one_by_one.batch.work(OWNER, claims, Deadline(60))
@@ -243,7 +243,7 @@ def test_of_a_suspended_product_one_account_tries_and_the_others_are_given_back(
     assert isinstance(outcomes["b"].error, RefreshInProgressError)
 
 
-def test_an_app_that_meta_refuses_suspends_its_product_at_the_first_account(world: Refreshing) -> None:
+def test_rejected_app_suspends_its_product_at_once(world: Refreshing) -> None:
     claims = world.lease(task("a"))
     world.meta.failures["a"] = MetaAppMisconfiguredError(reason="APP_SECRET_INVALID", log_context={"meta_code": 1})
 
@@ -254,7 +254,7 @@ def test_an_app_that_meta_refuses_suspends_its_product_at_the_first_account(worl
     assert (world.storage.ended, world.storage.released) == ({}, {"a": None})
 
 
-def test_a_dead_token_that_storage_does_not_mark_is_found_again(world: Refreshing) -> None:
+def test_unmarked_dead_token_is_found_again(world: Refreshing) -> None:
     claims = world.lease(task("a"))
     world.meta.failures["a"] = password_changed()
     world.storage.failures["finish_refresh"] = STORAGE_DOWN
@@ -265,10 +265,10 @@ def test_a_dead_token_that_storage_does_not_mark_is_found_again(world: Refreshin
     assert isinstance(outcomes["a"].error, ReconnectRequiredError)
 
 
-def test_a_dead_token_of_an_account_whose_lease_is_lost_counts_as_none(
+def test_dead_token_without_a_lease_is_not_counted(
     world: Refreshing, counted: dict[str, Any], log: io.StringIO
 ) -> None:
-    """Its user has connected it again meanwhile."""
+    """Its user has reconnected it meanwhile."""
     claims = world.lease(task("a"))
     world.meta.failures["a"] = password_changed()
     world.storage.lost = {"a"}
@@ -280,9 +280,7 @@ def test_a_dead_token_of_an_account_whose_lease_is_lost_counts_as_none(
     assert world.events.published == 0
 
 
-def test_a_refresh_that_storage_does_not_take_is_kept_in_the_queue(
-    world: Refreshing, counted: dict[str, Any], log: io.StringIO
-) -> None:
+def test_unstored_refresh_is_queued(world: Refreshing, counted: dict[str, Any], log: io.StringIO) -> None:
     claims = world.lease(task("a"))
     world.storage.failures["finish_refresh"] = STORAGE_DOWN
 
@@ -292,13 +290,15 @@ def test_a_refresh_that_storage_does_not_take_is_kept_in_the_queue(
     assert (kept["owner"], kept["account_id"]) == (OWNER, "a")
     assert kept["renewal"]["access_token_ciphertext"] == "sealed:a-renewed"
     assert (outcomes["a"].account, outcomes["a"].error) == (None, None)
-    # Whoever writes it later still needs the lease.
+    # Storing it later still needs the lease.
     assert world.storage.released == {}
     assert counts(counted)["RefreshesKept"] == 1
     assert "sealed:" not in log.getvalue()
 
 
-def test_what_neither_storage_nor_the_queue_takes_holds_up_nobody(world: Refreshing, log: io.StringIO) -> None:
+def test_refresh_that_can_be_neither_stored_nor_queued_does_not_block_others(
+    world: Refreshing, log: io.StringIO
+) -> None:
     claims = world.lease(*map(task, NAMES))
     world.storage.failures["finish_refresh"] = STORAGE_DOWN
     world.queue.is_down = True
@@ -310,7 +310,7 @@ def test_what_neither_storage_nor_the_queue_takes_holds_up_nobody(world: Refresh
     assert log.getvalue().count("Could neither store nor queue") == 4
 
 
-def test_a_check_of_webhooks_that_storage_does_not_take_is_not_kept(world: Refreshing) -> None:
+def test_unstored_subscription_check_is_not_queued(world: Refreshing) -> None:
     claims = world.lease(task("a"), renew=False, check_subscription=True)
     world.storage.failures["finish_refresh"] = STORAGE_DOWN
 
@@ -319,9 +319,7 @@ def test_a_check_of_webhooks_that_storage_does_not_take_is_not_kept(world: Refre
     assert world.queue.kept == []
 
 
-def test_storage_that_answers_what_nobody_foresaw_concerns_its_account_alone(
-    one_by_one: Refreshing, log: io.StringIO
-) -> None:
+def test_unexpected_storage_response_affects_its_account_only(one_by_one: Refreshing, log: io.StringIO) -> None:
     claims = one_by_one.lease(*map(task, NAMES))
 
     def answer(payload: dict[str, Any]) -> Any:
@@ -337,7 +335,7 @@ def test_storage_that_answers_what_nobody_foresaw_concerns_its_account_alone(
     assert "sealed:" not in log.getvalue()
 
 
-def test_a_lost_lease_is_noticed_and_changes_nothing_for_the_others(world: Refreshing, log: io.StringIO) -> None:
+def test_lost_lease_does_not_affect_other_accounts(world: Refreshing, log: io.StringIO) -> None:
     claims = world.lease(task("a"), task("b"))
     world.storage.lost = {"a"}
 
@@ -350,7 +348,7 @@ def test_a_lost_lease_is_noticed_and_changes_nothing_for_the_others(world: Refre
 
 
 @pytest.mark.parametrize("retry_after_s", [600, None])
-def test_a_throttled_app_stops_the_batch_pauses_the_product_and_gives_the_rest_back(
+def test_app_rate_limit_pauses_the_product_and_releases_the_rest(
     one_by_one: Refreshing, retry_after_s: int | None
 ) -> None:
     claims = one_by_one.lease(*map(task, NAMES))
@@ -368,7 +366,7 @@ def test_a_throttled_app_stops_the_batch_pauses_the_product_and_gives_the_rest_b
     assert isinstance(outcomes["c"].error, RefreshInProgressError)
 
 
-def test_the_pause_is_noted_before_any_account_is_given_back(one_by_one: Refreshing) -> None:
+def test_pause_is_stored_before_accounts_are_released(one_by_one: Refreshing) -> None:
     claims = one_by_one.lease(*map(task, NAMES))
     one_by_one.meta.failures["b"] = MetaRateLimitedError(log_context={"meta_code": 4})
 
@@ -378,7 +376,7 @@ def test_the_pause_is_noted_before_any_account_is_given_back(one_by_one: Refresh
     assert order.index("brake_refreshes") < order.index("release_refreshes")
 
 
-def test_a_throttled_account_does_not_stop_the_others(one_by_one: Refreshing) -> None:
+def test_account_rate_limit_does_not_stop_the_batch(one_by_one: Refreshing) -> None:
     claims = one_by_one.lease(*map(task, NAMES))
     one_by_one.meta.failures["a"] = MetaRateLimitedError(retry_after_s=600, log_context={"meta_code": 32})
 
@@ -398,7 +396,7 @@ def test_a_throttled_account_does_not_stop_the_others(one_by_one: Refreshing) ->
         (140, 1, (NOW + timedelta(hours=1)).isoformat(), 0),
     ],
 )
-def test_the_used_share_of_the_apps_limit_slows_and_then_stops_the_batch(
+def test_app_usage_slows_then_stops_the_batch(
     one_by_one: Refreshing, percent: int, renewed: int, paused_until: str | None, pauses: int
 ) -> None:
     claims = one_by_one.lease(*map(task, NAMES))
@@ -415,7 +413,7 @@ def test_the_used_share_of_the_apps_limit_slows_and_then_stops_the_batch(
     ]
 
 
-def test_a_meta_that_fails_for_one_account_after_the_other_is_left_alone(one_by_one: Refreshing) -> None:
+def test_consecutive_failures_stop_the_batch(one_by_one: Refreshing) -> None:
     names = [f"{number:02}" for number in range(MAX_CONSECUTIVE_FAILURES + 5)]
     claims = one_by_one.lease(*map(task, names))
     one_by_one.meta.failures = dict.fromkeys(names, MetaUnavailableError())
@@ -427,7 +425,7 @@ def test_a_meta_that_fails_for_one_account_after_the_other_is_left_alone(one_by_
     assert one_by_one.storage.asked("brake_refreshes") == []
 
 
-def test_failures_with_a_success_between_them_do_not_stop_the_batch(one_by_one: Refreshing) -> None:
+def test_failures_with_successes_between_them_do_not_stop_the_batch(one_by_one: Refreshing) -> None:
     names = [f"{number:02}" for number in range(MAX_CONSECUTIVE_FAILURES * 2)]
     claims = one_by_one.lease(*map(task, names))
     one_by_one.meta.failures = {
@@ -439,7 +437,7 @@ def test_failures_with_a_success_between_them_do_not_stop_the_batch(one_by_one: 
     assert len(one_by_one.meta.renewed) == len(names)
 
 
-def test_without_time_for_an_attempt_and_its_storing_nothing_is_begun(world: Refreshing) -> None:
+def test_nothing_is_started_without_time_to_refresh_and_store(world: Refreshing) -> None:
     claims = world.lease(*map(task, NAMES))
 
     outcomes = world.batch.work(OWNER, claims, Deadline(12))
@@ -449,7 +447,7 @@ def test_without_time_for_an_attempt_and_its_storing_nothing_is_begun(world: Ref
     assert {type(outcome.error) for outcome in outcomes.values()} == {RefreshInProgressError}
 
 
-def test_leases_that_cannot_be_given_back_end_by_themselves(world: Refreshing, log: io.StringIO) -> None:
+def test_failed_release_is_left_to_lease_expiry(world: Refreshing, log: io.StringIO) -> None:
     claims = world.lease(task("a"))
     world.meta.failures["a"] = MetaUnavailableError()
     world.storage.failures["release_refreshes"] = STORAGE_DOWN
@@ -460,7 +458,7 @@ def test_leases_that_cannot_be_given_back_end_by_themselves(world: Refreshing, l
     assert "Could not release leases" in log.getvalue()
 
 
-def test_what_cannot_be_noted_or_told_does_not_fail_the_batch(world: Refreshing, log: io.StringIO) -> None:
+def test_failing_bookkeeping_does_not_fail_the_batch(world: Refreshing, log: io.StringIO) -> None:
     claims = world.lease(*map(task, NAMES))
     world.meta.failures = {"a": password_changed(), "b": APP_IS_THROTTLED, "c": MetaRequestRejectedError()}
     world.storage.failures["brake_refreshes"] = STORAGE_DOWN
@@ -473,7 +471,7 @@ def test_what_cannot_be_noted_or_told_does_not_fail_the_batch(world: Refreshing,
     assert "Could not store Meta's rate limits" in log.getvalue()
 
 
-def test_events_are_published_only_when_there_is_something_to_tell(world: Refreshing) -> None:
+def test_publisher_is_called_only_when_events_are_pending(world: Refreshing) -> None:
     world.batch.work(OWNER, world.lease(*map(task, NAMES)), Deadline(60))
     without = world.events.published
 

@@ -1,4 +1,4 @@
-"""A user's own refresh: one call to Meta for any number of tabs, and one answer for all of them."""
+"""On-demand refresh: one call to Meta and one result for any number of tabs."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -48,7 +48,7 @@ class Clock:
 
 
 class Desk:
-    """A user's request, and what storage finds of the account when it is asked for the first, second, … time."""
+    """A user's request, with the account's state at the first, second, … claim."""
 
     def __init__(self) -> None:
         self.clock = Clock()
@@ -77,7 +77,7 @@ class Desk:
 
 
 def found(state: str, **changes: Any) -> dict[str, Any]:
-    """What `claim_refresh` answers."""
+    """A response of `claim_refresh`."""
     status = state if state in ("needs_reauth", "disconnected") else "active"
     return {
         "state": state,
@@ -96,7 +96,7 @@ def desk() -> Desk:
     return Desk()
 
 
-def test_an_account_that_nobody_works_on_is_refreshed_and_answered(desk: Desk) -> None:
+def test_unleased_account_is_refreshed_and_returned(desk: Desk) -> None:
     desk.found = [found("claimed")]
 
     account = desk.refresh()
@@ -110,7 +110,7 @@ def test_an_account_that_nobody_works_on_is_refreshed_and_answered(desk: Desk) -
     assert desk.world.meta.renewed == ["a"]
 
 
-def test_each_request_claims_under_a_name_of_its_own(desk: Desk) -> None:
+def test_each_request_claims_as_its_own_owner(desk: Desk) -> None:
     desk.found = [found("claimed")]
 
     desk.refresh()
@@ -119,8 +119,8 @@ def test_each_request_claims_under_a_name_of_its_own(desk: Desk) -> None:
     assert len({asked["owner"] for asked in desk.world.storage.asked("claim_refresh")}) == 2
 
 
-def test_a_key_that_failed_keeps_the_user_from_nothing(desk: Desk) -> None:
-    """A sweep leaves such an account alone for a day; told that it waits for Meta, its user would be told wrongly."""
+def test_decryption_failure_is_raised_and_the_lease_released(desk: Desk) -> None:
+    """A sweep would back off for a day, and the user would wrongly be told to wait for Meta."""
     desk.found = [found("claimed")]
     desk.world.vault.failures["a"] = TokenEncryptionError()
 
@@ -146,7 +146,7 @@ STATES: list[tuple[dict[str, Any] | None, type[InstagramConnectError], str | Non
 
 
 @pytest.mark.parametrize(("state", "error", "reason", "retry_after_s"), STATES)
-def test_an_account_that_cannot_be_refreshed_says_why_and_meta_is_not_called(
+def test_refusal_has_its_reason_and_does_not_call_meta(
     desk: Desk,
     state: dict[str, Any] | None,
     error: type[InstagramConnectError],
@@ -162,14 +162,14 @@ def test_an_account_that_cannot_be_refreshed_says_why_and_meta_is_not_called(
     assert (desk.world.meta.renewed, desk.batches_made, desk.clock.s) == ([], 0, 0)
 
 
-def test_what_was_refreshed_a_moment_ago_is_answered_without_asking_meta(desk: Desk) -> None:
+def test_recently_refreshed_account_is_returned_without_calling_meta(desk: Desk) -> None:
     desk.found = [found("too_young", last_refreshed_at=(NOW - timedelta(seconds=50)).isoformat())]
 
     assert desk.refresh().id == "a"
     assert desk.batches_made == 0
 
 
-def test_what_was_refreshed_longer_ago_is_too_young(desk: Desk) -> None:
+def test_account_refreshed_earlier_is_too_young(desk: Desk) -> None:
     desk.found = [
         found(
             "too_young",
@@ -184,7 +184,7 @@ def test_what_was_refreshed_longer_ago_is_too_young(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("state", "error"), [("disconnected", AccountDisconnectedError), ("needs_reauth", ReconnectRequiredError)]
 )
-def test_an_account_that_ended_just_after_its_refresh_is_not_told_as_refreshed(
+def test_account_that_ended_after_its_refresh_is_not_reported_as_refreshed(
     desk: Desk, state: str, error: type[InstagramConnectError]
 ) -> None:
     desk.found = [found(state, last_refreshed_at=(NOW - timedelta(seconds=5)).isoformat())]
@@ -192,7 +192,7 @@ def test_an_account_that_ended_just_after_its_refresh_is_not_told_as_refreshed(
     assert type(desk.refusal()) is error
 
 
-def test_whoever_comes_second_waits_for_the_first_ones_outcome_and_gives_it_too(desk: Desk) -> None:
+def test_second_request_waits_for_and_returns_the_first_outcome(desk: Desk) -> None:
     done = found("too_young", last_refreshed_at=(NOW + timedelta(seconds=1)).isoformat())
     desk.found = [found("leased"), found("leased"), found("leased"), done]
 
@@ -203,7 +203,7 @@ def test_whoever_comes_second_waits_for_the_first_ones_outcome_and_gives_it_too(
     assert (desk.world.meta.renewed, desk.world.storage.released) == ([], {})
 
 
-def test_a_token_that_the_other_one_found_dead_is_told_with_the_same_reason(desk: Desk) -> None:
+def test_waiting_request_reports_the_same_reason_for_a_dead_token(desk: Desk) -> None:
     desk.found = [found("leased"), found("needs_reauth", reconnect_reason="PASSWORD_CHANGED")]
 
     refusal = desk.refusal()
@@ -213,7 +213,7 @@ def test_a_token_that_the_other_one_found_dead_is_told_with_the_same_reason(desk
     assert refusal.hint == password_changed().hint
 
 
-def test_when_the_other_one_failed_meta_is_not_called_once_more_and_the_lease_is_given_back(desk: Desk) -> None:
+def test_waiting_request_does_not_retry_a_failure_and_releases_the_lease(desk: Desk) -> None:
     desk.found = [found("leased", leased_by=f"{ON_DEMAND}another tab"), found("claimed")]
 
     refusal = desk.refusal()
@@ -226,7 +226,7 @@ def test_when_the_other_one_failed_meta_is_not_called_once_more_and_the_lease_is
     assert released["owner"] == first["owner"] == second["owner"]
 
 
-def test_after_a_sweep_that_only_looked_at_webhooks_the_account_is_refreshed(desk: Desk) -> None:
+def test_account_is_refreshed_after_a_subscription_only_sweep(desk: Desk) -> None:
     desk.found = [found("leased", leased_by="0b8f5c9e-6f0e-4d0c-9d5e-0f6f4b1f1a52"), found("claimed")]
 
     account = desk.refresh()
@@ -235,7 +235,7 @@ def test_after_a_sweep_that_only_looked_at_webhooks_the_account_is_refreshed(des
     assert desk.world.meta.renewed == ["a"]
 
 
-def test_nobody_waits_longer_than_the_request_may_take(desk: Desk) -> None:
+def test_waiting_stops_at_the_request_deadline(desk: Desk) -> None:
     desk.found = [found("leased")]
 
     refusal = desk.refusal(5)
@@ -251,7 +251,7 @@ def test_nobody_waits_longer_than_the_request_may_take(desk: Desk) -> None:
     [MetaUnavailableError(), MetaRateLimitedError(retry_after_s=60), MetaActionBlockedError(), password_changed()],
     ids=lambda failure: type(failure).__name__,
 )
-def test_what_meta_says_is_what_the_user_is_told(desk: Desk, failure: InstagramConnectError) -> None:
+def test_meta_errors_are_returned_to_the_user(desk: Desk, failure: InstagramConnectError) -> None:
     desk.found = [found("claimed")]
     desk.world.meta.failures["a"] = failure
 
@@ -262,7 +262,7 @@ def test_what_meta_says_is_what_the_user_is_told(desk: Desk, failure: InstagramC
     )
 
 
-def test_a_refresh_that_storage_did_not_take_is_kept_and_waited_for(desk: Desk) -> None:
+def test_unstored_refresh_is_queued_and_awaited(desk: Desk) -> None:
     desk.found = [found("claimed"), found("leased")]
     desk.world.storage.failures["finish_refresh"] = STORAGE_DOWN
 
@@ -272,7 +272,7 @@ def test_a_refresh_that_storage_did_not_take_is_kept_and_waited_for(desk: Desk) 
     assert (desk.world.meta.renewed, len(desk.world.queue.kept)) == (["a"], 1)
 
 
-def test_a_refresh_that_was_kept_and_is_stored_meanwhile_is_answered(desk: Desk) -> None:
+def test_queued_refresh_stored_in_time_is_returned(desk: Desk) -> None:
     done = found("too_young", last_refreshed_at=(NOW + timedelta(seconds=1)).isoformat())
     desk.found = [found("claimed"), found("leased"), done]
     desk.world.storage.failures["finish_refresh"] = STORAGE_DOWN
@@ -281,14 +281,14 @@ def test_a_refresh_that_was_kept_and_is_stored_meanwhile_is_answered(desk: Desk)
     assert desk.world.meta.renewed == ["a"]
 
 
-def test_a_refresh_that_a_disconnection_overtook_is_told_as_that(desk: Desk) -> None:
+def test_disconnect_during_the_refresh_is_reported(desk: Desk) -> None:
     desk.found = [found("claimed"), found("disconnected")]
     desk.world.storage.lost = {"a"}
 
     assert isinstance(desk.refusal(), AccountDisconnectedError)
 
 
-def test_a_token_that_is_not_marked_as_dead_asks_nobody_to_connect_again(desk: Desk) -> None:
+def test_reconnect_is_not_requested_unless_the_token_is_marked_dead(desk: Desk) -> None:
     desk.found = [found("claimed")]
     desk.world.meta.failures["a"] = password_changed()
     desk.world.storage.failures["finish_refresh"] = STORAGE_DOWN
@@ -296,7 +296,7 @@ def test_a_token_that_is_not_marked_as_dead_asks_nobody_to_connect_again(desk: D
     assert isinstance(desk.refusal(), MetaUnavailableError)
 
 
-def test_without_time_for_meta_nothing_is_begun_and_the_lease_is_given_back(desk: Desk) -> None:
+def test_lease_is_released_without_enough_time_for_meta(desk: Desk) -> None:
     desk.found = [found("claimed")]
 
     refusal = desk.refusal(12)
@@ -306,7 +306,7 @@ def test_without_time_for_meta_nothing_is_begun_and_the_lease_is_given_back(desk
 
 
 @pytest.mark.parametrize("function", ["claim_refresh", "release_refreshes"])
-def test_storage_that_fails_is_told(desk: Desk, function: str) -> None:
+def test_storage_failure_is_raised(desk: Desk, function: str) -> None:
     desk.found = [found("leased", leased_by=f"{ON_DEMAND}another tab"), found("claimed")]
     desk.world.storage.failures[function] = STORAGE_DOWN
 

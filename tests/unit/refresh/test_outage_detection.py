@@ -1,4 +1,4 @@
-"""Whose fault dead tokens are: when their people are told, when nobody is, and who is asked before."""
+"""Outage detection: whether dead tokens are their users' fault or the app's, and who is checked before deciding."""
 
 import io
 import json
@@ -40,7 +40,7 @@ def dead(code: int = 190, subcode: int | None = 458, reason: str = "APP_REMOVED"
 
 
 def blocked() -> PermissionMissingError:
-    """What clients reported when Meta blocked an app: API access blocked."""
+    """The error that clients report when Meta blocks an app: API access blocked."""
     return PermissionMissingError(log_context={"meta_code": 200, "meta_subcode": None})
 
 
@@ -79,7 +79,7 @@ def worked(person: str, account: str = "", error: InstagramConnectError | None =
 
 
 class FakeStorage:
-    """The functions that outage detection calls; those in `down` do not answer. Keeps what it was asked."""
+    """The SQL functions that outage detection calls. Records the calls; functions in `down` fail."""
 
     def __init__(self) -> None:
         self.witnesses: list[RefreshTask] = []
@@ -123,7 +123,7 @@ class FakeVault:
 
 
 class FakeProduct:
-    """Answers whether an account's token works, from a table; all others do."""
+    """Reports whether a token works, from a table; tokens not in it work."""
 
     def __init__(self) -> None:
         self.errors: dict[str, InstagramConnectError] = {}
@@ -138,7 +138,7 @@ class FakeProduct:
 
 
 class Court:
-    """An outage detector with a storage and a Meta that a test can set up."""
+    """An outage detector with storage and Meta that a test can set up."""
 
     def __init__(self) -> None:
         self.storage = FakeStorage()
@@ -149,7 +149,7 @@ class Court:
         self.detector = OutageDetector(flow, RefreshRepository(self.storage, lambda: NOW), lambda: NOW)
 
     def call_witnesses(self, *answers: InstagramConnectError | None) -> None:
-        """As many other people as answers, whose tokens work or answer so."""
+        """One other person per result, whose token works or fails like that."""
         for number, answer in enumerate(answers):
             witness = task(f"w{number}")
             self.storage.witnesses.append(witness)
@@ -167,14 +167,14 @@ def court() -> Court:
     return Court()
 
 
-def test_one_dead_token_among_many_that_work_is_its_persons_own(court: Court) -> None:
+def test_single_dead_token_among_working_ones_is_marked(court: Court) -> None:
     attempts = [failed("p"), *map(worked, people(2, "living"))]
 
     assert court.dead_tokens(*attempts) == ["account-of-p"]
     assert court.storage.asked == []
 
 
-def test_without_failures_nobody_is_asked(court: Court) -> None:
+def test_no_witness_is_called_without_failures(court: Court) -> None:
     assert court.dead_tokens(*map(worked, people(9))) == []
     assert court.storage.asked == []
 
@@ -183,7 +183,7 @@ def test_without_failures_nobody_is_asked(court: Court) -> None:
     ("dying", "living", "is_at_large"),
     [(5, 0, True), (5, 5, True), (5, 6, False), (50, 50, True), (50, 51, False), (4, 0, False), (4, 4, False)],
 )
-def test_a_large_share_of_at_least_five_people_that_fail_alike_is_the_fault_of_the_app(
+def test_many_people_failing_alike_suspend_the_product(
     court: Court, dying: int, living: int, is_at_large: bool
 ) -> None:
     attempts = [*map(failed, people(dying)), *map(worked, people(living, "living"))]
@@ -194,21 +194,21 @@ def test_a_large_share_of_at_least_five_people_that_fail_alike_is_the_fault_of_t
     assert court.storage.suspensions == (["190/458 APP_REMOVED"] if is_at_large else [])
 
 
-def test_people_are_counted_and_not_their_accounts(court: Court) -> None:
+def test_share_is_counted_by_person_not_by_account(court: Court) -> None:
     attempts = [failed("agency", account=f"a{number}") for number in range(108)]
 
     assert len(court.dead_tokens(*attempts)) == 108
     assert court.storage.suspensions == []
 
 
-def test_many_living_accounts_of_one_person_speak_for_one(court: Court) -> None:
+def test_working_accounts_of_one_person_count_once(court: Court) -> None:
     attempts = [*map(failed, people(MIN_FAILING_PEOPLE)), *(worked("agency", f"a{number}") for number in range(108))]
 
     assert court.dead_tokens(*attempts) == []
     assert len(court.storage.suspensions) == 1
 
 
-def test_a_person_of_whom_meta_told_no_id_is_the_user(court: Court) -> None:
+def test_unknown_meta_user_is_counted_by_user_id(court: Court) -> None:
     same = [failed("x", account=f"a{number}", meta_user_id=None, user_id="u") for number in range(MIN_FAILING_PEOPLE)]
     others = [failed("x", account=f"b{number}", meta_user_id=None, user_id=f"u{number}") for number in range(5)]
 
@@ -216,7 +216,7 @@ def test_a_person_of_whom_meta_told_no_id_is_the_user(court: Court) -> None:
     assert court.dead_tokens(*others) == []
 
 
-def test_somebody_with_a_dead_and_a_living_account_does_not_speak_against_the_app_being_at_fault(court: Court) -> None:
+def test_person_with_a_dead_and_a_working_account_does_not_clear_the_app(court: Court) -> None:
     dying = people(MIN_FAILING_PEOPLE)
     attempts = [*map(failed, dying), *(worked(person, f"other-{person}") for person in dying), worked("living")]
 
@@ -224,7 +224,7 @@ def test_somebody_with_a_dead_and_a_living_account_does_not_speak_against_the_ap
     assert len(court.storage.suspensions) == 1
 
 
-def test_a_renewal_shows_that_a_token_lives_even_if_something_failed_after_it(court: Court) -> None:
+def test_renewal_proves_a_working_token_despite_a_later_failure(court: Court) -> None:
     renewed = [worked(person, error=dead()) for person in people(6, "living")]
 
     assert len(court.dead_tokens(*map(failed, people(MIN_FAILING_PEOPLE)), *renewed)) == MIN_FAILING_PEOPLE
@@ -235,7 +235,7 @@ def test_a_renewal_shows_that_a_token_lives_even_if_something_failed_after_it(co
     ("subscription", "proves"),
     [(SubscriptionCheck(), True), (SubscriptionCheck(error="PERMISSION_MISSING"), False), (None, False)],
 )
-def test_a_checked_subscription_shows_it_too_and_doing_nothing_shows_nothing(
+def test_subscription_check_proves_a_working_token_and_idleness_does_not(
     court: Court, subscription: SubscriptionCheck | None, proves: bool
 ) -> None:
     others = [Attempt(task(person), None, subscription, (), None) for person in people(6, "living")]
@@ -255,14 +255,14 @@ def test_a_checked_subscription_shows_it_too_and_doing_nothing_shows_nothing(
         blocked(),
     ],
 )
-def test_only_what_has_the_same_numbers_and_meaning_is_alike(court: Court, others: InstagramConnectError) -> None:
+def test_failures_are_alike_only_with_equal_codes_and_meaning(court: Court, others: InstagramConnectError) -> None:
     attempts = [*map(failed, people(3)), *(failed(person, others) for person in people(3, "q"))]
 
     assert len(court.dead_tokens(*attempts)) == 6
     assert court.storage.suspensions == []
 
 
-def test_each_kind_of_failure_is_judged_by_itself(court: Court) -> None:
+def test_each_kind_of_failure_is_decided_separately(court: Court) -> None:
     many = [failed(person, blocked()) for person in people(MIN_FAILING_PEOPLE)]
     attempts = [*many[:2], failed("a"), *many[2:4], failed("z"), *many[4:]]
 
@@ -270,7 +270,7 @@ def test_each_kind_of_failure_is_judged_by_itself(court: Court) -> None:
     assert court.storage.suspensions == ["200/- PERMISSION_MISSING"]
 
 
-def test_no_subcode_and_the_subcode_zero_are_the_same(court: Court) -> None:
+def test_missing_subcode_equals_subcode_zero(court: Court) -> None:
     attempts = [
         *(failed(person, dead(190, None, "TOKEN_INVALID")) for person in people(3)),
         *(failed(person, dead(190, 0, "TOKEN_INVALID")) for person in people(2, "q")),
@@ -281,7 +281,7 @@ def test_no_subcode_and_the_subcode_zero_are_the_same(court: Court) -> None:
 
 
 @pytest.mark.parametrize(("alike", "is_at_large"), [(9, True), (5, True), (3, False), (0, False)])
-def test_a_single_dead_token_is_judged_by_nine_other_people(court: Court, alike: int, is_at_large: bool) -> None:
+def test_single_dead_token_is_checked_against_nine_other_people(court: Court, alike: int, is_at_large: bool) -> None:
     court.call_witnesses(*[dead()] * alike, *[None] * (CONTROL_GROUP_SIZE - alike))
 
     marked = court.dead_tokens(failed("p"))
@@ -301,7 +301,7 @@ def test_a_single_dead_token_is_judged_by_nine_other_people(court: Court, alike:
     ],
     ids=["all work", "one works", "all are dead", "one says nothing"],
 )
-def test_where_most_others_work_three_of_many_accused_are_heard_again(
+def test_three_suspects_are_rechecked_when_most_others_work(
     court: Court, again: dict[str, InstagramConnectError], marked: int, suspensions: int
 ) -> None:
     court.call_witnesses(None, None, None, dead(), dead())
@@ -321,7 +321,7 @@ def test_where_most_others_work_three_of_many_accused_are_heard_again(
         MetaAppMisconfiguredError(reason="APP_SECRET_INVALID"),
     ],
 )
-def test_witnesses_who_fail_otherwise_count_for_neither_side(court: Court, otherwise: InstagramConnectError) -> None:
+def test_inconclusive_witnesses_count_for_neither_side(court: Court, otherwise: InstagramConnectError) -> None:
     court.call_witnesses(dead(), dead(), dead(), dead(), *[otherwise] * 5)
     other_court = Court()
     other_court.call_witnesses(*[dead()] * 3, *[otherwise] * 6)
@@ -331,14 +331,14 @@ def test_witnesses_who_fail_otherwise_count_for_neither_side(court: Court, other
 
 
 @pytest.mark.parametrize("error", [MetaUnavailableError(), MetaRateLimitedError(), blocked()])
-def test_nobody_is_marked_while_none_of_the_others_can_say_anything(court: Court, error: InstagramConnectError) -> None:
+def test_nobody_is_marked_without_conclusive_witnesses(court: Court, error: InstagramConnectError) -> None:
     court.call_witnesses(*[error] * CONTROL_GROUP_SIZE)
 
     assert court.dead_tokens(failed("p")) == []
     assert court.storage.suspensions == []
 
 
-def test_two_people_whose_tokens_ended_for_causes_of_their_own_do_not_protect_each_other(court: Court) -> None:
+def test_unrelated_dead_tokens_do_not_protect_each_other(court: Court) -> None:
     court.storage.witnesses = [task("p"), task("q")]
     court.meta.errors = {"account-of-p": dead(), "account-of-q": dead(190, 460, "PASSWORD_CHANGED")}
 
@@ -347,7 +347,7 @@ def test_two_people_whose_tokens_ended_for_causes_of_their_own_do_not_protect_ea
     assert marked == ["account-of-p", "account-of-q"]
 
 
-def test_a_witness_whose_token_cannot_be_decrypted_counts_for_neither_side(court: Court) -> None:
+def test_undecryptable_witness_counts_for_neither_side(court: Court) -> None:
     court.call_witnesses(*[dead()] * 4)
     court.storage.witnesses += [task(person, access_token_ciphertext="damaged") for person in people(5, "damaged")]
 
@@ -356,7 +356,7 @@ def test_a_witness_whose_token_cannot_be_decrypted_counts_for_neither_side(court
 
 
 @pytest.mark.parametrize(("living", "asks"), [(0, True), (1, True), (2, True), (3, False), (9, False)])
-def test_others_are_asked_only_while_those_that_are_known_do_not_decide(court: Court, living: int, asks: bool) -> None:
+def test_witnesses_are_called_only_while_undecided(court: Court, living: int, asks: bool) -> None:
     court.call_witnesses(*[None] * CONTROL_GROUP_SIZE)
 
     marked = court.dead_tokens(*map(failed, people(2)), *map(worked, people(living, "living")))
@@ -366,7 +366,7 @@ def test_others_are_asked_only_while_those_that_are_known_do_not_decide(court: C
     assert len(court.meta.asked) == (CONTROL_GROUP_SIZE if asks else 0)
 
 
-def test_nobody_who_was_asked_already_is_a_witness(court: Court) -> None:
+def test_accounts_of_the_batch_are_not_witnesses(court: Court) -> None:
     court.call_witnesses(None)
 
     court.dead_tokens(failed("p2"), failed("p1"), worked("living"), provider=Provider.FACEBOOK)
@@ -376,7 +376,7 @@ def test_nobody_who_was_asked_already_is_a_witness(court: Court) -> None:
     ]
 
 
-def test_neither_witnesses_nor_accused_are_waited_for_for_long(court: Court) -> None:
+def test_witness_and_suspect_calls_are_time_limited(court: Court) -> None:
     court.call_witnesses(*[None] * MIN_FAILING_PEOPLE)
 
     court.dead_tokens(*map(failed, people(MIN_FAILING_PEOPLE)))
@@ -386,7 +386,7 @@ def test_neither_witnesses_nor_accused_are_waited_for_for_long(court: Court) -> 
 
 
 @pytest.mark.parametrize("witnesses", [(None, dead()), (None, None, dead(), dead())])
-def test_witnesses_of_whom_as_many_work_as_do_not_contradict_nobody(
+def test_evenly_split_witnesses_decide_nothing(
     court: Court, witnesses: tuple[InstagramConnectError | None, ...]
 ) -> None:
     court.call_witnesses(*witnesses)
@@ -398,10 +398,8 @@ def test_witnesses_of_whom_as_many_work_as_do_not_contradict_nobody(
 
 @pytest.mark.parametrize("opens_its_account", [False, True])
 @pytest.mark.parametrize("refreshed", [0, 4])
-def test_five_that_fail_alike_while_others_work_are_dead_only_if_their_tokens_open_nothing(
-    court: Court, opens_its_account: bool, refreshed: int
-) -> None:
-    """A complete failure of the refresh alone: those who are not due know nothing of it."""
+def test_suspects_are_marked_only_after_a_failed_recheck(court: Court, opens_its_account: bool, refreshed: int) -> None:
+    """A total failure of the refresh call alone: accounts that are not due do not notice."""
     court.call_witnesses(*[None] * CONTROL_GROUP_SIZE)
     accused = people(MIN_FAILING_PEOPLE)
     if not opens_its_account:
@@ -414,7 +412,7 @@ def test_five_that_fail_alike_while_others_work_are_dead_only_if_their_tokens_op
 
 
 @pytest.mark.parametrize("reason", ["APP_SECRET_INVALID", "APP_ID_INVALID"])
-def test_a_certain_fault_of_the_app_suspends_at_once_and_asks_nobody(court: Court, reason: str) -> None:
+def test_definite_app_error_suspends_without_witnesses(court: Court, reason: str) -> None:
     error = MetaAppMisconfiguredError(reason=reason, log_context={"meta_code": 1, "meta_subcode": None})
 
     assert court.dead_tokens(failed("p", error), *map(worked, people(50, "living"))) == []
@@ -427,7 +425,7 @@ def test_a_certain_fault_of_the_app_suspends_at_once_and_asks_nobody(court: Cour
     [(3, "APP_CAPABILITY_MISSING"), (104, "APP_SECRET_PROOF_INVALID"), (191, "REDIRECT_URI_UNREGISTERED")],
 )
 @pytest.mark.parametrize(("failing", "living", "suspends"), [(5, 0, True), (5, 6, False), (4, 0, False)])
-def test_another_fault_of_the_app_marks_nobody_and_suspends_if_it_meets_many(
+def test_indefinite_app_error_marks_nobody_and_suspends_when_widespread(
     court: Court, code: int, reason: str, failing: int, living: int, suspends: bool
 ) -> None:
     error = MetaAppMisconfiguredError(reason=reason, log_context={"meta_code": code})
@@ -438,9 +436,7 @@ def test_another_fault_of_the_app_marks_nobody_and_suspends_if_it_meets_many(
 
 
 @pytest.mark.parametrize("is_suspended", [True, False])
-def test_accused_who_meet_a_fault_of_the_app_again_change_nothing_while_others_work(
-    court: Court, is_suspended: bool
-) -> None:
+def test_app_error_on_recheck_changes_nothing_while_others_work(court: Court, is_suspended: bool) -> None:
     error = MetaAppMisconfiguredError(reason="APP_CAPABILITY_MISSING", log_context={"meta_code": 3})
     court.call_witnesses(*[None] * 4)
     court.meta.errors |= {f"account-of-{person}": error for person in people(5)}
@@ -454,7 +450,7 @@ def test_accused_who_meet_a_fault_of_the_app_again_change_nothing_while_others_w
     ("ended_s", "reason", "is_certain"),
     [(0, "TOKEN_EXPIRED", True), (60, "TOKEN_EXPIRED", True), (-1, "TOKEN_EXPIRED", False), (60, "APP_REMOVED", True)],
 )
-def test_a_token_that_ran_out_when_it_had_to_needs_no_judgement(
+def test_token_expired_on_schedule_is_marked_without_witnesses(
     court: Court, ended_s: int, reason: str, is_certain: bool
 ) -> None:
     end = NOW - timedelta(seconds=ended_s)
@@ -464,7 +460,7 @@ def test_a_token_that_ran_out_when_it_had_to_needs_no_judgement(
     assert bool(court.storage.asked) is not is_certain
 
 
-def test_a_page_has_not_run_out_with_its_persons_token_unless_meta_says_so(court: Court) -> None:
+def test_page_does_not_expire_with_the_user_token_unless_meta_says_so(court: Court) -> None:
     end = NOW - timedelta(seconds=60)
     of_a_page = {"expires_at": end, "user_token_ciphertext": "sealed:person"}
 
@@ -475,7 +471,7 @@ def test_a_page_has_not_run_out_with_its_persons_token_unless_meta_says_so(court
     assert len(court.dead_tokens(*removed)) == 9
 
 
-def test_tokens_that_ran_out_when_they_had_to_say_nothing_about_those_that_did_not(court: Court) -> None:
+def test_scheduled_expiries_do_not_count_against_the_app(court: Court) -> None:
     expired = dead(190, 463, "TOKEN_EXPIRED")
     ended = [failed(person, expired, expires_at=NOW) for person in people(9, "ended")]
 
@@ -486,14 +482,14 @@ def test_tokens_that_ran_out_when_they_had_to_say_nothing_about_those_that_did_n
     assert court.storage.searches[0]["except_people"] == people(MIN_FAILING_PEOPLE - 1)
 
 
-def test_a_token_of_a_suspended_product_that_ran_out_when_it_had_to_resumes_nothing(court: Court) -> None:
+def test_scheduled_expiry_does_not_resume_a_suspended_product(court: Court) -> None:
     probe = failed("p", dead(190, 463, "TOKEN_EXPIRED"), expires_at=NOW, is_suspended=True)
 
     assert court.dead_tokens(probe) == ["account-of-p"]
     assert court.storage.asked == []
 
 
-def test_a_token_without_a_known_end_did_not_run_out_by_the_calendar(court: Court) -> None:
+def test_token_without_a_known_expiry_did_not_expire_on_schedule(court: Court) -> None:
     attempts = [failed(person, dead(190, 463, "TOKEN_EXPIRED"), expires_at=None) for person in people(9)]
 
     assert court.dead_tokens(*attempts) == []
@@ -502,7 +498,7 @@ def test_a_token_without_a_known_end_did_not_run_out_by_the_calendar(court: Cour
 @pytest.mark.parametrize(
     "error", [MetaUnavailableError(), MetaRateLimitedError(), MetaActionBlockedError(), TokenEncryptionError()]
 )
-def test_what_may_pass_speaks_against_nobody(court: Court, error: InstagramConnectError) -> None:
+def test_transient_failures_do_not_count(court: Court, error: InstagramConnectError) -> None:
     assert court.dead_tokens(*(failed(person, error) for person in people(20))) == []
     assert court.storage.asked == []
 
@@ -510,7 +506,7 @@ def test_what_may_pass_speaks_against_nobody(court: Court, error: InstagramConne
 @pytest.mark.parametrize(
     "others", [(), (dead(), dead()), (None, dead()), (MetaUnavailableError(),)], ids=["none", "dead", "both", "silent"]
 )
-def test_the_probe_of_a_suspended_product_is_not_marked_while_most_others_do_not_work(
+def test_probe_is_not_marked_while_most_others_fail(
     court: Court, others: tuple[InstagramConnectError | None, ...]
 ) -> None:
     court.call_witnesses(*others)
@@ -520,7 +516,7 @@ def test_the_probe_of_a_suspended_product_is_not_marked_while_most_others_do_not
     assert (court.storage.suspensions, court.storage.resumptions) == ([], [])
 
 
-def test_the_probe_of_a_suspended_product_is_marked_and_the_product_resumed_once_others_work(court: Court) -> None:
+def test_dead_probe_is_marked_and_the_product_resumed_once_others_work(court: Court) -> None:
     court.call_witnesses(*[None] * CONTROL_GROUP_SIZE)
     court.meta.errors["account-of-p"] = dead()
 
@@ -529,7 +525,7 @@ def test_the_probe_of_a_suspended_product_is_marked_and_the_product_resumed_once
 
 
 @pytest.mark.parametrize("again", [MetaUnavailableError(), MetaRateLimitedError()])
-def test_a_probe_that_cannot_be_heard_again_changes_nothing(court: Court, again: InstagramConnectError) -> None:
+def test_inconclusive_probe_recheck_changes_nothing(court: Court, again: InstagramConnectError) -> None:
     court.call_witnesses(*[None] * CONTROL_GROUP_SIZE)
     court.meta.errors["account-of-p"] = again
 
@@ -537,7 +533,7 @@ def test_a_probe_that_cannot_be_heard_again_changes_nothing(court: Court, again:
     assert (court.storage.suspensions, court.storage.resumptions) == ([], [])
 
 
-def test_nobody_of_a_suspended_product_is_marked_for_what_others_did_before(court: Court) -> None:
+def test_earlier_results_do_not_mark_a_suspended_products_account(court: Court) -> None:
     court.call_witnesses(dead(), dead())
 
     marked = court.dead_tokens(failed("p", is_suspended=True), *map(worked, people(9, "living")))
@@ -546,14 +542,14 @@ def test_nobody_of_a_suspended_product_is_marked_for_what_others_did_before(cour
     assert len(court.meta.asked) == 2
 
 
-def test_a_probe_that_works_all_the_same_is_not_marked(court: Court) -> None:
+def test_working_probe_is_not_marked(court: Court) -> None:
     court.call_witnesses(*[None] * CONTROL_GROUP_SIZE)
 
     assert court.dead_tokens(failed("p", is_suspended=True)) == []
     assert court.storage.resumptions == []
 
 
-def test_a_probe_is_judged_even_if_the_product_cannot_be_resumed(court: Court, log: io.StringIO) -> None:
+def test_probe_is_decided_even_if_resuming_fails(court: Court, log: io.StringIO) -> None:
     court.call_witnesses(*[None] * CONTROL_GROUP_SIZE)
     court.meta.errors["account-of-p"] = dead()
     court.storage.down = {"brake_refreshes"}
@@ -562,7 +558,7 @@ def test_a_probe_is_judged_even_if_the_product_cannot_be_resumed(court: Court, l
     assert '"code":"STORAGE_FAILED"' in log.getvalue()
 
 
-def test_a_product_that_cannot_be_suspended_marks_nobody_all_the_same(court: Court, log: io.StringIO) -> None:
+def test_nobody_is_marked_even_if_suspending_fails(court: Court, log: io.StringIO) -> None:
     court.storage.down = {"brake_refreshes"}
 
     assert court.dead_tokens(*map(failed, people(MIN_FAILING_PEOPLE))) == []
@@ -571,7 +567,7 @@ def test_a_product_that_cannot_be_suspended_marks_nobody_all_the_same(court: Cou
 
 @pytest.mark.parametrize("is_suspended", [True, False])
 @pytest.mark.parametrize("count", [1, MIN_FAILING_PEOPLE])
-def test_a_storage_that_names_no_witnesses_leaves_it_undecided(
+def test_missing_witnesses_leave_the_decision_open(
     court: Court, log: io.StringIO, count: int, is_suspended: bool
 ) -> None:
     court.storage.down = {"refresh_witnesses"}
@@ -582,7 +578,7 @@ def test_a_storage_that_names_no_witnesses_leaves_it_undecided(
 
 
 @pytest.mark.parametrize(("was_suspended", "alarms"), [(False, 1), (True, 0)])
-def test_the_operator_is_told_once_with_what_failed_and_for_how_many(
+def test_operator_is_notified_once_with_cause_and_count(
     court: Court, log: io.StringIO, was_suspended: bool, alarms: int
 ) -> None:
     court.storage.was_suspended = was_suspended

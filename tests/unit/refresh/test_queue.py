@@ -1,4 +1,4 @@
-"""What travels between sweep and workers: ids in batches, whole refreshes only when storage did not take them."""
+"""Messages between sweep and workers: batches of ids, and whole refreshes only if storing failed."""
 
 import json
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ from tests.support.environment import ENVIRONMENT
 from tests.support.refreshing import OWNER
 
 QUEUE, DEAD_LETTERS = "refresh", "refresh-dead-letters"
-# What one call to SQS could always have, in bytes.
+# A call size that SQS has always accepted, in bytes.
 MAX_BYTES_PER_CALL = 256 * 1024
 PAYLOAD = {"owner": OWNER, "account_id": "a", "renewal": {"access_token_ciphertext": "sealed:IGAA"}}
 
@@ -72,7 +72,7 @@ def batches() -> list[ClaimedBatch]:
     return [message for message in found if isinstance(message, ClaimedBatch)]
 
 
-def test_claims_are_handed_on_whole_in_batches_that_name_their_owner(queue: RefreshQueue) -> None:
+def test_claims_are_sent_in_batches_with_their_owner(queue: RefreshQueue) -> None:
     claimed = claims(ACCOUNTS_PER_MESSAGE * 2 + 1)
 
     refused = queue.send_claims(OWNER, claimed)
@@ -83,7 +83,7 @@ def test_claims_are_handed_on_whole_in_batches_that_name_their_owner(queue: Refr
     assert {batch.owner for batch in batches()} == {OWNER}
 
 
-def test_more_batches_than_one_call_takes_are_sent_with_several(queue: RefreshQueue) -> None:
+def test_batches_beyond_one_call_are_sent_in_several_calls(queue: RefreshQueue) -> None:
     claimed = claims(ACCOUNTS_PER_MESSAGE * (MESSAGES_PER_CALL + 1))
 
     assert queue.send_claims(OWNER, claimed) == ()
@@ -92,13 +92,13 @@ def test_more_batches_than_one_call_takes_are_sent_with_several(queue: RefreshQu
     assert [claim for batch in batches() for claim in batch.claims] == claimed
 
 
-def test_a_full_call_is_far_from_what_sqs_takes(queue: RefreshQueue) -> None:
+def test_full_call_stays_well_below_the_sqs_limit(queue: RefreshQueue) -> None:
     queue.send_claims(OWNER, claims(ACCOUNTS_PER_MESSAGE * MESSAGES_PER_CALL))
 
     assert sum(len(message.body) for message in sent()) < MAX_BYTES_PER_CALL * 0.75
 
 
-def test_a_batch_names_accounts_and_holds_nothing_else_of_them(queue: RefreshQueue) -> None:
+def test_batch_holds_account_ids_only(queue: RefreshQueue) -> None:
     queue.send_claims(OWNER, claims(1))
 
     (message,) = sent()
@@ -108,12 +108,12 @@ def test_a_batch_names_accounts_and_holds_nothing_else_of_them(queue: RefreshQue
     assert delayed(queue) == "0"
 
 
-def test_without_claims_nothing_is_sent(queue: RefreshQueue) -> None:
+def test_nothing_is_sent_without_claims(queue: RefreshQueue) -> None:
     assert queue.send_claims(OWNER, []) == ()
     assert sent() == []
 
 
-def test_only_the_claims_of_refused_messages_are_answered(queue: RefreshQueue) -> None:
+def test_only_claims_of_rejected_messages_are_returned(queue: RefreshQueue) -> None:
     claimed = claims(ACCOUNTS_PER_MESSAGE * 3)
     sqs = boto3.client("sqs")
     queue._queue.__dict__["_client"] = sqs
@@ -126,7 +126,7 @@ def test_only_the_claims_of_refused_messages_are_answered(queue: RefreshQueue) -
     assert refused == tuple(claimed[ACCOUNTS_PER_MESSAGE : 2 * ACCOUNTS_PER_MESSAGE])
 
 
-def test_a_call_that_fails_refuses_its_own_claims_and_the_next_one_is_made_all_the_same(queue: RefreshQueue) -> None:
+def test_failed_call_rejects_its_own_claims_only(queue: RefreshQueue) -> None:
     in_a_call = ACCOUNTS_PER_MESSAGE * MESSAGES_PER_CALL
     claimed = claims(in_a_call + 1)
     sqs = boto3.client("sqs")
@@ -141,14 +141,14 @@ def test_a_call_that_fails_refuses_its_own_claims_and_the_next_one_is_made_all_t
     assert refused == tuple(claimed[:in_a_call])
 
 
-def test_a_queue_that_takes_nothing_refuses_all(queue: RefreshQueue) -> None:
+def test_unavailable_queue_rejects_all_claims(queue: RefreshQueue) -> None:
     claimed = claims(3)
     boto3.client("sqs").delete_queue(QueueUrl=queue.queue_url)
 
     assert queue.send_claims(OWNER, claimed) == tuple(claimed)
 
 
-def test_an_unstored_refresh_comes_back_as_it_was_and_not_at_once(queue: RefreshQueue) -> None:
+def test_unstored_refresh_round_trips_with_a_delay(queue: RefreshQueue) -> None:
     queue.keep(PAYLOAD)
 
     (message,) = sent()
@@ -160,7 +160,7 @@ def test_an_unstored_refresh_comes_back_as_it_was_and_not_at_once(queue: Refresh
     assert delayed(queue) == "1"
 
 
-def test_an_account_for_an_operator_goes_to_the_dead_letters(queue: RefreshQueue) -> None:
+def test_account_for_an_operator_is_dead_lettered(queue: RefreshQueue) -> None:
     queue.send_to_dead_letters("a", "TOKEN_ENCRYPTION_FAILED")
 
     (message,) = sent(DEAD_LETTERS)
@@ -168,7 +168,7 @@ def test_an_account_for_an_operator_goes_to_the_dead_letters(queue: RefreshQueue
     assert sent() == []
 
 
-def test_a_queue_that_takes_nothing_says_so_without_what_it_was_given(queue: RefreshQueue) -> None:
+def test_queue_error_does_not_quote_the_message(queue: RefreshQueue) -> None:
     for url in (queue.queue_url, queue.dead_letter_queue_url):
         boto3.client("sqs").delete_queue(QueueUrl=url)
 
@@ -194,7 +194,7 @@ def test_a_queue_that_takes_nothing_says_so_without_what_it_was_given(queue: Ref
         '{"kind": "failed", "account_id": "a"}',
     ],
 )
-def test_what_is_no_message_cannot_be_read_and_is_not_quoted(body: str) -> None:
+def test_malformed_message_is_rejected_without_being_quoted(body: str) -> None:
     with pytest.raises(UnreadableMessageError) as caught:
         read_message(body)
 

@@ -1,4 +1,4 @@
-"""How fast Meta is called while it says how much of the app's limit is used, and when not at all."""
+"""The pace of calls to Meta by reported usage, and when calling stops."""
 
 import threading
 import time
@@ -58,7 +58,7 @@ def pace(waits: list[float]) -> Pacer:
     return Pacer(SLOW, STOP, waits.append)
 
 
-def test_a_meta_that_says_nothing_is_called_at_full_speed(pace: Pacer, waits: list[float]) -> None:
+def test_full_speed_without_usage_headers(pace: Pacer, waits: list[float]) -> None:
     pace.learn(attempt())
     pace.wait()
 
@@ -70,7 +70,7 @@ def test_a_meta_that_says_nothing_is_called_at_full_speed(pace: Pacer, waits: li
     ("percent", "is_slow", "is_stopped"),
     [(0, False, False), (74, False, False), (75, True, False), (89, True, False), (90, True, True), (1300, True, True)],
 )
-def test_from_75_percent_it_is_called_slowly_and_from_90_not_at_all(
+def test_slows_from_75_percent_and_stops_from_90(
     pace: Pacer, waits: list[float], percent: int, is_slow: bool, is_stopped: bool
 ) -> None:
     pace.learn(used(percent))
@@ -82,28 +82,28 @@ def test_from_75_percent_it_is_called_slowly_and_from_90_not_at_all(
 
 
 @pytest.mark.parametrize("order", [(80, 10), (10, 80)])
-def test_the_highest_use_of_a_batch_counts_in_whatever_order_answers_come(pace: Pacer, order: tuple[int, int]) -> None:
+def test_highest_usage_counts_in_any_order(pace: Pacer, order: tuple[int, int]) -> None:
     for percent in order:
         pace.learn(used(percent))
 
     assert (pace.app_used_percent, pace.is_slow) == (80, True)
 
 
-def test_the_highest_of_one_account_counts_too(pace: Pacer) -> None:
+def test_highest_usage_of_one_account_counts(pace: Pacer) -> None:
     pace.learn(attempt(Usage("app", 80), Usage("app", 10)))
 
     assert pace.app_used_percent == 80
 
 
 @pytest.mark.parametrize("usage_type", ["instagram", "page", "pages", "unknown"])
-def test_the_limit_of_one_account_holds_up_no_other(pace: Pacer, usage_type: str) -> None:
+def test_account_limit_does_not_affect_others(pace: Pacer, usage_type: str) -> None:
     pace.learn(attempt(Usage(usage_type, 100, 3600)))
 
     assert (pace.is_slow, pace.is_stopped, pace.app_used_percent) == (False, False, None)
 
 
 @pytest.mark.parametrize("code", [4, 341, 613])
-def test_a_refusal_of_the_whole_app_ends_the_batch_until_the_time_that_is_named(pace: Pacer, code: int) -> None:
+def test_app_rate_limit_stops_until_the_given_time(pace: Pacer, code: int) -> None:
     pace.learn(throttled(code))
     pace.learn(throttled(code, 60))
 
@@ -112,7 +112,7 @@ def test_a_refusal_of_the_whole_app_ends_the_batch_until_the_time_that_is_named(
 
 
 @pytest.mark.parametrize("retry_after_s", [None, 0])
-def test_a_refusal_without_a_time_ends_the_batch_for_an_hour(pace: Pacer, retry_after_s: int | None) -> None:
+def test_app_rate_limit_without_a_time_stops_for_an_hour(pace: Pacer, retry_after_s: int | None) -> None:
     pace.learn(throttled(4, retry_after_s))
 
     assert pace.is_stopped
@@ -120,7 +120,7 @@ def test_a_refusal_without_a_time_ends_the_batch_for_an_hour(pace: Pacer, retry_
 
 
 @pytest.mark.parametrize("code", [17, 32, 80001, 80002, 80006])
-def test_a_refusal_of_a_person_a_page_or_an_account_ends_nothing(pace: Pacer, code: int) -> None:
+def test_user_page_or_account_rate_limit_does_not_stop(pace: Pacer, code: int) -> None:
     for _ in range(MAX_CONSECUTIVE_FAILURES):
         pace.learn(throttled(code))
 
@@ -131,9 +131,7 @@ def test_a_refusal_of_a_person_a_page_or_an_account_ends_nothing(pace: Pacer, co
 @pytest.mark.parametrize(
     ("failures", "is_stopped"), [(MAX_CONSECUTIVE_FAILURES - 1, False), (MAX_CONSECUTIVE_FAILURES, True)]
 )
-def test_a_meta_that_fails_ten_times_in_a_row_is_left_alone_for_this_batch(
-    pace: Pacer, failures: int, is_stopped: bool
-) -> None:
+def test_stops_after_ten_consecutive_failures(pace: Pacer, failures: int, is_stopped: bool) -> None:
     for _ in range(failures):
         pace.learn(attempt(error=MetaUnavailableError()))
 
@@ -142,14 +140,14 @@ def test_a_meta_that_fails_ten_times_in_a_row_is_left_alone_for_this_batch(
     assert pace.paused_until(NOW) is None  # the next sweep tries again
 
 
-def test_a_meta_that_refuses_to_extend_tokens_that_work_is_not_down(pace: Pacer) -> None:
+def test_rejected_extensions_of_working_tokens_are_not_an_outage(pace: Pacer) -> None:
     for _ in range(MAX_CONSECUTIVE_FAILURES):
         pace.learn(Attempt(TASK, None, None, (), MetaUnavailableError(), is_renewal_refused=True))
 
     assert not pace.is_stopped
 
 
-def test_a_meta_that_extends_tokens_and_only_fails_to_tell_of_webhooks_is_not_down(pace: Pacer) -> None:
+def test_failing_subscription_checks_alone_are_not_an_outage(pace: Pacer) -> None:
     renewal = EncryptedRenewal(NOW, "c", None, None, None, None)
     for _ in range(MAX_CONSECUTIVE_FAILURES):
         pace.learn(Attempt(TASK, renewal, None, (), MetaUnavailableError()))
@@ -166,7 +164,7 @@ def test_a_meta_that_extends_tokens_and_only_fails_to_tell_of_webhooks_is_not_do
     ],
     ids=["success", "dead token", "refusal"],
 )
-def test_any_answer_of_meta_interrupts_the_row(pace: Pacer, answer: Attempt) -> None:
+def test_any_response_resets_the_failure_count(pace: Pacer, answer: Attempt) -> None:
     for _ in range(MAX_CONSECUTIVE_FAILURES - 1):
         pace.learn(attempt(error=MetaUnavailableError()))
     pace.learn(answer)
@@ -187,13 +185,11 @@ def test_any_answer_of_meta_interrupts_the_row(pace: Pacer, answer: Attempt) -> 
         ((Usage("pages", 89, 600), Usage("page", 90, 60)), timedelta(seconds=60)),
     ],
 )
-def test_an_account_that_nearly_used_up_its_own_limits_is_left_alone(
-    pace: Pacer, usage: tuple[Usage, ...], pause: timedelta | None
-) -> None:
+def test_account_near_its_own_limit_is_skipped(pace: Pacer, usage: tuple[Usage, ...], pause: timedelta | None) -> None:
     assert pace.account_paused_until(attempt(*usage), NOW) == (None if pause is None else NOW + pause)
 
 
-def test_slow_threads_wait_one_after_the_other() -> None:
+def test_slowed_threads_are_spaced_out() -> None:
     at_once, most = 0, 0
     guard = threading.Lock()
 
@@ -214,7 +210,7 @@ def test_slow_threads_wait_one_after_the_other() -> None:
     assert most == 1
 
 
-def test_a_batch_that_begins_slow_stays_so_until_an_answer_says_otherwise() -> None:
+def test_slow_start_lasts_until_a_response_says_otherwise() -> None:
     waits: list[float] = []
     pace = Pacer(75, 90, waits.append, starts_slow=True)
 

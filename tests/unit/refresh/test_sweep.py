@@ -1,4 +1,4 @@
-"""The sweep: all that is due is on its way, or given back, and what it looks at besides never fails it."""
+"""The sweep: everything due is queued or released, and side tasks never fail it."""
 
 import io
 from collections.abc import Iterable
@@ -32,7 +32,7 @@ OVERVIEW: dict[str, Any] = {
 
 
 class FakeQueue:
-    """Keeps what it was handed; does not take the accounts in `refusing`."""
+    """Records the claims it was given; rejects the accounts in `refusing`."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, list[str]]] = []
@@ -46,7 +46,7 @@ class FakeQueue:
 
 
 class Due:
-    """So many accounts that are due, claimed once each."""
+    """The given number of due accounts, each claimed once."""
 
     def __init__(self, count: int) -> None:
         self.left = [str(number) for number in range(count)]
@@ -60,7 +60,7 @@ class Due:
 
 
 class Hour:
-    """A sweep with everything around it played."""
+    """A sweep with fakes around it."""
 
     def __init__(self) -> None:
         self.storage = FakeStorage(answers={"claim_refreshes": Due(3), "refresh_overview": OVERVIEW})
@@ -80,7 +80,7 @@ def hour() -> Hour:
     return Hour()
 
 
-def test_what_is_due_is_claimed_by_the_rules_and_handed_on_under_the_claims_owner(hour: Hour) -> None:
+def test_due_accounts_are_claimed_and_queued_with_their_owner(hour: Hour) -> None:
     assert hour.sweep.run(Deadline(60)) == 3
 
     (asked,) = hour.storage.asked("claim_refreshes")
@@ -89,7 +89,7 @@ def test_what_is_due_is_claimed_by_the_rules_and_handed_on_under_the_claims_owne
     assert hour.storage.released == {}
 
 
-def test_without_anything_due_the_queue_is_left_alone(hour: Hour) -> None:
+def test_queue_is_not_called_when_nothing_is_due(hour: Hour) -> None:
     hour.due(0)
 
     assert hour.sweep.run(Deadline(60)) == 0
@@ -100,7 +100,7 @@ def test_without_anything_due_the_queue_is_left_alone(hour: Hour) -> None:
     ("due", "claims"),
     [(ACCOUNTS_PER_CLAIM - 1, 1), (ACCOUNTS_PER_CLAIM, 2), (2 * ACCOUNTS_PER_CLAIM + 1, 3)],
 )
-def test_it_claims_until_a_claim_is_not_full_each_under_its_own_name(hour: Hour, due: int, claims: int) -> None:
+def test_claims_until_a_claim_is_not_full_each_as_its_own_owner(hour: Hour, due: int, claims: int) -> None:
     hour.due(due)
 
     assert hour.sweep.run(Deadline(60)) == due
@@ -110,7 +110,7 @@ def test_it_claims_until_a_claim_is_not_full_each_under_its_own_name(hour: Hour,
     assert len({name for _, names in hour.queue.sent for name in names}) == due
 
 
-def test_what_the_queue_refuses_is_given_back_and_no_more_is_claimed(hour: Hour, counted: dict[str, Any]) -> None:
+def test_accounts_rejected_by_the_queue_are_released_and_claiming_stops(hour: Hour, counted: dict[str, Any]) -> None:
     hour.due(2 * ACCOUNTS_PER_CLAIM)
     hour.queue.refusing = {"1", "7"}
 
@@ -123,21 +123,21 @@ def test_what_the_queue_refuses_is_given_back_and_no_more_is_claimed(hour: Hour,
     assert counts(counted)["AccountsClaimed"] == ACCOUNTS_PER_CLAIM - 2
 
 
-def test_without_time_to_hand_them_on_no_accounts_are_claimed(hour: Hour) -> None:
+def test_nothing_is_claimed_without_time_to_queue_it(hour: Hour) -> None:
     assert hour.sweep.run(Deadline(MIN_REMAINING_S - 1)) == 0
 
     assert hour.storage.asked("claim_refreshes") == []
     assert hour.events.published == 1
 
 
-def test_storage_that_cannot_be_asked_fails_the_sweep(hour: Hour) -> None:
+def test_unreachable_storage_fails_the_sweep(hour: Hour) -> None:
     hour.storage.failures["claim_refreshes"] = STORAGE_DOWN
 
     with pytest.raises(StorageError):
         hour.sweep.run(Deadline(60))
 
 
-def test_it_publishes_what_waits_and_measures_how_tokens_stand(hour: Hour, counted: dict[str, Any]) -> None:
+def test_publishes_pending_events_and_measures_token_health(hour: Hour, counted: dict[str, Any]) -> None:
     hour.sweep.run(Deadline(60))
 
     (asked,) = hour.storage.asked("refresh_overview")
@@ -156,14 +156,14 @@ def test_it_publishes_what_waits_and_measures_how_tokens_stand(hour: Hour, count
     }
 
 
-def test_while_nothing_is_overdue_that_is_measured_as_zero(counted: dict[str, Any]) -> None:
+def test_nothing_overdue_is_measured_as_zero(counted: dict[str, Any]) -> None:
     measure({**OVERVIEW, "overdue": 0, "oldest_due_at": None, "brakes": []}, NOW)
 
     assert (counts(counted)["OldestOverdueHours"], counts(counted)["ProductsSuspended"]) == (0, 0)
 
 
 @pytest.mark.parametrize("failing", ["overview", "events"])
-def test_what_cannot_be_looked_at_does_not_fail_the_sweep(
+def test_failing_measurements_do_not_fail_the_sweep(
     hour: Hour, counted: dict[str, Any], log: io.StringIO, failing: str
 ) -> None:
     if failing == "events":

@@ -1,4 +1,4 @@
-"""Secrets that change without a deploy: read again when they may have changed, and not more often."""
+"""Secrets that change without a deploy: reread when they may have changed, and no more often."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ class Deployment:
         return Secrets(dict(self.values))
 
     def newer(self) -> str | None:
-        """What the secret is found to be now."""
+        """The secret's current value."""
         newer = self.secrets.newer()
         return None if newer is None else newer.required("key")
 
@@ -41,7 +41,7 @@ def deployment() -> Deployment:
     return Deployment()
 
 
-def test_nothing_is_read_before_it_is_needed_and_then_once(deployment: Deployment) -> None:
+def test_secrets_are_read_once_on_first_use(deployment: Deployment) -> None:
     assert deployment.loads == 0
 
     for _ in range(3):
@@ -51,7 +51,7 @@ def test_nothing_is_read_before_it_is_needed_and_then_once(deployment: Deploymen
     assert deployment.loads == 1
 
 
-def test_secrets_that_are_old_enough_are_read_again_and_kept(deployment: Deployment) -> None:
+def test_old_secrets_are_read_again(deployment: Deployment) -> None:
     assert deployment.known == "old"
     deployment.values = {"key": "new"}
     deployment.now_s += SECRETS_AGE_S
@@ -61,7 +61,7 @@ def test_secrets_that_are_old_enough_are_read_again_and_kept(deployment: Deploym
 
 
 @pytest.mark.parametrize("age_s", [0, SECRETS_AGE_S - 1])
-def test_secrets_that_were_read_a_moment_ago_are_not(deployment: Deployment, age_s: float) -> None:
+def test_recent_secrets_are_not_read_again(deployment: Deployment, age_s: float) -> None:
     assert deployment.known == "old"
     deployment.values = {"key": "new"}
     deployment.now_s += age_s
@@ -70,7 +70,7 @@ def test_secrets_that_were_read_a_moment_ago_are_not(deployment: Deployment, age
     assert (deployment.known, deployment.loads) == ("old", 1)
 
 
-def test_secrets_that_cannot_be_read_again_leave_the_known_ones_and_are_not_asked_for_at_once(
+def test_failed_reread_keeps_the_known_secrets_and_waits(
     deployment: Deployment,
 ) -> None:
     assert deployment.known == "old"
@@ -86,7 +86,7 @@ def test_secrets_that_cannot_be_read_again_leave_the_known_ones_and_are_not_aske
     assert deployment.newer() == "new"
 
 
-def test_secrets_that_could_not_be_read_at_all_are_read_at_the_next_need(deployment: Deployment) -> None:
+def test_failed_first_read_is_retried_on_the_next_use(deployment: Deployment) -> None:
     deployment.error = MISSING
     with pytest.raises(ConfigurationError):
         deployment.secrets.get()
@@ -95,7 +95,7 @@ def test_secrets_that_could_not_be_read_at_all_are_read_at_the_next_need(deploym
     assert (deployment.known, deployment.loads) == ("old", 2)
 
 
-def test_what_holds_secrets_does_not_show_them(deployment: Deployment) -> None:
+def test_repr_hides_secrets(deployment: Deployment) -> None:
     assert deployment.known == "old"
 
     assert "old" not in repr(deployment.secrets)

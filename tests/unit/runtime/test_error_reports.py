@@ -1,4 +1,4 @@
-"""Sentry gets what the log's ERROR lines hold and nothing else, and a Sentry that fails costs next to nothing."""
+"""Sentry gets the ERROR lines' content and nothing else, and a failing Sentry costs next to nothing."""
 
 import io
 import json
@@ -23,7 +23,7 @@ SECRET = "EAAtoken-of-anna@example.com"
 
 
 class KeptEnvelopes(Transport):
-    """Keeps what would be sent, and takes as long for it as a test says."""
+    """Records what would be sent, and takes as long as a test wants."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class KeptEnvelopes(Transport):
 
     @property
     def sent(self) -> str:
-        """All that would leave, byte by byte."""
+        """Everything that would be sent."""
         return b"".join(envelope.serialize() for envelope in self.envelopes).decode()
 
 
@@ -64,7 +64,7 @@ def sentry() -> KeptEnvelopes:
 
 @pytest.fixture
 def reports(sentry: KeptEnvelopes, log: io.StringIO) -> Iterator[ErrorReports]:
-    """A logger that reports, as where SENTRY_DSN is set."""
+    """A logger that reports, as with SENTRY_DSN set."""
     attached = attach(logger, DSN, release="r1", transport=sentry)
     assert attached is not None
     attached._monotonic = sentry.monotonic
@@ -78,7 +78,7 @@ def fail(code: str = "STORAGE_FAILED", reason: str = "SCHEMA_CACHE_STALE", **fie
 
 
 @pytest.mark.usefixtures("reports")
-def test_an_event_holds_exactly_what_the_line_in_the_log_holds(sentry: KeptEnvelopes, log: io.StringIO) -> None:
+def test_event_has_exactly_the_log_lines_fields(sentry: KeptEnvelopes, log: io.StringIO) -> None:
     logger.append_keys(correlation_id="r-1")
     fields: dict[str, Any] = {f"storage_{number}": number for number in range(12)}
     try:
@@ -100,7 +100,7 @@ def test_an_event_holds_exactly_what_the_line_in_the_log_holds(sentry: KeptEnvel
 
 
 @pytest.mark.usefixtures("reports")
-def test_nothing_is_added_to_the_line_but_what_sentry_needs(sentry: KeptEnvelopes) -> None:
+def test_event_adds_only_what_sentry_needs(sentry: KeptEnvelopes) -> None:
     fail()
 
     (event,) = sentry.events
@@ -123,7 +123,7 @@ def test_nothing_is_added_to_the_line_but_what_sentry_needs(sentry: KeptEnvelope
 
 
 @pytest.mark.usefixtures("reports")
-def test_secrets_in_exceptions_locals_and_urls_stay_here(sentry: KeptEnvelopes) -> None:
+def test_secrets_in_exceptions_locals_and_urls_are_not_sent(sentry: KeptEnvelopes) -> None:
     url = f"https://graph.example.com/oauth?client_secret={SECRET}"
 
     def call(token: str) -> None:
@@ -154,7 +154,7 @@ def test_only_errors_are_reported(sentry: KeptEnvelopes) -> None:
 
 
 @pytest.mark.usefixtures("reports")
-def test_one_cause_is_one_issue_however_many_requests_meet_it(sentry: KeptEnvelopes) -> None:
+def test_one_cause_is_grouped_as_one_issue(sentry: KeptEnvelopes) -> None:
     fail(function_request_id="1")
     fail(function_request_id="2")
     fail(reason="PERMISSION_DENIED")
@@ -165,7 +165,7 @@ def test_one_cause_is_one_issue_however_many_requests_meet_it(sentry: KeptEnvelo
     assert len({first, *others}) == 3
 
 
-def test_reports_are_waited_for_once_and_only_where_there_are_any(sentry: KeptEnvelopes, reports: ErrorReports) -> None:
+def test_flush_waits_once_and_only_for_pending_reports(sentry: KeptEnvelopes, reports: ErrorReports) -> None:
     reports.flush()
     assert sentry.waits == []
 
@@ -177,7 +177,7 @@ def test_reports_are_waited_for_once_and_only_where_there_are_any(sentry: KeptEn
     assert sentry.waits == [FLUSH_S]
 
 
-def test_a_sentry_that_does_not_answer_costs_two_seconds_once(sentry: KeptEnvelopes, reports: ErrorReports) -> None:
+def test_unresponsive_sentry_costs_two_seconds_once(sentry: KeptEnvelopes, reports: ErrorReports) -> None:
     sentry.takes_s = 60
 
     for _ in range(100):
@@ -188,7 +188,7 @@ def test_a_sentry_that_does_not_answer_costs_two_seconds_once(sentry: KeptEnvelo
     assert len(sentry.envelopes) == 1
 
 
-def test_reports_begin_again_after_a_while(sentry: KeptEnvelopes, reports: ErrorReports) -> None:
+def test_reporting_resumes_after_a_pause(sentry: KeptEnvelopes, reports: ErrorReports) -> None:
     sentry.takes_s = 60
     fail()
     reports.flush()
@@ -201,7 +201,7 @@ def test_reports_begin_again_after_a_while(sentry: KeptEnvelopes, reports: Error
     assert len(sentry.envelopes) == 2
 
 
-def test_too_little_time_to_wait_is_not_held_against_sentry(sentry: KeptEnvelopes, reports: ErrorReports) -> None:
+def test_short_flush_time_does_not_pause_reporting(sentry: KeptEnvelopes, reports: ErrorReports) -> None:
     sentry.takes_s = 0.4
     fail()
 
@@ -215,7 +215,7 @@ def test_too_little_time_to_wait_is_not_held_against_sentry(sentry: KeptEnvelope
     assert len(sentry.envelopes) == 2
 
 
-def test_a_report_that_cannot_be_made_fails_nothing(
+def test_failed_report_is_ignored(
     sentry: KeptEnvelopes, reports: ErrorReports, log: io.StringIO, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sentry.failure = RuntimeError(SECRET)
@@ -236,7 +236,7 @@ def test_nothing_is_reported_without_a_dsn(environment: dict[str, str]) -> None:
     assert logger.handlers == before
 
 
-def test_a_dsn_makes_the_logger_report() -> None:
+def test_dsn_enables_reporting() -> None:
     before = list(logger.handlers)
     reports = report_errors(ReportingSettings(DSN, "abc"))
     try:
@@ -245,7 +245,7 @@ def test_a_dsn_makes_the_logger_report() -> None:
         logger.handlers[:] = before
 
 
-def test_what_is_no_dsn_is_said_without_quoting_it_and_stops_nothing(log: io.StringIO) -> None:
+def test_invalid_dsn_is_logged_without_being_quoted(log: io.StringIO) -> None:
     before = list(logger.handlers)
 
     assert report_errors(ReportingSettings(SECRET, None)) is None
@@ -255,7 +255,7 @@ def test_what_is_no_dsn_is_said_without_quoting_it_and_stops_nothing(log: io.Str
     assert SECRET not in log.getvalue()
 
 
-def test_a_function_without_a_dsn_does_not_pay_for_the_import() -> None:
+def test_sentry_is_not_imported_without_a_dsn() -> None:
     code = "import sys, instagram_connect.runtime.observability; sys.exit('sentry_sdk' in sys.modules)"
 
     done = subprocess.run(
@@ -273,7 +273,7 @@ def lambda_context(remaining_s: float) -> Any:
 
 
 @pytest.mark.parametrize(("remaining_s", "waited_s"), [(20.0, [FLUSH_S]), (1.2, [pytest.approx(1.0)]), (0.1, [])])
-def test_reports_leave_before_a_function_ends_as_far_as_its_time_allows(
+def test_reports_are_flushed_within_the_functions_time(
     sentry: KeptEnvelopes,
     reports: ErrorReports,
     monkeypatch: pytest.MonkeyPatch,
@@ -291,7 +291,7 @@ def test_reports_leave_before_a_function_ends_as_far_as_its_time_allows(
     assert sentry.waits == waited_s
 
 
-def test_reports_leave_although_the_function_failed(
+def test_reports_are_flushed_after_an_exception(
     sentry: KeptEnvelopes, reports: ErrorReports, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(observability, "_reports", reports)
@@ -306,7 +306,7 @@ def test_reports_leave_although_the_function_failed(
     assert sentry.waits == [FLUSH_S]
 
 
-def test_a_function_that_does_not_report_is_not_held_up() -> None:
+def test_function_without_reports_is_not_delayed() -> None:
     @sends_error_reports
     def handler(event: dict[str, Any], context: Any) -> str:
         return "answer"

@@ -1,4 +1,4 @@
-"""Calls to the Data API end in time, and their failures say what happened without quoting anything."""
+"""Calls to the Data API end in time, and their errors say what happened without quoting anything."""
 
 import json
 import socket
@@ -49,7 +49,7 @@ def answering(answer: httpx.Response) -> DataApi:
         (httpx.Response(503, json=["what", "is", "this"]), None, 503),
     ],
 )
-def test_a_refusal_has_its_code_if_any_and_its_status(answer: httpx.Response, code: str | None, status: int) -> None:
+def test_rejection_has_its_code_and_status(answer: httpx.Response, code: str | None, status: int) -> None:
     error = failure_of(answering(answer))
 
     assert (error.code, error.status, error.network) == (code, status, None)
@@ -65,11 +65,11 @@ def test_a_refusal_has_its_code_if_any_and_its_status(answer: httpx.Response, co
         (httpx.Response(404, json={"message": "no Route matched"}), False),
     ],
 )
-def test_an_answer_that_says_nothing_is_told_from_one_that_does(answer: httpx.Response, is_empty: bool) -> None:
+def test_empty_response_differs_from_null(answer: httpx.Response, is_empty: bool) -> None:
     assert failure_of(answering(answer)).is_empty is is_empty
 
 
-def test_the_status_of_an_answer_is_not_taken_for_that_of_a_later_failure() -> None:
+def test_earlier_status_is_not_attributed_to_a_later_failure() -> None:
     outcomes: Iterator[httpx.Response | Exception] = iter([refusal(403, "42501"), httpx.ConnectError("x")])
 
     def answer(_: httpx.Request) -> httpx.Response:
@@ -85,7 +85,7 @@ def test_the_status_of_an_answer_is_not_taken_for_that_of_a_later_failure() -> N
 
 
 class BodyThatWaits(httpx.SyncByteStream):
-    """A body that comes long after status and headers."""
+    """A body that arrives long after status and headers."""
 
     def __init__(self) -> None:
         self.is_awaited, self.may_come = threading.Event(), threading.Event()
@@ -96,7 +96,7 @@ class BodyThatWaits(httpx.SyncByteStream):
         yield b"{}"
 
 
-def test_calls_side_by_side_keep_their_own_status() -> None:
+def test_concurrent_calls_keep_their_own_status() -> None:
     body = BodyThatWaits()
     answers = iter([httpx.Response(401, stream=body), httpx.Response(503)])
     api = data_api(lambda _: next(answers))
@@ -111,12 +111,12 @@ def test_calls_side_by_side_keep_their_own_status() -> None:
 
 
 @pytest.mark.parametrize("code", ["PGRST205", "PGRST202", "42501", "42P01", "42883"])
-def test_a_hint_that_can_only_name_the_schema_is_kept(code: str) -> None:
+def test_schema_hint_is_kept(code: str) -> None:
     assert failure_of(answering(refusal(404, code, hint="Grant it."))).hint == "Grant it."
 
 
 @pytest.mark.parametrize("code", ["23502", "23505", "22P02", "P0001", "XX000"])
-def test_a_hint_that_may_quote_a_value_is_dropped(code: str) -> None:
+def test_hint_that_may_quote_values_is_dropped(code: str) -> None:
     assert failure_of(answering(refusal(400, code, hint=SECRET))).hint is None
 
 
@@ -131,7 +131,7 @@ def test_a_hint_that_may_quote_a_value_is_dropped(code: str) -> None:
         httpx.Response(502, html=f"<html>{SECRET}</html>"),
     ],
 )
-def test_no_text_of_an_answer_is_in_the_error_or_its_traceback(answer: httpx.Response) -> None:
+def test_response_text_is_in_neither_the_error_nor_its_traceback(answer: httpx.Response) -> None:
     error = failure_of(answering(answer))
 
     shown = f"{error} {error!r} {vars(error)} {''.join(traceback.format_exception(error))}"
@@ -162,9 +162,7 @@ def network_failure(error: httpx.TransportError, cause: Exception | None) -> Dat
         (httpx.RemoteProtocolError(SECRET), None, "BROKEN"),
     ],
 )
-def test_failures_of_the_network_are_told_apart(
-    error: httpx.TransportError, cause: Exception | None, network: str
-) -> None:
+def test_network_failures_are_distinguished(error: httpx.TransportError, cause: Exception | None, network: str) -> None:
     failure = failure_of(network_failure(error, cause))
 
     assert (failure.network, failure.code, failure.status) == (network, None, None)
@@ -172,7 +170,7 @@ def test_failures_of_the_network_are_told_apart(
     assert SECRET not in "".join(traceback.format_exception(failure))
 
 
-def test_a_call_that_takes_too_long_is_given_up_and_runs_to_its_end() -> None:
+def test_slow_call_is_abandoned_and_runs_to_completion() -> None:
     may_answer, has_answered = threading.Event(), threading.Event()
 
     def answer(_: httpx.Request) -> httpx.Response:
@@ -202,21 +200,21 @@ def sent_by(api_key: str) -> httpx.Request:
     return requests[0]
 
 
-def test_a_new_key_is_opaque_and_no_bearer_token() -> None:
+def test_new_key_is_not_sent_as_a_bearer_token() -> None:
     headers = sent_by("sb_secret_abc").headers
 
     assert headers["apikey"] == "sb_secret_abc"
     assert "Authorization" not in headers
 
 
-def test_a_legacy_key_is_the_bearer_token_too() -> None:
+def test_legacy_key_is_also_the_bearer_token() -> None:
     headers = sent_by("eyJhbGciOiJIUzI1NiJ9.e30.c2ln").headers
 
     assert headers["apikey"] == "eyJhbGciOiJIUzI1NiJ9.e30.c2ln"
     assert headers["Authorization"] == "Bearer eyJhbGciOiJIUzI1NiJ9.e30.c2ln"
 
 
-def test_a_function_is_called_by_its_name_with_its_arguments_and_the_request_it_is_for() -> None:
+def test_function_call_sends_name_arguments_and_request_id() -> None:
     request = sent_by("sb_secret_abc")
 
     assert (request.method, str(request.url)) == ("POST", "https://project.example.com/rest/v1/rpc/list_accounts")
@@ -224,12 +222,12 @@ def test_a_function_is_called_by_its_name_with_its_arguments_and_the_request_it_
     assert request.headers["X-Request-Id"] == "r-1"
 
 
-def test_what_a_function_answers_is_passed_on() -> None:
+def test_function_result_is_returned() -> None:
     assert answering(httpx.Response(200, json=[{"id": 1}])).call("list_accounts", {}) == [{"id": 1}]
     assert answering(httpx.Response(200, content="null")).call("list_accounts", {}) is None
 
 
-def test_probes_of_a_relation_move_no_rows() -> None:
+def test_relation_probes_transfer_no_rows() -> None:
     requests: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -246,7 +244,7 @@ def test_probes_of_a_relation_move_no_rows() -> None:
     assert (read.method, read.url.params["select"], read.url.params["limit"]) == ("GET", "id,used_percent", "0")
 
 
-def test_a_read_that_fails_is_left_to_the_caller_to_repeat() -> None:
+def test_failed_read_is_not_retried() -> None:
     requests: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:

@@ -1,4 +1,4 @@
-"""What the Data API's answers mean. Codes from PostgREST's and Postgres's error references."""
+"""The meaning of the Data API's responses. Codes from PostgREST's and Postgres's error references."""
 
 import httpx
 import pytest
@@ -7,7 +7,7 @@ from instagram_connect.storage.data_api import DataApiError
 from instagram_connect.storage.diagnosis import Diagnosis, diagnose, storage_error
 from tests.support.fakes import data_api
 
-# What helps against a cause: the Data API reading the schema again, waiting, or neither.
+# The remedy for a cause: reloading the schema cache, waiting, or neither.
 RELOAD, WAITING, NEITHER = "a reload", "waiting", "neither"
 
 
@@ -145,14 +145,14 @@ WITHOUT_CODE = [
 
 
 @pytest.mark.parametrize(("code", "status", "reason", "helps"), POSTGREST + POSTGRES)
-def test_each_code_has_its_cause_and_what_helps_against_it(code: str, status: int, reason: str, helps: str) -> None:
+def test_each_code_has_its_cause_and_remedy(code: str, status: int, reason: str, helps: str) -> None:
     diagnosis = diagnose(DataApiError(code=code, status=status))
 
     assert (diagnosis.reason, what_helps(diagnosis)) == (reason, helps)
 
 
 @pytest.mark.parametrize(("answer", "reason", "helps"), WITHOUT_CODE)
-def test_an_answer_without_a_code_is_told_by_its_status(answer: httpx.Response, reason: str, helps: str) -> None:
+def test_response_without_a_code_is_diagnosed_by_its_status(answer: httpx.Response, reason: str, helps: str) -> None:
     with pytest.raises(DataApiError) as caught:
         data_api(lambda _: answer).call("list_accounts", {"payload": None})
 
@@ -162,7 +162,7 @@ def test_an_answer_without_a_code_is_told_by_its_status(answer: httpx.Response, 
 
 
 @pytest.mark.parametrize("network", ["DNS", "TLS", "TIMEOUT", "REFUSED", "BROKEN"])
-def test_a_network_failure_is_the_data_api_out_of_reach(network: str) -> None:
+def test_network_failure_means_data_api_unreachable(network: str) -> None:
     diagnosis = diagnose(DataApiError(network=network))
 
     assert (diagnosis.reason, what_helps(diagnosis)) == ("DATA_API_UNREACHABLE", WAITING)
@@ -176,7 +176,7 @@ def test_each_cause_names_who_must_act(code: str, actor: str) -> None:
     assert diagnose(DataApiError(code=code)).actor == actor
 
 
-def test_a_storage_error_tells_the_cause_and_the_operator_more() -> None:
+def test_storage_error_has_its_cause_and_operator_details() -> None:
     hint = "Perhaps you meant public.instagram_credentials"
 
     error = storage_error(DataApiError(code="PGRST205", status=404, hint=hint), "instagram_business_accounts", "Why.")
@@ -192,14 +192,14 @@ def test_a_storage_error_tells_the_cause_and_the_operator_more() -> None:
     }
 
 
-def test_a_network_failure_is_logged_by_its_kind() -> None:
+def test_network_failure_is_logged_by_kind() -> None:
     error = storage_error(DataApiError(network="DNS"), "store_connection")
 
     assert error.log_context["storage_code"] == "DNS"
     assert "storage_status" not in error.log_context
 
 
-def test_the_text_of_the_database_does_not_leave_the_module() -> None:
+def test_database_text_does_not_leave_the_module() -> None:
     row = "Failing row contains (EAAtoken, anna@example.com)"
     answer = httpx.Response(400, json={"code": "23502", "details": row, "message": row, "hint": row})
 

@@ -1,4 +1,4 @@
-"""The direct connection goes where the URL says, encrypted unless told otherwise, and its failures quote nothing."""
+"""The direct connection goes where the URL says, is encrypted by default, and its errors quote nothing."""
 
 import ssl
 from typing import Any
@@ -14,7 +14,7 @@ URL = "postgresql://postgres.abc:p%40ss%2Fw%3Ard%231%2B%25@aws-0.pooler.example.
 
 
 class Connections:
-    """Stands in for pg8000: keeps how connections are made and what is run on them."""
+    """Stands in for pg8000: records connection arguments and statements."""
 
     def __init__(self) -> None:
         self.made: list[dict[str, Any]] = []
@@ -52,14 +52,14 @@ def made_for(postgres: Connections, url: str) -> dict[str, Any]:
     return postgres.made[-1]
 
 
-def test_the_parts_of_the_url_are_decoded(postgres: Connections) -> None:
+def test_url_parts_are_decoded(postgres: Connections) -> None:
     made = made_for(postgres, URL)
 
     assert (made["user"], made["password"]) == ("postgres.abc", PASSWORD)
     assert (made["host"], made["port"], made["database"]) == ("aws-0.pooler.example.com", 6543, "postgres")
 
 
-def test_what_the_url_leaves_out_is_what_postgres_assumes(postgres: Connections) -> None:
+def test_missing_url_parts_have_postgres_defaults(postgres: Connections) -> None:
     made = made_for(postgres, "postgresql://db.example.com")
 
     assert (made["user"], made["password"]) == ("postgres", None)
@@ -79,7 +79,7 @@ def test_every_wait_is_limited(postgres: Connections) -> None:
         "postgresql://postgres@db.example.com/postgres?sslmode=disable",
     ],
 )
-def test_only_this_machine_or_an_explicit_wish_goes_unencrypted(postgres: Connections, url: str) -> None:
+def test_unencrypted_only_on_loopback_or_when_requested(postgres: Connections, url: str) -> None:
     assert made_for(postgres, url)["ssl_context"] is None
 
 
@@ -92,7 +92,7 @@ def test_only_this_machine_or_an_explicit_wish_goes_unencrypted(postgres: Connec
         "postgresql://postgres@localhost/postgres?sslmode=require",
     ],
 )
-def test_another_machine_is_spoken_to_encrypted_without_asking_who_signed(postgres: Connections, url: str) -> None:
+def test_remote_connection_is_encrypted_without_certificate_verification(postgres: Connections, url: str) -> None:
     context = made_for(postgres, url)["ssl_context"]
 
     assert isinstance(context, ssl.SSLContext)
@@ -100,14 +100,14 @@ def test_another_machine_is_spoken_to_encrypted_without_asking_who_signed(postgr
 
 
 @pytest.mark.parametrize("mode", ["verify-ca", "verify-full"])
-def test_verification_is_done_when_the_url_asks_for_it(postgres: Connections, mode: str) -> None:
+def test_certificate_is_verified_when_the_url_asks_for_it(postgres: Connections, mode: str) -> None:
     context = made_for(postgres, f"{URL}?sslmode={mode}")["ssl_context"]
 
     assert context.verify_mode == ssl.CERT_REQUIRED
     assert context.check_hostname
 
 
-def test_a_reload_moves_the_tail_of_the_notification_queue_before_it_notifies(postgres: Connections) -> None:
+def test_reload_advances_the_notification_queue_before_notifying(postgres: Connections) -> None:
     Database(URL).reload_schema_cache(limit_s=1.0)
 
     (tail, _), (notify, parameters) = postgres.ran
@@ -117,7 +117,7 @@ def test_a_reload_moves_the_tail_of_the_notification_queue_before_it_notifies(po
     assert postgres.closed == 1
 
 
-def test_a_connection_is_closed_although_a_statement_failed(postgres: Connections) -> None:
+def test_connection_is_closed_after_a_failed_statement(postgres: Connections) -> None:
     postgres.refuses_statements = pg8000.exceptions.DatabaseError({"C": "42501", "M": "permission denied"})
 
     with pytest.raises(DatabaseError) as caught:
@@ -139,7 +139,7 @@ def test_a_connection_is_closed_although_a_statement_failed(postgres: Connection
         (ssl.SSLCertVerificationError("self-signed certificate"), None),
     ],
 )
-def test_a_database_that_cannot_be_reached_says_its_code_if_any_and_nothing_more(
+def test_unreachable_database_reports_only_its_code(
     postgres: Connections, refused: Exception, code: str | None
 ) -> None:
     postgres.refuses_connections = refused
@@ -151,7 +151,7 @@ def test_a_database_that_cannot_be_reached_says_its_code_if_any_and_nothing_more
     assert PASSWORD not in f"{caught.value} {caught.value!r}"
 
 
-def test_a_defect_of_ours_is_not_taken_for_one_of_the_database(postgres: Connections) -> None:
+def test_our_own_exceptions_are_not_reported_as_database_errors(postgres: Connections) -> None:
     postgres.refuses_statements = ZeroDivisionError()
 
     with pytest.raises(ZeroDivisionError):
@@ -159,7 +159,7 @@ def test_a_defect_of_ours_is_not_taken_for_one_of_the_database(postgres: Connect
     assert postgres.closed == 1
 
 
-def test_the_password_is_not_in_what_a_database_looks_like() -> None:
+def test_repr_has_no_password() -> None:
     database = Database(URL)
 
     assert "p%40ss" not in f"{database} {database!r}"

@@ -1,4 +1,4 @@
-"""A stale schema cache is healed once for everybody who needs it, and not asked for without end."""
+"""A stale schema cache is healed once for all concurrent calls, with a limited number of reloads."""
 
 import io
 import json
@@ -18,7 +18,7 @@ from instagram_connect.storage.schema_cache import PAUSE_AFTER_FAILURE_S, RELOAD
 from tests.support.fakes import data_api, refusal
 
 UNKNOWN = refusal(404, "PGRST202")
-# How PostgREST 12 and a gateway answer for something that the cache does not know.
+# Responses of PostgREST 12 and of a gateway for something missing from the cache.
 EMPTY = httpx.Response(404, json={})
 NEVER = float("inf")
 
@@ -86,7 +86,7 @@ def schema_cache(stale: StaleDataApi, clock: Clock, database: Database | None = 
 
 
 @pytest.mark.parametrize("unknown", [UNKNOWN, EMPTY])
-def test_a_stale_cache_costs_a_call_a_tenth_of_a_second(unknown: httpx.Response) -> None:
+def test_stale_cache_delays_a_call_by_a_tenth_of_a_second(unknown: httpx.Response) -> None:
     stale = StaleDataApi(reloads_needed=1, unknown=unknown)
     waited: list[float] = []
 
@@ -97,7 +97,7 @@ def test_a_stale_cache_costs_a_call_a_tenth_of_a_second(unknown: httpx.Response)
     assert sum(waited) <= 0.2
 
 
-def test_a_reload_that_nobody_heard_is_sent_again() -> None:
+def test_missed_reload_is_sent_again() -> None:
     stale, clock = StaleDataApi(reloads_needed=2), Clock()
 
     assert schema_cache(stale, clock).heal("instagram_connect_list_accounts", Deadline(20))
@@ -105,7 +105,7 @@ def test_a_reload_that_nobody_heard_is_sent_again() -> None:
     assert clock.now - 1000 == pytest.approx(RELOAD_INTERVAL_S, abs=0.3)
 
 
-def test_a_cache_that_does_not_heal_is_given_up_after_two_seconds() -> None:
+def test_healing_stops_after_two_seconds() -> None:
     stale, clock = StaleDataApi(reloads_needed=NEVER), Clock()
 
     assert not schema_cache(stale, clock).heal("instagram_connect_list_accounts", Deadline(20))
@@ -114,7 +114,7 @@ def test_a_cache_that_does_not_heal_is_given_up_after_two_seconds() -> None:
     assert stale.reloads == 2
 
 
-def test_a_thousand_failing_calls_ask_for_a_handful_of_reloads() -> None:
+def test_thousand_failing_calls_cause_a_handful_of_reloads() -> None:
     stale, clock = StaleDataApi(reloads_needed=NEVER), Clock()
     cache = schema_cache(stale, clock)
 
@@ -127,7 +127,7 @@ def test_a_thousand_failing_calls_ask_for_a_handful_of_reloads() -> None:
     assert cache.heal("instagram_connect_list_accounts", Deadline(20))
 
 
-def test_one_reload_serves_all_who_need_it_at_once() -> None:
+def test_concurrent_calls_share_one_reload() -> None:
     stale = StaleDataApi(reloads_needed=1)
     cache = SchemaCache(stale.client())
     together = threading.Barrier(8)
@@ -141,7 +141,7 @@ def test_one_reload_serves_all_who_need_it_at_once() -> None:
     assert stale.reloads == 1
 
 
-def test_postgres_is_notified_when_the_data_api_does_not_know_how_to_reload() -> None:
+def test_postgres_is_notified_when_the_data_api_cannot_reload() -> None:
     stale, clock = StaleDataApi(reloads_needed=1, knows_how_to_reload=False), Clock()
     database = ListenedDatabase(stale)
 
@@ -151,7 +151,7 @@ def test_postgres_is_notified_when_the_data_api_does_not_know_how_to_reload() ->
     assert clock.now - 1000 <= 0.2
 
 
-def test_postgres_is_left_alone_when_the_data_api_takes_the_reload() -> None:
+def test_postgres_is_not_notified_when_the_data_api_reloads() -> None:
     stale, clock = StaleDataApi(reloads_needed=1), Clock()
     database = ListenedDatabase(stale)
 
@@ -168,7 +168,7 @@ def test_postgres_is_left_alone_when_the_data_api_takes_the_reload() -> None:
         (lambda stale: ListenedDatabase(stale, DatabaseError(None)), "Postgres could not be asked for a reload"),
     ],
 )
-def test_nothing_is_claimed_when_neither_way_takes_the_reload(
+def test_reload_is_not_reported_when_both_ways_fail(
     database_of: Callable[[StaleDataApi], Database | None], said: str, log: io.StringIO
 ) -> None:
     stale, clock = StaleDataApi(reloads_needed=1, knows_how_to_reload=False), Clock()
@@ -183,7 +183,7 @@ def test_nothing_is_claimed_when_neither_way_takes_the_reload(
 
 
 @pytest.mark.parametrize("way", ["data api", "postgres"])
-def test_a_reload_that_was_taken_is_said_to_be(way: str) -> None:
+def test_accepted_reload_is_reported(way: str) -> None:
     stale = StaleDataApi(reloads_needed=1, knows_how_to_reload=way == "data api")
 
     assert schema_cache(stale, Clock(), ListenedDatabase(stale)).ask_for_reload()
@@ -191,7 +191,7 @@ def test_a_reload_that_was_taken_is_said_to_be(way: str) -> None:
     assert stale.reloads == 1
 
 
-def test_only_what_a_reload_can_mend_is_reloaded_for() -> None:
+def test_only_stale_cache_errors_cause_a_reload() -> None:
     asked: list[str] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -204,7 +204,7 @@ def test_only_what_a_reload_can_mend_is_reloaded_for() -> None:
     assert asked == ["instagram_connect_list_accounts"]
 
 
-def test_a_cache_that_stays_stale_ends_as_what_it_is_without_further_attempts() -> None:
+def test_cache_that_stays_stale_raises_its_error_without_more_attempts() -> None:
     stale, clock = StaleDataApi(reloads_needed=NEVER), Clock()
     repository = ConnectionRepository(stale.client(), sleep=clock.sleep)
     repository._rpcs._schema_cache = schema_cache(stale, clock)
@@ -214,7 +214,7 @@ def test_a_cache_that_stays_stale_ends_as_what_it_is_without_further_attempts() 
     assert caught.value.reason == "SCHEMA_CACHE_STALE"
 
 
-def test_there_is_no_healing_without_the_time_for_it() -> None:
+def test_no_healing_without_enough_time() -> None:
     data_api, clock = StaleDataApi(reloads_needed=1), Clock()
 
     assert not schema_cache(data_api, clock).heal("instagram_connect_list_accounts", Deadline(WAITING_S - 0.5))

@@ -1,4 +1,4 @@
-"""Whatever comes, the parser does not raise, loses nothing, and gives what can be stored and known again."""
+"""For any input the parser does not raise, loses nothing, and yields storable events with stable keys."""
 
 import json
 from typing import Any
@@ -20,7 +20,7 @@ from tests.support.deliveries import (
     talk,
 )
 
-# How long an example takes says nothing.
+# Examples may take any time.
 untimed = settings(max_examples=examples(60))
 
 
@@ -30,7 +30,7 @@ untimed = settings(max_examples=examples(60))
     | st.text(min_size=1).map(str.encode)
     | st.text('{}[]":,\\u0dnaN-1e', min_size=1).map(str.encode)
 )
-def test_arbitrary_bytes_are_at_least_one_event(received: bytes) -> None:
+def test_arbitrary_bytes_yield_at_least_one_event(received: bytes) -> None:
     events = parse(received)
 
     assert events
@@ -41,7 +41,7 @@ def test_arbitrary_bytes_are_at_least_one_event(received: bytes) -> None:
 
 @untimed
 @given(json_values)
-def test_arbitrary_json_is_at_least_one_event(value: Any) -> None:
+def test_arbitrary_json_yields_at_least_one_event(value: Any) -> None:
     events = parse(raw(value))
 
     assert events
@@ -52,7 +52,7 @@ def test_arbitrary_json_is_at_least_one_event(value: Any) -> None:
 
 @untimed
 @given(mutated())
-def test_a_body_that_is_almost_right_is_at_least_one_event(value: Any) -> None:
+def test_almost_valid_body_yields_at_least_one_event(value: Any) -> None:
     events = parse(raw(value))
 
     assert events
@@ -63,7 +63,7 @@ def test_a_body_that_is_almost_right_is_at_least_one_event(value: Any) -> None:
 
 @untimed
 @given(bodies)
-def test_a_batch_is_the_same_events_as_its_events_sent_one_by_one(value: Any) -> None:
+def test_batch_parses_like_its_events_sent_one_by_one(value: Any) -> None:
     events = parse(raw(value))
 
     one_by_one = [parse(raw(event.payload)) for event in events]
@@ -85,7 +85,7 @@ def test_every_event_of_a_batch_is_found(batch: dict[str, Any]) -> None:
 
 @untimed
 @given(items, st.lists(items, max_size=3), st.lists(items, max_size=3), st.sampled_from(["messaging", "standby"]))
-def test_a_direct_message_has_the_same_key_in_whatever_company_it_comes(
+def test_direct_message_key_does_not_depend_on_its_batch(
     item: dict[str, Any], before: list[dict[str, Any]], after: list[dict[str, Any]], place: str
 ) -> None:
     alone = parse(body(talk(item, place=place)))
@@ -98,7 +98,7 @@ def test_a_direct_message_has_the_same_key_in_whatever_company_it_comes(
 
 @untimed
 @given(changes, st.lists(changes, max_size=3), st.lists(changes, max_size=3))
-def test_a_change_has_the_same_key_in_whatever_company_it_comes(
+def test_change_key_does_not_depend_on_its_batch(
     change: dict[str, Any], before: list[dict[str, Any]], after: list[dict[str, Any]]
 ) -> None:
     alone = parse(body({"id": ACCOUNT, "time": SENT_S, **change}))
@@ -111,7 +111,7 @@ def test_a_change_has_the_same_key_in_whatever_company_it_comes(
 
 @untimed
 @given(json_values, json_values)
-def test_the_order_of_names_and_the_way_of_writing_change_no_key(value: Any, other: Any) -> None:
+def test_keys_ignore_member_order_and_formatting(value: Any, other: Any) -> None:
     batch = {"object": "instagram", "entry": [{"id": ACCOUNT, "changes": [{"field": "x", "value": value}, other]}]}
 
     written = json.dumps(batch, indent=1, ensure_ascii=True)

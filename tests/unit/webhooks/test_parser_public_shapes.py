@@ -1,4 +1,4 @@
-"""Shapes of webhooks that the tests and notes of other public projects hold, with ids and texts of our own.
+"""Webhook shapes reported by other public projects, with invented ids and texts.
 
 Several of them are in no document of Meta's. Sources: nyaruka/courier and weni-ai/courier (handlers/*/testdata/ig),
 chatwoot/chatwoot (spec/factories/instagram, pull request 15294), and tests and notes of smaller projects, of which
@@ -25,7 +25,7 @@ def envelope(*entries: dict[str, Any], name: str = "instagram") -> dict[str, Any
 
 
 def inbox(content: dict[str, Any], **around: Any) -> dict[str, Any]:
-    """An entry in an order of names that is not that of Meta's documents."""
+    """An entry with its members in another order than in Meta's documentation."""
     ends = {"recipient": {"id": US}, "sender": {"id": THEM}, "timestamp": AT}
     return {"id": US, "messaging": [{**content, **ends}], "time": AT, **around}
 
@@ -398,7 +398,7 @@ SHAPES: dict[str, tuple[Any, list[EventKind]]] = {
 
 
 @pytest.mark.parametrize(("shape", "kinds"), SHAPES.values(), ids=SHAPES.keys())
-def test_what_others_have_received_is_read_as_what_it_is(shape: Any, kinds: list[EventKind]) -> None:
+def test_publicly_reported_shapes_are_parsed(shape: Any, kinds: list[EventKind]) -> None:
     events = parse(json.dumps(shape).encode())
 
     assert [event.kind for event in events] == kinds
@@ -408,14 +408,14 @@ def test_what_others_have_received_is_read_as_what_it_is(shape: Any, kinds: list
 
 
 @pytest.mark.parametrize("shape", [shape for shape, _ in SHAPES.values()], ids=SHAPES.keys())
-def test_an_indented_body_with_escaped_slashes_is_the_same(shape: Any) -> None:
+def test_indentation_and_escaped_slashes_do_not_matter(shape: Any) -> None:
     indented = json.dumps(shape, indent=2).replace("/", r"\/")
 
     assert parse(indented.encode()) == parse(json.dumps(shape).encode())
 
 
-def test_a_new_message_that_is_told_as_an_edit_is_no_edit_of_it() -> None:
-    """Sent for new messages, without a text and often without who it is from; the message itself may follow or not."""
+def test_new_message_sent_as_an_edit_has_its_own_key() -> None:
+    """Sent for new messages, without text and often without sender; the message itself may not follow."""
     shape, _ = SHAPES["an edit that is none, of nobody"]
 
     (edit,) = parse(json.dumps(shape).encode())
@@ -424,19 +424,19 @@ def test_a_new_message_that_is_told_as_an_edit_is_no_edit_of_it() -> None:
     assert (edit.entry_id, edit.is_from_us, edit.data) == (US, False, {"editNumber": 0})
 
 
-def test_a_message_that_is_repeated_in_one_delivery_has_one_key() -> None:
+def test_message_repeated_in_one_delivery_has_one_key() -> None:
     shape, _ = SHAPES["the same message twice in one delivery"]
 
     assert keys(parse(json.dumps(shape).encode())) == ["msg:m1", "msg:m1"]
 
 
-def test_two_choices_of_the_same_notifications_are_two_events() -> None:
+def test_two_optins_to_one_topic_are_two_events() -> None:
     shape, _ = SHAPES["notifications that are wanted and not wanted any more"]
 
     assert len(set(keys(parse(json.dumps(shape).encode())))) == 2
 
 
-def test_attachments_are_named_by_their_type_and_media_whatever_else_they_hold() -> None:
+def test_attachments_keep_type_and_media_only() -> None:
     heart, reel, both, sticker = (
         parse(json.dumps(SHAPES[name][0]).encode())[0].data["attachments"]
         for name in (
@@ -456,7 +456,7 @@ def test_attachments_are_named_by_their_type_and_media_whatever_else_they_hold()
     assert sticker == [{"type": "image", "url": CDN}]
 
 
-def test_changes_whose_times_are_in_milliseconds_happened_in_this_century() -> None:
+def test_change_times_in_milliseconds_are_recognized() -> None:
     shape, _ = SHAPES["a comment on a story, sent in milliseconds"]
 
     (comment,) = parse(json.dumps(shape).encode())

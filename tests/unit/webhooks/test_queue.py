@@ -1,4 +1,4 @@
-"""What the queue is given of a webhook: every byte or every event of it, in messages that SQS takes."""
+"""Queueing a webhook: every byte or every event of it, in messages that SQS accepts."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -64,7 +64,7 @@ def joined(sent: list[Sent]) -> bytes:
 
 
 def bodies_of(sent: list[Sent]) -> list[bytes]:
-    """The bodies that messages hold; the numbered pieces of one are one again."""
+    """The bodies in the messages, with numbered pieces joined."""
     found: list[bytes] = []
     for text, attributes in sent:
         is_continued = PART in attributes and not attributes[PART].startswith("1/")
@@ -77,7 +77,7 @@ def events_of(sent: list[Sent]) -> list[WebhookEvent]:
 
 
 def assert_divided(sent: list[Sent], received_body: bytes) -> None:
-    """Checks that the messages are bodies which hold the same events as the whole one."""
+    """Checks that the messages' bodies have the same events as the original."""
     assert len(sent) > 1
     assert [attributes for _, attributes in sent] == [{}] * len(sent)
     assert max(len(text.encode()) for text, _ in sent) <= MAX_MESSAGE_BYTES
@@ -99,9 +99,7 @@ def assert_divided(sent: list[Sent], received_body: bytes) -> None:
     ],
     ids=lambda value: str(value)[:30],
 )
-def test_a_body_that_fits_and_is_text_goes_as_it_came(
-    queue: WebhookQueue, received: Received, received_body: bytes
-) -> None:
+def test_fitting_text_body_is_sent_unchanged(queue: WebhookQueue, received: Received, received_body: bytes) -> None:
     assert queue.keep(received_body, Deadline(5)) == 1
 
     ((text, attributes),) = received()
@@ -130,7 +128,7 @@ WITH_REFUSED_TEXT = body(talk(message(text="TEXT")))
     ],
     ids=lambda value: str(value)[:20],
 )
-def test_what_sqs_does_not_take_as_text_goes_as_base64_and_comes_back_byte_for_byte(
+def test_body_that_sqs_rejects_as_text_round_trips_as_base64(
     queue: WebhookQueue, received: Received, received_body: bytes
 ) -> None:
     assert queue.keep(received_body, Deadline(5)) == 1
@@ -140,13 +138,13 @@ def test_what_sqs_does_not_take_as_text_goes_as_base64_and_comes_back_byte_for_b
     assert body_of(text, attributes[ENCODING]) == received_body
 
 
-def test_an_empty_body_sends_nothing(queue: WebhookQueue, received: Received) -> None:
+def test_empty_body_sends_nothing(queue: WebhookQueue, received: Received) -> None:
     assert queue.keep(b"", Deadline(5)) == 0
 
     assert received() == []
 
 
-def test_a_full_batch_is_divided_into_bodies_with_the_same_events(queue: WebhookQueue, received: Received) -> None:
+def test_large_batch_is_split_into_bodies_with_the_same_events(queue: WebhookQueue, received: Received) -> None:
     """Meta puts up to a thousand updates into one POST."""
     sent_by_meta = body(
         *({**talk(*(message(n * 50 + one, text="t" * 700) for one in range(50))), "id": str(n)} for n in range(20))
@@ -162,7 +160,7 @@ def test_a_full_batch_is_divided_into_bodies_with_the_same_events(queue: Webhook
 
 
 @pytest.mark.parametrize("place", ["messaging", "standby", "changes"])
-def test_one_entry_that_is_too_large_is_divided_at_its_events(place: str) -> None:
+def test_oversized_entry_is_split_at_its_events(place: str) -> None:
     values: list[Any] = [item(message={"mid": f"m{n}", "text": "é" * 150}) for n in range(600)]
     if place == "changes":
         values = [{"field": "comments", "value": {"id": f"c{n}", "text": "é" * 150}} for n in range(600)]
@@ -173,7 +171,7 @@ def test_one_entry_that_is_too_large_is_divided_at_its_events(place: str) -> Non
     assert_divided(sent, large)
 
 
-def test_an_entry_with_all_kinds_of_lists_is_divided_at_the_events_of_each() -> None:
+def test_entry_with_several_lists_is_split_at_the_events_of_each() -> None:
     texts = [message(n, text="t" * 900) for n in range(300)]
     comments = [{"field": "comments", "value": {"id": f"c{n}", "text": "t" * 900}} for n in range(300)]
     large = body({**talk(*texts[:150]), "standby": texts[150:], "changes": comments})
@@ -184,7 +182,7 @@ def test_an_entry_with_all_kinds_of_lists_is_divided_at_the_events_of_each() -> 
 
 
 @pytest.mark.parametrize("nested", [False, True])
-def test_a_top_level_list_is_divided_too(nested: bool) -> None:
+def test_top_level_list_is_split(nested: bool) -> None:
     several = [json.loads(body(*(talk(message(n * 10 + one, text="t" * 900)) for one in range(10)))) for n in range(50)]
     large = json.dumps([several[:20], *several[20:]] if nested else several).encode()
 
@@ -193,7 +191,7 @@ def test_a_top_level_list_is_divided_too(nested: bool) -> None:
     assert_divided(sent, large)
 
 
-def test_what_is_around_the_events_goes_along_with_each_part() -> None:
+def test_each_part_keeps_the_members_around_its_events() -> None:
     large = json.dumps(
         {"object": "page", "more": {"a": 1}, "entry": [talk(message(n, text="t" * 900)) for n in range(400)]}
     ).encode()
@@ -204,7 +202,7 @@ def test_what_is_around_the_events_goes_along_with_each_part() -> None:
     assert {(json.loads(text)["object"], json.loads(text)["more"]["a"]) for text, _ in sent} == {("page", 1)}
 
 
-def test_entries_without_events_are_not_lost_by_dividing() -> None:
+def test_splitting_keeps_entries_without_events() -> None:
     large = body(
         *(talk(message(n, text="t" * 900)) for n in range(200)),
         {"id": "1"},
@@ -222,7 +220,7 @@ def test_entries_without_events_are_not_lost_by_dividing() -> None:
 
 
 @pytest.mark.parametrize("strange", [None, True, "text", {"a": 1}])
-def test_an_entry_with_a_strange_part_has_the_same_events_after_dividing(strange: Any) -> None:
+def test_splitting_keeps_the_events_of_an_entry_with_a_malformed_part(strange: Any) -> None:
     large = body({**talk(*(message(n, text="t" * 900) for n in range(400))), "changes": strange})
 
     sent = keep(large)
@@ -230,7 +228,7 @@ def test_an_entry_with_a_strange_part_has_the_same_events_after_dividing(strange
     assert set(keys(events_of(sent))) == set(keys(parse(large)))
 
 
-def test_an_entry_that_is_an_event_and_holds_others_has_the_same_events_after_dividing() -> None:
+def test_splitting_keeps_the_events_of_an_entry_that_is_itself_one() -> None:
     texts = talk(*(message(n, text="t" * 900) for n in range(400)))
     large = body({**texts, "field": "comments", "value": {"id": "c1", "text": "hi"}})
 
@@ -240,7 +238,7 @@ def test_an_entry_that_is_an_event_and_holds_others_has_the_same_events_after_di
 
 
 GIANT = "t" * 400_000
-# Each is one event, or none, that no message has room for.
+# One event, or none, too large for any message.
 GIANTS: dict[str, Json] = {
     "a message": talk(message(text=GIANT)),
     "a comment": change("comments", {"id": "c1", "text": GIANT}),
@@ -253,7 +251,7 @@ GIANTS: dict[str, Json] = {
 
 
 @pytest.mark.parametrize("entry", GIANTS.values(), ids=GIANTS.keys())
-def test_what_no_message_has_room_for_goes_in_numbered_pieces(entry: Json) -> None:
+def test_oversized_event_is_sent_in_numbered_pieces(entry: Json) -> None:
     large = body(entry)
 
     sent = keep(large)
@@ -267,7 +265,7 @@ def test_what_no_message_has_room_for_goes_in_numbered_pieces(entry: Json) -> No
 
 
 @pytest.mark.parametrize("entry", GIANTS.values(), ids=GIANTS.keys())
-def test_beside_what_no_message_has_room_for_nothing_is_lost(entry: Json) -> None:
+def test_events_beside_an_oversized_one_are_kept(entry: Json) -> None:
     large = body(talk(message(1)), entry, talk(message(2)))
 
     sent = keep(large)
@@ -291,9 +289,7 @@ def test_beside_what_no_message_has_room_for_nothing_is_lost(entry: Json) -> Non
     ],
     ids=lambda value: str(value)[:20],
 )
-def test_what_cannot_be_divided_at_events_goes_in_pieces_that_are_the_body(
-    queue: WebhookQueue, received: Received, large: bytes
-) -> None:
+def test_unsplittable_body_is_sent_in_pieces(queue: WebhookQueue, received: Received, large: bytes) -> None:
     messages = queue.keep(large, Deadline(5))
 
     sent = received()
@@ -302,8 +298,8 @@ def test_what_cannot_be_divided_at_events_goes_in_pieces_that_are_the_body(
     assert [attributes[PART] for _, attributes in sent] == [f"{n}/{messages}" for n in range(1, messages + 1)]
 
 
-def test_a_list_of_a_thousand_bodies_is_a_few_messages() -> None:
-    """One message for each would take longer than Meta waits."""
+def test_thousand_bodies_fit_a_few_messages() -> None:
+    """One message per body would take longer than Meta waits."""
     large = json.dumps([json.loads(body(talk(message(number)))) for number in range(1000)]).encode()
 
     sent = keep(large)
@@ -312,7 +308,7 @@ def test_a_list_of_a_thousand_bodies_is_a_few_messages() -> None:
     assert_divided(sent, large)
 
 
-def test_in_a_list_of_bodies_only_what_is_too_large_goes_in_pieces() -> None:
+def test_only_oversized_bodies_of_a_list_are_sent_in_pieces() -> None:
     large = json.dumps([json.loads(body(talk(message()))), {"more": GIANT}, [], 1]).encode()
 
     sent = keep(large)
@@ -323,7 +319,7 @@ def test_in_a_list_of_bodies_only_what_is_too_large_goes_in_pieces() -> None:
 
 @pytest.mark.parametrize("spare", [*range(-3, 4), *range(100, 400, 25)])
 def test_near_the_limit_no_event_is_lost_and_no_message_too_large(spare: int) -> None:
-    """One event just fits, alone, with what has to be around it, or not."""
+    """Around the size at which one event just fits alone."""
     large = body(talk(message(1)), talk(message(2, text="t" * (MAX_MESSAGE_BYTES - spare))), talk(message(3)))
 
     sent = keep(large)
@@ -333,7 +329,7 @@ def test_near_the_limit_no_event_is_lost_and_no_message_too_large(spare: int) ->
 
 
 @pytest.mark.parametrize("spare", range(16))
-def test_parts_are_filled_up_to_the_limit_and_never_beyond(spare: int) -> None:
+def test_parts_are_filled_up_to_the_limit(spare: int) -> None:
     large = body(*(talk(message(n, text="t" * (30_000 + spare))) for n in range(10, 40)))
 
     sent = keep(large)
@@ -343,7 +339,7 @@ def test_parts_are_filled_up_to_the_limit_and_never_beyond(spare: int) -> None:
 
 @st.composite
 def large_bodies(draw: st.DrawFn) -> bytes:
-    """Valid bodies of more than a message's size, none of whose events is too large for one."""
+    """Valid bodies larger than a message, without an event that is too large for one."""
     value = draw(bodies)
     fill = draw(st.sampled_from(["t", "é", "😀", '"', "\\", "\x00", "\ud83d"]))
     sizes = draw(st.lists(st.integers(0, 4000), min_size=1, max_size=4))
@@ -355,7 +351,7 @@ def large_bodies(draw: st.DrawFn) -> bytes:
 
 
 def filled(entry: Json, fills: list[str]) -> Json:
-    """The entry with each of its events several times, and with something large in them."""
+    """The entry with each event repeated and enlarged."""
     lists: Json = {
         name: [{**one, "fill": fills[place % len(fills)]} for place, one in enumerate(entry[name] * 4)]
         for name in ("messaging", "standby", "changes")
@@ -366,7 +362,7 @@ def filled(entry: Json, fills: list[str]) -> Json:
 
 @settings(max_examples=examples(25))
 @given(large_bodies())
-def test_however_large_a_body_is_its_parts_are_bodies_with_the_same_events_in_the_same_order(large: bytes) -> None:
+def test_splitting_keeps_events_and_their_order(large: bytes) -> None:
     sent = keep(large)
 
     assert {tuple(attributes) for _, attributes in sent} == {()}
@@ -376,7 +372,7 @@ def test_however_large_a_body_is_its_parts_are_bodies_with_the_same_events_in_th
 
 @settings(max_examples=examples(30))
 @given(mutated())
-def test_a_large_body_that_is_almost_right_goes_with_the_same_events_or_as_it_is(value: Any) -> None:
+def test_almost_valid_large_body_keeps_its_events_or_its_bytes(value: Any) -> None:
     large = raw(value) + b" " * MAX_MESSAGE_BYTES
 
     sent = keep(large)
@@ -385,7 +381,7 @@ def test_a_large_body_that_is_almost_right_goes_with_the_same_events_or_as_it_is
 
 
 @given(st.binary() | st.text().map(str.encode))
-def test_a_small_body_comes_back_byte_for_byte(small: bytes) -> None:
+def test_small_body_round_trips_byte_for_byte(small: bytes) -> None:
     sent = keep(small)
 
     assert joined(sent) == small
@@ -399,7 +395,7 @@ def test_a_small_body_comes_back_byte_for_byte(small: bytes) -> None:
         EndpointConnectionError(endpoint_url="https://sqs.us-east-1.amazonaws.com"),
     ],
 )
-def test_an_sqs_that_fails_is_told_of_without_what_it_was_given(error: Exception) -> None:
+def test_sqs_failure_does_not_quote_the_body(error: Exception) -> None:
     sqs = FakeSqs()
     sqs.error = error
 
@@ -410,7 +406,7 @@ def test_an_sqs_that_fails_is_told_of_without_what_it_was_given(error: Exception
     assert (failed.value.__cause__, sqs.sent) == (error, [])
 
 
-def test_what_sqs_answers_with_an_error_is_no_success(queue: WebhookQueue) -> None:
+def test_sqs_error_response_is_raised(queue: WebhookQueue) -> None:
     sqs = boto3.client("sqs")
     queue._queue.__dict__["_client"] = sqs
 
@@ -420,14 +416,14 @@ def test_what_sqs_answers_with_an_error_is_no_success(queue: WebhookQueue) -> No
             queue.keep(body(talk(message())), Deadline(5))
 
 
-def test_a_queue_that_is_not_there_is_told_of(queue: WebhookQueue) -> None:
+def test_missing_queue_is_raised(queue: WebhookQueue) -> None:
     boto3.client("sqs").delete_queue(QueueUrl=queue.url)
 
     with pytest.raises(QueueError):
         queue.keep(body(talk(message())), Deadline(5))
 
 
-def test_after_a_part_that_was_not_taken_no_other_is_sent_and_all_may_be_sent_again() -> None:
+def test_sending_stops_at_the_first_failed_part_and_can_be_repeated() -> None:
     large = body(*(talk(message(n, text="t" * 900)) for n in range(1000)))
     sqs = FakeSqs()
     sqs.error, sqs.fails_at = refusal("ServiceUnavailable"), 2
@@ -445,7 +441,7 @@ def test_after_a_part_that_was_not_taken_no_other_is_sent_and_all_may_be_sent_ag
     assert events_of(again) == parse(large)
 
 
-def test_once_the_deadline_is_over_nothing_is_sent() -> None:
+def test_nothing_is_sent_after_the_deadline() -> None:
     sqs = FakeSqs()
 
     with pytest.raises(QueueError) as failed:
@@ -455,7 +451,7 @@ def test_once_the_deadline_is_over_nothing_is_sent() -> None:
     assert sqs.sent == []
 
 
-def test_a_deadline_that_ends_between_two_parts_stops_the_rest() -> None:
+def test_deadline_between_two_parts_stops_the_rest() -> None:
     large = body(*(talk(message(n, text="t" * 900)) for n in range(1000)))
     sqs = FakeSqs()
 
@@ -465,7 +461,7 @@ def test_a_deadline_that_ends_between_two_parts_stops_the_rest() -> None:
     assert len(sqs.sent) == 3 < len(keep(large))
 
 
-def test_what_cannot_be_stored_is_buried_as_a_body_with_its_reason(queue: WebhookQueue, received: Received) -> None:
+def test_dead_letter_has_the_body_and_its_reason(queue: WebhookQueue, received: Received) -> None:
     event = body(talk(message()))
 
     queue.send_to_dead_letters(event, "DATA_REJECTED 22P02")
@@ -473,9 +469,7 @@ def test_what_cannot_be_stored_is_buried_as_a_body_with_its_reason(queue: Webhoo
     assert received() == [(event.decode(), {REASON: "DATA_REJECTED 22P02"})]
 
 
-def test_an_event_that_is_too_large_is_buried_in_pieces_which_all_have_the_reason(
-    queue: WebhookQueue, received: Received
-) -> None:
+def test_oversized_dead_letter_is_split_with_the_reason_on_each_piece(queue: WebhookQueue, received: Received) -> None:
     event = body(talk(message(text=GIANT)))
 
     queue.send_to_dead_letters(event, "DATA_REJECTED")
@@ -485,7 +479,7 @@ def test_an_event_that_is_too_large_is_buried_in_pieces_which_all_have_the_reaso
     assert [attributes[REASON] for _, attributes in sent] == ["DATA_REJECTED"] * len(sent)
 
 
-def test_what_cannot_be_buried_is_told_of() -> None:
+def test_failed_dead_lettering_is_raised() -> None:
     sqs = FakeSqs()
     sqs.error = refusal("ServiceUnavailable")
 
@@ -494,11 +488,11 @@ def test_what_cannot_be_buried_is_told_of() -> None:
 
 
 @pytest.mark.parametrize("text", ["é", "YQ", "YQ=", "Y Q==", "Y\nQ==", "YQ==YQ==", "!!!!"])
-def test_what_claims_to_be_base64_and_is_not_is_refused(text: str) -> None:
+def test_invalid_base64_is_rejected(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         body_of(text, BASE64)
 
 
-def test_a_message_without_an_encoding_is_the_body() -> None:
+def test_message_without_an_encoding_is_the_body() -> None:
     assert body_of('{"text":"é"}', None) == '{"text":"é"}'.encode()
     assert body_of(f"{MID} {CUSTOMER}", "another") == f"{MID} {CUSTOMER}".encode()

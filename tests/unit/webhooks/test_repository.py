@@ -1,4 +1,4 @@
-"""What each verb of ingestion sends, and makes of the answer."""
+"""What each ingestion method sends, and how it handles the response."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
@@ -67,9 +67,7 @@ def repository(storage: FakeStorage) -> WebhookRepository:
     return WebhookRepository(storage, lambda: NOW)
 
 
-def test_events_are_sent_with_everything_that_is_known_of_them(
-    repository: WebhookRepository, storage: FakeStorage
-) -> None:
+def test_events_are_sent_with_every_known_field(repository: WebhookRepository, storage: FakeStorage) -> None:
     storage.answers["store_webhook_events"] = ANSWER
 
     assert repository.store([EVENT], Deadline(20)) == STORED
@@ -77,9 +75,7 @@ def test_events_are_sent_with_everything_that_is_known_of_them(
     assert storage.calls == [("store_webhook_events", {**ASKED, "events": [ROW]})]
 
 
-def test_an_event_of_which_little_is_known_is_sent_with_blanks(
-    repository: WebhookRepository, storage: FakeStorage
-) -> None:
+def test_unknown_fields_of_an_event_are_sent_blank(repository: WebhookRepository, storage: FakeStorage) -> None:
     storage.answers["store_webhook_events"] = ANSWER
     bare = WebhookEvent("", "raw:1", "unparsed", EventKind.UNPARSED, {"unparsed": None})
 
@@ -103,7 +99,7 @@ def test_an_event_of_which_little_is_known_is_sent_with_blanks(
     ]
 
 
-def test_what_was_adopted_is_told_like_what_was_stored(repository: WebhookRepository, storage: FakeStorage) -> None:
+def test_adopting_returns_the_same_counts_as_storing(repository: WebhookRepository, storage: FakeStorage) -> None:
     storage.answers["adopt_webhook_events"] = ANSWER
 
     assert repository.adopt(50, Deadline(20)) == STORED
@@ -120,9 +116,7 @@ def test_failed_events_are_counted_for_their_accounts(repository: WebhookReposit
     assert storage.calls == [("note_failed_webhook_events", {**ASKED, "entry_ids": entry_ids})]
 
 
-def test_kept_events_are_read_in_pages_with_the_time_of_their_arrival(
-    repository: WebhookRepository, storage: FakeStorage
-) -> None:
+def test_stored_events_are_paged_with_their_arrival_time(repository: WebhookRepository, storage: FakeStorage) -> None:
     row = {"id": 8, "event_key": "msg:m-1", "payload": EVENT.payload, "received_at": "2026-11-22T13:00:00.25+01:00"}
     storage.answers["kept_webhook_events"] = {"events": [row], "until_id": 9}
 
@@ -135,10 +129,10 @@ def test_kept_events_are_read_in_pages_with_the_time_of_their_arrival(
     assert storage.calls == [("kept_webhook_events", {**asked, "window": IDS_AT_ONCE})]
 
 
-def test_kept_events_can_be_asked_for_by_kind_account_and_time(
+def test_stored_events_can_be_filtered_by_kind_account_and_time(
     repository: WebhookRepository, storage: FakeStorage
 ) -> None:
-    """Among those that are looked through at once there may be none, and more behind them."""
+    """A scanned page may have no match while later pages do."""
     storage.answers["kept_webhook_events"] = {"events": [], "until_id": IDS_AT_ONCE}
 
     found = repository.kept(
@@ -158,21 +152,19 @@ def test_kept_events_can_be_asked_for_by_kind_account_and_time(
     assert storage.calls == [("kept_webhook_events", asked)]
 
 
-def test_a_replayed_event_keeps_the_time_of_its_arrival(repository: WebhookRepository, storage: FakeStorage) -> None:
+def test_replayed_event_keeps_its_arrival_time(repository: WebhookRepository, storage: FakeStorage) -> None:
     storage.answers["replay_webhook_events"] = ANSWER
     received_at = datetime(2026, 11, 22, 9, tzinfo=timezone(timedelta(hours=-3)))
 
     assert repository.replay([8, 2**53 + 1], [(EVENT, received_at)], Deadline(20)) == STORED
 
     row = {**ROW, "received_at": "2026-11-22T09:00:00-03:00"}
-    # As texts: numbers of that size are rounded on the way by whoever takes JSON's numbers for floats.
+    # As text: parsers that treat JSON numbers as floats round numbers of this size.
     asked = {**ASKED, "ids": ["8", "9007199254740993"], "events": [row]}
     assert storage.calls == [("replay_webhook_events", asked)]
 
 
-def test_old_events_are_purged_sooner_where_nobody_knows_their_account(
-    repository: WebhookRepository, storage: FakeStorage
-) -> None:
+def test_events_of_unknown_accounts_are_purged_sooner(repository: WebhookRepository, storage: FakeStorage) -> None:
     storage.answers["purge_webhook_events"] = 17
 
     assert repository.purge(1_000, Deadline(20)) == 17
@@ -182,7 +174,7 @@ def test_old_events_are_purged_sooner_where_nobody_knows_their_account(
     assert storage.calls == [("purge_webhook_events", asked)]
 
 
-def test_a_report_is_passed_on_as_it_is(repository: WebhookRepository, storage: FakeStorage) -> None:
+def test_report_is_returned_unchanged(repository: WebhookRepository, storage: FakeStorage) -> None:
     answer = {"days": [], "newest_id": 9, "waiting_to_be_published": 0, "found": []}
     storage.answers["webhook_report"] = answer
 
@@ -208,7 +200,7 @@ VERBS: dict[str, Verb] = {
 
 
 @pytest.mark.parametrize("function", VERBS)
-def test_every_verb_says_that_storage_failed(
+def test_every_method_raises_storage_failures(
     repository: WebhookRepository, storage: FakeStorage, function: str
 ) -> None:
     storage.failures = {function: STORAGE_DOWN}
@@ -218,7 +210,7 @@ def test_every_verb_says_that_storage_failed(
 
 
 @pytest.mark.parametrize("function", sorted(VERBS.keys() - {"note_failed_webhook_events"}))
-def test_what_comes_again_by_itself_is_asked_once(function: str) -> None:
+def test_calls_that_are_retried_elsewhere_are_made_once(function: str) -> None:
     storage = FakeDataApi()
     storage.failures = [refusal(503, "PGRST001")]
 
@@ -228,8 +220,8 @@ def test_what_comes_again_by_itself_is_asked_once(function: str) -> None:
     assert storage.payloads == []
 
 
-def test_counting_what_failed_waits_for_storage() -> None:
-    """An event that is buried and not counted would be buried once more."""
+def test_counting_failed_events_is_retried() -> None:
+    """An event that is dead-lettered but not counted would be dead-lettered again."""
     storage = FakeDataApi()
     storage.failures = [refusal(503, "PGRST001"), refusal(503, "PGRST001")]
 

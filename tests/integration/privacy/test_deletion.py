@@ -1,8 +1,7 @@
-"""What Meta's privacy callbacks ask for, in Postgres: tokens end at once, data is gone, former logins stay out."""
+"""A person's data is deleted, and what was under way before the deletion is not stored."""
 
 import hashlib
 import random
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -12,11 +11,12 @@ import pytest
 from instagram_connect.connections.repository import ConnectionRepository
 from instagram_connect.errors import AccountDisconnectedError
 from instagram_connect.outbox.repository import OutboxRepository
-from instagram_connect.privacy.repository import APP_REMOVED, DeletionStatus, PrivacyRepository
+from instagram_connect.privacy.repository import DeletionStatus
 from instagram_connect.runtime.deadline import Deadline
 from instagram_connect.webhooks import parser
 from instagram_connect.webhooks.parser import parse_again
-from tests.support.database import TABLES, Database, Postgres, add_user, disconnect, unique_id
+from tests.support.database import TABLES, Database, Postgres, disconnect, unique_id
+from tests.support.personal_data import account_row, privacy
 from tests.support.webhook_world import (
     CODE,
     DAY,
@@ -39,7 +39,6 @@ from tests.support.webhook_world import (
     everything,
     everything_kept,
     fill,
-    forget_others,
     item,
     keys_of,
     message,
@@ -53,138 +52,6 @@ from tests.support.webhook_world import (
     store,
     unsent,
 )
-
-
-@pytest.fixture
-def database(database: Database) -> Database:
-    forget_others(database)
-    return database
-
-
-@pytest.fixture
-def account(database: Database, user_id: str) -> Connected:
-    return connect(database, user_id, person=PERSON)
-
-
-def privacy(database: Database, at: datetime = NOW) -> PrivacyRepository:
-    return PrivacyRepository(Postgres(database), lambda: at)
-
-
-def revoke(database: Database, person: str = PERSON, asked_at: datetime = NOW) -> int:
-    return privacy(database, NOW + MINUTE).revoke(person, asked_at, Deadline(20))
-
-
-def account_row(database: Database, account: Connected) -> Row:
-    row = database.execute(
-        "select account.*, credentials.status as credentials_status, access_token_ciphertext, user_token_ciphertext, "
-        "lease_owner from instagram_business_accounts as account "
-        "join instagram_credentials as credentials on credentials.business_account_id = account.id "
-        "where account.id = %s",
-        [account.id],
-    ).fetchone()
-    assert row is not None
-    return row
-
-
-def events_of(database: Database, account: Connected) -> list[Row]:
-    return database.execute(
-        "select type, detail from outgoing_events where business_account_id = %s", [account.id]
-    ).fetchall()
-
-
-# Who removed the app
-
-
-@pytest.mark.parametrize("provider", ["instagram", "facebook"])
-def test_the_tokens_of_who_removed_the_app_are_erased_and_the_user_is_told_why(
-    database: Database, user_id: str, provider: str
-) -> None:
-    account = connect(database, user_id, person=PERSON, provider=provider)
-    database.execute("update instagram_credentials set lease_owner = 'worker', lease_expires_at = now()")
-
-    assert revoke(database) == 1
-
-    row = account_row(database, account)
-    tokens = ("access_token_ciphertext", "user_token_ciphertext", "lease_owner")
-    assert [row[name] for name in tokens] == [None, None, None]
-    assert (row["credentials_status"], row["status"]) == ("revoked", "needs_reauth")
-    assert (row["reconnect_reason"], row["reconnect_hint"]) == ("APP_REMOVED", APP_REMOVED["hint"])
-    assert (row["reconnect_before"], row["webhook_subscribed_at"]) == (None, None)
-    (event,) = events_of(database, account)
-    assert (event["type"], event["detail"]["reason"]) == ("instagram.connection.needs_reauth", "APP_REMOVED")
-    assert datetime.fromisoformat(event["detail"]["occurredAt"]) == NOW + MINUTE
-
-
-def test_all_accounts_of_the_person_are_revoked_whoever_connected_them(database: Database, account: Connected) -> None:
-    others = [connect(database, add_user(database), person=PERSON, provider="facebook") for _ in range(2)]
-
-    assert revoke(database) == 3
-
-    assert {account_row(database, one)["credentials_status"] for one in (account, *others)} == {"revoked"}
-
-
-def test_revoking_again_changes_nothing_and_tells_nobody(database: Database, account: Connected) -> None:
-    revoke(database)
-    before = everything(database)
-
-    revoke(database)
-
-    after = everything(database)
-    assert after == before
-    assert len(events_of(database, account)) == 1
-
-
-def test_a_login_that_had_ended_before_loses_its_tokens_and_is_told_of_once(
-    database: Database, account: Connected
-) -> None:
-    database.execute("update instagram_credentials set status = 'needs_reauth'")
-    database.execute(
-        "update instagram_business_accounts set status = 'needs_reauth', reconnect_reason = 'TOKEN_EXPIRED'"
-    )
-
-    revoke(database)
-
-    row = account_row(database, account)
-    assert (row["access_token_ciphertext"], row["credentials_status"]) == (None, "revoked")
-    assert row["reconnect_reason"] == "APP_REMOVED"
-    assert events_of(database, account) == []
-
-
-def test_what_is_not_of_the_person_or_came_later_stays(database: Database, account: Connected) -> None:
-    same_account = another(database, account, person=OTHER_PERSON)
-    later = connect(database, account.user_id, person=PERSON, at=NOW + SECOND)
-    gone = connect(database, account.user_id, person=PERSON)
-    disconnect(database, account.user_id, gone.id)
-    before = [account_row(database, one) for one in (same_account, later, gone)]
-
-    assert [revoke(database, "unknown"), revoke(database, asked_at=NOW - DAY - SECOND), revoke(database)] == [0, 0, 1]
-
-    assert [account_row(database, one) for one in (same_account, later, gone)] == before
-    assert account_row(database, account)["credentials_status"] == "revoked"
-
-
-@pytest.mark.parametrize("act", [revoke, delete])
-@pytest.mark.parametrize(("provider", "is_found"), [("instagram", 1), ("facebook", 0)])
-def test_a_person_may_be_named_by_the_professional_account_with_instagram_login_only(
-    database: Database, user_id: str, act: Callable[..., int], provider: str, is_found: int
-) -> None:
-    account = connect(database, user_id, provider=provider)
-
-    assert act(database, account.entry_id) == is_found
-
-
-def test_the_same_login_stored_once_more_does_not_bring_a_revoked_token_back(
-    database: Database, account: Connected
-) -> None:
-    """The message of a parked connection comes twice, before and after its person removed the app."""
-    revoke(database)
-
-    connect(database, account.user_id, entry_id=account.entry_id, person=PERSON)
-
-    assert account_row(database, account)["credentials_status"] == "revoked"
-
-
-# Who wants their data deleted
 
 
 def of_accounts(database: Database) -> dict[str, list[str]]:
@@ -307,9 +174,6 @@ def test_what_came_before_the_request_goes_also_when_its_person_comes_back_meanw
     assert "of the new login" in rows
 
 
-# What no account has
-
-
 @pytest.mark.parametrize("limit", [2, 1000])
 def test_unknown_events_and_counts_go_although_somebody_else_was_connected_until_they_disconnected(
     database: Database, user_id: str, limit: int
@@ -376,9 +240,6 @@ def test_what_nobody_could_read_goes_where_it_holds_an_id_of_the_person(
     assert delete(database) == 1
 
     assert [row["payload"] for row in rows_of(database)] == [parser.parse(of_others)[0].payload]
-
-
-# What happened before, and comes afterwards
 
 
 def test_what_is_still_under_way_is_not_kept_from_the_first_step_on(database: Database, account: Connected) -> None:
@@ -546,9 +407,6 @@ def test_webhooks_of_who_came_back_are_stored(database: Database, account: Conne
     assert outcome(store(database, message(account.entry_id, "1"))) == (1, 0, 0)
 
 
-# Logins around a deletion
-
-
 @pytest.mark.parametrize("named_by", ["person", "account"])
 @pytest.mark.parametrize("at", [NOW - HOUR, NOW])
 def test_a_login_of_before_that_is_stored_after_the_deletion_is_refused(
@@ -584,9 +442,6 @@ def test_through_the_data_api_such_a_login_ends_as_disconnected_because_data_was
 
         assert raised.value.reason == "DATA_DELETED"
         assert [account.id for account in repository.list_accounts(user_id, Deadline(20))] == [stored.id]
-
-
-# Who may
 
 
 def test_the_backends_role_needs_no_more_than_its_grants(database: Database, account: Connected) -> None:
