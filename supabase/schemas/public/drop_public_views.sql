@@ -18,7 +18,7 @@ end;
 $$;
 
 comment on function instagram_connect.drop_public_views() is
-'Drops the views that create_public_views() made. A migration that drops, renames or retypes a column begins with a call.';
+'Drops the views that create_public_views() made. Migrations that drop, rename or retype a column begin with a call.';
 
 revoke all on function instagram_connect.drop_public_views() from public;
 grant execute on function instagram_connect.drop_public_views() to service_role;

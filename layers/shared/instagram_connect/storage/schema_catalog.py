@@ -476,7 +476,7 @@ FUNCTIONS: Mapping[str, Function] = {
 
 # The tables and functions that each migration creates, replaces or adds columns to.
 MIGRATIONS: Mapping[str, tuple[str, ...]] = {
-    "20261201024649": (
+    "20261201025719": (
         "instagram_connect.account_view",
         "instagram_connect.adopt_webhook_events",
         "instagram_connect.announce",

@@ -3318,7 +3318,7 @@ only, never rows.';
 COMMENT ON FUNCTION "instagram_connect"."disconnect_account"(jsonb) IS 'Erases the tokens of a user''s account and marks it as disconnected; null when the user has no such account. Answers
 the last copies of the tokens, so that Meta can be told. Safe to repeat: then there are no tokens left to answer.';
 
-COMMENT ON FUNCTION "instagram_connect"."drop_public_views"() IS 'Drops the views that create_public_views() made. A migration that drops, renames or retypes a column begins with a call.';
+COMMENT ON FUNCTION "instagram_connect"."drop_public_views"() IS 'Drops the views that create_public_views() made. Migrations that drop, rename or retype a column begin with a call.';
 
 COMMENT ON FUNCTION "instagram_connect"."end_connection"(public.instagram_business_accounts, jsonb, timestamp with time zone) IS 'Marks an account whose token is dead, once, and announces it. `failure`: code, subcode, reason, hint.';
 
