@@ -33,8 +33,8 @@ class Caution:
 class Report:
     """What is wrong, or that nothing is.
 
-    `cause` is a reason of storage.diagnosis or one of those above; `command` is SQL or a shell command, None when there is
-    nothing to run. Where `is_certain` is false, `needed_to_be_sure` says what would make it so. `waiting_helps`: the
+    `cause` is a reason of storage.diagnosis or one of those above; `command` is SQL or a shell command, None when there
+    is nothing to run. Where `is_certain` is false, `needed_to_be_sure` says what would make it so. `waiting_helps`: the
     cause may end without anybody's doing. `is_mended`: it has ended, by the reload that the doctor asked for.
     """
 
