@@ -1,4 +1,4 @@
-"""A user's accounts over HTTP: listed, and disconnected with their tokens erased whatever Meta answers."""
+"""Listing and disconnecting accounts over HTTP; disconnecting erases tokens even if Meta fails."""
 
 import secrets
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +12,7 @@ from tests.support.app import App, Fault, User
 
 @pytest.fixture(autouse=True)
 def nobody_else_holds_an_account(app: App) -> None:
-    """What Meta is told depends on who else has the same account connected."""
+    """What is undone at Meta depends on who else has the account connected."""
     with connect(app.stack["database_url"]) as database:
         database.execute("delete from instagram_business_accounts")
 
@@ -40,7 +40,7 @@ def credentials(app: App, account_id: str) -> tuple[str, str | None, str | None]
     return row[0], row[1], row[2]
 
 
-def test_the_list_is_what_was_connected_and_nobody_elses(app: App, user: User) -> None:
+def test_list_contains_only_the_users_own_accounts(app: App, user: User) -> None:
     assert listed(app, user) == []
     connected = app.connect(user)
 
@@ -48,7 +48,7 @@ def test_the_list_is_what_was_connected_and_nobody_elses(app: App, user: User) -
     assert listed(app, app.sign_up()) == []
 
 
-def test_disconnecting_ends_webhooks_erases_the_tokens_and_keeps_the_row(app: App, user: User) -> None:
+def test_disconnecting_ends_webhooks_erases_tokens_and_keeps_the_row(app: App, user: User) -> None:
     cafe, studio = app.connect(user)
 
     first, last = disconnect(app, user, cafe["id"]), disconnect(app, user, studio["id"])
@@ -61,7 +61,7 @@ def test_disconnecting_ends_webhooks_erases_the_tokens_and_keeps_the_row(app: Ap
     assert {call["status"] for call in app.calls("unsubscribe_page")} == {200}
 
 
-def test_disconnecting_again_changes_nothing_and_says_the_same(app: App, user: User) -> None:
+def test_disconnecting_is_idempotent(app: App, user: User) -> None:
     cafe, _ = app.connect(user)
     first = disconnect(app, user, cafe["id"]).json()["data"]["account"]
 
@@ -71,7 +71,7 @@ def test_disconnecting_again_changes_nothing_and_says_the_same(app: App, user: U
     assert len(app.calls("unsubscribe_page")) == 1
 
 
-def test_two_disconnections_at_once_tell_meta_once(app: App, user: User) -> None:
+def test_concurrent_disconnections_call_meta_once(app: App, user: User) -> None:
     cafe, _ = app.connect(user)
 
     with ThreadPoolExecutor(2) as threads:
@@ -81,7 +81,7 @@ def test_two_disconnections_at_once_tell_meta_once(app: App, user: User) -> None
     assert sorted(answer.json()["data"]["unsubscribed"] for answer in answers) == [False, True]
 
 
-def test_two_accounts_at_once_still_end_the_persons_grant(app: App, user: User) -> None:
+def test_disconnecting_two_accounts_concurrently_revokes_the_grant(app: App, user: User) -> None:
     accounts = app.connect(user)
 
     with ThreadPoolExecutor(2) as threads:
@@ -91,7 +91,7 @@ def test_two_accounts_at_once_still_end_the_persons_grant(app: App, user: User) 
     assert [call["status"] for call in app.calls("revoke_app")] == [200]
 
 
-def test_a_slow_unsubscription_does_not_keep_the_grant(app: App, user: User, fault: Fault) -> None:
+def test_slow_unsubscription_does_not_prevent_revocation(app: App, user: User, fault: Fault) -> None:
     cafe, studio = app.connect(user)
     disconnect(app, user, cafe["id"])
     fault(operation="unsubscribe_page", times=None, hang_seconds=30)
@@ -101,7 +101,7 @@ def test_a_slow_unsubscription_does_not_keep_the_grant(app: App, user: User, fau
     assert (answer["unsubscribed"], answer["revoked"]) == (False, True)
 
 
-def test_a_meta_that_says_it_did_not_do_it_is_believed(app: App, user: User, fault: Fault) -> None:
+def test_failure_reported_by_meta_is_returned(app: App, user: User, fault: Fault) -> None:
     _, studio = app.connect(user)
     fault(path="*", method="DELETE", times=None, status=200, body={"success": False})
 
@@ -111,9 +111,7 @@ def test_a_meta_that_says_it_did_not_do_it_is_believed(app: App, user: User, fau
 @pytest.mark.parametrize(
     "outage", [{"error": "server_error"}, {"error": "expired_token"}, {"disconnect": True}, {"hang_seconds": 30}]
 )
-def test_a_meta_that_is_down_does_not_keep_the_tokens(
-    app: App, user: User, fault: Fault, outage: dict[str, object]
-) -> None:
+def test_tokens_are_erased_while_meta_is_down(app: App, user: User, fault: Fault, outage: dict[str, object]) -> None:
     _, studio = app.connect(user)
     fault(path="*", method="DELETE", times=None, **outage)
 
@@ -124,7 +122,7 @@ def test_a_meta_that_is_down_does_not_keep_the_tokens(
     assert credentials(app, studio["id"]) == ("erased", None, None)
 
 
-def test_instagram_login_is_unsubscribed_with_its_own_token_and_has_nothing_to_revoke(app: App, user: User) -> None:
+def test_instagram_login_is_unsubscribed_with_its_own_token_and_not_revoked(app: App, user: User) -> None:
     code = app.log_in_to_instagram()
     (account,) = app.exchange(user, code, provider="instagram").json()["data"]["accounts"]
 
@@ -134,7 +132,7 @@ def test_instagram_login_is_unsubscribed_with_its_own_token_and_has_nothing_to_r
     assert [call["status"] for call in app.calls("unsubscribe_instagram")] == [200]
 
 
-def test_webhooks_and_grants_that_a_colleague_needs_stay(app: App, user: User) -> None:
+def test_webhooks_and_grants_needed_by_another_user_are_kept(app: App, user: User) -> None:
     colleague = app.sign_up()
     cafe, _ = app.connect(user)
     app.connect(colleague)
@@ -146,7 +144,7 @@ def test_webhooks_and_grants_that_a_colleague_needs_stay(app: App, user: User) -
     assert app.calls("unsubscribe_page") == app.calls("revoke_app") == []
 
 
-def test_an_account_comes_back_with_its_old_id_when_it_is_connected_again(app: App, user: User) -> None:
+def test_reconnected_account_keeps_its_id(app: App, user: User) -> None:
     cafe, _ = app.connect(user)
     disconnect(app, user, cafe["id"])
 
@@ -157,7 +155,7 @@ def test_an_account_comes_back_with_its_old_id_when_it_is_connected_again(app: A
 
 
 @pytest.mark.parametrize("kind", ["somebody else's", "unknown", "rubbish", "long"])
-def test_what_is_not_the_callers_own_is_not_found(app: App, user: User, kind: str) -> None:
+def test_accounts_of_other_users_are_not_found(app: App, user: User, kind: str) -> None:
     ids = {"unknown": "00000000-0000-4000-8000-000000000000", "rubbish": "me", "long": secrets.token_hex(500)}
 
     account_id = ids.get(kind) or app.connect(app.sign_up())[0]["id"]
@@ -168,7 +166,7 @@ def test_what_is_not_the_callers_own_is_not_found(app: App, user: User, kind: st
         assert credentials(app, account_id)[0] == "active"
 
 
-def test_strangers_are_refused(app: App) -> None:
+def test_requests_without_a_valid_token_are_rejected(app: App) -> None:
     url = f"{app.stack['api_url']}/api/instagram/accounts"
 
     answers = [app.http.get(url), app.http.delete(f"{url}/00000000-0000-4000-8000-000000000000")]
@@ -176,7 +174,7 @@ def test_strangers_are_refused(app: App) -> None:
     assert [answer.json()["code"] for answer in answers] == ["UNAUTHENTICATED"] * 2
 
 
-def test_a_page_of_the_app_may_call_delete(app: App) -> None:
+def test_preflight_allows_delete(app: App) -> None:
     answer = app.http.options(
         f"{app.stack['api_url']}/api/instagram/accounts/x",
         headers={"Origin": app.stack["web_url"], "Access-Control-Request-Method": "DELETE"},

@@ -1,4 +1,4 @@
-"""After connections of every kind, no log of a function or local service holds a token, a code or a secret."""
+"""After all kinds of connections, no log of a function or local service contains a token, code or secret."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from tests.support.deployed import function_logs
 from tests.support.home import TEST_HOME
 
 
-def test_no_log_holds_a_token_a_code_or_a_secret(app: App, user: User, fault: Fault, aws: dict[str, Any]) -> None:
+def test_logs_contain_no_token_code_or_secret(app: App, user: User, fault: Fault, aws: dict[str, Any]) -> None:
     codes = [app.log_in(), app.log_in(), app.log_in("Ben Carter"), app.log_in()]
     by_instagram = app.log_in_to_instagram()
     signed_in = {"person": "Ana Souza", "response_type": "token", "scopes": SCOPES}
@@ -46,14 +46,14 @@ def test_no_log_holds_a_token_a_code_or_a_secret(app: App, user: User, fault: Fa
     services = [log.read_text(errors="replace") for log in (TEST_HOME / "logs").glob("*.log")]
     everything = "\n".join([*lines, *services, *(answer.text for answer in answers)])
 
-    # The search can find something: the request ids of these very answers are there.
+    # Prove that the search works: it finds the request ids of these responses.
     assert all(answer.json()["requestId"] in everything for answer in answers)
     assert any("list_pages" in line for line in lines)
     assert [secret[:6] for secret in secrets if secret in everything] == []
     assert re.findall(r"(?:EAA|IGAA)\w{8}|access_token=\w+", everything) == []
 
 
-def test_one_correlation_id_leads_from_the_request_to_the_stored_row(app: App, user: User, aws: dict[str, Any]) -> None:
+def test_correlation_id_links_the_request_to_the_stored_row(app: App, user: User, aws: dict[str, Any]) -> None:
     body = app.exchange(user, app.log_in()).json()
 
     lines = [json.loads(line) for line in function_logs(aws) if line.startswith("{")]

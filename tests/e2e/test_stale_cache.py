@@ -1,4 +1,4 @@
-"""The incident that this product exists to end: the Data API does not know what a migration made."""
+"""The incident behind this product: the Data API's schema cache misses a migration."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from tests.support.app import App, User
 from tests.support.stale_cache import ask, unknown_to_the_cache
 
 
-def test_a_stale_cache_costs_no_connection(app: App, user: User) -> None:
+def test_stale_cache_loses_no_connection(app: App, user: User) -> None:
     undisturbed = app.exchange(user, app.log_in())
     answers = []
     for _ in range(3):
@@ -22,7 +22,7 @@ def test_a_stale_cache_costs_no_connection(app: App, user: User) -> None:
 
 
 @pytest.mark.parametrize("function", ["list_accounts", "disconnect_account"])
-def test_every_other_use_of_storage_heals_too(app: App, user: User, function: str) -> None:
+def test_other_storage_calls_heal_too(app: App, user: User, function: str) -> None:
     accounts = app.connect(user)
 
     with unknown_to_the_cache(app, function):
