@@ -1,7 +1,7 @@
 """Fuzzes the deployed API: responses match docs/openapi.json and reveal nothing about what is behind it.
 
-schemathesis makes requests of the document: what it allows, and in each place what it does not. They are sent signed in
-and not, and as Meta, whose bodies have to be signed for anything to be read.
+schemathesis generates valid and invalid requests from the document. They are sent signed in, signed out, and as Meta,
+whose bodies must be signed to be read at all.
 """
 
 import base64
@@ -30,7 +30,7 @@ Send = Callable[..., Response]
 Test = TypeVar("Test", bound=Callable[..., None])
 
 # How API Gateway, and its local stand-in, mark responses of their own that reached no function.
-GATEWAYS_OWN = "x-amzn-errortype"
+GATEWAY_ERROR_HEADER = "x-amzn-errortype"
 NO_SUCH_ROUTE = "MissingAuthenticationTokenException"
 # Raw texts of PostgREST, Postgres, Meta, AWS and Python, which must not reach users.
 RAW = re.compile(
@@ -38,7 +38,7 @@ RAW = re.compile(
     r"|fbtrace_id|OAuthException|IGApi|Error validating"
     r"|botocore|ClientError|Traceback|File \"|line \d+, in |[a-z]Error\b|Exception\b|\bNone\b| at 0x[0-9a-f]{6}"
 )
-LONG_ENOUGH_TO_KNOW_AGAIN = 12
+MIN_RECOGNISABLE_LENGTH = 12
 
 
 def described(*, coverage: bool = True, **generation: Any) -> Any:
@@ -67,12 +67,12 @@ api = described()
 few = described(coverage=budget.FACTOR > 1)
 
 
-def is_answered_by_the_gateway(response: Response, case: Case[Any]) -> bool:
+def is_unknown_route(response: Response, case: Case[Any]) -> bool:
     """Whether the request reached no function because the route does not exist: the only response that is not ours.
 
-    An answer to a fault of a function, a 502, has such a mark too, and is a finding.
+    The gateway's 502 for a failed function is marked too, but counts as a finding.
     """
-    if response.headers.get(GATEWAYS_OWN) != [NO_SUCH_ROUTE]:
+    if response.headers.get(GATEWAY_ERROR_HEADER) != [NO_SUCH_ROUTE]:
         return False
     known = list(case.operation.schema[case.operation.path])
     is_elsewhere = "{" in case.operation.path and case.formatted_path.count("/") != case.operation.path.count("/")
@@ -90,19 +90,19 @@ def names_a_documented_code(ctx: CheckContext, response: Response, case: Case[An
 
 
 @schemathesis.check
-def tells_nothing_of_what_is_behind(ctx: CheckContext, response: Response, case: Case[Any]) -> None:
+def reveals_no_internals(ctx: CheckContext, response: Response, case: Case[Any]) -> None:
     """Check for raw texts and, in an error, for anything the client sent."""
     text = response.content.decode()
     leaked = RAW.search(text)
-    assert leaked is None, f"it tells {leaked[0] if leaked else ''!r}"
+    assert leaked is None, f"it reveals {leaked[0] if leaked else ''!r}"
     if response.status_code >= 400:
         sent = [value for value in body_of(case).values() if isinstance(value, str)]
-        repeated = [value for value in sent if len(value) >= LONG_ENOUGH_TO_KNOW_AGAIN and value in text]
+        repeated = [value for value in sent if len(value) >= MIN_RECOGNISABLE_LENGTH and value in text]
         assert not repeated, f"it repeats {repeated[0]!r}"
 
 
 @schemathesis.check
-def is_kept_by_nobody(ctx: CheckContext, response: Response, case: Case[Any]) -> None:
+def is_not_cacheable(ctx: CheckContext, response: Response, case: Case[Any]) -> None:
     """Check that caches must not store the response."""
     assert response.headers.get("cache-control") == ["no-store"] or case.method == "OPTIONS"
 
@@ -114,14 +114,14 @@ def send(app: App) -> Iterator[Send]:
         session.trust_env = False
 
         def send(case: Case[Any], headers: Mapping[str, str] | None = None, **kwargs: Any) -> Response:
-            told = {"base_url": app.stack["api_url"], "session": session, "headers": dict(headers or {}), **kwargs}
-            response = case.call(**told)
+            transport = {"base_url": app.stack["api_url"], "session": session, "headers": dict(headers or {}), **kwargs}
+            response = case.call(**transport)
             # An unknown code is well-formed but still rejected with 400.
             is_login = case.operation.definition.raw["operationId"] == "exchangeToken"
             unchecked: list[Any] = [positive_data_acceptance] if is_login else []
-            if not is_answered_by_the_gateway(response, case):
+            if not is_unknown_route(response, case):
                 case.validate_response(
-                    response, headers=told["headers"], transport_kwargs=told, excluded_checks=unchecked
+                    response, headers=transport["headers"], transport_kwargs=transport, excluded_checks=unchecked
                 )
             return response
 

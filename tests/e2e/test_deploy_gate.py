@@ -75,7 +75,7 @@ def test_deploy_with_a_missing_table_is_rolled_back_and_the_old_version_keeps_se
             up(TEST_HOME, changed)
         status = _status(aws, app)
         # The previous code is back, and connections that do not need the table still work.
-        answer = app.exchange(user, app.log_in())
+        response = app.exchange(user, app.log_in())
     finally:
         database.execute("alter table daily_analytics_gone rename to daily_analytics")
         database.execute("notify pgrst, 'reload schema'")
@@ -83,7 +83,7 @@ def test_deploy_with_a_missing_table_is_rolled_back_and_the_old_version_keeps_se
 
     assert "daily_analytics" in str(caught.value)
     assert status == "UPDATE_ROLLBACK_COMPLETE"
-    assert answer.status_code == 200
+    assert response.status_code == 200
 
 
 def _status(aws: dict[str, Any], app: App) -> str:

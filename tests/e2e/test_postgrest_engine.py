@@ -30,10 +30,10 @@ def app(on_postgrest: dict[str, str]) -> Iterator[App]:
 def test_accounts_are_stored_and_readable_only_by_their_owner(app: App) -> None:
     user, stranger = app.sign_up(), app.sign_up()
 
-    answer = app.exchange(user, app.log_in())
+    response = app.exchange(user, app.log_in())
 
     query = "instagram_business_accounts?select=instagram_business_id&order=instagram_business_id"
-    assert answer.status_code == 200
+    assert response.status_code == 200
     assert [row["instagram_business_id"] for row in app.read(user, query).json()] == [
         "17841400000000001",
         "17841400000000002",
@@ -47,9 +47,9 @@ def test_stale_cache_loses_no_connection(app: App) -> None:
     code = app.log_in()
 
     with unknown_to_the_cache(app, "store_connection"):
-        answer = app.exchange(user, code)
+        response = app.exchange(user, code)
 
-    assert answer.status_code == 200, answer.text
+    assert response.status_code == 200, response.text
 
 
 def test_deploy_gate_names_what_postgrest_is_missing(app: App, aws: dict[str, object]) -> None:

@@ -19,9 +19,9 @@ def facebook_token(app: App, **wanted: Any) -> str:
 def test_instagram_login_connects_one_account_with_both_its_ids(app: App, user: User, shape: str) -> None:
     app.meta("POST", "/settings", {"instagram_answers": shape})
 
-    answer = app.exchange(user, app.log_in_to_instagram("luz.cria"), provider="instagram")
+    response = app.exchange(user, app.log_in_to_instagram("luz.cria"), provider="instagram")
 
-    (account,) = answer.json()["data"]["accounts"]
+    (account,) = response.json()["data"]["accounts"]
     (row,) = app.read(user, "instagram_business_accounts?select=*").json()
     assert (account["provider"], account["username"], account["pageId"]) == ("instagram", "luz.cria", None)
     assert row["instagram_business_id"] == "17841400000000005"
@@ -47,75 +47,75 @@ def test_account_connected_with_both_products_keeps_its_row(app: App, user: User
 def test_unticked_basic_permission_is_named(app: App, user: User) -> None:
     code = app.log_in_to_instagram(declined_scopes=["instagram_business_basic"])
 
-    answer = app.exchange(user, code, provider="instagram")
+    response = app.exchange(user, code, provider="instagram")
 
-    assert (answer.status_code, answer.json()["code"]) == (403, "SCOPES_DECLINED")
-    assert "instagram_business_basic" in answer.json()["details"]
+    assert (response.status_code, response.json()["code"]) == (403, "SCOPES_DECLINED")
+    assert "instagram_business_basic" in response.json()["details"]
 
 
 def test_personal_account_is_rejected_with_a_hint(app: App, user: User) -> None:
     app.meta("POST", "/settings", {"instagram_personal_accounts": True})
 
-    answer = app.exchange(user, app.log_in_to_instagram("pia.privat"), provider="instagram")
+    response = app.exchange(user, app.log_in_to_instagram("pia.privat"), provider="instagram")
 
-    assert (answer.status_code, answer.json()["code"]) == (422, "ACCOUNT_NOT_PROFESSIONAL")
+    assert (response.status_code, response.json()["code"]) == (422, "ACCOUNT_NOT_PROFESSIONAL")
 
 
 def test_code_of_one_product_is_rejected_by_the_other(app: App, user: User) -> None:
     facebook, instagram = app.log_in(), app.log_in_to_instagram()
 
-    answers = [app.exchange(user, facebook, provider="instagram"), app.exchange(user, instagram)]
+    responses = [app.exchange(user, facebook, provider="instagram"), app.exchange(user, instagram)]
 
-    assert [answer.json()["code"] for answer in answers] == ["OAUTH_CODE_USED", "OAUTH_CODE_INVALID"]
+    assert [response.json()["code"] for response in responses] == ["OAUTH_CODE_USED", "OAUTH_CODE_INVALID"]
     assert app.exchange(user, facebook, provider="facebook").status_code == 200
 
 
 def test_supabase_auths_facebook_token_connects(app: App, user: User) -> None:
-    answer = app.call(user, "POST", "/instagram/exchange-token", {"accessToken": facebook_token(app)})
+    response = app.call(user, "POST", "/instagram/exchange-token", {"accessToken": facebook_token(app)})
 
-    assert answer.status_code == 200
-    assert [account["username"] for account in answer.json()["data"]["accounts"]] == ["cafe.azul", "estudio_ana"]
+    assert response.status_code == 200
+    assert [account["username"] for account in response.json()["data"]["accounts"]] == ["cafe.azul", "estudio_ana"]
     assert app.calls("exchange_code") == []
 
 
 def test_facebook_token_can_be_sent_again(app: App, user: User) -> None:
     body = {"accessToken": facebook_token(app)}
 
-    answers = [app.call(user, "POST", "/instagram/exchange-token", body) for _ in range(2)]
+    responses = [app.call(user, "POST", "/instagram/exchange-token", body) for _ in range(2)]
 
-    assert answers[0].json()["data"]["businessAccountId"] == answers[1].json()["data"]["businessAccountId"]
+    assert responses[0].json()["data"]["businessAccountId"] == responses[1].json()["data"]["businessAccountId"]
 
 
 def test_token_of_another_app_is_rejected_and_nothing_is_stored(app: App, user: User) -> None:
     app.meta("POST", "/apps", {"id": "3333", "secret": "another", "redirect_uris": [app.redirect_uri]})
 
-    answer = app.call(user, "POST", "/instagram/exchange-token", {"accessToken": facebook_token(app, app_id="3333")})
+    response = app.call(user, "POST", "/instagram/exchange-token", {"accessToken": facebook_token(app, app_id="3333")})
 
-    assert (answer.status_code, answer.json()["code"]) == (403, "ACCESS_TOKEN_FOREIGN")
+    assert (response.status_code, response.json()["code"]) == (403, "ACCESS_TOKEN_FOREIGN")
     assert app.read(user, "instagram_business_accounts?select=id").json() == []
 
 
 def test_token_without_the_scopes_is_rejected(app: App, user: User) -> None:
     token = facebook_token(app, declined_scopes=["instagram_basic"])
 
-    answer = app.call(user, "POST", "/instagram/exchange-token", {"accessToken": token})
+    response = app.call(user, "POST", "/instagram/exchange-token", {"accessToken": token})
 
-    assert (answer.status_code, answer.json()["code"]) == (403, "SCOPES_DECLINED")
+    assert (response.status_code, response.json()["code"]) == (403, "SCOPES_DECLINED")
 
 
 def test_access_token_for_instagram_is_rejected_with_an_explanation(app: App, user: User) -> None:
     body = {"accessToken": "IGAAx", "provider": "instagram"}
 
-    answer = app.call(user, "POST", "/instagram/exchange-token", body)
+    response = app.call(user, "POST", "/instagram/exchange-token", body)
 
-    assert (answer.status_code, answer.json()["code"]) == (400, "INVALID_REQUEST")
-    assert "send a code" in answer.json()["details"]
+    assert (response.status_code, response.json()["code"]) == (400, "INVALID_REQUEST")
+    assert "send a code" in response.json()["details"]
 
 
 def authorize(app: App, user: User, provider: str = "facebook") -> dict[str, str]:
     body = {"provider": provider, "redirectUri": app.redirect_uri}
-    answer: dict[str, str] = app.call(user, "POST", "/instagram/authorize", body).raise_for_status().json()["data"]
-    return answer
+    response: dict[str, str] = app.call(user, "POST", "/instagram/authorize", body).raise_for_status().json()["data"]
+    return response
 
 
 @pytest.mark.parametrize("provider", ["facebook", "instagram"])
@@ -145,9 +145,9 @@ def test_state_is_valid_for_one_login_of_its_user(app: App, user: User) -> None:
 def test_state_determines_the_product(app: App, user: User) -> None:
     state = authorize(app, user, "instagram")["state"]
 
-    answer = app.exchange(user, app.log_in_to_instagram(), state=state)
+    response = app.exchange(user, app.log_in_to_instagram(), state=state)
 
-    assert answer.json()["data"]["accounts"][0]["provider"] == "instagram"
+    assert response.json()["data"]["accounts"][0]["provider"] == "instagram"
 
 
 def test_ungranted_portfolio_pages_are_distinguished_from_no_pages(app: App, user: User) -> None:
