@@ -1,7 +1,7 @@
-"""Writes docs/openapi.json, the HTTP contract for machines: paths from here, everything else from the code.
+"""Generate docs/openapi.json, the machine-readable HTTP contract: paths from here, everything else from the code.
 
-Bodies come from `instagram_connect.api.schemas`, error codes from the taxonomy. A test compares the paths with the
-functions' routes and with template.yaml, and the file with what this module makes of the code today.
+Bodies come from `instagram_connect.api.schemas`, error codes from `instagram_connect.errors`. Tests compare the paths
+with the functions' routes and template.yaml, and the committed file with the output of this module.
 """
 
 import json
@@ -23,14 +23,14 @@ from local.settings import ROOT
 PATH = ROOT / "docs" / "openapi.json"
 REF_TEMPLATE = "#/components/schemas/{model}"
 
-# Whatever a function does, it may not be set up, be at fault or be refused by API Gateway.
-ANYWHERE = (errors.InternalError, errors.ConfigurationError, errors.TooManyRequestsError)
-SIGNED_IN = (errors.UnauthenticatedError, errors.IdentityUnavailableError)
-AT_META = tuple(errors.MetaError.__subclasses__())
-ALL_OF_A_LOGIN = (
+# Any route can fail with a bug, a missing setting or API Gateway's throttle.
+COMMON_ERRORS = (errors.InternalError, errors.ConfigurationError, errors.TooManyRequestsError)
+IDENTITY_ERRORS = (errors.UnauthenticatedError, errors.IdentityUnavailableError)
+META_ERRORS = tuple(errors.MetaError.__subclasses__())
+LOGIN_ERRORS = (
     *errors.LoginError.__subclasses__(),
     *errors.NoAccountError.__subclasses__(),
-    *AT_META,
+    *META_ERRORS,
     errors.OAuthStateError,
     errors.LoginInProgressError,
     errors.AccountDisconnectedError,
@@ -44,16 +44,16 @@ ALL_OF_A_LOGIN = (
 
 @dataclass(frozen=True)
 class Operation:
-    """One method of one path."""
+    """One method of a path."""
 
     path: str
     method: str
     name: str
     summary: str
-    answer: type[BaseModel]
+    response: type[BaseModel]
     errors: Sequence[type[errors.InstagramConnectError]]
     body: Sequence[type[BaseModel]] = ()
-    deferred_answer: type[BaseModel] | None = None
+    deferred_response: type[BaseModel] | None = None
     is_public: bool = False
 
 
@@ -62,7 +62,7 @@ OPERATIONS = (
         "/api/instagram/authorize",
         "post",
         "authorize",
-        "Start a login: where to send the browser, and a state for the way back.",
+        "Start a login: returns the URL of Meta's dialog, and a state to send back with the code.",
         schemas.Authorization,
         (errors.InvalidRequestError, errors.RedirectUriNotAllowedError),
         body=(schemas.AuthorizeRequest,),
@@ -71,17 +71,17 @@ OPERATIONS = (
         "/api/instagram/exchange-token",
         "post",
         "exchangeToken",
-        "Finish a login: its Instagram accounts are stored. The same code again gives the first outcome.",
+        "Finish a login and store its Instagram accounts. Repeating the same code returns the first result.",
         schemas.Connection,
-        (errors.InvalidRequestError, errors.RedirectUriNotAllowedError, *ALL_OF_A_LOGIN),
+        (errors.InvalidRequestError, errors.RedirectUriNotAllowedError, *LOGIN_ERRORS),
         body=(schemas.CodeLogin, schemas.TokenLogin),
-        deferred_answer=schemas.DeferredConnection,
+        deferred_response=schemas.DeferredConnection,
     ),
     Operation(
         "/api/instagram/accounts",
         "get",
         "listAccounts",
-        "All accounts of the caller, also disconnected and pending ones.",
+        "List all accounts of the user, including disconnected and pending ones.",
         schemas.Accounts,
         (errors.StorageError,),
     ),
@@ -89,16 +89,16 @@ OPERATIONS = (
         "/api/instagram/accounts/{id}",
         "delete",
         "disconnectAccount",
-        "Disconnect an account: its tokens are erased, whatever Meta answers. Safe to repeat.",
+        "Disconnect an account. Its tokens are erased even if Meta does not respond. Safe to repeat.",
         schemas.Disconnection,
-        # The router takes no address with a control character or a quotation mark in it for this route's.
+        # The router does not match ids that contain a control character or a quotation mark.
         (errors.AccountNotFoundError, errors.RouteNotFoundError, errors.StorageError),
     ),
     Operation(
         "/api/instagram/refresh-token",
         "post",
         "refreshToken",
-        "Extend the token of one account now. Requests at once make one call to Meta and give one answer.",
+        "Extend the token of one account now. Simultaneous requests share one call to Meta and its result.",
         schemas.RefreshedAccount,
         (
             errors.InvalidRequestError,
@@ -106,7 +106,7 @@ OPERATIONS = (
             errors.AccountDisconnectedError,
             errors.TokenTooYoungError,
             errors.RefreshInProgressError,
-            *AT_META,
+            *META_ERRORS,
             errors.StorageError,
             errors.TokenEncryptionError,
         ),
@@ -116,7 +116,7 @@ OPERATIONS = (
         "/api/health",
         "get",
         "health",
-        "Whether connections can be stored right now.",
+        "Check whether connections can be stored right now.",
         schemas.Health,
         (errors.StorageError,),
         is_public=True,
@@ -146,15 +146,15 @@ def _parameter(name: str, place: str, schema: dict[str, Any] | None = None) -> d
 
 @dataclass(frozen=True)
 class MetaOperation:
-    """One that Meta calls, or a person whom Meta sends: its answers are not of our shape, its errors are."""
+    """An operation called by Meta, or by a person sent by Meta: success responses have Meta's format, errors ours."""
 
     path: str
     method: str
     name: str
     summary: str
-    answers: Mapping[str, Mapping[str, Any]]
+    responses: Mapping[str, Mapping[str, Any]]
     errors: Sequence[type[errors.InstagramConnectError]]
-    asked: Mapping[str, Any]
+    request: Mapping[str, Any]
 
 
 META_OPERATIONS = (
@@ -162,7 +162,7 @@ META_OPERATIONS = (
         "/api/instagram/webhook",
         "get",
         "verifyWebhook",
-        "Meta's handshake: the challenge comes back exactly as it was sent.",
+        "Meta's handshake: returns the challenge unchanged.",
         {"200": {"description": "The challenge.", "content": _TEXT}},
         (errors.InvalidRequestError, errors.VerifyTokenInvalidError),
         {
@@ -177,8 +177,8 @@ META_OPERATIONS = (
         "/api/instagram/webhook",
         "post",
         "receiveWebhook",
-        "Meta's events, signed. 200 means that every byte is kept; 503 that Meta has to send them again.",
-        {"200": {"description": "All of it is kept.", "content": _TEXT}},
+        "Receives Meta's signed events. 200 means that they are stored in the queue, 503 that Meta must resend them.",
+        {"200": {"description": "The events are kept.", "content": _TEXT}},
         (errors.InvalidRequestError, errors.SignatureInvalidError, errors.CallbackNotKeptError),
         {
             "parameters": [
@@ -191,8 +191,8 @@ META_OPERATIONS = (
         "/api/instagram/deauthorize",
         "post",
         "deauthorize",
-        "A person removed the app: their tokens are erased. Safe to repeat; an unknown person is no error.",
-        {"200": {"description": "There is no token of this person any more.", "content": _TEXT}},
+        "A person removed the app: erases their tokens. Safe to repeat; an unknown person is not an error.",
+        {"200": {"description": "No token of this person is left.", "content": _TEXT}},
         (errors.InvalidRequestError, errors.SignatureInvalidError, errors.CallbackNotKeptError),
         {"requestBody": _SIGNED_REQUEST},
     ),
@@ -200,10 +200,10 @@ META_OPERATIONS = (
         "/api/instagram/data-deletion",
         "post",
         "requestDataDeletion",
-        "A person wants their data deleted: it is done within minutes. Safe to repeat; an unknown person is no error.",
+        "A person wants their data deleted: done within minutes. Safe to repeat; an unknown person is not an error.",
         {
             "200": {
-                "description": "Where the person sees how far it is.",
+                "description": "Where the person can see the status.",
                 "content": {
                     "application/json": {
                         "schema": {
@@ -225,11 +225,11 @@ META_OPERATIONS = (
         "/api/instagram/data-deletion",
         "get",
         "showDataDeletion",
-        "A page for people: how far a deletion is.",
+        "A web page with the status of a deletion.",
         {
             "200": {"description": "The page.", "content": _PAGE},
-            "404": {"description": "A page that says that nobody was given this code.", "content": _PAGE},
-            "503": {"description": "A page that asks to look again.", "content": _PAGE},
+            "404": {"description": "A page saying that the code is unknown.", "content": _PAGE},
+            "503": {"description": "A page asking the person to check again later.", "content": _PAGE},
         },
         (errors.InvalidRequestError,),
         {"parameters": [_parameter("code", "query")]},
@@ -238,7 +238,7 @@ META_OPERATIONS = (
 
 
 def document() -> dict[str, Any]:
-    """The OpenAPI 3.1 document."""
+    """Build the OpenAPI 3.1 document."""
     schemas = _schemas()
     paths: dict[str, dict[str, Any]] = defaultdict(dict)
     for operation in OPERATIONS:
@@ -250,7 +250,7 @@ def document() -> dict[str, Any]:
         "info": {
             "title": "Instagram Connect",
             "version": "1",
-            "description": "Connects Instagram business accounts. `errors.md` says what each error code means.",
+            "description": "Connects Instagram business accounts. `errors.md` explains each error code.",
         },
         "security": [{"supabase": []}],
         "paths": dict(paths),
@@ -270,21 +270,21 @@ def document() -> dict[str, Any]:
 
 def _schemas() -> dict[str, Any]:
     bodies = [model for operation in OPERATIONS for model in operation.body]
-    answers: list[type[BaseModel]] = [schemas.Problem, *(operation.answer for operation in OPERATIONS)]
-    answers += [operation.deferred_answer for operation in OPERATIONS if operation.deferred_answer]
-    _, taken = models_json_schema(
+    responses: list[type[BaseModel]] = [schemas.Problem, *(operation.response for operation in OPERATIONS)]
+    responses += [operation.deferred_response for operation in OPERATIONS if operation.deferred_response]
+    _, requests = models_json_schema(
         [(model, "validation") for model in bodies], ref_template=REF_TEMPLATE, schema_generator=_Schemas
     )
-    # What is answered is always there, also what has a default: "serialization" says so.
-    _, given = models_json_schema(
-        [(model, "serialization") for model in answers],
+    # In "serialization" mode, fields with a default are required, as responses always contain them.
+    _, results = models_json_schema(
+        [(model, "serialization") for model in responses],
         ref_template=REF_TEMPLATE,
         schema_generator=_Schemas,
     )
-    components: dict[str, Any] = {**taken["$defs"], **given["$defs"]}
+    components: dict[str, Any] = {**requests["$defs"], **results["$defs"]}
     problem = components["Problem"]
     problem["properties"]["code"]["enum"] = sorted(kind.code for kind in _kinds(errors.InstagramConnectError))
-    for optional in ("reason", "retryAfterSeconds"):  # left out instead of null
+    for optional in ("reason", "retryAfterSeconds"):  # omitted instead of null
         problem["required"] = [name for name in problem["required"] if name != optional]
         (problem["properties"][optional]["type"],) = [
             choice["type"] for choice in problem["properties"][optional].pop("anyOf") if choice["type"] != "null"
@@ -294,10 +294,10 @@ def _schemas() -> dict[str, Any]:
 
 
 class _Schemas(GenerateJsonSchema):
-    """Without titles, which only repeat the names."""
+    """Omits titles, which only repeat the names."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 - pydantic's signature
-        """Never."""
+        """Return False."""
         return False
 
 
@@ -314,10 +314,10 @@ def _operation(operation: Operation) -> dict[str, Any]:
             "required": True,
             "content": {"application/json": {"schema": refs[0] if len(refs) == 1 else {"oneOf": refs}}},
         }
-    responses = {"200": _success(operation.answer)}
-    if operation.deferred_answer:
+    responses = {"200": _success(operation.response)}
+    if operation.deferred_response:
         mark = {"pending": {"const": True}, "code": {"const": DEFERRED_CODE}}
-        responses["202"] = _success(operation.deferred_answer, mark)
+        responses["202"] = _success(operation.deferred_response, mark)
     described["responses"] = {**responses, **_failures(operation)}
     return described
 
@@ -327,12 +327,12 @@ def _meta_operation(operation: MetaOperation) -> dict[str, Any]:
         "operationId": operation.name,
         "summary": operation.summary,
         "security": [],
-        **operation.asked,
-        "responses": {**_failures_of((*operation.errors, *ANYWHERE)), **operation.answers},
+        **operation.request,
+        "responses": {**_failures_of((*operation.errors, *COMMON_ERRORS)), **operation.responses},
     }
 
 
-def _success(answer: type[BaseModel], mark: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def _success(response: type[BaseModel], mark: Mapping[str, Any] | None = None) -> dict[str, Any]:
     mark = mark or {}
     schema = {
         "type": "object",
@@ -340,15 +340,15 @@ def _success(answer: type[BaseModel], mark: Mapping[str, Any] | None = None) -> 
         "properties": {
             "success": {"const": True},
             **mark,
-            "data": {"$ref": REF_TEMPLATE.format(model=answer.__name__)},
+            "data": {"$ref": REF_TEMPLATE.format(model=response.__name__)},
             "requestId": {"type": "string"},
         },
     }
-    return {"description": (answer.__doc__ or "").strip(), "content": {"application/json": {"schema": schema}}}
+    return {"description": (response.__doc__ or "").strip(), "content": {"application/json": {"schema": schema}}}
 
 
 def _failures(operation: Operation) -> dict[str, Any]:
-    return _failures_of((*operation.errors, *ANYWHERE, *(() if operation.is_public else SIGNED_IN)))
+    return _failures_of((*operation.errors, *COMMON_ERRORS, *(() if operation.is_public else IDENTITY_ERRORS)))
 
 
 def _failures_of(kinds: Iterable[type[errors.InstagramConnectError]]) -> dict[str, Any]:
@@ -370,7 +370,7 @@ def _kinds(base: type[errors.InstagramConnectError]) -> Iterator[type[errors.Ins
 
 
 def text() -> str:
-    """The file's content."""
+    """Return the file's content."""
     return json.dumps(document(), indent=2) + "\n"
 
 

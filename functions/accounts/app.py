@@ -95,8 +95,8 @@ def build_api(allowed_origins: tuple[str, ...], dependencies: Callable[[], Depen
     def list_accounts() -> Response[dict[str, Any]]:
         event = api.current_event
         deps = dependencies()
-        caller = deps.identity.identify(event.headers.get("Authorization"))
-        found = deps.account_list.of(caller.user_id, routing.deadline(api))
+        user = deps.identity.identify(event.headers.get("Authorization"))
+        found = deps.account_list.of(user.id, routing.deadline(api))
         unfinished = tuple(
             schemas.UnfinishedLogin(
                 provider=login.provider,
@@ -113,10 +113,10 @@ def build_api(allowed_origins: tuple[str, ...], dependencies: Callable[[], Depen
     def disconnect(account_id: str) -> Response[dict[str, Any]]:
         event = api.current_event
         deps = dependencies()
-        caller = deps.identity.identify(event.headers.get("Authorization"))
+        user = deps.identity.identify(event.headers.get("Authorization"))
         done = deps.disconnection.disconnect(
             routing.row_id(account_id),
-            user_id=caller.user_id,
+            user_id=user.id,
             request_id=routing.request_id(event),
             deadline=routing.deadline(api),
         )

@@ -83,11 +83,11 @@ def build_api(allowed_origins: tuple[str, ...], dependencies: Callable[[], Depen
     def authorize() -> Response[dict[str, Any]]:
         event = api.current_event
         deps = dependencies()
-        caller = deps.identity.identify(event.headers.get("Authorization"))
+        user = deps.identity.identify(event.headers.get("Authorization"))
         body = routing.parse_body(event, REQUEST)
         if body.redirect_uri not in deps.redirect_uris:
             raise RedirectUriNotAllowedError
-        text, state = deps.states.issue(caller.user_id, body.provider, body.redirect_uri)
+        text, state = deps.states.issue(user.id, body.provider, body.redirect_uri)
         address = deps.products[body.provider].login_url(body.redirect_uri, text, rerequest=body.rerequest)
         return routing.success(event, Authorization(authorize_url=address, state=text, expires_at=state.expires_at))
 

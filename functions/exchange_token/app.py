@@ -114,9 +114,9 @@ def build_api(allowed_origins: tuple[str, ...], dependencies: Callable[[], Depen
     def exchange_token() -> Response[dict[str, Any]]:
         event = api.current_event
         deps = dependencies()
-        caller = deps.identity.identify(event.headers.get("Authorization"))
+        user = deps.identity.identify(event.headers.get("Authorization"))
         body = routing.parse_body(event, ExchangeTokenRequest)
-        request = Request(caller.user_id, routing.request_id(event), routing.deadline(api))
+        request = Request(user.id, routing.request_id(event), routing.deadline(api))
         if isinstance(body, TokenLogin):
             connected = deps.connections.with_token(body.provider, body.access_token, request)
         else:

@@ -111,11 +111,11 @@ def build_api(allowed_origins: tuple[str, ...], dependencies: Callable[[], Depen
         event = api.current_event
         deadline = routing.deadline(api).within(ANSWERING_S)
         deps = dependencies()
-        caller = deps.identity.identify(event.headers.get("Authorization"))
+        user = deps.identity.identify(event.headers.get("Authorization"))
         body = routing.parse_body(event, REQUEST)
         account = deps.on_demand.refresh(
             routing.row_id(body.business_account_id),
-            user_id=caller.user_id,
+            user_id=user.id,
             deadline=deadline,
         )
         return routing.success(event, RefreshedAccount(account=account))

@@ -1,4 +1,4 @@
-"""A user's accounts over HTTP: listed, and disconnected with their tokens erased whatever Meta answers."""
+"""Listing and disconnecting accounts over HTTP; disconnecting erases tokens even if Meta fails."""
 
 import secrets
 from concurrent.futures import ThreadPoolExecutor
@@ -11,8 +11,8 @@ from tests.support.app import App, Fault, User
 
 
 @pytest.fixture(autouse=True)
-def nobody_else_holds_an_account(app: App) -> None:
-    """What Meta is told depends on who else has the same account connected."""
+def no_other_connections(app: App) -> None:
+    """What is undone at Meta depends on who else has the account connected."""
     with connect(app.stack["database_url"]) as database:
         database.execute("delete from instagram_business_accounts")
 
@@ -40,7 +40,7 @@ def credentials(app: App, account_id: str) -> tuple[str, str | None, str | None]
     return row[0], row[1], row[2]
 
 
-def test_the_list_is_what_was_connected_and_nobody_elses(app: App, user: User) -> None:
+def test_list_contains_only_the_users_own_accounts(app: App, user: User) -> None:
     assert listed(app, user) == []
     connected = app.connect(user)
 
@@ -48,7 +48,7 @@ def test_the_list_is_what_was_connected_and_nobody_elses(app: App, user: User) -
     assert listed(app, app.sign_up()) == []
 
 
-def test_disconnecting_ends_webhooks_erases_the_tokens_and_keeps_the_row(app: App, user: User) -> None:
+def test_disconnecting_ends_webhooks_erases_tokens_and_keeps_the_row(app: App, user: User) -> None:
     cafe, studio = app.connect(user)
 
     first, last = disconnect(app, user, cafe["id"]), disconnect(app, user, studio["id"])
@@ -61,7 +61,7 @@ def test_disconnecting_ends_webhooks_erases_the_tokens_and_keeps_the_row(app: Ap
     assert {call["status"] for call in app.calls("unsubscribe_page")} == {200}
 
 
-def test_disconnecting_again_changes_nothing_and_says_the_same(app: App, user: User) -> None:
+def test_disconnecting_is_idempotent(app: App, user: User) -> None:
     cafe, _ = app.connect(user)
     first = disconnect(app, user, cafe["id"]).json()["data"]["account"]
 
@@ -71,37 +71,37 @@ def test_disconnecting_again_changes_nothing_and_says_the_same(app: App, user: U
     assert len(app.calls("unsubscribe_page")) == 1
 
 
-def test_two_disconnections_at_once_tell_meta_once(app: App, user: User) -> None:
+def test_concurrent_disconnections_call_meta_once(app: App, user: User) -> None:
     cafe, _ = app.connect(user)
 
     with ThreadPoolExecutor(2) as threads:
-        answers = list(threads.map(lambda _: disconnect(app, user, cafe["id"]), range(2)))
+        responses = list(threads.map(lambda _: disconnect(app, user, cafe["id"]), range(2)))
 
-    assert [answer.status_code for answer in answers] == [200, 200]
-    assert sorted(answer.json()["data"]["unsubscribed"] for answer in answers) == [False, True]
+    assert [response.status_code for response in responses] == [200, 200]
+    assert sorted(response.json()["data"]["unsubscribed"] for response in responses) == [False, True]
 
 
-def test_two_accounts_at_once_still_end_the_persons_grant(app: App, user: User) -> None:
+def test_disconnecting_two_accounts_concurrently_revokes_the_grant(app: App, user: User) -> None:
     accounts = app.connect(user)
 
     with ThreadPoolExecutor(2) as threads:
-        answers = list(threads.map(lambda account: disconnect(app, user, account["id"]), accounts))
+        responses = list(threads.map(lambda account: disconnect(app, user, account["id"]), accounts))
 
-    assert sorted(answer.json()["data"]["revoked"] for answer in answers) == [False, True]
+    assert sorted(response.json()["data"]["revoked"] for response in responses) == [False, True]
     assert [call["status"] for call in app.calls("revoke_app")] == [200]
 
 
-def test_a_slow_unsubscription_does_not_keep_the_grant(app: App, user: User, fault: Fault) -> None:
+def test_slow_unsubscription_does_not_prevent_revocation(app: App, user: User, fault: Fault) -> None:
     cafe, studio = app.connect(user)
     disconnect(app, user, cafe["id"])
     fault(operation="unsubscribe_page", times=None, hang_seconds=30)
 
-    answer = disconnect(app, user, studio["id"]).json()["data"]
+    response = disconnect(app, user, studio["id"]).json()["data"]
 
-    assert (answer["unsubscribed"], answer["revoked"]) == (False, True)
+    assert (response["unsubscribed"], response["revoked"]) == (False, True)
 
 
-def test_a_meta_that_says_it_did_not_do_it_is_believed(app: App, user: User, fault: Fault) -> None:
+def test_failure_reported_by_meta_is_returned(app: App, user: User, fault: Fault) -> None:
     _, studio = app.connect(user)
     fault(path="*", method="DELETE", times=None, status=200, body={"success": False})
 
@@ -111,42 +111,40 @@ def test_a_meta_that_says_it_did_not_do_it_is_believed(app: App, user: User, fau
 @pytest.mark.parametrize(
     "outage", [{"error": "server_error"}, {"error": "expired_token"}, {"disconnect": True}, {"hang_seconds": 30}]
 )
-def test_a_meta_that_is_down_does_not_keep_the_tokens(
-    app: App, user: User, fault: Fault, outage: dict[str, object]
-) -> None:
+def test_tokens_are_erased_while_meta_is_down(app: App, user: User, fault: Fault, outage: dict[str, object]) -> None:
     _, studio = app.connect(user)
     fault(path="*", method="DELETE", times=None, **outage)
 
-    answer = disconnect(app, user, studio["id"])
+    response = disconnect(app, user, studio["id"])
 
-    assert (answer.status_code, answer.json()["data"]["unsubscribed"]) == (200, False)
-    assert answer.elapsed.total_seconds() < 15
+    assert (response.status_code, response.json()["data"]["unsubscribed"]) == (200, False)
+    assert response.elapsed.total_seconds() < 15
     assert credentials(app, studio["id"]) == ("erased", None, None)
 
 
-def test_instagram_login_is_unsubscribed_with_its_own_token_and_has_nothing_to_revoke(app: App, user: User) -> None:
+def test_instagram_login_is_unsubscribed_with_its_own_token_and_not_revoked(app: App, user: User) -> None:
     code = app.log_in_to_instagram()
     (account,) = app.exchange(user, code, provider="instagram").json()["data"]["accounts"]
 
-    answer = disconnect(app, user, account["id"]).json()["data"]
+    response = disconnect(app, user, account["id"]).json()["data"]
 
-    assert (answer["unsubscribed"], answer["revoked"]) == (True, False)
+    assert (response["unsubscribed"], response["revoked"]) == (True, False)
     assert [call["status"] for call in app.calls("unsubscribe_instagram")] == [200]
 
 
-def test_webhooks_and_grants_that_a_colleague_needs_stay(app: App, user: User) -> None:
+def test_webhooks_and_grants_needed_by_another_user_are_kept(app: App, user: User) -> None:
     colleague = app.sign_up()
     cafe, _ = app.connect(user)
     app.connect(colleague)
 
-    answer = disconnect(app, user, cafe["id"]).json()["data"]
+    response = disconnect(app, user, cafe["id"]).json()["data"]
 
-    assert (answer["unsubscribed"], answer["keptForOthers"], answer["revoked"]) == (False, True, False)
+    assert (response["unsubscribed"], response["keptForOthers"], response["revoked"]) == (False, True, False)
     assert {account["status"] for account in listed(app, colleague)} == {"active"}
     assert app.calls("unsubscribe_page") == app.calls("revoke_app") == []
 
 
-def test_an_account_comes_back_with_its_old_id_when_it_is_connected_again(app: App, user: User) -> None:
+def test_reconnected_account_keeps_its_id(app: App, user: User) -> None:
     cafe, _ = app.connect(user)
     disconnect(app, user, cafe["id"])
 
@@ -156,31 +154,31 @@ def test_an_account_comes_back_with_its_old_id_when_it_is_connected_again(app: A
     assert credentials(app, cafe["id"])[0] == "active"
 
 
-@pytest.mark.parametrize("kind", ["somebody else's", "unknown", "rubbish", "long"])
-def test_what_is_not_the_callers_own_is_not_found(app: App, user: User, kind: str) -> None:
+@pytest.mark.parametrize("kind", ["another user's", "unknown", "rubbish", "long"])
+def test_accounts_of_other_users_are_not_found(app: App, user: User, kind: str) -> None:
     ids = {"unknown": "00000000-0000-4000-8000-000000000000", "rubbish": "me", "long": secrets.token_hex(500)}
 
     account_id = ids.get(kind) or app.connect(app.sign_up())[0]["id"]
-    answer = disconnect(app, user, account_id)
+    response = disconnect(app, user, account_id)
 
-    assert (answer.status_code, answer.json()["code"]) == (404, "ACCOUNT_NOT_FOUND")
-    if kind == "somebody else's":
+    assert (response.status_code, response.json()["code"]) == (404, "ACCOUNT_NOT_FOUND")
+    if kind == "another user's":
         assert credentials(app, account_id)[0] == "active"
 
 
-def test_strangers_are_refused(app: App) -> None:
+def test_requests_without_a_valid_token_are_rejected(app: App) -> None:
     url = f"{app.stack['api_url']}/api/instagram/accounts"
 
-    answers = [app.http.get(url), app.http.delete(f"{url}/00000000-0000-4000-8000-000000000000")]
+    responses = [app.http.get(url), app.http.delete(f"{url}/00000000-0000-4000-8000-000000000000")]
 
-    assert [answer.json()["code"] for answer in answers] == ["UNAUTHENTICATED"] * 2
+    assert [response.json()["code"] for response in responses] == ["UNAUTHENTICATED"] * 2
 
 
-def test_a_page_of_the_app_may_call_delete(app: App) -> None:
-    answer = app.http.options(
+def test_preflight_allows_delete(app: App) -> None:
+    response = app.http.options(
         f"{app.stack['api_url']}/api/instagram/accounts/x",
         headers={"Origin": app.stack["web_url"], "Access-Control-Request-Method": "DELETE"},
     )
 
-    assert answer.headers["access-control-allow-origin"] == app.stack["web_url"]
-    assert "DELETE" in answer.headers["access-control-allow-methods"]
+    assert response.headers["access-control-allow-origin"] == app.stack["web_url"]
+    assert "DELETE" in response.headers["access-control-allow-methods"]

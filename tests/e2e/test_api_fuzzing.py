@@ -1,7 +1,7 @@
-"""Whatever is sent to the deployed API: it answers as docs/openapi.json says, and tells nothing of what is behind it.
+"""Fuzzes the deployed API: responses match docs/openapi.json and reveal nothing about what is behind it.
 
-schemathesis makes requests of the document: what it allows, and in each place what it does not. They are sent signed in
-and not, and as Meta, whose bodies have to be signed for anything to be read.
+schemathesis generates valid and invalid requests from the document. They are sent signed in, signed out, and as Meta,
+whose bodies must be signed to be read at all.
 """
 
 import base64
@@ -29,27 +29,27 @@ from tools import openapi
 Send = Callable[..., Response]
 Test = TypeVar("Test", bound=Callable[..., None])
 
-# How API Gateway, and what stands for it here, marks what it answers itself: no function was asked.
-GATEWAYS_OWN = "x-amzn-errortype"
+# How API Gateway, and its local stand-in, mark responses of their own that reached no function.
+GATEWAY_ERROR_HEADER = "x-amzn-errortype"
 NO_SUCH_ROUTE = "MissingAuthenticationTokenException"
-# What PostgREST, Postgres, Meta, AWS and Python write, and no person should read.
+# Raw texts of PostgREST, Postgres, Meta, AWS and Python, which must not reach users.
 RAW = re.compile(
     r"PGRST|SQLSTATE|schema cache|violates|relation \"|instagram_business_accounts|instagram_credentials"
     r"|fbtrace_id|OAuthException|IGApi|Error validating"
     r"|botocore|ClientError|Traceback|File \"|line \d+, in |[a-z]Error\b|Exception\b|\bNone\b| at 0x[0-9a-f]{6}"
 )
-LONG_ENOUGH_TO_KNOW_AGAIN = 12
+MIN_RECOGNISABLE_LENGTH = 12
 
 
 def described(*, coverage: bool = True, **generation: Any) -> Any:
-    """The document, and how much of it is tried."""
+    """The OpenAPI document with the fuzzing settings."""
     return schemathesis.openapi.from_path(
         openapi.PATH,
         config=schemathesis.Config.from_dict(
             {
                 "generation": {"max-examples": examples(6), "database": "none", **generation},
                 "phases": {"coverage": {"enabled": coverage}},
-                # API Gateway answers 403 to a method that a path does not have, and not 405.
+                # For a method that a path does not have, API Gateway returns 403 rather than 405.
                 "checks": {"unsupported_method": {"enabled": False}},
                 **({} if budget.SEED is None else {"seed": budget.SEED}),
             }
@@ -63,16 +63,16 @@ def each_case_of(document: Any) -> Callable[[Test], Test]:
 
 
 api = described()
-# Everything that is not signed in is refused alike: the place that is wrong makes no difference.
+# Unauthenticated requests are all rejected alike, wherever the fault is.
 few = described(coverage=budget.FACTOR > 1)
 
 
-def is_answered_by_the_gateway(response: Response, case: Case[Any]) -> bool:
-    """Whether no function was asked, because there is no such route: the only thing that is not ours to answer.
+def is_unknown_route(response: Response, case: Case[Any]) -> bool:
+    """Whether the request reached no function because the route does not exist: the only response that is not ours.
 
-    An answer to a fault of a function, a 502, has such a mark too, and is a finding.
+    The gateway's 502 for a failed function is marked too, but counts as a finding.
     """
-    if response.headers.get(GATEWAYS_OWN) != [NO_SUCH_ROUTE]:
+    if response.headers.get(GATEWAY_ERROR_HEADER) != [NO_SUCH_ROUTE]:
         return False
     known = list(case.operation.schema[case.operation.path])
     is_elsewhere = "{" in case.operation.path and case.formatted_path.count("/") != case.operation.path.count("/")
@@ -82,7 +82,7 @@ def is_answered_by_the_gateway(response: Response, case: Case[Any]) -> bool:
 
 @schemathesis.check
 def names_a_documented_code(ctx: CheckContext, response: Response, case: Case[Any]) -> None:
-    """Which codes go with a status is part of the contract."""
+    """Check that the status and error code belong together."""
     definition = case.operation.definition.raw["responses"].get(str(response.status_code), {})
     if response.status_code >= 400 and "application/json" in definition.get("content", {}):
         code = response.json()["code"]
@@ -90,38 +90,38 @@ def names_a_documented_code(ctx: CheckContext, response: Response, case: Case[An
 
 
 @schemathesis.check
-def tells_nothing_of_what_is_behind(ctx: CheckContext, response: Response, case: Case[Any]) -> None:
-    """Neither raw texts nor, in a refusal, what the caller had sent."""
+def reveals_no_internals(ctx: CheckContext, response: Response, case: Case[Any]) -> None:
+    """Check for raw texts and, in an error, for anything the client sent."""
     text = response.content.decode()
     leaked = RAW.search(text)
-    assert leaked is None, f"it tells {leaked[0] if leaked else ''!r}"
+    assert leaked is None, f"it reveals {leaked[0] if leaked else ''!r}"
     if response.status_code >= 400:
         sent = [value for value in body_of(case).values() if isinstance(value, str)]
-        repeated = [value for value in sent if len(value) >= LONG_ENOUGH_TO_KNOW_AGAIN and value in text]
+        repeated = [value for value in sent if len(value) >= MIN_RECOGNISABLE_LENGTH and value in text]
         assert not repeated, f"it repeats {repeated[0]!r}"
 
 
 @schemathesis.check
-def is_kept_by_nobody(ctx: CheckContext, response: Response, case: Case[Any]) -> None:
-    """No cache between may keep an answer."""
+def is_not_cacheable(ctx: CheckContext, response: Response, case: Case[Any]) -> None:
+    """Check that caches must not store the response."""
     assert response.headers.get("cache-control") == ["no-store"] or case.method == "OPTIONS"
 
 
 @pytest.fixture
 def send(app: App) -> Iterator[Send]:
-    """Sends a case, and checks the answer if it is ours."""
+    """Send a case and check the response if it is ours."""
     with requests.Session() as session:
         session.trust_env = False
 
         def send(case: Case[Any], headers: Mapping[str, str] | None = None, **kwargs: Any) -> Response:
-            told = {"base_url": app.stack["api_url"], "session": session, "headers": dict(headers or {}), **kwargs}
-            response = case.call(**told)
-            # A code that nobody gave out is well-formed, and refused with 400 all the same.
+            transport = {"base_url": app.stack["api_url"], "session": session, "headers": dict(headers or {}), **kwargs}
+            response = case.call(**transport)
+            # An unknown code is well-formed but still rejected with 400.
             is_login = case.operation.definition.raw["operationId"] == "exchangeToken"
             unchecked: list[Any] = [positive_data_acceptance] if is_login else []
-            if not is_answered_by_the_gateway(response, case):
+            if not is_unknown_route(response, case):
                 case.validate_response(
-                    response, headers=told["headers"], transport_kwargs=told, excluded_checks=unchecked
+                    response, headers=transport["headers"], transport_kwargs=transport, excluded_checks=unchecked
                 )
             return response
 
@@ -132,7 +132,7 @@ def send(app: App) -> Iterator[Send]:
 
 
 @each_case_of(few)
-def test_whoever_is_not_signed_in_is_refused_in_our_words(case: Case[Any], send: Send) -> None:
+def test_unauthenticated_requests_are_rejected_in_our_format(case: Case[Any], send: Send) -> None:
     response = send(case)
 
     is_public = case.operation.definition.raw.get("security") == []
@@ -140,7 +140,7 @@ def test_whoever_is_not_signed_in_is_refused_in_our_words(case: Case[Any], send:
 
 
 @each_case_of(api)
-def test_whatever_a_user_sends_is_answered_as_documented(case: Case[Any], send: Send, app: App, user: User) -> None:
+def test_any_user_request_gets_a_documented_response(case: Case[Any], send: Send, app: App, user: User) -> None:
     if case.operation.definition.raw["operationId"] in ("authorize", "exchangeToken"):
         redirect_uri(case, app.redirect_uri)
 
@@ -148,7 +148,7 @@ def test_whatever_a_user_sends_is_answered_as_documented(case: Case[Any], send: 
 
 
 def redirect_uri(case: Case[Any], known: str) -> None:
-    """The deployment's own, where there is a possible one: else no request gets further than that."""
+    """Use the deployment's redirect URI where valid; otherwise no request would get past that check."""
     body = body_of(case)
     sent = body.get("redirectUri")
     if isinstance(sent, str) and 0 < len(sent) <= 2048:
@@ -159,14 +159,14 @@ def body_of(case: Case[Any]) -> dict[str, Any]:
     return case.body if isinstance(case.body, dict) else {}
 
 
-# What the document cannot say is put in by a hook: ids and codes that exist.
+# A hook inserts what the document cannot know: existing ids and codes.
 
 of_accounts = described(coverage=False, mode="positive").include(operation_id=["disconnectAccount", "refreshToken"])
 of_logins = described(coverage=False, mode="positive").include(operation_id="exchangeToken")
 
 
 @each_case_of(of_accounts)
-def test_what_a_user_does_to_an_account_of_theirs_is_answered_as_documented(
+def test_any_request_for_an_own_account_gets_a_documented_response(
     case: Case[Any], send: Send, account: tuple[User, str]
 ) -> None:
     user, account_id = account
@@ -184,7 +184,9 @@ def account(app: App, user: User) -> tuple[User, str]:
 
 
 @each_case_of(of_logins)
-def test_a_login_with_whatever_else_beside_its_code_is_made(case: Case[Any], send: Send, app: App, user: User) -> None:
+def test_unknown_fields_beside_the_code_do_not_prevent_a_login(
+    case: Case[Any], send: Send, app: App, user: User
+) -> None:
     body = body_of(case)
     if "accessToken" in body:
         body.pop("accessToken")
@@ -199,13 +201,13 @@ def test_a_login_with_whatever_else_beside_its_code_is_made(case: Case[Any], sen
 
 WEBHOOK, DEAUTHORIZE, DELETION = (f"/api/instagram/{name}" for name in ("webhook", "deauthorize", "data-deletion"))
 as_meta = described(mode="positive")
-# Text, because API Gateway hands bodies on as that.
+# Text, because API Gateway passes bodies on as text.
 payloads = st.text(max_size=200).map(str.encode) | json_values.map(lambda value: json.dumps(value).encode())
 signing = settings(max_examples=examples(30))
 
 
 def signed_body(secret: str) -> Callable[[PreparedRequest], PreparedRequest]:
-    """Signs the bytes that are sent, whatever made them."""
+    """Sign the bytes that are sent."""
 
     def sign(request: PreparedRequest) -> PreparedRequest:
         body = request.body.encode() if isinstance(request.body, str) else request.body or b""
@@ -226,7 +228,7 @@ def signed_request(secret: str, payload: bytes) -> str:
 
 @signing
 @given(body=payloads, product=st.sampled_from(["facebook", "instagram"]))
-def test_whatever_meta_signs_is_kept(send: Send, app: App, body: bytes, product: str) -> None:
+def test_any_webhook_signed_by_meta_is_accepted(send: Send, app: App, body: bytes, product: str) -> None:
     case = as_meta[WEBHOOK]["POST"].Case(body=body, media_type="application/json")
 
     response = send(case, auth=signed_body(app.stack[f"{product}_app_secret"]))
@@ -236,7 +238,7 @@ def test_whatever_meta_signs_is_kept(send: Send, app: App, body: bytes, product:
 
 @signing
 @given(body=payloads)
-def test_whatever_somebody_else_signs_is_refused(send: Send, body: bytes) -> None:
+def test_webhooks_signed_with_another_secret_are_rejected(send: Send, body: bytes) -> None:
     case = as_meta[WEBHOOK]["POST"].Case(body=body, media_type="application/json")
 
     assert send(case, auth=signed_body("a secret of somebody else")).json()["code"] == "SIGNATURE_INVALID"
@@ -251,7 +253,7 @@ said = st.fixed_dictionaries(
 @pytest.mark.parametrize("path", [DEAUTHORIZE, DELETION])
 @signing
 @given(payload=payloads | said.map(lambda value: json.dumps(value).encode()))
-def test_whatever_meta_signs_of_a_person_is_done_or_refused(send: Send, app: App, path: str, payload: bytes) -> None:
+def test_any_signed_request_is_carried_out_or_rejected(send: Send, app: App, path: str, payload: bytes) -> None:
     text = signed_request(app.stack["instagram_app_secret"], payload)
 
     response = send(as_meta[path]["POST"].Case(body={"signed_request": text}, media_type=FORM))
@@ -264,7 +266,7 @@ def test_whatever_meta_signs_of_a_person_is_done_or_refused(send: Send, app: App
 
 @signing
 @given(challenge=st.text(max_size=300) | st.from_regex(r"[A-Za-z0-9_-]{1,256}", fullmatch=True))
-def test_the_handshake_gives_back_the_challenge_or_refuses_it(send: Send, app: App, challenge: str) -> None:
+def test_handshake_returns_or_rejects_the_challenge(send: Send, app: App, challenge: str) -> None:
     asked = {
         "hub.mode": "subscribe",
         "hub.verify_token": app.stack["webhook_verify_token"],

@@ -1,4 +1,4 @@
-"""The custom resource, as CloudFormation meets it: by hand, and in a deploy that it has to stop."""
+"""The deploy gate: invoked directly, and in a deploy that it must stop."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ def database(stack: dict[str, str]) -> Any:
         yield connection
 
 
-def test_a_dropped_function_is_named_and_the_gate_opens_when_it_is_back(
+def test_gate_names_a_dropped_function_and_passes_once_it_is_restored(
     aws: dict[str, Any], database: psycopg.Connection[Any]
 ) -> None:
     database.execute("alter function store_connection(jsonb) rename to store_connection_gone")
@@ -27,11 +27,11 @@ def test_a_dropped_function_is_named_and_the_gate_opens_when_it_is_back(
         closed = invoke_gate(aws, "Update")
         deleted = invoke_gate(aws, "Delete")
     finally:
-        # Without the event triggers that reload the cache after a change.
+        # Disable the event triggers that reload the cache after a change.
         database.execute("set session_replication_role = replica")
         database.execute("alter function store_connection_gone(jsonb) rename to store_connection")
 
-    # The cache still lacks the function here: the gate itself has to ask for the reload.
+    # The cache still lacks the function here, so the gate itself must request the reload.
     opened = invoke_gate(aws, "Update")
 
     assert closed["Status"] == "FAILED"
@@ -41,7 +41,7 @@ def test_a_dropped_function_is_named_and_the_gate_opens_when_it_is_back(
     assert opened["Status"] == "SUCCESS"
 
 
-def test_a_lost_grant_closes_the_gate_with_the_statement_that_opens_it(
+def test_gate_fails_on_a_missing_grant_and_shows_the_statement_to_fix_it(
     aws: dict[str, Any], database: psycopg.Connection[Any]
 ) -> None:
     database.execute("revoke insert on daily_analytics from service_role")
@@ -54,7 +54,7 @@ def test_a_lost_grant_closes_the_gate_with_the_statement_that_opens_it(
     assert "grant insert on table instagram_connect.daily_analytics to service_role;" in closed["Reason"]
 
 
-def test_the_doctor_invoked_by_hand_answers_a_report(aws: dict[str, Any], database: psycopg.Connection[Any]) -> None:
+def test_doctor_function_returns_a_report(aws: dict[str, Any], database: psycopg.Connection[Any]) -> None:
     database.execute("alter event trigger pgrst_drop_watch disable")
     try:
         report = invoke(aws, "DoctorFunction", {})
@@ -65,7 +65,7 @@ def test_the_doctor_invoked_by_hand_answers_a_report(aws: dict[str, Any], databa
     assert [warning["cause"] for warning in report["warnings"]] == ["DDL_TRIGGERS_MISSING"]
 
 
-def test_a_deploy_without_a_table_of_the_contract_is_rolled_back_and_the_old_one_serves(
+def test_deploy_with_a_missing_table_is_rolled_back_and_the_old_version_keeps_serving(
     app: App, user: User, aws: dict[str, Any], database: psycopg.Connection[Any], stack_environment: dict[str, str]
 ) -> None:
     database.execute("alter table daily_analytics rename to daily_analytics_gone")
@@ -74,8 +74,8 @@ def test_a_deploy_without_a_table_of_the_contract_is_rolled_back_and_the_old_one
         with pytest.raises(LocalSystemError) as caught:
             up(TEST_HOME, changed)
         status = _status(aws, app)
-        # The code of before is back, and connections that do not need the table go on.
-        answer = app.exchange(user, app.log_in())
+        # The previous code is back, and connections that do not need the table still work.
+        response = app.exchange(user, app.log_in())
     finally:
         database.execute("alter table daily_analytics_gone rename to daily_analytics")
         database.execute("notify pgrst, 'reload schema'")
@@ -83,7 +83,7 @@ def test_a_deploy_without_a_table_of_the_contract_is_rolled_back_and_the_old_one
 
     assert "daily_analytics" in str(caught.value)
     assert status == "UPDATE_ROLLBACK_COMPLETE"
-    assert answer.status_code == 200
+    assert response.status_code == 200
 
 
 def _status(aws: dict[str, Any], app: App) -> str:

@@ -1,4 +1,4 @@
-"""A frontend connects Instagram accounts over HTTP, against the deployed stack."""
+"""Connecting Instagram accounts over HTTP, against the deployed stack."""
 
 import json
 import time
@@ -15,13 +15,13 @@ from supabase import ClientOptions, create_client
 from tests.support.app import App, Fault, User
 
 
-def test_two_accounts_on_two_result_pages_are_stored_with_ids_and_names_intact(app: App, user: User) -> None:
+def test_accounts_on_two_result_pages_are_stored_with_intact_ids_and_names(app: App, user: User) -> None:
     app.meta("POST", "/settings", {"max_page_size": 1})
 
-    answer = app.exchange(user, app.log_in())
+    response = app.exchange(user, app.log_in())
 
-    body = answer.json()
-    assert (answer.status_code, body["success"]) == (200, True)
+    body = response.json()
+    assert (response.status_code, body["success"]) == (200, True)
     accounts = body["data"]["accounts"]
     assert [account["instagramBusinessId"] for account in accounts] == ["17841400000000001", "17841400000000002"]
     assert accounts[1]["pageId"] == "27640875392278831"
@@ -35,7 +35,7 @@ def test_two_accounts_on_two_result_pages_are_stored_with_ids_and_names_intact(a
     assert {row["last_request_id"] for row in rows} == {body["requestId"]}
 
 
-def test_owners_read_their_rows_with_supabase_py_and_nobody_elses(app: App, user: User) -> None:
+def test_owners_read_only_their_own_rows_with_supabase_py(app: App, user: User) -> None:
     stranger = app.sign_up()
     app.exchange(user, app.log_in()).raise_for_status()
 
@@ -49,7 +49,7 @@ def test_owners_read_their_rows_with_supabase_py_and_nobody_elses(app: App, user
     assert (count(user), count(stranger)) == (2, 0)
 
 
-def test_nobody_but_the_backend_reads_credentials_or_writes_anything(app: App, user: User) -> None:
+def test_only_the_backend_reads_credentials_and_writes(app: App, user: User) -> None:
     app.exchange(user, app.log_in()).raise_for_status()
     headers = {"apikey": app.stack["supabase_publishable_key"], "Authorization": f"Bearer {user.token}"}
     rest = f"{app.stack['supabase_url']}/rest/v1"
@@ -66,7 +66,7 @@ def test_nobody_but_the_backend_reads_credentials_or_writes_anything(app: App, u
         app.http.post(f"{rest}/rpc/instagram_connect_reload_schema_cache", headers=headers, json={}),
     ]
 
-    assert [answer.json()["code"] for answer in refused] == ["42501"] * len(refused)
+    assert [response.json()["code"] for response in refused] == ["42501"] * len(refused)
 
 
 def test_connecting_again_updates_the_rows(app: App, user: User) -> None:
@@ -78,7 +78,7 @@ def test_connecting_again_updates_the_rows(app: App, user: User) -> None:
     assert len(app.read(user, "instagram_business_accounts?select=id").json()) == 2
 
 
-def test_two_users_with_one_instagram_account_have_rows_of_their_own(app: App, user: User) -> None:
+def test_two_users_with_the_same_instagram_account_have_separate_rows(app: App, user: User) -> None:
     colleague = app.sign_up()
 
     first = app.exchange(user, app.log_in("Ana Souza")).json()["data"]["accounts"]
@@ -111,9 +111,7 @@ def vault(app: App, aws: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Tok
     return TokenVault(outputs["TokenKeyArn"])
 
 
-def test_a_stored_token_works_at_meta_and_decrypts_for_its_own_row_only(
-    app: App, user: User, vault: TokenVault
-) -> None:
+def test_stored_token_works_at_meta_and_decrypts_only_for_its_own_row(app: App, user: User, vault: TokenVault) -> None:
     app.exchange(user, app.log_in()).raise_for_status()
     colleague = app.sign_up()
     app.exchange(colleague, app.log_in()).raise_for_status()
@@ -134,12 +132,12 @@ def test_a_stored_token_works_at_meta_and_decrypts_for_its_own_row_only(
             vault.decrypt(ciphertext, moved_to)
 
 
-def test_a_hundred_pages_take_four_steps_at_meta(app: App, user: User, fault: Fault) -> None:
-    # Slow enough that calls which may overlap do, on a busy machine too.
+def test_a_hundred_pages_take_four_sequential_calls_to_meta(app: App, user: User, fault: Fault) -> None:
+    # Slow enough that concurrent calls overlap, even on a busy machine.
     fault(path="*", times=None, latency_ms=1000)
     pages = [str(104857610000000 + number) for number in range(1, 101)]
 
-    answer = app.exchange(user, app.log_in("Dmitri Agency", pages=pages))
+    response = app.exchange(user, app.log_in("Dmitri Agency", pages=pages))
 
     calls = app.meta("GET", "/calls")
     steps = [
@@ -151,7 +149,7 @@ def test_a_hundred_pages_take_four_steps_at_meta(app: App, user: User, fault: Fa
             {"subscribe_page"},
         )
     ]
-    assert len(answer.json()["data"]["accounts"]) == 90
+    assert len(response.json()["data"]["accounts"]) == 90
     assert [len(step) for step in steps] == [1, 1, 3, 90]
     assert len(calls) == 95
     assert at_once(steps[2]) == 3
@@ -159,27 +157,27 @@ def test_a_hundred_pages_take_four_steps_at_meta(app: App, user: User, fault: Fa
 
 
 def at_once(calls: list[dict[str, Any]]) -> int:
-    """How many of the calls had begun before the first of them ended."""
+    """Count the calls that started before the first one ended."""
     first_end = min(call["ended"] for call in calls)
     return sum(call["started"] < first_end for call in calls)
 
 
 @pytest.mark.parametrize("operation", ["extend_token", "list_accounts", "permissions", "debug_token", "subscribe_page"])
-def test_one_500_from_meta_costs_no_connection(app: App, user: User, fault: Fault, operation: str) -> None:
+def test_a_single_500_from_meta_is_retried(app: App, user: User, fault: Fault, operation: str) -> None:
     fault(operation=operation, times=1, error="server_error")
 
-    answer = app.exchange(user, app.log_in())
+    response = app.exchange(user, app.log_in())
 
-    assert answer.status_code == 200
-    assert len(answer.json()["data"]["accounts"]) == 2
+    assert response.status_code == 200
+    assert len(response.json()["data"]["accounts"]) == 2
 
 
-def test_a_code_whose_exchange_was_not_answered_is_sent_to_meta_once(app: App, user: User, fault: Fault) -> None:
+def test_code_is_never_resent_after_an_exchange_without_a_response(app: App, user: User, fault: Fault) -> None:
     fault(operation="exchange_code", times=1, apply_then_disconnect=True)
 
-    answer = app.exchange(user, app.log_in())
+    response = app.exchange(user, app.log_in())
 
-    assert (answer.status_code, answer.json()["code"]) == (502, "OAUTH_OUTCOME_UNKNOWN")
+    assert (response.status_code, response.json()["code"]) == (502, "OAUTH_OUTCOME_UNKNOWN")
     assert len(app.meta("GET", "/calls?operation=exchange_code")) == 1
 
 
@@ -191,23 +189,23 @@ def test_a_code_whose_exchange_was_not_answered_is_sent_to_meta_once(app: App, u
         ("Ana Souza", {"declined_scopes": ["instagram_basic"]}, 403, "SCOPES_DECLINED", "user"),
     ],
 )
-def test_no_account_is_told_apart_and_stores_nothing(
+def test_reasons_for_no_account_are_distinguished_and_nothing_is_stored(
     app: App, user: User, person: str, wanted: dict[str, Any], status: int, code: str, actor: str
 ) -> None:
-    answer = app.exchange(user, app.log_in(person, **wanted))
+    response = app.exchange(user, app.log_in(person, **wanted))
 
-    body = answer.json()
-    assert (answer.status_code, body["code"], body["actor"]) == (status, code, actor)
+    body = response.json()
+    assert (response.status_code, body["code"], body["actor"]) == (status, code, actor)
     assert body["hint"]
     assert app.read(user, "instagram_business_accounts?select=id").json() == []
 
 
 def test_a_failed_subscription_is_recorded_in_the_row(app: App, user: User) -> None:
-    answer = app.exchange(user, app.log_in(declined_scopes=["pages_manage_metadata"]))
+    response = app.exchange(user, app.log_in(declined_scopes=["pages_manage_metadata"]))
 
     columns = "webhook_subscribed_at,webhook_subscription_error"
     rows = app.read(user, f"instagram_business_accounts?select={columns}").json()
-    assert answer.status_code == 200
+    assert response.status_code == 200
     assert rows == [{"webhook_subscribed_at": None, "webhook_subscription_error": "PERMISSION_MISSING"}] * 2
 
 
@@ -230,18 +228,18 @@ def test_a_code_expires(app: App, user: User) -> None:
         "Bearer the secret key",
     ],
 )
-def test_strangers_are_refused(app: App, authorization: str | None) -> None:
+def test_requests_without_a_valid_token_are_rejected(app: App, authorization: str | None) -> None:
     keys = {"publishable": app.stack["supabase_publishable_key"], "secret": app.stack["supabase_secret_key"]}
     for name, key in keys.items():
         authorization = authorization and authorization.replace(f"the {name} key", key)
 
-    answer = app.http.post(
+    response = app.http.post(
         app.exchange_url,
         headers={"Authorization": authorization} if authorization else {},
         json={"code": "c", "redirectUri": app.redirect_uri},
     )
 
-    assert (answer.status_code, answer.json()["code"]) == (401, "UNAUTHENTICATED")
+    assert (response.status_code, response.json()["code"]) == (401, "UNAUTHENTICATED")
 
 
 @pytest.mark.parametrize(
@@ -255,24 +253,24 @@ def test_strangers_are_refused(app: App, authorization: str | None) -> None:
         json.dumps({"code": "c", "redirectUri": "https://evil.example.com/callback"}),
     ],
 )
-def test_a_bad_body_gets_the_error_shape_and_reaches_nobody(app: App, user: User, content: str) -> None:
-    answer = app.http.post(
+def test_invalid_body_gets_an_error_and_no_call_to_meta(app: App, user: User, content: str) -> None:
+    response = app.http.post(
         app.exchange_url,
         headers={"Authorization": f"Bearer {user.token}", "Content-Type": "application/json"},
         content=content,
     )
 
-    assert answer.status_code == 400
+    assert response.status_code == 400
     expected = {"success", "error", "details", "code", "actor", "recoverable", "hint", "requestId"}
-    assert expected <= set(answer.json())
+    assert expected <= set(response.json())
     assert app.meta("GET", "/calls") == []
 
 
 @pytest.mark.parametrize("allowed", [True, False])
-def test_a_preflight_answers_allowed_origins_only(app: App, allowed: bool) -> None:
+def test_preflight_accepts_only_allowed_origins(app: App, allowed: bool) -> None:
     origin = app.stack["web_url"] if allowed else "https://evil.example.com"
 
-    answer = app.http.options(
+    response = app.http.options(
         app.exchange_url,
         headers={
             "Origin": origin,
@@ -281,36 +279,36 @@ def test_a_preflight_answers_allowed_origins_only(app: App, allowed: bool) -> No
         },
     )
 
-    assert answer.status_code in (200, 204)
-    assert answer.headers.get("Access-Control-Allow-Origin") == (origin if allowed else None)
+    assert response.status_code in (200, 204)
+    assert response.headers.get("Access-Control-Allow-Origin") == (origin if allowed else None)
 
 
-def test_a_revoked_grant_costs_no_login_and_health_names_it_as_the_operators_to_mend(app: App, user: User) -> None:
+def test_missing_grant_loses_no_login_and_health_reports_it_to_the_operator(app: App, user: User) -> None:
     with connect(app.stack["database_url"], autocommit=True) as database:
         database.execute("revoke execute on function store_connection(jsonb) from service_role")
         try:
-            answer = app.exchange(user, app.log_in())
+            response = app.exchange(user, app.log_in())
             health = until_health(app, 500)
         finally:
             database.execute("grant execute on function store_connection(jsonb) to service_role")
 
-    assert (answer.status_code, answer.json()["code"]) == (202, "STORAGE_DEFERRED")
+    assert (response.status_code, response.json()["code"]) == (202, "STORAGE_DEFERRED")
     assert (health["reason"], health["actor"]) == ("PERMISSION_DENIED", "operator")
     until_health(app, 200)
 
 
 def until_health(app: App, status: int) -> dict[str, Any]:
-    """The answer of the health route once it has this status; it may repeat its last one for some seconds."""
+    """Poll health until it has this status; it caches its result for a few seconds."""
     for _ in range(40):
-        answer = app.http.get(f"{app.stack['api_url']}/api/health")
-        if answer.status_code == status:
-            body: dict[str, Any] = answer.json()
+        response = app.http.get(f"{app.stack['api_url']}/api/health")
+        if response.status_code == status:
+            body: dict[str, Any] = response.json()
             return body
         time.sleep(0.25)
-    raise AssertionError(f"health did not become {status}: {answer.text}")
+    raise AssertionError(f"health did not become {status}: {response.text}")
 
 
-def test_health_is_public_and_says_that_storage_works(app: App) -> None:
-    answer = app.http.get(f"{app.stack['api_url']}/api/health")
+def test_health_is_public_and_reports_working_storage(app: App) -> None:
+    response = app.http.get(f"{app.stack['api_url']}/api/health")
 
-    assert (answer.status_code, answer.json()["data"]["storage"]) == (200, "ok")
+    assert (response.status_code, response.json()["data"]["storage"]) == (200, "ok")

@@ -1,4 +1,4 @@
-"""The same connection with the real PostgREST behind the Data API."""
+"""Connecting with the real PostgREST as Data API."""
 
 from collections.abc import Iterator
 
@@ -27,13 +27,13 @@ def app(on_postgrest: dict[str, str]) -> Iterator[App]:
         yield app
 
 
-def test_accounts_are_stored_and_read_by_their_owner_only(app: App) -> None:
+def test_accounts_are_stored_and_readable_only_by_their_owner(app: App) -> None:
     user, stranger = app.sign_up(), app.sign_up()
 
-    answer = app.exchange(user, app.log_in())
+    response = app.exchange(user, app.log_in())
 
     query = "instagram_business_accounts?select=instagram_business_id&order=instagram_business_id"
-    assert answer.status_code == 200
+    assert response.status_code == 200
     assert [row["instagram_business_id"] for row in app.read(user, query).json()] == [
         "17841400000000001",
         "17841400000000002",
@@ -42,17 +42,17 @@ def test_accounts_are_stored_and_read_by_their_owner_only(app: App) -> None:
     assert app.read(user, "instagram_credentials?select=*").json()["code"] == "42501"
 
 
-def test_a_stale_cache_costs_no_connection(app: App) -> None:
+def test_stale_cache_loses_no_connection(app: App) -> None:
     user = app.sign_up()
     code = app.log_in()
 
     with unknown_to_the_cache(app, "store_connection"):
-        answer = app.exchange(user, code)
+        response = app.exchange(user, code)
 
-    assert answer.status_code == 200, answer.text
+    assert response.status_code == 200, response.text
 
 
-def test_the_deploy_gate_names_what_postgrest_does_not_know(app: App, aws: dict[str, object]) -> None:
+def test_deploy_gate_names_what_postgrest_is_missing(app: App, aws: dict[str, object]) -> None:
     with connect(app.stack["database_url"], autocommit=True) as database:
         database.execute("alter table api_usage rename to api_usage_gone")
         try:

@@ -1,4 +1,4 @@
-"""After connections of every kind, no log of a function or local service holds a token, a code or a secret."""
+"""After all kinds of connections, no log of a function or local service contains a token, code or secret."""
 
 import json
 import re
@@ -9,17 +9,17 @@ from tests.support.deployed import function_logs
 from tests.support.home import TEST_HOME
 
 
-def test_no_log_holds_a_token_a_code_or_a_secret(app: App, user: User, fault: Fault, aws: dict[str, Any]) -> None:
+def test_logs_contain_no_token_code_or_secret(app: App, user: User, fault: Fault, aws: dict[str, Any]) -> None:
     codes = [app.log_in(), app.log_in(), app.log_in("Ben Carter"), app.log_in()]
     by_instagram = app.log_in_to_instagram()
     signed_in = {"person": "Ana Souza", "response_type": "token", "scopes": SCOPES}
     access_token = app.meta("POST", "/authorize", signed_in)["access_token"]
-    answers = [app.exchange(user, codes[0]), app.exchange(user, codes[0]), app.exchange(user, codes[2])]
+    responses = [app.exchange(user, codes[0]), app.exchange(user, codes[0]), app.exchange(user, codes[2])]
     fault(operation="exchange_code", times=1, error="server_error")
-    answers.append(app.exchange(user, codes[1]))
+    responses.append(app.exchange(user, codes[1]))
     fault(operation="list_accounts", times=None, error="expired_token")
-    answers.append(app.exchange(user, codes[3]))
-    assert [answer.status_code for answer in answers] == [200, 200, 422, 502, 409]
+    responses.append(app.exchange(user, codes[3]))
+    assert [response.status_code for response in responses] == [200, 200, 422, 502, 409]
     app.meta("DELETE", "/faults")
     state = app.call(user, "POST", "/instagram/authorize", {"redirectUri": app.redirect_uri, "provider": "instagram"})
     more = [
@@ -30,8 +30,8 @@ def test_no_log_holds_a_token_a_code_or_a_secret(app: App, user: User, fault: Fa
         app.call(user, "DELETE", f"/instagram/accounts/{account['id']}")
         for account in more[1].json()["data"]["accounts"]
     ]
-    assert [answer.status_code for answer in more] == [200] * 4
-    answers += more
+    assert [response.status_code for response in more] == [200] * 4
+    responses += more
 
     secret_names = ("supabase_secret_key", "facebook_app_secret", "instagram_app_secret", "webhook_verify_token")
     secrets = {
@@ -44,16 +44,16 @@ def test_no_log_holds_a_token_a_code_or_a_secret(app: App, user: User, fault: Fa
     }
     lines = function_logs(aws)
     services = [log.read_text(errors="replace") for log in (TEST_HOME / "logs").glob("*.log")]
-    everything = "\n".join([*lines, *services, *(answer.text for answer in answers)])
+    everything = "\n".join([*lines, *services, *(response.text for response in responses)])
 
-    # The search can find something: the request ids of these very answers are there.
-    assert all(answer.json()["requestId"] in everything for answer in answers)
+    # Prove that the search works: it finds the request ids of these responses.
+    assert all(response.json()["requestId"] in everything for response in responses)
     assert any("list_pages" in line for line in lines)
     assert [secret[:6] for secret in secrets if secret in everything] == []
     assert re.findall(r"(?:EAA|IGAA)\w{8}|access_token=\w+", everything) == []
 
 
-def test_one_correlation_id_leads_from_the_request_to_the_stored_row(app: App, user: User, aws: dict[str, Any]) -> None:
+def test_correlation_id_links_the_request_to_the_stored_row(app: App, user: User, aws: dict[str, Any]) -> None:
     body = app.exchange(user, app.log_in()).json()
 
     lines = [json.loads(line) for line in function_logs(aws) if line.startswith("{")]

@@ -1,4 +1,4 @@
-"""Every way in besides a Facebook code: Instagram Login, Supabase Auth's Facebook login, and the state of a login."""
+"""Logins other than a Facebook code: Instagram Login and Supabase Auth's Facebook login; and the login state."""
 
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -10,7 +10,7 @@ from tests.support.app import SCOPES, App, User
 
 
 def facebook_token(app: App, **wanted: Any) -> str:
-    """What Supabase Auth's own Facebook login leaves in the session as provider_token."""
+    """The provider_token in the session of Supabase Auth's own Facebook login."""
     body = {"person": "Ana Souza", "response_type": "token", "scopes": SCOPES, **wanted}
     return str(app.meta("POST", "/authorize", body)["access_token"])
 
@@ -19,9 +19,9 @@ def facebook_token(app: App, **wanted: Any) -> str:
 def test_instagram_login_connects_one_account_with_both_its_ids(app: App, user: User, shape: str) -> None:
     app.meta("POST", "/settings", {"instagram_answers": shape})
 
-    answer = app.exchange(user, app.log_in_to_instagram("luz.cria"), provider="instagram")
+    response = app.exchange(user, app.log_in_to_instagram("luz.cria"), provider="instagram")
 
-    (account,) = answer.json()["data"]["accounts"]
+    (account,) = response.json()["data"]["accounts"]
     (row,) = app.read(user, "instagram_business_accounts?select=*").json()
     assert (account["provider"], account["username"], account["pageId"]) == ("instagram", "luz.cria", None)
     assert row["instagram_business_id"] == "17841400000000005"
@@ -30,7 +30,7 @@ def test_instagram_login_connects_one_account_with_both_its_ids(app: App, user: 
     assert len(app.calls("subscribe_instagram")) == 1
 
 
-def test_one_account_by_one_product_after_the_other_keeps_its_row(app: App, user: User) -> None:
+def test_account_connected_with_both_products_keeps_its_row(app: App, user: User) -> None:
     by_facebook = app.connect(user)[0]
 
     by_instagram = app.exchange(user, app.log_in_to_instagram(), provider="instagram").json()["data"]["accounts"][0]
@@ -44,82 +44,82 @@ def test_one_account_by_one_product_after_the_other_keeps_its_row(app: App, user
     ]
 
 
-def test_unticking_the_basic_permission_is_named(app: App, user: User) -> None:
+def test_unticked_basic_permission_is_named(app: App, user: User) -> None:
     code = app.log_in_to_instagram(declined_scopes=["instagram_business_basic"])
 
-    answer = app.exchange(user, code, provider="instagram")
+    response = app.exchange(user, code, provider="instagram")
 
-    assert (answer.status_code, answer.json()["code"]) == (403, "SCOPES_DECLINED")
-    assert "instagram_business_basic" in answer.json()["details"]
+    assert (response.status_code, response.json()["code"]) == (403, "SCOPES_DECLINED")
+    assert "instagram_business_basic" in response.json()["details"]
 
 
-def test_a_personal_account_is_told_to_become_professional(app: App, user: User) -> None:
+def test_personal_account_is_rejected_with_a_hint(app: App, user: User) -> None:
     app.meta("POST", "/settings", {"instagram_personal_accounts": True})
 
-    answer = app.exchange(user, app.log_in_to_instagram("pia.privat"), provider="instagram")
+    response = app.exchange(user, app.log_in_to_instagram("pia.privat"), provider="instagram")
 
-    assert (answer.status_code, answer.json()["code"]) == (422, "ACCOUNT_NOT_PROFESSIONAL")
+    assert (response.status_code, response.json()["code"]) == (422, "ACCOUNT_NOT_PROFESSIONAL")
 
 
-def test_a_code_of_one_product_is_nothing_to_the_other(app: App, user: User) -> None:
+def test_code_of_one_product_is_rejected_by_the_other(app: App, user: User) -> None:
     facebook, instagram = app.log_in(), app.log_in_to_instagram()
 
-    answers = [app.exchange(user, facebook, provider="instagram"), app.exchange(user, instagram)]
+    responses = [app.exchange(user, facebook, provider="instagram"), app.exchange(user, instagram)]
 
-    assert [answer.json()["code"] for answer in answers] == ["OAUTH_CODE_USED", "OAUTH_CODE_INVALID"]
+    assert [response.json()["code"] for response in responses] == ["OAUTH_CODE_USED", "OAUTH_CODE_INVALID"]
     assert app.exchange(user, facebook, provider="facebook").status_code == 200
 
 
-def test_the_token_of_supabase_auths_own_facebook_login_connects(app: App, user: User) -> None:
-    answer = app.call(user, "POST", "/instagram/exchange-token", {"accessToken": facebook_token(app)})
+def test_supabase_auths_facebook_token_connects(app: App, user: User) -> None:
+    response = app.call(user, "POST", "/instagram/exchange-token", {"accessToken": facebook_token(app)})
 
-    assert answer.status_code == 200
-    assert [account["username"] for account in answer.json()["data"]["accounts"]] == ["cafe.azul", "estudio_ana"]
+    assert response.status_code == 200
+    assert [account["username"] for account in response.json()["data"]["accounts"]] == ["cafe.azul", "estudio_ana"]
     assert app.calls("exchange_code") == []
 
 
-def test_such_a_token_may_be_sent_again(app: App, user: User) -> None:
+def test_facebook_token_can_be_sent_again(app: App, user: User) -> None:
     body = {"accessToken": facebook_token(app)}
 
-    answers = [app.call(user, "POST", "/instagram/exchange-token", body) for _ in range(2)]
+    responses = [app.call(user, "POST", "/instagram/exchange-token", body) for _ in range(2)]
 
-    assert answers[0].json()["data"]["businessAccountId"] == answers[1].json()["data"]["businessAccountId"]
+    assert responses[0].json()["data"]["businessAccountId"] == responses[1].json()["data"]["businessAccountId"]
 
 
-def test_a_token_of_another_app_is_refused_and_leaves_nothing(app: App, user: User) -> None:
+def test_token_of_another_app_is_rejected_and_nothing_is_stored(app: App, user: User) -> None:
     app.meta("POST", "/apps", {"id": "3333", "secret": "another", "redirect_uris": [app.redirect_uri]})
 
-    answer = app.call(user, "POST", "/instagram/exchange-token", {"accessToken": facebook_token(app, app_id="3333")})
+    response = app.call(user, "POST", "/instagram/exchange-token", {"accessToken": facebook_token(app, app_id="3333")})
 
-    assert (answer.status_code, answer.json()["code"]) == (403, "ACCESS_TOKEN_FOREIGN")
+    assert (response.status_code, response.json()["code"]) == (403, "ACCESS_TOKEN_FOREIGN")
     assert app.read(user, "instagram_business_accounts?select=id").json() == []
 
 
-def test_a_token_without_the_scopes_is_refused(app: App, user: User) -> None:
+def test_token_without_the_scopes_is_rejected(app: App, user: User) -> None:
     token = facebook_token(app, declined_scopes=["instagram_basic"])
 
-    answer = app.call(user, "POST", "/instagram/exchange-token", {"accessToken": token})
+    response = app.call(user, "POST", "/instagram/exchange-token", {"accessToken": token})
 
-    assert (answer.status_code, answer.json()["code"]) == (403, "SCOPES_DECLINED")
+    assert (response.status_code, response.json()["code"]) == (403, "SCOPES_DECLINED")
 
 
-def test_a_token_for_instagram_is_refused_in_words(app: App, user: User) -> None:
+def test_access_token_for_instagram_is_rejected_with_an_explanation(app: App, user: User) -> None:
     body = {"accessToken": "IGAAx", "provider": "instagram"}
 
-    answer = app.call(user, "POST", "/instagram/exchange-token", body)
+    response = app.call(user, "POST", "/instagram/exchange-token", body)
 
-    assert (answer.status_code, answer.json()["code"]) == (400, "INVALID_REQUEST")
-    assert "send a code" in answer.json()["details"]
+    assert (response.status_code, response.json()["code"]) == (400, "INVALID_REQUEST")
+    assert "send a code" in response.json()["details"]
 
 
 def authorize(app: App, user: User, provider: str = "facebook") -> dict[str, str]:
     body = {"provider": provider, "redirectUri": app.redirect_uri}
-    answer: dict[str, str] = app.call(user, "POST", "/instagram/authorize", body).raise_for_status().json()["data"]
-    return answer
+    response: dict[str, str] = app.call(user, "POST", "/instagram/authorize", body).raise_for_status().json()["data"]
+    return response
 
 
 @pytest.mark.parametrize("provider", ["facebook", "instagram"])
-def test_the_address_of_a_login_is_one_that_the_dialog_takes(app: App, user: User, provider: str) -> None:
+def test_authorize_url_is_accepted_by_the_dialog(app: App, user: User, provider: str) -> None:
     start = authorize(app, user, provider)
 
     dialog = app.http.get(start["authorizeUrl"])
@@ -128,7 +128,7 @@ def test_the_address_of_a_login_is_one_that_the_dialog_takes(app: App, user: Use
     assert parse_qs(urlsplit(start["authorizeUrl"]).query)["state"] == [start["state"]]
 
 
-def test_a_state_serves_one_login_of_its_own_user(app: App, user: User) -> None:
+def test_state_is_valid_for_one_login_of_its_user(app: App, user: User) -> None:
     state = authorize(app, user)["state"]
     code = app.log_in()
 
@@ -142,15 +142,15 @@ def test_a_state_serves_one_login_of_its_own_user(app: App, user: User) -> None:
     assert another.json()["reason"] == "STATE_USED"
 
 
-def test_the_state_knows_the_product(app: App, user: User) -> None:
+def test_state_determines_the_product(app: App, user: User) -> None:
     state = authorize(app, user, "instagram")["state"]
 
-    answer = app.exchange(user, app.log_in_to_instagram(), state=state)
+    response = app.exchange(user, app.log_in_to_instagram(), state=state)
 
-    assert answer.json()["data"]["accounts"][0]["provider"] == "instagram"
+    assert response.json()["data"]["accounts"][0]["provider"] == "instagram"
 
 
-def test_portfolio_pages_that_were_not_granted_are_told_apart_from_no_pages(app: App, user: User) -> None:
+def test_ungranted_portfolio_pages_are_distinguished_from_no_pages(app: App, user: User) -> None:
     scopes = [*SCOPES, "business_management"]
     declined = app.exchange(user, app.log_in("Emeka Business", scopes=scopes, declined_scopes=["business_management"]))
     granted = app.exchange(user, app.log_in("Emeka Business", scopes=scopes))
@@ -161,7 +161,7 @@ def test_portfolio_pages_that_were_not_granted_are_told_apart_from_no_pages(app:
     assert none.json()["code"] == "NO_FACEBOOK_PAGE"
 
 
-def test_the_person_s_token_is_stored_once_with_instagram_login(app: App, user: User) -> None:
+def test_user_token_is_stored_once_with_instagram_login(app: App, user: User) -> None:
     app.exchange(user, app.log_in_to_instagram(), provider="instagram").raise_for_status()
 
     with connect(app.stack["database_url"]) as database:

@@ -1,4 +1,4 @@
-"""The taxonomy, its documentation and the docstring tree say the same."""
+"""The error classes, docs/errors.md and the tree in the docstring agree."""
 
 import json
 import re
@@ -45,7 +45,7 @@ def test_no_two_errors_share_a_code() -> None:
     assert len(codes) == len(set(codes))
 
 
-def test_every_error_is_documented_with_its_exact_words_and_a_link_target_and_nothing_else_is() -> None:
+def test_errors_and_documentation_match_exactly() -> None:
     rows = re.findall(r"^\| <a id=\"[A-Z_]+\"></a>`([A-Z_]+)` \| \d.*$", DOCUMENT, re.MULTILINE)
 
     for error in public_errors():
@@ -64,7 +64,7 @@ def test_every_storage_reason_is_documented_with_its_remedy() -> None:
         assert f"| `{known.reason}` | {known.actor} | {recoverable} | {known.remedy} |" in DOCUMENT
 
 
-def test_every_reason_that_meta_can_cause_is_documented() -> None:
+def test_every_reason_from_meta_is_documented() -> None:
     reasons = {
         *graph_errors.APP_FAULTS.values(),
         *graph_errors.DEAD_TOKEN_SUBCODES.values(),
@@ -75,7 +75,7 @@ def test_every_reason_that_meta_can_cause_is_documented() -> None:
     assert {reason for reason in reasons if f"`{reason}`" not in DOCUMENT} == set()
 
 
-def test_every_reason_to_connect_again_has_words_for_its_user_and_no_other_has() -> None:
+def test_every_reconnect_reason_has_its_own_hint() -> None:
     reasons = {
         *graph_errors.DEAD_TOKEN_SUBCODES.values(),
         *graph_errors.RECONNECT_CODES.values(),
@@ -88,26 +88,26 @@ def test_every_reason_to_connect_again_has_words_for_its_user_and_no_other_has()
     assert len(set(RECONNECT_HINTS.values())) == len(reasons)
 
 
-def test_every_reason_to_connect_again_is_documented_with_its_exact_words() -> None:
+def test_every_reconnect_hint_is_documented_exactly() -> None:
     for reason, hint in RECONNECT_HINTS.items():
         assert f"| `{reason}` | {hint} |" in DOCUMENT
 
 
 @pytest.mark.parametrize("reason", RECONNECT_HINTS)
-def test_a_dead_login_is_told_with_the_words_of_its_reason(reason: str) -> None:
+def test_a_reconnect_error_has_the_hint_of_its_reason(reason: str) -> None:
     error = ReconnectRequiredError(reason=reason, log_context={"meta_code": 190})
 
     assert (error.reason, error.hint, error.log_context) == (reason, RECONNECT_HINTS[reason], {"meta_code": 190})
 
 
 @pytest.mark.parametrize("reason", [None, "SOMETHING_NEW"])
-def test_a_dead_login_without_a_known_reason_is_told_in_general_words(reason: str | None) -> None:
+def test_a_reconnect_error_with_an_unknown_reason_has_the_general_hint(reason: str | None) -> None:
     error = ReconnectRequiredError("Details.", reason=reason)
 
     assert (error.hint, error.details) == (ReconnectRequiredError.hint, "Details.")
 
 
-def test_the_words_of_one_dead_login_are_not_those_of_the_next() -> None:
+def test_a_hint_of_one_reconnect_error_does_not_leak_into_the_next() -> None:
     before = ReconnectRequiredError.hint
 
     ReconnectRequiredError(reason="APP_REMOVED")
@@ -115,13 +115,13 @@ def test_the_words_of_one_dead_login_are_not_those_of_the_next() -> None:
     assert ReconnectRequiredError.hint == before == ReconnectRequiredError().hint
 
 
-def test_the_tree_in_the_docstring_is_the_tree_of_the_classes() -> None:
+def test_the_docstring_tree_matches_the_classes() -> None:
     drawn = re.findall(r"(\w+Error)\b", (errors.__doc__ or "").split("`code`")[0])
 
     assert drawn == list(all_classes())
 
 
-def test_an_error_says_its_code_and_reason_and_nothing_of_its_context() -> None:
+def test_the_text_of_an_error_is_its_code_and_reason_without_context() -> None:
     error = StorageError(reason="KEY_REJECTED", log_context={"storage_code": "401"})
 
     assert str(error) == "STORAGE_FAILED/KEY_REJECTED"
@@ -136,7 +136,7 @@ EVERY_ERROR = [
 
 
 @pytest.mark.parametrize("error", EVERY_ERROR, ids=str)
-def test_a_recorded_error_comes_back_with_everything_that_is_public(error: InstagramConnectError) -> None:
+def test_a_restored_error_equals_the_recorded_one(error: InstagramConnectError) -> None:
     record = json.loads(json.dumps(error.to_record()))
 
     restored = error_from_record(record)
@@ -148,13 +148,13 @@ def test_a_recorded_error_comes_back_with_everything_that_is_public(error: Insta
 
 
 @pytest.mark.parametrize(("left_s", "expected_s"), [(None, 420), (17, 17), (0, 1), (-5, 1)])
-def test_a_recorded_wait_becomes_what_is_left_of_it(left_s: int | None, expected_s: int) -> None:
+def test_a_restored_error_waits_for_the_remaining_time(left_s: int | None, expected_s: int) -> None:
     record = MetaRateLimitedError(retry_after_s=420).to_record()
 
     assert error_from_record(record, retry_after_s=left_s).retry_after_s == expected_s
 
 
-def test_an_error_without_a_wait_does_not_get_one() -> None:
+def test_an_error_without_a_wait_is_restored_without_one() -> None:
     assert error_from_record(InternalError().to_record(), retry_after_s=17).retry_after_s is None
 
 

@@ -10,7 +10,7 @@ const CHOICES: { provider: Provider; name: string; when: string }[] = [
   {
     provider: "facebook",
     name: "Facebook",
-    when: "For accounts linked to a Facebook Page. One login connects the accounts of all the Pages you choose.",
+    when: "For accounts linked to Facebook Pages. One login connects all the Pages you choose.",
   },
   {
     provider: "instagram",

@@ -42,7 +42,7 @@ export function useAccounts(client: InstagramConnect, expectsAccounts: boolean) 
   useEffect(() => {
     if (!isPolling) return;
     let isDue = false;
-    // A page that nobody sees retries until it is seen again.
+    // A hidden page waits until it is visible again.
     const poll = () => {
       if (!isDue || document.hidden) return;
       isDue = false;

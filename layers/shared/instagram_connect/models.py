@@ -94,24 +94,26 @@ class Account(BaseModel):
         alias_generator=to_camel, populate_by_name=True, frozen=True, json_schema_serialization_defaults_required=True
     )
 
-    id: str | None = Field(description="Id of the row: what other routes take. Null while a new account is pending.")
-    provider: Provider = Field(description="The login product that it was last connected with.")
-    instagram_business_id: str = Field(description="Meta's id of the professional account; text, beyond 2^53.")
+    id: str | None = Field(description="Id of the row, used by other routes. Null while a new account is pending.")
+    provider: Provider = Field(description="The login product it was last connected with.")
+    instagram_business_id: str = Field(
+        description="Meta's id of the professional account; a string, because it exceeds 2^53."
+    )
     username: str | None
     name: str | None
-    page_id: str | None = Field(description="The Facebook Page it is linked to; null with Instagram Login.")
+    page_id: str | None = Field(description="The linked Facebook Page; null with Instagram Login.")
     page_name: str | None
-    profile_picture_url: str | None = Field(description="Stops working after some days.")
+    profile_picture_url: str | None = Field(description="Expires after a few days.")
     followers_count: int | None
-    token_expires_at: str | None = Field(description="ISO 8601; null when Meta named no end.")
-    connected_at: datetime = Field(description="When its newest login was made.")
+    token_expires_at: str | None = Field(description="ISO 8601; null if the token does not expire.")
+    connected_at: datetime = Field(description="When it was last connected.")
     status: Literal["active", "needs_reauth", "disconnected", "pending"]
     reconnect_reason: str | None = Field(
-        default=None, description="Why the user has to connect again, as in docs/errors.md; null: nothing to do."
+        default=None, description="Why the user must connect again, see docs/errors.md; null if nothing is needed."
     )
-    reconnect_hint: str | None = Field(default=None, description="What the user does about it, for people.")
+    reconnect_hint: str | None = Field(default=None, description="What to do about it, in words for the user.")
     reconnect_before: datetime | None = Field(
-        default=None, description="It still works, and ends then unless its user connects again."
+        default=None, description="Works until then; stops unless the user connects again."
     )
 
 

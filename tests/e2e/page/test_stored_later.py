@@ -60,7 +60,7 @@ def test_the_page_waits_for_a_deferred_account_to_appear(page: Page, app: App, a
     api.list(stored_account("cafe.azul"))
     page.clock.fast_forward(10_000)
 
-    expect(account(page, "cafe.azul")).to_contain_text("Connected, login valid")
+    expect(account(page, "cafe.azul")).to_contain_text("Connected, login does not expire")
     expect(page.get_by_role("status").filter(has_text="Connected: @cafe.azul.")).to_be_visible()
 
 
@@ -75,7 +75,7 @@ def test_the_list_is_polled_until_nothing_is_pending(page: Page, api: ApiStub, r
     api.list(stored_account("cafe.azul"))
     page.clock.fast_forward(10_000)
 
-    expect(account(page, "cafe.azul")).to_contain_text("Connected, login valid")
+    expect(account(page, "cafe.azul")).to_contain_text("Connected, login does not expire")
     expect(account(page, "cafe.azul").get_by_role("button")).to_have_text(["Disconnect"])
     expect(page.get_by_role("status").filter(has_text="Connected: @cafe.azul.")).to_be_visible()
     expect(connect).to_be_focused()  # a background update does not take focus
@@ -99,7 +99,7 @@ def test_a_hidden_page_does_not_poll(page: Page, api: ApiStub, requests: Request
     assert len(requests.of("GET", "accounts")) == reads
     page.evaluate(f"{hide} document.dispatchEvent(new Event('visibilitychange')) }}", False)
 
-    expect(account(page, "cafe.azul")).to_contain_text("Connected, login valid")
+    expect(account(page, "cafe.azul")).to_contain_text("Connected, login does not expire")
 
 
 def test_a_failed_poll_is_retried_silently(page: Page, app: App, api: ApiStub) -> None:
@@ -118,7 +118,7 @@ def test_a_failed_poll_is_retried_silently(page: Page, app: App, api: ApiStub) -
     api.list(stored_account("cafe.azul"))
     page.clock.fast_forward(10_000)
 
-    expect(account(page, "cafe.azul")).to_contain_text("Connected, login valid")
+    expect(account(page, "cafe.azul")).to_contain_text("Connected, login does not expire")
 
 
 def test_an_account_that_meta_lists_later_appears_automatically(page: Page, api: ApiStub) -> None:
@@ -130,7 +130,7 @@ def test_an_account_that_meta_lists_later_appears_automatically(page: Page, api:
     api.list(stored_account("cafe.azul"), stored_account("estudio_ana", connectedAt="2026-01-01T00:00:00Z"))
     page.clock.fast_forward(10_000)
 
-    expect(account(page, "cafe.azul")).to_contain_text("Connected, login valid")
+    expect(account(page, "cafe.azul")).to_contain_text("Connected, login does not expire")
     expect(page.get_by_role("status").filter(has_text=re.compile("^Connected: @cafe.azul.$"))).to_be_visible()
     expect(page.get_by_text("Your Facebook login")).to_have_count(0)
 

@@ -1,4 +1,4 @@
-"""Requests as API Gateway hands them over, byte by byte, and answers as it takes them."""
+"""Requests as API Gateway delivers them, byte for byte, and responses in its format."""
 
 import base64
 import json
@@ -30,7 +30,7 @@ def request(**changes: Any) -> ProxyRequest:
     return ProxyRequest.of(event)
 
 
-def test_a_recorded_request_is_read(load_event: LoadEvent) -> None:
+def test_a_recorded_request_is_parsed(load_event: LoadEvent) -> None:
     event = load_event("webhook")
 
     found = ProxyRequest.of(event)
@@ -41,7 +41,7 @@ def test_a_recorded_request_is_read(load_event: LoadEvent) -> None:
     assert (found.body, found.query) == (event["body"].encode(), {})
 
 
-def test_a_request_is_named_as_api_gateway_names_it(load_event: LoadEvent) -> None:
+def test_the_request_id_is_that_of_api_gateway(load_event: LoadEvent) -> None:
     assert raw_request.request_id(load_event("webhook")) == REQUEST_ID
 
 
@@ -50,11 +50,11 @@ def test_a_request_is_named_as_api_gateway_names_it(load_event: LoadEvent) -> No
     [{}, {"requestContext": None}, {"requestContext": {}}, {"requestContext": {"requestId": None}}],
     ids=str,
 )
-def test_a_request_without_a_name_has_an_empty_one(event: dict[str, Any]) -> None:
+def test_a_missing_request_id_is_empty(event: dict[str, Any]) -> None:
     assert raw_request.request_id(event) == ""
 
 
-def test_the_query_is_what_api_gateway_has_decoded(load_event: LoadEvent) -> None:
+def test_the_query_is_decoded_by_api_gateway(load_event: LoadEvent) -> None:
     found = ProxyRequest.of(load_event("webhook_handshake"))
 
     assert found.query == {
@@ -66,12 +66,12 @@ def test_the_query_is_what_api_gateway_has_decoded(load_event: LoadEvent) -> Non
 
 
 @pytest.mark.parametrize("name", ["X-Hub-Signature-256", "x-hub-signature-256", "X-HUB-SIGNATURE-256"])
-def test_the_case_of_a_headers_name_does_not_matter(name: str) -> None:
+def test_header_names_are_case_insensitive(name: str) -> None:
     assert request(headers={name: "Value"}).headers == {"x-hub-signature-256": "Value"}
 
 
 @pytest.mark.parametrize("absent", [{}, None])
-def test_what_is_not_there_is_empty(absent: Any) -> None:
+def test_missing_parts_are_empty(absent: Any) -> None:
     found = request(headers=absent, queryStringParameters=absent, requestContext=absent)
 
     assert (found.headers, found.query, found.body) == ({}, {}, b"")
@@ -79,29 +79,29 @@ def test_what_is_not_there_is_empty(absent: Any) -> None:
 
 @pytest.mark.parametrize("is_encoded", [False, None])
 @given(body=st.text())
-def test_a_text_body_is_its_bytes(is_encoded: bool | None, body: str) -> None:
+def test_a_text_body_becomes_utf8_bytes(is_encoded: bool | None, body: str) -> None:
     assert request(body=body, isBase64Encoded=is_encoded).body == body.encode()
 
 
 @given(st.binary())
-def test_a_base64_body_is_the_bytes_in_it(body: bytes) -> None:
+def test_a_base64_body_is_decoded(body: bytes) -> None:
     assert request(body=base64.b64encode(body).decode(), isBase64Encoded=True).body == body
 
 
-def test_half_a_surrogate_pair_makes_a_body_that_nobody_signed_and_no_error() -> None:
+def test_a_lone_surrogate_does_not_raise() -> None:
     assert request(body="a\ud800").body == b"a\xed\xa0\x80"
 
 
 @pytest.mark.parametrize("body", ["{}", "YQ", "YQ=", "YQ==YQ==", "Y Q==", "YQ==\n", "YQ-_", "é", "YQ==é", "\ud800"])
-def test_a_body_that_claims_to_be_base64_and_is_not_is_refused(body: str) -> None:
-    with pytest.raises(InvalidRequestError) as refused:
+def test_an_invalid_base64_body_is_rejected(body: str) -> None:
+    with pytest.raises(InvalidRequestError) as rejected:
         request(body=body, isBase64Encoded=True)
 
-    assert refused.value.details == "The body is not base64."
+    assert rejected.value.details == "The body is not base64."
 
 
 @given(st.text(st.characters(exclude_categories=())), st.booleans())
-def test_no_body_makes_it_raise_anything_else(body: str, is_encoded: bool) -> None:
+def test_any_body_is_parsed_or_rejected_as_invalid(body: str, is_encoded: bool) -> None:
     try:
         found = request(body=body, isBase64Encoded=is_encoded)
     except InvalidRequestError:
@@ -119,26 +119,26 @@ def test_no_body_makes_it_raise_anything_else(body: str, is_encoded: bool) -> No
         ({"Host": "a.example"}, {"path": "/x", "domainName": "b.example"}, "https://a.example/x"),
     ],
 )
-def test_the_address_is_the_one_that_was_called(headers: Any, context: Any, url: str) -> None:
+def test_the_url_is_the_requested_one(headers: Any, context: Any, url: str) -> None:
     assert request(headers=headers, requestContext=context, queryStringParameters={"code": "c"}).url == url
 
 
-def test_a_text_is_answered_as_it_is() -> None:
-    answer = raw_request.text("1158201444")
+def test_a_text_response_is_sent_unchanged() -> None:
+    response = raw_request.text("1158201444")
 
-    assert (answer["statusCode"], answer["body"], answer["isBase64Encoded"]) == (200, "1158201444", False)
-    assert answer["headers"] == {
+    assert (response["statusCode"], response["body"], response["isBase64Encoded"]) == (200, "1158201444", False)
+    assert response["headers"] == {
         "Content-Type": "text/plain; charset=utf-8",
         "Cache-Control": "no-store",
         "X-Content-Type-Options": "nosniff",
     }
-    json.dumps(answer)
+    json.dumps(response)
 
 
-def test_a_page_has_its_own_type_and_status() -> None:
-    answer = raw_request.text("<p>", status=HTTPStatus.NOT_FOUND, content_type="text/html")
+def test_a_text_response_can_set_type_and_status() -> None:
+    response = raw_request.text("<p>", status=HTTPStatus.NOT_FOUND, content_type="text/html")
 
-    assert (answer["statusCode"], answer["headers"]["Content-Type"]) == (404, "text/html; charset=utf-8")
+    assert (response["statusCode"], response["headers"]["Content-Type"]) == (404, "text/html; charset=utf-8")
 
 
 @pytest.mark.parametrize(
@@ -151,12 +151,12 @@ def test_a_page_has_its_own_type_and_status() -> None:
         (CallbackNotKeptError(log_context={"cause": "ClientError"}), 503),
     ],
 )
-def test_an_error_has_the_shape_that_all_routes_give(error: InstagramConnectError, status: int) -> None:
-    answer = raw_request.failure(error, REQUEST_ID)
+def test_an_error_response_has_the_shape_of_all_routes(error: InstagramConnectError, status: int) -> None:
+    response = raw_request.failure(error, REQUEST_ID)
 
-    problem = json.loads(answer["body"])
-    assert (answer["statusCode"], answer["headers"]["Content-Type"]) == (status, "application/json; charset=utf-8")
+    problem = json.loads(response["body"])
+    assert (response["statusCode"], response["headers"]["Content-Type"]) == (status, "application/json; charset=utf-8")
     assert problem == Problem.model_validate(problem).model_dump(by_alias=True, mode="json", exclude_none=True)
     assert (problem["code"], problem["requestId"], problem.get("reason")) == (error.code, REQUEST_ID, error.reason)
     assert (problem["error"], problem["details"], problem["hint"]) == (error.message, error.details, error.hint)
-    assert not [value for value in error.log_context.values() if str(value) in answer["body"]]
+    assert not [value for value in error.log_context.values() if str(value) in response["body"]]

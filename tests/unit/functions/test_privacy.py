@@ -505,7 +505,7 @@ def test_without_a_code_there_is_nothing_to_show(send: Send) -> None:
 
 
 @pytest.mark.parametrize("code", [new_confirmation_code(CODE_KEY), CODE])
-def test_while_storage_is_down_a_person_is_told_to_look_again(
+def test_status_page_asks_to_check_again_while_storage_is_down(
     look: Callable[[str], Any], storage: PrivacyStorage, log: io.StringIO, code: str
 ) -> None:
     storage.failures = {"deletion_status": STORAGE_DOWN}
@@ -513,7 +513,7 @@ def test_while_storage_is_down_a_person_is_told_to_look_again(
     answer = look(code)
 
     assert answer["statusCode"] == 503
-    assert "Look again in a few minutes" in answer["body"]
+    assert "Check again in a few minutes" in answer["body"]
     assert '"reason":"DATA_API_UNREACHABLE"' in log.getvalue()
 
 

@@ -93,7 +93,7 @@ def test_after_a_slow_start_a_refresh_gets_what_is_left_of_the_functions_time(
 
     send()
 
-    left_s = lambda_context.remaining_s - routing.RESERVED_FOR_ANSWERING_S
+    left_s = lambda_context.remaining_s - routing.RESPONSE_RESERVE_S
     assert left_s - 1 < on_demand.asked[0]["deadline"].remaining_s() <= left_s
 
 

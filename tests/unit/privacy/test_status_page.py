@@ -112,5 +112,5 @@ def test_code_and_reason_are_escaped() -> None:
 
 def test_pages_without_a_deletion_show_no_code() -> None:
     assert "unknown" in Page(status_page.unknown()).text
-    assert "Your request is kept" in Page(status_page.unavailable()).text
+    assert "Your request has been received" in Page(status_page.unavailable()).text
     assert "<code>" not in status_page.unknown() + status_page.unavailable()

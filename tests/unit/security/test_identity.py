@@ -1,4 +1,4 @@
-"""Who is let in: every kind of token that Supabase issues, and none that it does not."""
+"""Identifying users: every kind of Supabase access token is accepted, and nothing else."""
 
 import base64
 import json
@@ -36,7 +36,7 @@ def jwk(key: Any, key_id: str, algorithm: str) -> dict[str, Any]:
 
 
 class FakeSupabaseAuth:
-    """Publishes a key set, counts how often it is asked, and can be down."""
+    """Publishes a key set, counts requests and can be down."""
 
     def __init__(self) -> None:
         self.keys: list[dict[str, Any]] = []
@@ -44,14 +44,14 @@ class FakeSupabaseAuth:
         self.is_down = False
         self.clock_s = 1000.0
 
-    def answer(self, _: httpx.Request) -> httpx.Response:
+    def respond(self, _: httpx.Request) -> httpx.Response:
         self.fetches += 1
         if self.is_down:
             return httpx.Response(503)
         return httpx.Response(200, json={"keys": self.keys})
 
     def verifier(self, secret: str | None = SECRET) -> IdentityVerifier:
-        http = httpx.Client(transport=httpx.MockTransport(self.answer))
+        http = httpx.Client(transport=httpx.MockTransport(self.respond))
         keys = SigningKeys("https://project.example.com/jwks.json", http, monotonic=lambda: self.clock_s)
         return IdentityVerifier(keys, secret)
 
@@ -61,14 +61,14 @@ def auth() -> FakeSupabaseAuth:
     return FakeSupabaseAuth()
 
 
-def refusal(verifier: IdentityVerifier, authorization: str | None) -> str | None:
+def rejection(verifier: IdentityVerifier, authorization: str | None) -> str | None:
     with pytest.raises(UnauthenticatedError) as caught:
         verifier.identify(authorization)
     return caught.value.reason
 
 
 def test_a_token_signed_with_the_shared_secret_identifies_its_user(auth: FakeSupabaseAuth) -> None:
-    assert auth.verifier().identify(f"Bearer {hs256()}").user_id == USER
+    assert auth.verifier().identify(f"Bearer {hs256()}").id == USER
 
 
 @pytest.mark.parametrize(("key", "algorithm"), [(EC_KEY, "ES256"), (RSA_KEY, "RS256")])
@@ -78,12 +78,12 @@ def test_a_token_signed_with_a_published_key_identifies_its_user(
     auth.keys = [jwk(key.public_key(), "k1", algorithm)]
     token = jwt.encode(claims(), key, algorithm=algorithm, headers={"kid": "k1"})
 
-    assert auth.verifier(secret=None).identify(f"Bearer {token}").user_id == USER
+    assert auth.verifier(secret=None).identify(f"Bearer {token}").id == USER
 
 
 @pytest.mark.parametrize("authorization", [None, "", "Bearer", "Bearer ", "Basic abc", hs256()])
-def test_without_a_bearer_token_nobody_is_signed_in(auth: FakeSupabaseAuth, authorization: str | None) -> None:
-    assert refusal(auth.verifier(), authorization) == "TOKEN_MISSING"
+def test_a_missing_bearer_token_is_rejected(auth: FakeSupabaseAuth, authorization: str | None) -> None:
+    assert rejection(auth.verifier(), authorization) == "TOKEN_MISSING"
 
 
 @pytest.mark.parametrize(
@@ -103,28 +103,28 @@ def test_without_a_bearer_token_nobody_is_signed_in(auth: FakeSupabaseAuth, auth
         hs256(sub=""),
         hs256(role="anon"),
         hs256(role=None),
-        # A legacy service_role key: a JWT of the same project, for another role and without a user.
+        # A legacy service_role key: a JWT of the same project with another role and no user.
         jwt.encode({"iss": "supabase", "role": "service_role", "exp": FAR_FUTURE}, SECRET, algorithm="HS256"),
         hs256(role="service_role"),
         jwt.encode(claims(), SECRET, algorithm="HS512"),
         hs256() + "x",
     ],
 )
-def test_what_is_no_valid_access_token_of_a_user_is_refused(auth: FakeSupabaseAuth, token: str) -> None:
-    assert refusal(auth.verifier(), f"Bearer {token}") == "TOKEN_INVALID"
+def test_anything_but_a_valid_user_access_token_is_rejected(auth: FakeSupabaseAuth, token: str) -> None:
+    assert rejection(auth.verifier(), f"Bearer {token}") == "TOKEN_INVALID"
 
 
-def test_an_expired_token_says_so(auth: FakeSupabaseAuth) -> None:
-    assert refusal(auth.verifier(), f"Bearer {hs256(exp=1)}") == "TOKEN_EXPIRED"
+def test_an_expired_token_is_reported_as_expired(auth: FakeSupabaseAuth) -> None:
+    assert rejection(auth.verifier(), f"Bearer {hs256(exp=1)}") == "TOKEN_EXPIRED"
 
 
-def test_a_token_that_was_issued_later_than_it_is_here_identifies_its_user(auth: FakeSupabaseAuth) -> None:
-    """This machine's clock is behind Supabase Auth's."""
-    assert auth.verifier().identify(f"Bearer {hs256(iat=FAR_FUTURE - 3600)}").user_id == USER
+def test_a_token_issued_in_the_future_is_accepted(auth: FakeSupabaseAuth) -> None:
+    """Our clock may be behind Supabase Auth's."""
+    assert auth.verifier().identify(f"Bearer {hs256(iat=FAR_FUTURE - 3600)}").id == USER
 
 
 def test_without_a_shared_secret_no_hs256_token_is_accepted(auth: FakeSupabaseAuth) -> None:
-    assert refusal(auth.verifier(secret=None), f"Bearer {hs256()}") == "TOKEN_INVALID"
+    assert rejection(auth.verifier(secret=None), f"Bearer {hs256()}") == "TOKEN_INVALID"
 
 
 def test_a_public_key_cannot_be_used_as_a_shared_secret(auth: FakeSupabaseAuth) -> None:
@@ -138,7 +138,7 @@ def test_a_public_key_cannot_be_used_as_a_shared_secret(auth: FakeSupabaseAuth) 
     forged = hmac.new(published["n"].encode(), head + b"." + body, hashlib.sha256).digest()
     token = b".".join([head, body, base64.urlsafe_b64encode(forged).rstrip(b"=")]).decode()
 
-    assert refusal(auth.verifier(), f"Bearer {token}") == "TOKEN_INVALID"
+    assert rejection(auth.verifier(), f"Bearer {token}") == "TOKEN_INVALID"
 
 
 def test_a_shared_secret_in_the_key_set_is_not_used(auth: FakeSupabaseAuth) -> None:
@@ -146,7 +146,7 @@ def test_a_shared_secret_in_the_key_set_is_not_used(auth: FakeSupabaseAuth) -> N
     auth.keys = [{"kty": "oct", "k": encoded, "kid": "k1", "alg": "HS256"}]
     token = jwt.encode(claims(), SECRET, algorithm="HS256", headers={"kid": "k1"})
 
-    assert refusal(auth.verifier(secret=None), f"Bearer {token}") == "TOKEN_INVALID"
+    assert rejection(auth.verifier(secret=None), f"Bearer {token}") == "TOKEN_INVALID"
 
 
 def test_keys_are_fetched_once_for_many_tokens(auth: FakeSupabaseAuth) -> None:
@@ -160,7 +160,7 @@ def test_keys_are_fetched_once_for_many_tokens(auth: FakeSupabaseAuth) -> None:
     assert auth.fetches == 1
 
 
-def test_a_rotated_key_is_fetched_at_once(auth: FakeSupabaseAuth) -> None:
+def test_a_rotated_key_is_fetched_immediately(auth: FakeSupabaseAuth) -> None:
     auth.keys = [jwk(EC_KEY.public_key(), "old", "ES256")]
     verifier = auth.verifier()
     verifier.identify(f"Bearer {jwt.encode(claims(), EC_KEY, algorithm='ES256', headers={'kid': 'old'})}")
@@ -169,25 +169,25 @@ def test_a_rotated_key_is_fetched_at_once(auth: FakeSupabaseAuth) -> None:
 
     token = jwt.encode(claims(), new_key, algorithm="ES256", headers={"kid": "new"})
 
-    assert verifier.identify(f"Bearer {token}").user_id == USER
+    assert verifier.identify(f"Bearer {token}").id == USER
     assert auth.fetches == 2
 
 
-def test_invented_key_ids_do_not_make_us_flood_supabase(auth: FakeSupabaseAuth) -> None:
+def test_unknown_key_ids_do_not_flood_supabase(auth: FakeSupabaseAuth) -> None:
     verifier = auth.verifier()
 
     for number in range(20):
         token = jwt.encode(claims(), EC_KEY, algorithm="ES256", headers={"kid": f"invented-{number}"})
-        refusal(verifier, f"Bearer {token}")
+        rejection(verifier, f"Bearer {token}")
     within_interval = auth.fetches
     auth.clock_s += UNKNOWN_KEY_INTERVAL_S + 1
-    refusal(verifier, f"Bearer {jwt.encode(claims(), EC_KEY, algorithm='ES256', headers={'kid': 'later'})}")
+    rejection(verifier, f"Bearer {jwt.encode(claims(), EC_KEY, algorithm='ES256', headers={'kid': 'later'})}")
 
     assert within_interval == 2
     assert auth.fetches == 3
 
 
-def test_while_the_keys_cannot_be_fetched_nobody_is_called_a_stranger(auth: FakeSupabaseAuth) -> None:
+def test_an_outage_of_the_key_set_is_not_reported_as_an_invalid_token(auth: FakeSupabaseAuth) -> None:
     auth.is_down = True
     token = jwt.encode(claims(), EC_KEY, algorithm="ES256", headers={"kid": "k1"})
 
@@ -203,11 +203,11 @@ def test_known_keys_survive_an_outage_of_the_key_set(auth: FakeSupabaseAuth) -> 
     auth.is_down = True
     auth.clock_s += 3600
 
-    assert verifier.identify(f"Bearer {token}").user_id == USER
+    assert verifier.identify(f"Bearer {token}").id == USER
 
 
 @given(st.text(max_size=300), st.sampled_from(["", "Bearer ", "bearer  "]))
-def test_no_header_raises_anything_but_our_own_errors(text: str, scheme: str) -> None:
+def test_any_authorization_header_raises_only_our_errors(text: str, scheme: str) -> None:
     with pytest.raises(UnauthenticatedError):
         FakeSupabaseAuth().verifier().identify(scheme + text)
 
@@ -219,7 +219,7 @@ def test_no_header_raises_anything_but_our_own_errors(text: str, scheme: str) ->
     ),
     st.binary(max_size=80),
 )
-def test_no_token_header_raises_anything_but_our_own_errors(header: dict[str, Any], body: bytes) -> None:
+def test_any_token_header_raises_only_our_errors(header: dict[str, Any], body: bytes) -> None:
     parts = [base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in (json.dumps(header).encode(), body, b"s")]
     with pytest.raises(InstagramConnectError):
         FakeSupabaseAuth().verifier().identify("Bearer " + ".".join(parts))

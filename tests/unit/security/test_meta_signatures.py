@@ -1,4 +1,4 @@
-"""Who signed what Meta seems to send: over the bytes as they came, with a secret that the deployment has, or nobody."""
+"""Verifying Meta's signatures over the raw bytes, with the app secrets of the deployment."""
 
 import base64
 import hashlib
@@ -28,7 +28,7 @@ SAYS = {"algorithm": "HMAC-SHA256", "issued_at": 1_769_000_000, "user_id": "2184
 
 
 def digest_of(message: bytes, secret: str = INSTAGRAM, algorithm: str = "sha256") -> bytes:
-    """HMAC as RFC 2104 describes it, and not as the code under test computes it."""
+    """HMAC after RFC 2104, independent of the code under test."""
     key = secret.encode().ljust(64, b"\0")
     inner = hashlib.new(algorithm, bytes(byte ^ 0x36 for byte in key) + message).digest()
     return hashlib.new(algorithm, bytes(byte ^ 0x5C for byte in key) + inner).digest()
@@ -44,7 +44,7 @@ def encoded(value: bytes) -> str:
 
 
 def signed(payload: str, secret: str = INSTAGRAM) -> str:
-    """A signed request with this encoded payload."""
+    """Sign an encoded payload."""
     return f"{encoded(digest_of(payload.encode(), secret))}.{payload}"
 
 
@@ -53,65 +53,65 @@ def as_json(value: Any) -> bytes:
 
 
 def saying(value: Any) -> str:
-    """An encoded payload."""
+    """Encode a payload."""
     return encoded(as_json(value))
 
 
-def refusal_of_webhook(given_header: str | None, body: bytes = BODY) -> str | None:
-    with pytest.raises(SignatureInvalidError) as refused:
+def webhook_rejection(given_header: str | None, body: bytes = BODY) -> str | None:
+    with pytest.raises(SignatureInvalidError) as rejected:
         check_webhook(given_header, body, KNOWN)
-    return refused.value.reason
+    return rejected.value.reason
 
 
-def refusal_of_request(text: str) -> str | None:
-    with pytest.raises(SignatureInvalidError) as refused:
+def request_rejection(text: str) -> str | None:
+    with pytest.raises(SignatureInvalidError) as rejected:
         read_signed_request(text, KNOWN)
-    return refused.value.reason
+    return rejected.value.reason
 
 
-def test_a_known_signature_is_right() -> None:
+def test_known_signature_is_valid() -> None:
     assert check_webhook(f"sha256={DIGEST}", BODY, KNOWN) == "instagram_app_secret"
 
 
 @pytest.mark.parametrize(("name", "secret"), KNOWN.items())
-def test_each_secret_of_the_deployment_may_have_signed(name: str, secret: str) -> None:
+def test_each_secret_of_the_deployment_is_accepted(name: str, secret: str) -> None:
     assert check_webhook(header(secret=secret), BODY, KNOWN) == name
 
 
 @pytest.mark.parametrize("name", KNOWN)
-def test_a_secret_that_the_deployment_has_no_more_is_as_good_as_none(name: str) -> None:
+def test_removed_secret_is_not_accepted(name: str) -> None:
     left = {other: secret for other, secret in KNOWN.items() if other != name}
 
-    with pytest.raises(SignatureInvalidError) as refused:
+    with pytest.raises(SignatureInvalidError) as rejected:
         check_webhook(header(secret=KNOWN[name]), BODY, left)
 
-    assert refused.value.reason == "SIGNATURE_MISMATCH"
+    assert rejected.value.reason == "SIGNATURE_MISMATCH"
 
 
-def test_without_any_secret_nothing_is_valid() -> None:
+def test_no_signature_is_valid_without_secrets() -> None:
     with pytest.raises(SignatureInvalidError):
         check_webhook(header(secret=""), BODY, {})
 
 
 @pytest.mark.parametrize("body", [b"", b"\xff\x00", "é😀".encode(), b"x" * 3_000_000])
-def test_what_is_signed_are_the_bytes_whatever_they_are(body: bytes) -> None:
+def test_any_bytes_can_be_signed(body: bytes) -> None:
     assert check_webhook(header(body), body, KNOWN) == "instagram_app_secret"
-    assert refusal_of_webhook(header(body), body + b" ") == "SIGNATURE_MISMATCH"
+    assert webhook_rejection(header(body), body + b" ") == "SIGNATURE_MISMATCH"
 
 
-def test_a_body_that_was_parsed_and_written_again_does_not_match() -> None:
-    assert refusal_of_webhook(header(), json.dumps(json.loads(BODY)).encode()) == "SIGNATURE_MISMATCH"
-    assert refusal_of_webhook(header(), BODY.replace(rb"\u00e9", "é".encode())) == "SIGNATURE_MISMATCH"
+def test_reserialised_body_does_not_match() -> None:
+    assert webhook_rejection(header(), json.dumps(json.loads(BODY)).encode()) == "SIGNATURE_MISMATCH"
+    assert webhook_rejection(header(), BODY.replace(rb"\u00e9", "é".encode())) == "SIGNATURE_MISMATCH"
 
 
-def test_a_signature_of_an_unknown_secret_does_not_match() -> None:
-    assert refusal_of_webhook(header(secret="somebody's")) == "SIGNATURE_MISMATCH"
-    assert refusal_of_webhook(f"sha256={'0' * 64}") == "SIGNATURE_MISMATCH"
+def test_signature_with_an_unknown_secret_does_not_match() -> None:
+    assert webhook_rejection(header(secret="somebody's")) == "SIGNATURE_MISMATCH"
+    assert webhook_rejection(f"sha256={'0' * 64}") == "SIGNATURE_MISMATCH"
 
 
 @pytest.mark.parametrize("missing", [None, ""])
-def test_without_a_header_nothing_is_signed(missing: str | None) -> None:
-    assert refusal_of_webhook(missing) == "SIGNATURE_MISSING"
+def test_absent_header_is_reported_as_missing(missing: str | None) -> None:
+    assert webhook_rejection(missing) == "SIGNATURE_MISSING"
 
 
 @pytest.mark.parametrize(
@@ -142,27 +142,27 @@ def test_without_a_header_nothing_is_signed(missing: str | None) -> None:
         f"sha256={base64.b64encode(digest_of(BODY)).decode()}",
     ],
 )
-def test_what_is_no_signature_of_metas_form_is_malformed(malformed: str) -> None:
-    assert refusal_of_webhook(malformed) == "SIGNATURE_MALFORMED"
+def test_header_in_another_format_is_malformed(malformed: str) -> None:
+    assert webhook_rejection(malformed) == "SIGNATURE_MALFORMED"
 
 
 @pytest.mark.parametrize("around", [" {}", "{} ", "\t{}\r\n"])
-def test_white_space_around_a_header_is_no_part_of_it(around: str) -> None:
+def test_white_space_around_a_header_is_ignored(around: str) -> None:
     assert check_webhook(around.format(header()), BODY, KNOWN) == "instagram_app_secret"
 
 
 @given(st.text(st.characters(exclude_categories=())) | st.from_regex(r"sha256=[0-9a-fA-F]{60,68}\s?"), st.binary())
-def test_no_header_and_body_make_it_raise_anything_else(given_header: str, body: bytes) -> None:
-    assert refusal_of_webhook(given_header, body) in ("SIGNATURE_MISSING", "SIGNATURE_MALFORMED", "SIGNATURE_MISMATCH")
+def test_any_header_and_body_raise_only_our_error(given_header: str, body: bytes) -> None:
+    assert webhook_rejection(given_header, body) in ("SIGNATURE_MISSING", "SIGNATURE_MALFORMED", "SIGNATURE_MISMATCH")
 
 
 @given(st.binary(max_size=200), st.sampled_from(list(KNOWN)))
-def test_whatever_was_signed_is_right_and_any_other_body_is_not(body: bytes, name: str) -> None:
+def test_signature_matches_only_the_signed_body(body: bytes, name: str) -> None:
     assert check_webhook(header(body, KNOWN[name]), body, KNOWN) == name
-    assert refusal_of_webhook(header(body, KNOWN[name]), body + b"\0") == "SIGNATURE_MISMATCH"
+    assert webhook_rejection(header(body, KNOWN[name]), body + b"\0") == "SIGNATURE_MISMATCH"
 
 
-def test_the_secrets_are_those_of_both_products_and_the_previous_ones() -> None:
+def test_secrets_include_both_products_and_previous_values() -> None:
     secrets = Secrets({**KNOWN, "state_signing_key": "k", "webhook_verify_token": "t"})
 
     assert app_secrets(secrets) == KNOWN
@@ -177,7 +177,7 @@ def test_one_secret_is_enough(name: str) -> None:
 
 
 @pytest.mark.parametrize("values", [{}, dict.fromkeys(KNOWN, ""), dict.fromkeys(KNOWN, " \n"), dict.fromkeys(KNOWN)])
-def test_a_deployment_without_any_app_secret_is_not_set_up(values: dict[str, Any]) -> None:
+def test_deployment_without_app_secrets_is_misconfigured(values: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError) as missing:
         app_secrets(Secrets({**values, "state_signing_key": "the-key"}))
 
@@ -185,7 +185,7 @@ def test_a_deployment_without_any_app_secret_is_not_set_up(values: dict[str, Any
 
 
 class Replaced:
-    """Secrets that were read some time ago, and another one that was put in their place since; counts the checks."""
+    """Secrets that were read a while ago and replaced since; counts the checks."""
 
     def __init__(self, new: dict[str, Any], age_s: float = SECRETS_AGE_S) -> None:
         self.now_s = 1000.0
@@ -196,7 +196,7 @@ class Replaced:
         self.values, self.now_s = new, self.now_s + age_s
 
     def check(self, signed_header: str | None) -> str:
-        """Checks the body with this header."""
+        """Check the body with this header."""
 
         def check(known: Mapping[str, str]) -> str:
             self.checked.append(dict(known))
@@ -205,7 +205,7 @@ class Replaced:
         return by_current(self.current, check)
 
 
-def test_what_is_signed_with_a_known_secret_is_checked_once() -> None:
+def test_signature_with_a_known_secret_is_checked_once() -> None:
     replaced = Replaced({"instagram_app_secret": "new"})
 
     assert replaced.check(header()) == "instagram_app_secret"
@@ -213,7 +213,7 @@ def test_what_is_signed_with_a_known_secret_is_checked_once() -> None:
     assert replaced.checked == [{"instagram_app_secret": INSTAGRAM}]
 
 
-def test_what_is_signed_with_a_newer_secret_is_checked_once_more() -> None:
+def test_signature_with_a_newer_secret_is_checked_again() -> None:
     replaced = Replaced({"facebook_app_secret": "new"})
 
     assert replaced.check(header(secret="new")) == "facebook_app_secret"
@@ -223,17 +223,17 @@ def test_what_is_signed_with_a_newer_secret_is_checked_once_more() -> None:
     assert len(replaced.checked) == 3
 
 
-def test_what_nobody_signed_is_refused_with_the_newer_secrets_too() -> None:
+def test_forged_signature_is_rejected_with_the_newer_secrets_too() -> None:
     replaced = Replaced({"instagram_app_secret": "new"})
 
-    with pytest.raises(SignatureInvalidError) as refused:
+    with pytest.raises(SignatureInvalidError) as rejected:
         replaced.check(header(secret="somebody's"))
 
-    assert (refused.value.reason, len(replaced.checked)) == ("SIGNATURE_MISMATCH", 2)
+    assert (rejected.value.reason, len(replaced.checked)) == ("SIGNATURE_MISMATCH", 2)
 
 
 @pytest.mark.parametrize("secret", ["new", "somebody's"])
-def test_while_the_secrets_are_young_a_wrong_signature_is_checked_once(secret: str) -> None:
+def test_wrong_signature_is_checked_once_while_the_secrets_are_fresh(secret: str) -> None:
     replaced = Replaced({"instagram_app_secret": "new"}, SECRETS_AGE_S - 1)
 
     with pytest.raises(SignatureInvalidError):
@@ -245,24 +245,24 @@ def test_while_the_secrets_are_young_a_wrong_signature_is_checked_once(secret: s
 @pytest.mark.parametrize(
     ("unsigned", "reason"), [(None, "SIGNATURE_MISSING"), ("sha256=0", "SIGNATURE_MALFORMED")], ids=str
 )
-def test_for_what_has_no_signature_there_are_no_newer_secrets(unsigned: str | None, reason: str) -> None:
+def test_missing_or_malformed_signature_does_not_reload_the_secrets(unsigned: str | None, reason: str) -> None:
     replaced = Replaced({"instagram_app_secret": "new"})
 
-    with pytest.raises(SignatureInvalidError) as refused:
+    with pytest.raises(SignatureInvalidError) as rejected:
         replaced.check(unsigned)
 
-    assert (refused.value.reason, len(replaced.checked)) == (reason, 1)
+    assert (rejected.value.reason, len(replaced.checked)) == (reason, 1)
     assert replaced.check(header()) == "instagram_app_secret"  # the old ones
 
 
-def test_newer_secrets_without_one_of_metas_are_not_set_up() -> None:
+def test_newer_secrets_without_app_secrets_are_a_misconfiguration() -> None:
     replaced = Replaced({"state_signing_key": "k"})
 
     with pytest.raises(ConfigurationError):
         replaced.check(header(secret="new"))
 
 
-def test_another_refusal_than_of_the_signature_is_nobodys_new_secret() -> None:
+def test_other_errors_do_not_reload_the_secrets() -> None:
     replaced = Replaced({"instagram_app_secret": "new"})
     checked = []
 
@@ -276,7 +276,7 @@ def test_another_refusal_than_of_the_signature_is_nobodys_new_secret() -> None:
     assert len(checked) == 1
 
 
-def test_a_known_signed_request_is_read() -> None:
+def test_known_signed_request_is_parsed() -> None:
     """Made with openssl and basenc."""
     signature = "JGjOtIkChJ4zLHef3CtmuCEozC-WGbVjB-OfwS4XECU"
     payload = "eyJhbGdvcml0aG0iOiJITUFDLVNIQTI1NiIsImlzc3VlZF9hdCI6MTc2OTAwMDAwMCwidXNlcl9pZCI6IjIxODQ3MSJ9"
@@ -286,14 +286,14 @@ def test_a_known_signed_request_is_read() -> None:
 
 @pytest.mark.parametrize("secret", KNOWN.values())
 @pytest.mark.parametrize("user_id", ["218471", 218471, "17841400000000001", None])
-def test_a_signed_request_is_what_it_says(secret: str, user_id: Any) -> None:
+def test_signed_request_returns_its_payload(secret: str, user_id: Any) -> None:
     says = {**SAYS, "user_id": user_id, "expires": 1_769_003_600}
 
     assert read_signed_request(signed(saying(says), secret), KNOWN) == says
 
 
 @pytest.mark.parametrize("spare", range(4))
-def test_a_payload_of_any_length_is_read_with_and_without_padding(spare: int) -> None:
+def test_payload_is_parsed_with_and_without_padding(spare: int) -> None:
     says = {**SAYS, "é": "ÿ" * spare}
     payload = base64.urlsafe_b64encode(json.dumps(says, ensure_ascii=False).encode()).decode()
     bare = signed(payload.rstrip("="))
@@ -304,41 +304,41 @@ def test_a_payload_of_any_length_is_read_with_and_without_padding(spare: int) ->
 
 
 @pytest.mark.parametrize("algorithm", ["HMAC-SHA256", "hmac-sha256", "Hmac-Sha256"])
-def test_the_case_of_the_algorithm_does_not_matter(algorithm: str) -> None:
+def test_algorithm_is_case_insensitive(algorithm: str) -> None:
     assert read_signed_request(signed(saying({**SAYS, "algorithm": algorithm})), KNOWN)["algorithm"] == algorithm
 
 
 @pytest.mark.parametrize("algorithm", ["HMAC-SHA1", "none", "", None, 256, [], {}, ["HMAC-SHA256"], "HMAC-SHA256 "])
-def test_another_algorithm_is_refused_although_the_signature_is_right(algorithm: Any) -> None:
-    assert refusal_of_request(signed(saying({**SAYS, "algorithm": algorithm}))) == "SIGNATURE_MALFORMED"
-    assert refusal_of_request(signed(saying({"user_id": "218471"}))) == "SIGNATURE_MALFORMED"
+def test_another_algorithm_is_rejected_despite_a_valid_signature(algorithm: Any) -> None:
+    assert request_rejection(signed(saying({**SAYS, "algorithm": algorithm}))) == "SIGNATURE_MALFORMED"
+    assert request_rejection(signed(saying({"user_id": "218471"}))) == "SIGNATURE_MALFORMED"
 
 
-def test_a_signature_over_what_the_payload_decodes_to_is_forged() -> None:
+def test_signature_over_the_decoded_payload_is_rejected() -> None:
     plain = json.dumps(SAYS).encode()
 
-    assert refusal_of_request(f"{encoded(digest_of(plain))}.{encoded(plain)}") == "SIGNATURE_MISMATCH"
+    assert request_rejection(f"{encoded(digest_of(plain))}.{encoded(plain)}") == "SIGNATURE_MISMATCH"
 
 
-def test_a_payload_that_was_changed_after_signing_is_forged() -> None:
+def test_modified_payload_is_rejected() -> None:
     signature, _ = signed(saying(SAYS)).split(".")
 
-    assert refusal_of_request(f"{signature}.{saying({**SAYS, 'user_id': '1'})}") == "SIGNATURE_MISMATCH"
-    assert refusal_of_request(f"{signature}.{saying(SAYS)}=") == "SIGNATURE_MISMATCH"
+    assert request_rejection(f"{signature}.{saying({**SAYS, 'user_id': '1'})}") == "SIGNATURE_MISMATCH"
+    assert request_rejection(f"{signature}.{saying(SAYS)}=") == "SIGNATURE_MISMATCH"
 
 
 @pytest.mark.parametrize("secret", ["somebody's", " the-instagram-secret", "THE-INSTAGRAM-SECRET"])
-def test_a_request_that_somebody_else_signed_is_forged(secret: str) -> None:
-    assert refusal_of_request(signed(saying(SAYS), secret)) == "SIGNATURE_MISMATCH"
+def test_request_signed_with_another_secret_is_rejected(secret: str) -> None:
+    assert request_rejection(signed(saying(SAYS), secret)) == "SIGNATURE_MISMATCH"
 
 
-def test_without_any_secret_no_request_is_valid() -> None:
+def test_no_request_is_valid_without_secrets() -> None:
     with pytest.raises(SignatureInvalidError):
         read_signed_request(signed(saying(SAYS), ""), {})
 
 
-def test_an_empty_request_is_missing() -> None:
-    assert refusal_of_request("") == "SIGNATURE_MISSING"
+def test_empty_request_is_reported_as_missing() -> None:
+    assert request_rejection("") == "SIGNATURE_MISSING"
 
 
 @pytest.mark.parametrize(
@@ -356,18 +356,18 @@ def test_an_empty_request_is_missing() -> None:
         f"ab cd.{saying(SAYS)}",
     ],
 )
-def test_what_has_not_the_form_of_a_signed_request_is_malformed(text: str) -> None:
-    assert refusal_of_request(text) == "SIGNATURE_MALFORMED"
+def test_request_in_another_format_is_malformed(text: str) -> None:
+    assert request_rejection(text) == "SIGNATURE_MALFORMED"
 
 
 @pytest.mark.parametrize("text", [".", f".{saying(SAYS)}", f"{encoded(digest_of(b'x'))}.", "YWJj.YWJj"])
-def test_a_signature_that_is_too_short_or_of_nothing_does_not_match(text: str) -> None:
-    assert refusal_of_request(text) == "SIGNATURE_MISMATCH"
+def test_short_or_empty_signature_does_not_match(text: str) -> None:
+    assert request_rejection(text) == "SIGNATURE_MISMATCH"
 
 
-def test_a_second_dot_is_part_of_the_payload_and_no_payload_has_one() -> None:
-    assert refusal_of_request(f"{signed(saying(SAYS))}.{saying(SAYS)}") == "SIGNATURE_MISMATCH"
-    assert refusal_of_request(signed(f"{saying(SAYS)}.{saying(SAYS)}")) == "SIGNATURE_MALFORMED"
+def test_payload_with_a_dot_is_rejected() -> None:
+    assert request_rejection(f"{signed(saying(SAYS))}.{saying(SAYS)}") == "SIGNATURE_MISMATCH"
+    assert request_rejection(signed(f"{saying(SAYS)}.{saying(SAYS)}")) == "SIGNATURE_MALFORMED"
 
 
 @pytest.mark.parametrize(
@@ -386,16 +386,16 @@ def test_a_second_dot_is_part_of_the_payload_and_no_payload_has_one() -> None:
     ],
     ids=lambda value: value[:20],
 )
-def test_a_signed_payload_that_says_nothing_readable_is_malformed(payload: str) -> None:
-    assert refusal_of_request(signed(payload)) == "SIGNATURE_MALFORMED"
+def test_unreadable_signed_payload_is_malformed(payload: str) -> None:
+    assert request_rejection(signed(payload)) == "SIGNATURE_MALFORMED"
 
 
-def test_a_signed_payload_nested_to_whatever_depth_is_malformed() -> None:
-    """Somewhere between them is Python's own limit."""
+def test_deeply_nested_payload_is_malformed() -> None:
+    """Python's recursion limit lies between these depths."""
     for depth in range(900, 1000):
         payload = encoded(f'{{"algorithm":{"[" * depth}{"]" * depth}}}'.encode())
 
-        assert refusal_of_request(signed(payload)) == "SIGNATURE_MALFORMED"
+        assert request_rejection(signed(payload)) == "SIGNATURE_MALFORMED"
 
 
 PIECES = (
@@ -405,9 +405,9 @@ PIECES = (
 
 @given(PIECES, PIECES)
 @example("", "")
-def test_no_request_makes_it_raise_anything_else(first: str, second: str) -> None:
+def test_any_request_raises_only_our_error(first: str, second: str) -> None:
     for text in (first, f"{first}.{second}", f"{first}.{second}.{first}"):
-        assert refusal_of_request(text) in ("SIGNATURE_MISSING", "SIGNATURE_MALFORMED", "SIGNATURE_MISMATCH")
+        assert request_rejection(text) in ("SIGNATURE_MISSING", "SIGNATURE_MALFORMED", "SIGNATURE_MISMATCH")
 
 
 @given(
@@ -421,20 +421,20 @@ def test_no_request_makes_it_raise_anything_else(first: str, second: str) -> Non
         max_leaves=6,
     ).map(as_json)
 )
-def test_nothing_that_is_signed_makes_it_raise_anything_else(said: bytes) -> None:
-    assert refusal_of_request(signed(encoded(said))) == "SIGNATURE_MALFORMED"
+def test_any_signed_payload_raises_only_our_error(said: bytes) -> None:
+    assert request_rejection(signed(encoded(said))) == "SIGNATURE_MALFORMED"
 
 
 @given(st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=5), max_size=3))
-def test_whatever_is_said_and_signed_comes_back(says: dict[str, Any]) -> None:
+def test_any_signed_object_is_returned(says: dict[str, Any]) -> None:
     said = {**says, "algorithm": "HMAC-SHA256"}
 
     assert read_signed_request(signed(saying(said)), KNOWN) == said
 
 
-def test_a_refusal_quotes_neither_signature_nor_body_nor_secret() -> None:
-    with pytest.raises(SignatureInvalidError) as refused:
+def test_errors_quote_neither_signature_nor_body_nor_secret() -> None:
+    with pytest.raises(SignatureInvalidError) as rejected:
         check_webhook(header(secret="somebody's"), BODY, KNOWN)
 
-    told = f"{refused.value!r} {refused.value.details} {refused.value.log_context}"
-    assert not [one for one in (*KNOWN.values(), header(secret="somebody's")[7:], "caf") if one in told]
+    text = f"{rejected.value!r} {rejected.value.details} {rejected.value.log_context}"
+    assert not [one for one in (*KNOWN.values(), header(secret="somebody's")[7:], "caf") if one in text]

@@ -1,4 +1,4 @@
-"""A state says what it was made for, to us alone, and counts for that and for a while only."""
+"""A state is valid only for the login it was issued for, and only for a limited time."""
 
 import base64
 import json
@@ -29,7 +29,7 @@ def issued() -> tuple[str, LoginState]:
 
 
 def claims(**changes: Any) -> dict[str, Any]:
-    """What a state of ours says, apart from the changes; a claim that is changed to ... is left out."""
+    """The claims of a valid state, with changes; a claim changed to ... is omitted."""
     said = {
         "aud": AUDIENCE,
         "jti": "an-id",
@@ -47,7 +47,7 @@ def segment(text: str) -> str:
 
 
 def in_segments(header: str, body: str) -> str:
-    """A text in the form of a JWT; its signature is made up."""
+    """A JWT with a made-up signature."""
     return f"{segment(header)}.{segment(body)}.c2ln"
 
 
@@ -64,7 +64,7 @@ def reason_of_checking(state: LoginState, reader: StateSigner | None = None, **l
     return caught.value.reason
 
 
-def test_a_state_comes_back_as_it_was_issued_and_counts_for_its_login() -> None:
+def test_issued_state_is_valid_for_its_login() -> None:
     text, state = issued()
 
     read = signer().read(text)
@@ -75,7 +75,7 @@ def test_a_state_comes_back_as_it_was_issued_and_counts_for_its_login() -> None:
     assert read.expires_at == NOW + timedelta(minutes=30)
 
 
-def test_a_state_survives_a_clock_with_microseconds() -> None:
+def test_state_survives_a_clock_with_microseconds() -> None:
     reader = signer(NOW + timedelta(microseconds=999_999))
 
     text, state = reader.issue(USER_ID, Provider.FACEBOOK, REDIRECT_URI)
@@ -83,20 +83,20 @@ def test_a_state_survives_a_clock_with_microseconds() -> None:
     assert reader.read(text) == state
 
 
-def test_two_states_of_the_same_login_have_ids_that_nobody_can_guess() -> None:
+def test_state_ids_are_unguessable_and_differ() -> None:
     ids = {issued()[1].id for _ in range(200)}
 
     assert len(ids) == 200
     assert {len(base64.urlsafe_b64decode(f"{id_}==")) for id_ in ids} == {16}
 
 
-def test_a_state_fits_an_address_as_it_is() -> None:
+def test_state_needs_no_url_encoding() -> None:
     text, _ = signer().issue(USER_ID, Provider.INSTAGRAM, "https://app.example.com/" + "x" * 500)
 
     assert set(text) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.")
 
 
-def test_another_key_makes_no_state_of_ours() -> None:
+def test_state_signed_with_another_key_is_rejected() -> None:
     text, _ = signer(key=KEY[::-1]).issue(USER_ID, Provider.INSTAGRAM, REDIRECT_URI)
 
     assert reason_of_reading(text) == "STATE_INVALID"
@@ -105,21 +105,21 @@ def test_another_key_makes_no_state_of_ours() -> None:
 @pytest.mark.parametrize(
     "claim", [{"sub": OTHER_USER_ID}, {"redirect_uri": "https://evil.example.com"}, {"exp": 2**33}]
 )
-def test_a_state_that_was_changed_is_refused(claim: dict[str, Any]) -> None:
+def test_modified_state_is_rejected(claim: dict[str, Any]) -> None:
     header, _, signature = jwt.encode(claims(), KEY, "HS256").split(".")
     changed = segment(json.dumps(claims(**claim)))
 
     assert reason_of_reading(f"{header}.{changed}.{signature}") == "STATE_INVALID"
 
 
-def test_every_cut_of_a_state_is_refused() -> None:
+def test_truncated_state_is_rejected() -> None:
     text, _ = issued()
 
     assert {reason_of_reading(text[:length]) for length in range(len(text))} == {"STATE_INVALID"}
 
 
 @pytest.mark.parametrize("algorithm", ["none", "None", "NONE", "nOnE", "", None])
-def test_a_state_without_a_signature_is_refused(algorithm: str | None) -> None:
+def test_unsigned_state_is_rejected(algorithm: str | None) -> None:
     header, body = segment(json.dumps({"alg": algorithm, "typ": "JWT"})), segment(json.dumps(claims()))
 
     assert reason_of_reading(f"{header}.{body}.") == "STATE_INVALID"
@@ -127,14 +127,14 @@ def test_a_state_without_a_signature_is_refused(algorithm: str | None) -> None:
 
 
 @pytest.mark.parametrize("algorithm", ["HS384", "HS512"])
-def test_only_one_algorithm_counts(algorithm: str) -> None:
+def test_only_one_algorithm_is_accepted(algorithm: str) -> None:
     text = jwt.encode(claims(), KEY * 2, algorithm)
 
     assert reason_of_reading(text, signer(key=KEY * 2)) == "STATE_INVALID"
 
 
 @pytest.mark.parametrize("audience", ["authenticated", AUDIENCE.upper(), "", None, [], ["authenticated"], ...])
-def test_what_was_signed_for_something_else_is_refused(audience: Any) -> None:
+def test_token_for_another_audience_is_rejected(audience: Any) -> None:
     text = jwt.encode(claims(aud=audience), KEY, "HS256")
 
     assert reason_of_reading(text) == "STATE_INVALID"
@@ -155,7 +155,7 @@ def test_what_was_signed_for_something_else_is_refused(audience: Any) -> None:
         {"exp": None},
     ],
 )
-def test_a_signed_state_that_lacks_something_is_refused(claim: dict[str, Any]) -> None:
+def test_signed_state_with_a_missing_or_invalid_claim_is_rejected(claim: dict[str, Any]) -> None:
     assert reason_of_reading(jwt.encode(claims(**claim), KEY, "HS256")) == "STATE_INVALID"
 
 
@@ -185,16 +185,16 @@ def test_a_signed_state_that_lacks_something_is_refused(claim: dict[str, Any]) -
         "x" * 4_096,
     ],
 )
-def test_what_is_no_state_at_all_is_refused_as_ours(text: str) -> None:
+def test_malformed_text_raises_our_error(text: str) -> None:
     assert reason_of_reading(text) == "STATE_INVALID"
 
 
 @given(st.text() | st.text("ABCabc019-_.=", min_size=1) | st.binary().map(lambda raw: raw.decode("latin-1")))
-def test_no_text_that_somebody_makes_up_is_a_state(text: str) -> None:
+def test_arbitrary_text_is_never_a_valid_state(text: str) -> None:
     assert reason_of_reading(text) == "STATE_INVALID"
 
 
-def test_a_state_is_read_after_its_end_and_no_longer_counts() -> None:
+def test_expired_state_is_readable_but_invalid() -> None:
     text, _ = issued()
     last_moment, end = NOW + LIFETIME - timedelta(seconds=1), NOW + LIFETIME
 
@@ -207,7 +207,7 @@ def test_a_state_is_read_after_its_end_and_no_longer_counts() -> None:
     assert state.expires_at == end.astimezone(UTC)
 
 
-def test_a_state_of_another_user_does_not_count() -> None:
+def test_state_of_another_user_is_rejected() -> None:
     _, state = issued()
 
     assert reason_of_checking(state, user_id=OTHER_USER_ID) == "STATE_OF_ANOTHER_USER"
@@ -216,20 +216,20 @@ def test_a_state_of_another_user_does_not_count() -> None:
 @pytest.mark.parametrize(
     "login", [{"provider": Provider.FACEBOOK}, {"redirect_uri": f"{REDIRECT_URI}/"}, {"redirect_uri": ""}]
 )
-def test_a_state_counts_for_its_provider_and_redirect_uri_only(login: dict[str, Any]) -> None:
+def test_state_is_valid_only_for_its_provider_and_redirect_uri(login: dict[str, Any]) -> None:
     _, state = issued()
 
     assert reason_of_checking(state, **login) == "STATE_MISMATCH"
 
 
-def test_whose_state_it_is_is_told_before_anything_else_about_it() -> None:
+def test_another_users_state_is_reported_before_other_mismatches() -> None:
     _, state = issued()
     strange = {"user_id": OTHER_USER_ID, "provider": Provider.FACEBOOK}
 
     assert reason_of_checking(state, signer(NOW + 2 * LIFETIME), **strange) == "STATE_OF_ANOTHER_USER"
 
 
-def test_no_error_about_a_state_repeats_it() -> None:
+def test_errors_do_not_quote_the_state() -> None:
     text, _ = issued()
 
     with pytest.raises(OAuthStateError) as caught:
@@ -238,7 +238,7 @@ def test_no_error_about_a_state_repeats_it() -> None:
     assert text not in f"{caught.value!r} {caught.value.details} {caught.value.log_context}"
 
 
-def test_a_key_that_could_be_guessed_is_refused() -> None:
+def test_short_key_is_rejected() -> None:
     with pytest.raises(ConfigurationError) as caught:
         signer(key="short")
     assert "short" not in str(caught.value.log_context["secret_key"])

@@ -1,4 +1,4 @@
-"""Tokens come back to the row they belong to, and to no other."""
+"""Encrypted tokens decrypt only for the row they belong to."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -26,13 +26,13 @@ def vault() -> Iterator[TokenVault]:
         yield TokenVault(key["KeyMetadata"]["Arn"])
 
 
-def test_a_token_comes_back_as_it_was(vault: TokenVault) -> None:
+def test_token_survives_encryption_and_decryption(vault: TokenVault) -> None:
     ciphertext = vault.encrypt('EAA"quotes" and é', BINDING)
 
     assert vault.decrypt(ciphertext, BINDING) == 'EAA"quotes" and é'
 
 
-def test_a_ciphertext_does_not_contain_the_token_and_is_never_the_same(vault: TokenVault) -> None:
+def test_ciphertexts_differ_and_do_not_contain_the_token(vault: TokenVault) -> None:
     first, second = vault.encrypt("EAAtoken", BINDING), vault.encrypt("EAAtoken", BINDING)
 
     assert "EAAtoken" not in first
@@ -44,10 +44,10 @@ def test_a_ciphertext_does_not_contain_the_token_and_is_never_the_same(vault: To
     [
         replace(BINDING, user_id="7b0f1c5e-0000-4000-8000-000000000002"),
         replace(BINDING, instagram_business_id="17841400000000002"),
-        replace(BINDING, provider="instagram"),  # type: ignore[arg-type]  # a product that this version lacks
+        replace(BINDING, provider="instagram"),  # type: ignore[arg-type]  # not a product of this version
     ],
 )
-def test_a_ciphertext_that_was_moved_does_not_decrypt(vault: TokenVault, other: TokenBinding) -> None:
+def test_ciphertext_of_another_row_does_not_decrypt(vault: TokenVault, other: TokenBinding) -> None:
     ciphertext = vault.encrypt("EAAtoken", BINDING)
 
     with pytest.raises(TokenEncryptionError):
@@ -55,12 +55,12 @@ def test_a_ciphertext_that_was_moved_does_not_decrypt(vault: TokenVault, other: 
 
 
 @pytest.mark.parametrize("ciphertext", ["", "not base64!", "QUJD", "{}"])
-def test_what_is_no_ciphertext_is_refused_as_ours(vault: TokenVault, ciphertext: str) -> None:
+def test_malformed_ciphertext_raises_our_error(vault: TokenVault, ciphertext: str) -> None:
     with pytest.raises(TokenEncryptionError):
         vault.decrypt(ciphertext, BINDING)
 
 
-def test_a_key_that_is_gone_is_reported_without_the_token() -> None:
+def test_missing_key_is_reported_without_the_token() -> None:
     with mock_aws():
         vault = TokenVault("arn:aws:kms:us-east-1:123456789012:key/00000000-0000-4000-8000-000000000000")
 
@@ -69,7 +69,7 @@ def test_a_key_that_is_gone_is_reported_without_the_token() -> None:
     assert "EAAtoken" not in f"{caught.value} {caught.value.log_context}"
 
 
-def test_a_token_that_was_sealed_with_a_signature_opens_as_ever(vault: TokenVault) -> None:
+def test_signed_ciphertext_still_decrypts(vault: TokenVault) -> None:
     provider = vault._masking.provider
     assert isinstance(provider, AWSEncryptionSDKProvider)
     signed = provider.encrypt("EAAtoken", **asdict(BINDING))

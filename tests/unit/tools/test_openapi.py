@@ -43,7 +43,7 @@ def test_described_routes_are_those_of_the_functions() -> None:
 
 
 def test_described_routes_are_in_the_template_with_preflight_for_frontends() -> None:
-    of_meta = {(operation.method, operation.path) for operation in openapi.META_OPERATIONS}
+    meta_routes = {(operation.method, operation.path) for operation in openapi.META_OPERATIONS}
     events = [
         (event["Properties"]["Method"].lower(), event["Properties"]["Path"])
         for resource in section("Resources").values()
@@ -51,7 +51,7 @@ def test_described_routes_are_in_the_template_with_preflight_for_frontends() -> 
         if event["Type"] == "Api"
     ]
 
-    assert {event for event in events if event[0] != "options"} == DESCRIBED | of_meta
+    assert {event for event in events if event[0] != "options"} == DESCRIBED | meta_routes
     assert {path for method, path in events if method == "options"} == {path for _, path in DESCRIBED}
 
 

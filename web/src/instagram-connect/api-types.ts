@@ -13,7 +13,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Start a login: where to send the browser, and a state for the way back. */
+        /** Start a login: returns the URL of Meta's dialog, and a state to send back with the code. */
         post: operations["authorize"];
         delete?: never;
         options?: never;
@@ -30,7 +30,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Finish a login: its Instagram accounts are stored. The same code again gives the first outcome. */
+        /** Finish a login and store its Instagram accounts. Repeating the same code returns the first result. */
         post: operations["exchangeToken"];
         delete?: never;
         options?: never;
@@ -45,7 +45,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** All accounts of the caller, also disconnected and pending ones. */
+        /** List all accounts of the user, including disconnected and pending ones. */
         get: operations["listAccounts"];
         put?: never;
         post?: never;
@@ -65,7 +65,7 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Disconnect an account: its tokens are erased, whatever Meta answers. Safe to repeat. */
+        /** Disconnect an account. Its tokens are erased even if Meta does not respond. Safe to repeat. */
         delete: operations["disconnectAccount"];
         options?: never;
         head?: never;
@@ -81,7 +81,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Extend the token of one account now. Requests at once make one call to Meta and give one answer. */
+        /** Extend the token of one account now. Simultaneous requests share one call to Meta and its result. */
         post: operations["refreshToken"];
         delete?: never;
         options?: never;
@@ -96,7 +96,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Whether connections can be stored right now. */
+        /** Check whether connections can be stored right now. */
         get: operations["health"];
         put?: never;
         post?: never;
@@ -113,10 +113,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Meta's handshake: the challenge comes back exactly as it was sent. */
+        /** Meta's handshake: returns the challenge unchanged. */
         get: operations["verifyWebhook"];
         put?: never;
-        /** Meta's events, signed. 200 means that every byte is kept; 503 that Meta has to send them again. */
+        /** Receives Meta's signed events. 200 means that they are stored in the queue, 503 that Meta must resend them. */
         post: operations["receiveWebhook"];
         delete?: never;
         options?: never;
@@ -133,7 +133,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** A person removed the app: their tokens are erased. Safe to repeat; an unknown person is no error. */
+        /** A person removed the app: erases their tokens. Safe to repeat; an unknown person is not an error. */
         post: operations["deauthorize"];
         delete?: never;
         options?: never;
@@ -148,10 +148,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** A page for people: how far a deletion is. */
+        /** A web page with the status of a deletion. */
         get: operations["showDataDeletion"];
         put?: never;
-        /** A person wants their data deleted: it is done within minutes. Safe to repeat; an unknown person is no error. */
+        /** A person wants their data deleted: done within minutes. Safe to repeat; an unknown person is not an error. */
         post: operations["requestDataDeletion"];
         delete?: never;
         options?: never;
@@ -170,53 +170,53 @@ export interface components {
          *     A parked account is not a row yet: its status is `pending`, and it has no id unless it was connected before.
          */
         Account: {
-            /** @description Id of the row: what other routes take. Null while a new account is pending. */
+            /** @description Id of the row, used by other routes. Null while a new account is pending. */
             id: string | null;
-            /** @description The login product that it was last connected with. */
+            /** @description The login product it was last connected with. */
             provider: components["schemas"]["Provider"];
-            /** @description Meta's id of the professional account; text, beyond 2^53. */
+            /** @description Meta's id of the professional account; a string, because it exceeds 2^53. */
             instagramBusinessId: string;
             username: string | null;
             name: string | null;
-            /** @description The Facebook Page it is linked to; null with Instagram Login. */
+            /** @description The linked Facebook Page; null with Instagram Login. */
             pageId: string | null;
             pageName: string | null;
-            /** @description Stops working after some days. */
+            /** @description Expires after a few days. */
             profilePictureUrl: string | null;
             followersCount: number | null;
-            /** @description ISO 8601; null when Meta named no end. */
+            /** @description ISO 8601; null if the token does not expire. */
             tokenExpiresAt: string | null;
             /**
              * Format: date-time
-             * @description When its newest login was made.
+             * @description When it was last connected.
              */
             connectedAt: string;
             /** @enum {string} */
             status: "active" | "needs_reauth" | "disconnected" | "pending";
             /**
-             * @description Why the user has to connect again, as in docs/errors.md; null: nothing to do.
+             * @description Why the user must connect again, see docs/errors.md; null if nothing is needed.
              * @default null
              */
             reconnectReason: string | null;
             /**
-             * @description What the user does about it, for people.
+             * @description What to do about it, in words for the user.
              * @default null
              */
             reconnectHint: string | null;
             /**
-             * @description It still works, and ends then unless its user connects again.
+             * @description Works until then; stops unless the user connects again.
              * @default null
              */
             reconnectBefore: string | null;
         };
         /**
          * Accounts
-         * @description All accounts of the caller, also disconnected and pending ones.
+         * @description All accounts of the user, including disconnected and pending ones.
          */
         Accounts: {
             accounts: components["schemas"]["Account"][];
             unfinishedLogins: components["schemas"]["UnfinishedLogin"][];
-            /** @description False while storage cannot be read: then only what is pending is listed. */
+            /** @description False while storage cannot be read; only pending items are listed then. */
             complete: boolean;
         };
         /**
@@ -230,54 +230,54 @@ export interface components {
          * @description Where to send the browser.
          */
         Authorization: {
-            /** @description Meta's login dialog, with everything in it. */
+            /** @description URL of Meta's login dialog, including all parameters. */
             authorizeUrl: string;
-            /** @description Comes back from the dialog; hand it to exchange-token. */
+            /** @description The dialog returns it; pass it to exchange-token. */
             state: string;
             /**
              * Format: date-time
-             * @description When the state ends.
+             * @description When the state expires.
              */
             expiresAt: string;
         };
         /**
          * AuthorizeRequest
-         * @description Which login to start.
+         * @description The login to start.
          */
         AuthorizeRequest: {
-            /** @description The one of the login dialog, character by character; on the deployment's allow-list. */
+            /** @description Exactly the login dialog's redirect URI. Must be on the deployment's allow-list. */
             redirectUri: string;
             /** @default facebook */
             provider: components["schemas"]["Provider"];
             /**
-             * @description Ask again for what was declined before.
+             * @description Ask again for permissions declined earlier.
              * @default false
              */
             rerequest: boolean;
         };
         /**
          * CodeLogin
-         * @description What Meta's dialog gave the frontend.
+         * @description A code from Meta's login dialog.
          */
         CodeLogin: {
             /** @description The authorization code. Meta's trailing `#_` is ignored. */
             code: string;
-            /** @description The one of the login dialog, character by character; on the deployment's allow-list. */
+            /** @description Exactly the login dialog's redirect URI. Must be on the deployment's allow-list. */
             redirectUri: string;
             /**
-             * @description Default: the state's, else facebook.
+             * @description Defaults to the state's provider, else facebook.
              * @default null
              */
             provider: components["schemas"]["Provider"] | null;
             /**
-             * @description The state that authorize gave; some deployments require it.
+             * @description The state issued by authorize. Some deployments require it.
              * @default null
              */
             state: string | null;
         };
         /**
          * Connection
-         * @description The accounts that a login connected, at least one.
+         * @description The accounts connected by a login, at least one.
          */
         Connection: {
             /** @description Id of the first account. */
@@ -286,28 +286,28 @@ export interface components {
         };
         /**
          * DeferredConnection
-         * @description The login worked and is kept safely; its accounts are stored within minutes of the cause being gone.
+         * @description The login worked and is safely kept. Its accounts are stored within minutes of the outage ending.
          */
         DeferredConnection: {
             /**
-             * @description There is none yet.
+             * @description Always null: nothing is stored yet.
              * @default null
              */
             businessAccountId: null;
-            /** @description As `pending`; empty while Meta has not named them. */
+            /** @description With status `pending`; empty while Meta has not listed them. */
             accounts: components["schemas"]["Account"][];
         };
         /**
          * Disconnection
-         * @description An account without its tokens, and what Meta was told.
+         * @description A disconnected account, and what was undone at Meta.
          */
         Disconnection: {
             account: components["schemas"]["Account"];
-            /** @description Meta sends no more webhooks of it, because of this request. */
+            /** @description This request ended the account's webhooks at Meta. */
             unsubscribed: boolean;
-            /** @description Another user of the app has the same account connected, so its webhooks stay on. */
+            /** @description Webhooks stay on because another user of the app has the same account connected. */
             keptForOthers: boolean;
-            /** @description The person's whole grant was taken back. Only with Facebook Login, and only once no other account hangs on it; otherwise the person can remove the app at Meta. */
+            /** @description The user's whole grant was revoked. Only with Facebook Login, and only once no other account depends on it; otherwise the user can remove the app at Meta. */
             revoked: boolean;
         };
         /**
@@ -328,7 +328,7 @@ export interface components {
         };
         /**
          * Problem
-         * @description Every error. docs/errors.md says what each code means and who does what.
+         * @description An error. docs/errors.md explains each code and who must act.
          */
         Problem: {
             /**
@@ -336,22 +336,22 @@ export interface components {
              * @constant
              */
             success: false;
-            /** @description What happened, for people. */
+            /** @description What happened, in words for the user. */
             error: string;
-            /** @description What is special about this case. */
+            /** @description The specifics of this case. */
             details: string;
             /** @enum {string} */
             code: "ACCESS_TOKEN_FOREIGN" | "ACCESS_TOKEN_INVALID" | "ACCOUNT_DISCONNECTED" | "ACCOUNT_NOT_FOUND" | "ACCOUNT_NOT_PROFESSIONAL" | "BUSINESS_PORTFOLIO_NOT_GRANTED" | "CALLBACK_NOT_KEPT" | "CONFIGURATION_INVALID" | "IDENTITY_UNAVAILABLE" | "INTERNAL_ERROR" | "INVALID_REQUEST" | "LOGIN_IN_PROGRESS" | "LOGIN_RECORDS_UNAVAILABLE" | "META_ACTION_BLOCKED" | "META_APP_MISCONFIGURED" | "META_RATE_LIMITED" | "META_REQUEST_REJECTED" | "META_UNAVAILABLE" | "NOT_FOUND" | "NO_FACEBOOK_PAGE" | "NO_INSTAGRAM_ACCOUNT" | "OAUTH_CODE_EXPIRED" | "OAUTH_CODE_INVALID" | "OAUTH_CODE_USED" | "OAUTH_OUTCOME_UNKNOWN" | "OAUTH_STATE_INVALID" | "PERMISSION_MISSING" | "RECONNECT_REQUIRED" | "REDIRECT_URI_MISMATCH" | "REDIRECT_URI_NOT_ALLOWED" | "REFRESH_IN_PROGRESS" | "SCOPES_DECLINED" | "SCOPES_NOT_REQUESTED" | "SERVICE_STARTING" | "SIGNATURE_INVALID" | "STORAGE_FAILED" | "TOKEN_ENCRYPTION_FAILED" | "TOKEN_TOO_YOUNG" | "TOO_MANY_REQUESTS" | "UNAUTHENTICATED" | "VERIFY_TOKEN_INVALID";
-            /** @description Splits some codes further. */
+            /** @description Refines some codes. */
             reason?: string;
             /** @description Who must act. */
             actor: components["schemas"]["Actor"];
-            /** @description Whether the person may simply try again, by logging in again or later. */
+            /** @description Whether the user can simply try again, by logging in again or by waiting. */
             recoverable: boolean;
             retryAfterSeconds?: number;
-            /** @description What to do about it, for people. */
+            /** @description What to do about it, in words for the user. */
             hint: string;
-            /** @description Finds every log line of the request. */
+            /** @description The `correlation_id` of every log line of the request. */
             requestId: string;
         };
         /**
@@ -362,10 +362,10 @@ export interface components {
         Provider: "facebook" | "instagram";
         /**
          * RefreshTokenRequest
-         * @description Which account to refresh.
+         * @description The account to refresh.
          */
         RefreshTokenRequest: {
-            /** @description Id of one of the caller's own accounts. */
+            /** @description Id of one of the user's own accounts. */
             businessAccountId: string;
         };
         /**
@@ -377,7 +377,7 @@ export interface components {
         };
         /**
          * TokenLogin
-         * @description What Supabase Auth's own Facebook login gave the frontend.
+         * @description A token from Supabase Auth's own Facebook login.
          */
         TokenLogin: {
             /** @description The session's `provider_token`. */
@@ -387,18 +387,18 @@ export interface components {
         };
         /**
          * UnfinishedLogin
-         * @description A login whose accounts Meta has not named yet.
+         * @description A login whose accounts Meta has not listed yet.
          */
         UnfinishedLogin: {
             provider: components["schemas"]["Provider"];
             /** Format: date-time */
             startedAt: string;
             /**
-             * @description `pending` goes on by itself; `needs_reauth` ended, and only a new login helps.
+             * @description `pending` continues automatically; `needs_reauth` has failed, and only a new login helps.
              * @enum {string}
              */
             status: "pending" | "needs_reauth";
-            /** @description The error that ended it, as in docs/errors.md; null while pending. */
+            /** @description The error that ended it, see docs/errors.md; null while pending. */
             code: string | null;
         };
     };
@@ -497,7 +497,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The accounts that a login connected, at least one. */
+            /** @description The accounts connected by a login, at least one. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -511,7 +511,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description The login worked and is kept safely; its accounts are stored within minutes of the cause being gone. */
+            /** @description The login worked and is safely kept. Its accounts are stored within minutes of the outage ending. */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -630,7 +630,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description All accounts of the caller, also disconnected and pending ones. */
+            /** @description All accounts of the user, including disconnected and pending ones. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -693,7 +693,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An account without its tokens, and what Meta was told. */
+            /** @description A disconnected account, and what was undone at Meta. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -982,7 +982,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description All of it is kept. */
+            /** @description The events are kept. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1053,7 +1053,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description There is no token of this person any more. */
+            /** @description No token of this person is left. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1138,7 +1138,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A page that says that nobody was given this code. */
+            /** @description A page saying that the code is unknown. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1165,7 +1165,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A page that asks to look again. */
+            /** @description A page asking the person to check again later. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1191,7 +1191,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Where the person sees how far it is. */
+            /** @description Where the person can see the status. */
             200: {
                 headers: {
                     [name: string]: unknown;

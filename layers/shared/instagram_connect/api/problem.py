@@ -1,15 +1,15 @@
-"""The body of every error that a route returns. Imports nothing that is slow to load: `webhook` starts with it."""
+"""The body of every error response. Imports nothing slow to load, because `webhook` imports it at start-up."""
 
 from typing import Any
 
 from instagram_connect.errors import InstagramConnectError
 
-# Left out when null; every other field is always there.
+# Omitted if null; all other fields are always present.
 OPTIONAL = ("reason", "retryAfterSeconds")
 
 
 def problem(error: InstagramConnectError, request_id: str) -> dict[str, Any]:
-    """The error in the shape of `schemas.Problem`, camelCase."""
+    """Convert an error to the JSON of `schemas.Problem`."""
     body = {
         "success": False,
         "error": error.message,

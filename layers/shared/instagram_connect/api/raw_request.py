@@ -1,6 +1,6 @@
 """API Gateway requests and responses without a router, for the functions that Meta calls.
 
-Signatures cover raw bytes, and Meta waits while a function starts, so nothing is imported here that is slow to load.
+Signatures cover raw bytes, and Meta waits while a function starts, so this module imports nothing slow to load.
 Source: API Gateway, "Lambda proxy integrations".
 """
 
@@ -42,12 +42,12 @@ class ProxyRequest:
 
 
 def request_id(event: Mapping[str, Any]) -> str:
-    """API Gateway's request id, the correlation id of the log."""
+    """Return API Gateway's request id, the correlation id of the logs."""
     return (event.get("requestContext") or {}).get("requestId") or ""
 
 
 def text(body: str, *, status: HTTPStatus = HTTPStatus.OK, content_type: str = "text/plain") -> dict[str, Any]:
-    """A response with this text as its body."""
+    """Build a response with this text as its body."""
     return {
         "statusCode": status.value,
         "headers": {
@@ -61,14 +61,14 @@ def text(body: str, *, status: HTTPStatus = HTTPStatus.OK, content_type: str = "
 
 
 def failure(error: InstagramConnectError, request_id: str) -> dict[str, Any]:
-    """The response to an error, in the shape of all routes."""
+    """Build an error response in the shape all routes use."""
     return text(json.dumps(problem(error, request_id)), status=error.status, content_type="application/json")
 
 
 def _body(event: Mapping[str, Any]) -> bytes:
     body: str = event.get("body") or ""
     if not event.get("isBase64Encoded"):
-        # A lone surrogate cannot have been sent over HTTP; the signature of such an event does not match anyway.
+        # HTTP cannot carry a lone surrogate; the signature of an event with one does not match anyway.
         return body.encode("utf-8", "surrogatepass")
     try:
         return base64.b64decode(body, validate=True)
@@ -77,7 +77,7 @@ def _body(event: Mapping[str, Any]) -> bytes:
 
 
 def _url(context: Mapping[str, Any], headers: Mapping[str, str]) -> str:
-    """The requested address without its query; API Gateway's path includes the stage or a domain's base path."""
+    """Return the requested URL without its query. API Gateway's path includes the stage or base path."""
     scheme = headers.get("x-forwarded-proto", "https")
     host = headers.get("host") or context.get("domainName", "")
     return f"{scheme}://{host}{context.get('path', '')}"

@@ -1,4 +1,4 @@
-"""The HTTP side: the only place that knows the shapes of API Gateway events and of our answers."""
+"""HTTP routing: the only module that knows the shapes of API Gateway events and our responses."""
 
 import uuid
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 from pydantic import TypeAdapter, ValidationError
 
 from instagram_connect.api.problem import problem
-from instagram_connect.api.schemas import Answer
+from instagram_connect.api.schemas import ResponseBody
 from instagram_connect.errors import (
     AccountNotFoundError,
     InstagramConnectError,
@@ -23,10 +23,10 @@ from instagram_connect.errors import (
 from instagram_connect.runtime.deadline import Deadline
 from instagram_connect.runtime.observability import logger, metrics, stack_of
 
-# Far above any login, far below what could occupy a function.
+# Far larger than any login, far too small to keep a function busy.
 MAX_BODY_CHARACTERS = 64 * 1024
-# The answer itself, its log lines and metrics.
-RESERVED_FOR_ANSWERING_S = 0.5
+# For the response, log lines and metrics.
+RESPONSE_RESERVE_S = 0.5
 
 DEFERRED_CODE = "STORAGE_DEFERRED"
 
@@ -34,7 +34,7 @@ Body = TypeVar("Body")
 
 
 def create_api(allowed_origins: Sequence[str]) -> APIGatewayRestResolver:
-    """A resolver that answers preflights for these origins and turns every exception into the error shape."""
+    """Create a resolver with CORS for these origins that turns every exception into an error response."""
     cors = CORSConfig(
         allow_origin=allowed_origins[0],
         extra_origins=list(allowed_origins[1:]),
@@ -60,7 +60,7 @@ def create_api(allowed_origins: Sequence[str]) -> APIGatewayRestResolver:
 
 
 def parse_body(event: APIGatewayProxyEvent, wanted: TypeAdapter[Body]) -> Body:
-    """The body of the request. Raises InvalidRequestError, whose details name fields and never repeat values."""
+    """Parse and validate the body. Raises InvalidRequestError, whose details name fields but never quote values."""
     try:
         body = event.decoded_body or ""
     except ValueError:  # not base64, or not UTF-8
@@ -70,18 +70,18 @@ def parse_body(event: APIGatewayProxyEvent, wanted: TypeAdapter[Body]) -> Body:
     try:
         return wanted.validate_json(body)
     except ValidationError as error:
-        # Without chaining: the original's context holds what the caller sent.
-        raise InvalidRequestError(_what_is_wrong(error)) from None
+        # Not chained: the original error contains what the client sent.
+        raise InvalidRequestError(_validation_details(error)) from None
 
 
-def success(event: APIGatewayProxyEvent, data: Answer) -> Response[dict[str, Any]]:
-    """200 with `data` in the success shape."""
+def success(event: APIGatewayProxyEvent, data: ResponseBody) -> Response[dict[str, Any]]:
+    """Build a 200 response with `data`."""
     body = {"success": True, "data": data.model_dump(mode="json", by_alias=True), "requestId": request_id(event)}
     return _response(HTTPStatus.OK, body)
 
 
-def deferred(event: APIGatewayProxyEvent, data: Answer) -> Response[dict[str, Any]]:
-    """202 with `data` of something that will be done later."""
+def deferred(event: APIGatewayProxyEvent, data: ResponseBody) -> Response[dict[str, Any]]:
+    """Build a 202 response: `data` will be stored later."""
     body = {
         "success": True,
         "pending": True,
@@ -93,12 +93,12 @@ def deferred(event: APIGatewayProxyEvent, data: Answer) -> Response[dict[str, An
 
 
 def deadline(api: APIGatewayRestResolver) -> Deadline:
-    """When the work on this request has to be done, so that its answer leaves before Lambda ends the function."""
-    return Deadline(api.lambda_context.get_remaining_time_in_millis() / 1000 - RESERVED_FOR_ANSWERING_S)
+    """Return the deadline for this request's work, which leaves time to respond before Lambda stops the function."""
+    return Deadline(api.lambda_context.get_remaining_time_in_millis() / 1000 - RESPONSE_RESERVE_S)
 
 
 def row_id(text: str) -> str:
-    """The id of an account that a caller named. Raises AccountNotFoundError for what cannot be one."""
+    """Validate an account id from a request. Raises AccountNotFoundError if it cannot be one."""
     try:
         return str(uuid.UUID(text))
     except ValueError:
@@ -106,7 +106,7 @@ def row_id(text: str) -> str:
 
 
 def request_id(event: APIGatewayProxyEvent) -> str:
-    """API Gateway's id of the request: the correlation id of its logs."""
+    """Return API Gateway's request id, the correlation id of the logs."""
     return event.request_context.request_id or ""
 
 
@@ -124,7 +124,7 @@ def _record(error: InstagramConnectError) -> None:
     if error.is_repeated:
         logger.info("Repeated the failure of an earlier request", code=error.code)
         return
-    # What the user can fix is no reason to wake an operator.
+    # Problems that users can fix must not page an operator.
     log = logger.error if error.actor == "operator" else logger.warning
     log("Request failed", extra={"code": error.code, "reason": error.reason, "actor": error.actor, **error.log_context})
     metrics.add_metric("RequestsFailed", MetricUnit.Count, 1)
@@ -141,12 +141,12 @@ def _response(
     )
 
 
-def _what_is_wrong(error: ValidationError) -> str:
+def _validation_details(error: ValidationError) -> str:
     wrong = error.errors(include_url=False, include_context=False, include_input=False)
     return "; ".join(f"{_field(each['loc'])}: {each['msg']}" for each in wrong[:5])
 
 
 def _field(location: Sequence[int | str]) -> str:
-    # Where a body has alternatives, the first part names the one that was tried; fields begin in lower case.
+    # For a union, the first part is the name of the model that was tried; field names start in lower case.
     parts = [str(part) for part in location]
     return ".".join(part for part in parts if not part[:1].isupper()) or "body"

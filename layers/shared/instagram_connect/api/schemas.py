@@ -1,4 +1,4 @@
-"""The HTTP contract: what routes take and answer, camelCase JSON. docs/openapi.json is generated from it."""
+"""The HTTP contract: request and response bodies in camelCase JSON. docs/openapi.json is generated from it."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -12,12 +12,12 @@ from instagram_connect.models import Account, Provider
 RedirectUri = Annotated[
     str,
     StringConstraints(min_length=1, max_length=2048),
-    Field(description="The one of the login dialog, character by character; on the deployment's allow-list."),
+    Field(description="Exactly the login dialog's redirect URI. Must be on the deployment's allow-list."),
 ]
 
 
 class RequestBody(BaseModel):
-    """Base of what routes take: types as they are, unknown fields ignored."""
+    """Base of all request bodies: no type coercion, unknown fields ignored."""
 
     model_config = ConfigDict(
         alias_generator=to_camel, strict=True, extra="ignore", frozen=True, hide_input_in_errors=True
@@ -25,33 +25,33 @@ class RequestBody(BaseModel):
 
 
 class AuthorizeRequest(RequestBody):
-    """Which login to start."""
+    """The login to start."""
 
     redirect_uri: RedirectUri
     provider: Provider = Provider.FACEBOOK
-    rerequest: bool = Field(default=False, description="Ask again for what was declined before.")
+    rerequest: bool = Field(default=False, description="Ask again for permissions declined earlier.")
 
 
 def _without_fragment(code: Any) -> Any:
-    # Meta ends the redirect with #_ or #_=_, and frontends take it along.
+    # Meta appends #_ or #_=_ to the redirect, and some frontends pass it on.
     return code.partition("#")[0] if isinstance(code, str) else code
 
 
 class CodeLogin(RequestBody):
-    """What Meta's dialog gave the frontend."""
+    """A code from Meta's login dialog."""
 
     code: Annotated[str, BeforeValidator(_without_fragment), StringConstraints(min_length=1, max_length=4096)] = Field(
         description="The authorization code. Meta's trailing `#_` is ignored."
     )
     redirect_uri: RedirectUri
-    provider: Provider | None = Field(default=None, description="Default: the state's, else facebook.")
+    provider: Provider | None = Field(default=None, description="Defaults to the state's provider, else facebook.")
     state: Annotated[str, StringConstraints(max_length=4096)] | None = Field(
-        default=None, description="The state that authorize gave; some deployments require it."
+        default=None, description="The state issued by authorize. Some deployments require it."
     )
 
 
 class TokenLogin(RequestBody):
-    """What Supabase Auth's own Facebook login gave the frontend."""
+    """A token from Supabase Auth's own Facebook login."""
 
     access_token: Annotated[str, StringConstraints(min_length=1, max_length=4096)] = Field(
         description="The session's `provider_token`."
@@ -79,99 +79,99 @@ ExchangeTokenRequest: TypeAdapter[CodeLogin | TokenLogin] = TypeAdapter(
 
 
 class RefreshTokenRequest(RequestBody):
-    """Which account to refresh."""
+    """The account to refresh."""
 
     business_account_id: Annotated[str, StringConstraints(min_length=1, max_length=64)] = Field(
-        description="Id of one of the caller's own accounts."
+        description="Id of one of the user's own accounts."
     )
 
 
-class Answer(BaseModel):
-    """Base of what routes answer as `data`."""
+class ResponseBody(BaseModel):
+    """Base of all response bodies."""
 
     model_config = ConfigDict(
         alias_generator=to_camel, populate_by_name=True, frozen=True, json_schema_serialization_defaults_required=True
     )
 
 
-class Authorization(Answer):
+class Authorization(ResponseBody):
     """Where to send the browser."""
 
-    authorize_url: str = Field(description="Meta's login dialog, with everything in it.")
-    state: str = Field(description="Comes back from the dialog; hand it to exchange-token.")
-    expires_at: datetime = Field(description="When the state ends.")
+    authorize_url: str = Field(description="URL of Meta's login dialog, including all parameters.")
+    state: str = Field(description="The dialog returns it; pass it to exchange-token.")
+    expires_at: datetime = Field(description="When the state expires.")
 
 
-class Connection(Answer):
-    """The accounts that a login connected, at least one."""
+class Connection(ResponseBody):
+    """The accounts connected by a login, at least one."""
 
     business_account_id: str = Field(description="Id of the first account.")
     accounts: tuple[Account, ...]
 
 
-class DeferredConnection(Answer):
-    """The login worked and is kept safely; its accounts are stored within minutes of the cause being gone."""
+class DeferredConnection(ResponseBody):
+    """The login worked and is safely kept. Its accounts are stored within minutes of the outage ending."""
 
-    business_account_id: None = Field(default=None, description="There is none yet.")
-    accounts: tuple[Account, ...] = Field(description="As `pending`; empty while Meta has not named them.")
+    business_account_id: None = Field(default=None, description="Always null: nothing is stored yet.")
+    accounts: tuple[Account, ...] = Field(description="With status `pending`; empty while Meta has not listed them.")
 
 
-class UnfinishedLogin(Answer):
-    """A login whose accounts Meta has not named yet."""
+class UnfinishedLogin(ResponseBody):
+    """A login whose accounts Meta has not listed yet."""
 
     provider: Provider
     started_at: datetime
     status: Literal["pending", "needs_reauth"] = Field(
-        description="`pending` goes on by itself; `needs_reauth` ended, and only a new login helps."
+        description="`pending` continues automatically; `needs_reauth` has failed, and only a new login helps."
     )
-    code: str | None = Field(description="The error that ended it, as in docs/errors.md; null while pending.")
+    code: str | None = Field(description="The error that ended it, see docs/errors.md; null while pending.")
 
 
-class Accounts(Answer):
-    """All accounts of the caller, also disconnected and pending ones."""
+class Accounts(ResponseBody):
+    """All accounts of the user, including disconnected and pending ones."""
 
     accounts: tuple[Account, ...]
     unfinished_logins: tuple[UnfinishedLogin, ...]
-    complete: bool = Field(description="False while storage cannot be read: then only what is pending is listed.")
+    complete: bool = Field(description="False while storage cannot be read; only pending items are listed then.")
 
 
-class Disconnection(Answer):
-    """An account without its tokens, and what Meta was told."""
+class Disconnection(ResponseBody):
+    """A disconnected account, and what was undone at Meta."""
 
     account: Account
-    unsubscribed: bool = Field(description="Meta sends no more webhooks of it, because of this request.")
+    unsubscribed: bool = Field(description="This request ended the account's webhooks at Meta.")
     kept_for_others: bool = Field(
-        description="Another user of the app has the same account connected, so its webhooks stay on."
+        description="Webhooks stay on because another user of the app has the same account connected."
     )
     revoked: bool = Field(
-        description="The person's whole grant was taken back. Only with Facebook Login, and only once no other "
-        "account hangs on it; otherwise the person can remove the app at Meta."
+        description="The user's whole grant was revoked. Only with Facebook Login, and only once no other account "
+        "depends on it; otherwise the user can remove the app at Meta."
     )
 
 
-class RefreshedAccount(Answer):
+class RefreshedAccount(ResponseBody):
     """The account with its extended token."""
 
     account: Account
 
 
-class Health(Answer):
+class Health(ResponseBody):
     """Connections can be stored right now."""
 
     status: Literal["ok"] = "ok"
     storage: Literal["ok"] = "ok"
 
 
-class Problem(Answer):
-    """Every error. docs/errors.md says what each code means and who does what."""
+class Problem(ResponseBody):
+    """An error. docs/errors.md explains each code and who must act."""
 
     success: Literal[False] = False
-    error: str = Field(description="What happened, for people.")
-    details: str = Field(description="What is special about this case.")
+    error: str = Field(description="What happened, in words for the user.")
+    details: str = Field(description="The specifics of this case.")
     code: str
-    reason: str | None = Field(default=None, description="Splits some codes further.")
+    reason: str | None = Field(default=None, description="Refines some codes.")
     actor: Actor = Field(description="Who must act.")
-    recoverable: bool = Field(description="Whether the person may simply try again, by logging in again or later.")
+    recoverable: bool = Field(description="Whether the user can simply try again, by logging in again or by waiting.")
     retry_after_seconds: int | None = None
-    hint: str = Field(description="What to do about it, for people.")
-    request_id: str = Field(description="Finds every log line of the request.")
+    hint: str = Field(description="What to do about it, in words for the user.")
+    request_id: str = Field(description="The `correlation_id` of every log line of the request.")

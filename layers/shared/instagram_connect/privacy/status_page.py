@@ -1,6 +1,6 @@
-"""The page on which a person sees how far the deletion of their data is: for people, without login or personal data.
+"""The page that shows the status of a data deletion, without login and without personal data.
 
-Source of what it has to say: Meta, "Data Deletion Request Callback".
+Source of its required content: Meta, "Data Deletion Request Callback".
 """
 
 from datetime import UTC, datetime
@@ -32,17 +32,17 @@ code {{ background: #f0f2f5; padding: .1rem .3rem; border-radius: .2rem; overflo
 </html>
 """
 _DELETED = (
-    "the access to your Instagram accounts, their profiles, conversations, messages and events, and logins that were "
+    "our access to your Instagram accounts, their profiles, conversations, messages and events, and logins that were "
     "still being completed"
 )
 _KEPT = (
-    "this request with its dates, and a fingerprint of your number at Meta: both prove the deletion, and keep an older "
+    "this request with its dates, and a fingerprint of your ID at Meta. They prove the deletion and prevent an older "
     "login from bringing data back"
 )
 
 
 def of(code: str, status: DeletionStatus | None) -> str:
-    """The page for a code that was given out; a status of None: the deletion is about to begin."""
+    """Render the page for a valid code. A status of None means that the deletion has not started yet."""
     paragraphs = [f"<p>Confirmation code: <code>{escape(code)}</code></p>"]
     if status is not None:
         paragraphs.append(f"<p>Requested: {_day(status.requested_at)}</p>")
@@ -50,32 +50,31 @@ def of(code: str, status: DeletionStatus | None) -> str:
         title = "Your data has been deleted"
         paragraphs += [
             f"<p>Completed: {_day(status.completed_at)}</p>",
-            f"<p>Deleted: {_DELETED}. Copies of what could not be processed before end by themselves within 14 days "
-            "at most; nobody uses them.</p>",
+            f"<p>Deleted: {_DELETED}. Unprocessed copies in queues expire within 14 days at most and are not used.</p>",
             f"<p>Kept: {escape(status.retained_reason or _KEPT)}.</p>",
         ]
     else:
         title = "Your data is being deleted"
         paragraphs += [
             f"<p>Being deleted: {_DELETED}.</p>",
-            "<p>This takes minutes, seldom longer. You need not do anything; this page shows when it is done.</p>",
+            "<p>This usually takes a few minutes. You don't need to do anything; this page shows when it is done.</p>",
         ]
     return _PAGE.format(title=title, text="\n".join(paragraphs))
 
 
 def unknown() -> str:
-    """The page for a code that nobody was given."""
+    """Render the page for an unknown code."""
     text = (
-        "<p>There is no deletion request with this code. Look whether the whole address was copied, or ask again in "
-        "Facebook's or Instagram's settings under “Apps and websites”.</p>"
+        "<p>There is no deletion request with this code. Check that you copied the whole address, or request the "
+        "deletion again in the Facebook or Instagram settings under “Apps and websites”.</p>"
     )
     return _PAGE.format(title="This confirmation code is unknown", text=text)
 
 
 def unavailable() -> str:
-    """The page while nobody can tell how far a deletion is."""
-    text = "<p>Your request is kept, and is carried out whatever this page says. Look again in a few minutes.</p>"
-    return _PAGE.format(title="The status cannot be shown right now", text=text)
+    """Render the page while the status cannot be read."""
+    text = "<p>Your request has been received and will be carried out. Check again in a few minutes.</p>"
+    return _PAGE.format(title="We can't show the status right now", text=text)
 
 
 def _day(moment: datetime) -> str:

@@ -1,8 +1,8 @@
-"""Who is calling: verifies the access token of a signed-in Supabase user.
+"""Identify the signed-in Supabase user by verifying their access token.
 
 Sources: Supabase's "JWT Signing Keys" and "JWT Claims Reference". Projects sign with ES256 or RS256 keys published as
-JWKS, older ones with HS256 and a shared secret. The issuer is not compared: the key already belongs to one project,
-and custom domains change it.
+JWKS, older ones with HS256 and a shared secret. The issuer is not checked: the key already belongs to one project, and
+custom domains change the issuer.
 """
 
 import time
@@ -21,23 +21,23 @@ from instagram_connect.runtime.observability import logger
 AUDIENCE = "authenticated"
 ROLE = "authenticated"
 ASYMMETRIC_ALGORITHMS = frozenset({"ES256", "RS256"})
-# Supabase's edge caches the key set for ten minutes as well.
+# Supabase's edge also caches the key set for ten minutes.
 KEYS_MAX_AGE_S = 600.0
-# Anybody can invent a `kid`; only one fetch in this time may be caused by unknown ones.
+# Anyone can invent a `kid`, so unknown ones may cause only one fetch in this interval.
 UNKNOWN_KEY_INTERVAL_S = 10.0
 FETCH_TIMEOUT = httpx.Timeout(2.0)
 CLOCK_SKEW_S = 10
 
 
 @dataclass(frozen=True)
-class Caller:
-    """A signed-in user of the Supabase project; `user_id` is the id in auth.users."""
+class SignedInUser:
+    """A user of the Supabase project; `id` is the id in auth.users."""
 
-    user_id: str
+    id: str
 
 
 class SigningKeys:
-    """The project's public keys by `kid`: fetched when needed, kept, fetched again when a `kid` is unknown."""
+    """The project's public keys by `kid`, fetched on demand and cached; an unknown `kid` triggers another fetch."""
 
     def __init__(self, jwks_url: str, http: httpx.Client, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._jwks_url = jwks_url
@@ -48,7 +48,7 @@ class SigningKeys:
         self._unknown_fetched_at: float | None = None
 
     def get(self, key_id: str) -> jwt.PyJWK | None:
-        """The key, or None when the project does not publish it. Raises IdentityUnavailableError without any keys."""
+        """Return the key, or None if the project does not publish it. Raises IdentityUnavailableError without keys."""
         if self._older_than(self._fetched_at, KEYS_MAX_AGE_S):
             self._fetch()
         elif key_id not in self._keys and self._older_than(self._unknown_fetched_at, UNKNOWN_KEY_INTERVAL_S):
@@ -69,7 +69,7 @@ class SigningKeys:
             logger.warning("Could not fetch the signing keys", cause=type(error).__name__)
             if self._fetched_at is None:
                 raise IdentityUnavailableError from error
-            # Known keys stay good, a revoked one among them until a fetch succeeds; the next try is a while away.
+            # Keep using known keys, even a revoked one, until a fetch succeeds; retry after the interval.
             self._fetched_at = self._monotonic() - KEYS_MAX_AGE_S + UNKNOWN_KEY_INTERVAL_S
             return
         self._keys = {
@@ -81,7 +81,7 @@ class SigningKeys:
 
 
 class IdentityVerifier:
-    """Turns an Authorization header into a Caller. Without `jwt_secret` no HS256 token is accepted."""
+    """Verifies Authorization headers. Without a `jwt_secret`, HS256 tokens are rejected."""
 
     def __init__(self, keys: SigningKeys, jwt_secret: str | None) -> None:
         self._keys = keys
@@ -89,14 +89,14 @@ class IdentityVerifier:
 
     @classmethod
     def of_project(cls, supabase_url: str, jwt_secret: str | None) -> "IdentityVerifier":
-        """The verifier for a Supabase project. Does no I/O."""
+        """Create the verifier for a Supabase project. Does no I/O."""
         keys = SigningKeys(
             f"{supabase_url.rstrip('/')}/auth/v1/.well-known/jwks.json", httpx.Client(verify=tls.context())
         )
         return cls(keys, jwt_secret)
 
-    def identify(self, authorization: str | None) -> Caller:
-        """The caller. Raises UnauthenticatedError, IdentityUnavailableError."""
+    def identify(self, authorization: str | None) -> SignedInUser:
+        """Return the signed-in user. Raises UnauthenticatedError, IdentityUnavailableError."""
         scheme, _, token = (authorization or "").strip().partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             raise UnauthenticatedError(reason="TOKEN_MISSING")
@@ -106,12 +106,12 @@ class IdentityVerifier:
             raise UnauthenticatedError(reason="TOKEN_EXPIRED") from error
         except jwt.PyJWTError as error:
             raise UnauthenticatedError(reason="TOKEN_INVALID") from error
-        return _caller(claims)
+        return _user(claims)
 
     def _verified_claims(self, token: str) -> dict[str, Any]:
         header = jwt.get_unverified_header(token)
-        algorithm = str(header.get("alg"))  # the caller's JSON: it could be anything
-        # The algorithm picks the kind of key, so a public key can never be used as an HMAC secret.
+        algorithm = str(header.get("alg"))  # unverified JSON: it could be anything
+        # The algorithm determines the type of key, so a public key is never used as an HMAC secret.
         key: jwt.PyJWK | str | None = None
         if algorithm == "HS256":
             key = self._jwt_secret
@@ -126,16 +126,16 @@ class IdentityVerifier:
             algorithms=[algorithm],
             audience=AUDIENCE,
             leeway=CLOCK_SKEW_S,
-            # `iat` tells when, not from when (RFC 7519, 4.1.6): a clock that is behind must refuse nobody for it.
+            # `iat` does not limit validity (RFC 7519, 4.1.6): a slow clock here must not reject new tokens.
             options={"require": ["exp", "sub", "aud"], "verify_iat": False},
         )
 
 
-def _caller(claims: dict[str, Any]) -> Caller:
-    # Legacy API keys are JWTs of the same project too; they have another role and no user.
+def _user(claims: dict[str, Any]) -> SignedInUser:
+    # Legacy API keys are also JWTs of this project, but with another role and no user.
     if claims.get("role") != ROLE:
         raise UnauthenticatedError(reason="TOKEN_INVALID")
     try:
-        return Caller(user_id=str(uuid.UUID(claims["sub"])))
+        return SignedInUser(id=str(uuid.UUID(claims["sub"])))
     except (ValueError, TypeError, AttributeError) as error:
         raise UnauthenticatedError(reason="TOKEN_INVALID") from error
