@@ -20,12 +20,13 @@ from bench.frontend import Frontend
 from bench.recording import Call
 from bench.system import HOME, deployed, on_supabase_lite
 from instagram_connect.models import Provider
+from instagram_connect.storage.schema_contract import rpc_name
 from local.database import connect
 from local.progress import step
 from local.settings import Keys
 
 HEALED = 50
-FUNCTION = "store_connection"
+FUNCTION = rpc_name("store_connection")
 RELOAD_TIMEOUT_S = 5.0
 # Polling without a pause would take processor time from the reload.
 POLL_INTERVAL_S = 0.01

@@ -96,7 +96,7 @@ def build_api(allowed_origins: tuple[str, ...], dependencies: Callable[[], Depen
 
 @cache
 def _api() -> APIGatewayRestResolver:
-    return build_api(Settings.from_env(os.environ).allowed_origins, dependencies)
+    return build_api(settings.required_list(os.environ, "ALLOWED_ORIGINS"), dependencies)
 
 
 @sends_error_reports

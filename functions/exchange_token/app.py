@@ -138,7 +138,7 @@ def _render(event: APIGatewayProxyEvent, connected: Sequence[Account] | PendingC
 
 @cache
 def _api() -> APIGatewayRestResolver:
-    return build_api(Settings.from_env(os.environ).allowed_origins, dependencies)
+    return build_api(settings.required_list(os.environ, "ALLOWED_ORIGINS"), dependencies)
 
 
 @sends_error_reports

@@ -94,7 +94,7 @@ def build_api(allowed_origins: tuple[str, ...], storage: StorageCheck) -> APIGat
 
 @cache
 def _api() -> APIGatewayRestResolver:
-    return build_api(Settings.from_env(os.environ).allowed_origins, StorageCheck(repository))
+    return build_api(settings.required_list(os.environ, "ALLOWED_ORIGINS"), StorageCheck(repository))
 
 
 @sends_error_reports

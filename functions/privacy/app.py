@@ -96,7 +96,9 @@ def dependencies() -> Dependencies:
 
 
 def handle(event: dict[str, Any], deps: Callable[[], Dependencies]) -> dict[str, Any]:
-    """Answers one request."""
+    """Answers one request. Raises ValueError for an event that is none: SQS would take an answer as "carried out"."""
+    if "httpMethod" not in event:
+        raise ValueError("not a request of API Gateway")
     try:
         request = ProxyRequest.of(event)
         act = _ROUTES[request.method, request.path.rsplit("/", 1)[-1]]

@@ -32,7 +32,7 @@ from instagram_connect.storage.rpc import Rpcs
 
 REQUEST = TypeAdapter(RefreshTokenRequest)
 # API Gateway gives up after 29 seconds, which a cold start is part of.
-ANSWERING_S = 22.0
+ANSWERING_S = 21.0
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def build_api(allowed_origins: tuple[str, ...], dependencies: Callable[[], Depen
 
 @cache
 def _api() -> APIGatewayRestResolver:
-    return build_api(Settings.from_env(os.environ).allowed_origins, dependencies)
+    return build_api(settings.required_list(os.environ, "ALLOWED_ORIGINS"), dependencies)
 
 
 @sends_error_reports

@@ -1,4 +1,4 @@
-"""Custom resource after everything else of a deploy: lets it pass only when the Data API does all that the code needs.
+"""Custom resource after everything else of a deploy: lets it pass only when the secrets exist and the schema is known.
 
 Answers CloudFormation exactly once. FAILED, with the doctor's verdict, rolls the stack back. The response URL is
 presigned, so it is never logged. Source of the protocol: CloudFormation, "Custom resource request types" and "Custom
@@ -40,6 +40,7 @@ class Settings:
 
     supabase_url: str
     supabase_secret_name: str
+    required_secrets: tuple[str, ...]
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str]) -> "Settings":
@@ -47,6 +48,7 @@ class Settings:
         return cls(
             supabase_url=settings.required(environment, "SUPABASE_URL"),
             supabase_secret_name=settings.required(environment, "SUPABASE_SECRET_NAME"),
+            required_secrets=settings.required_list(environment, "REQUIRED_SECRETS"),
         )
 
 
@@ -55,6 +57,7 @@ class Dependencies:
     """What the gate needs of the outside world."""
 
     last_report: Callable[[Deadline], Report]
+    missing_secrets: Callable[[], list[str]]
 
 
 @cache
@@ -63,7 +66,9 @@ def dependencies() -> Dependencies:
     config = Settings.from_env(os.environ)
     secrets = settings.load_secrets(config.supabase_secret_name)
     project = Project(config.supabase_url, secrets.required("supabase_secret_key"), secrets.optional("database_url"))
-    return Dependencies(partial(deploy_gate.last_report, project))
+    return Dependencies(
+        partial(deploy_gate.last_report, project), partial(settings.missing_secrets, config.required_secrets)
+    )
 
 
 def verdict(
@@ -79,6 +84,14 @@ def verdict(
         # The former code is coming back whatever the schema or the secrets; refusing would leave the stack stuck.
         logger.warning("Not holding up a rollback")
         return None
+    if missing := deps().missing_secrets():
+        names = ", ".join(missing)
+        logger.error("The stack's functions need secrets that do not exist", secrets=missing)
+        return (
+            f"SECRET_MISSING: the secret {names} does not exist in Secrets Manager, or is being deleted. Create it: aws"
+            f" secretsmanager create-secret --name {missing[0]} --secret-string file://secret.json (docs/deployment.md"
+            " lists its keys)"
+        )
     report = deps().last_report(deadline.within(deploy_gate.LADDER_S))
     for warning in report.warnings:
         logger.warning(warning.sentence, cause=warning.cause, remedy=warning.command)

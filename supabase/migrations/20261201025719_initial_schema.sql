@@ -2895,6 +2895,7 @@ ALTER FUNCTION "public"."instagram_connect_delete_person"(jsonb) OWNER TO "postg
 CREATE OR REPLACE FUNCTION public.instagram_connect_deletion_status(payload jsonb)
  RETURNS jsonb
  LANGUAGE sql
+ STABLE
  SET search_path TO ''
 AS $function$
   select instagram_connect.deletion_status(payload);
@@ -2905,6 +2906,7 @@ ALTER FUNCTION "public"."instagram_connect_deletion_status"(jsonb) OWNER TO "pos
 CREATE OR REPLACE FUNCTION public.instagram_connect_describe_schema(payload jsonb)
  RETURNS jsonb
  LANGUAGE sql
+ STABLE
  SET search_path TO ''
 AS $function$
   select instagram_connect.describe_schema(payload);
@@ -2935,6 +2937,7 @@ ALTER FUNCTION "public"."instagram_connect_finish_refresh"(jsonb) OWNER TO "post
 CREATE OR REPLACE FUNCTION public.instagram_connect_kept_webhook_events(payload jsonb)
  RETURNS jsonb
  LANGUAGE sql
+ STABLE
  SET search_path TO ''
 AS $function$
   select instagram_connect.kept_webhook_events(payload);
@@ -2945,6 +2948,7 @@ ALTER FUNCTION "public"."instagram_connect_kept_webhook_events"(jsonb) OWNER TO 
 CREATE OR REPLACE FUNCTION public.instagram_connect_leased_refreshes(payload jsonb)
  RETURNS jsonb
  LANGUAGE sql
+ STABLE
  SET search_path TO ''
 AS $function$
   select instagram_connect.leased_refreshes(payload);
@@ -2955,6 +2959,7 @@ ALTER FUNCTION "public"."instagram_connect_leased_refreshes"(jsonb) OWNER TO "po
 CREATE OR REPLACE FUNCTION public.instagram_connect_list_accounts(payload jsonb)
  RETURNS jsonb
  LANGUAGE sql
+ STABLE
  SET search_path TO ''
 AS $function$
   select instagram_connect.list_accounts(payload);
@@ -2995,6 +3000,7 @@ ALTER FUNCTION "public"."instagram_connect_purge_webhook_events"(jsonb) OWNER TO
 CREATE OR REPLACE FUNCTION public.instagram_connect_refresh_overview(payload jsonb)
  RETURNS jsonb
  LANGUAGE sql
+ STABLE
  SET search_path TO ''
 AS $function$
   select instagram_connect.refresh_overview(payload);
@@ -3005,6 +3011,7 @@ ALTER FUNCTION "public"."instagram_connect_refresh_overview"(jsonb) OWNER TO "po
 CREATE OR REPLACE FUNCTION public.instagram_connect_refresh_witnesses(payload jsonb)
  RETURNS jsonb
  LANGUAGE sql
+ STABLE
  SET search_path TO ''
 AS $function$
   select instagram_connect.refresh_witnesses(payload);
@@ -3085,6 +3092,7 @@ ALTER FUNCTION "public"."instagram_connect_take_events"(jsonb) OWNER TO "postgre
 CREATE OR REPLACE FUNCTION public.instagram_connect_webhook_report(payload jsonb)
  RETURNS jsonb
  LANGUAGE sql
+ STABLE
  SET search_path TO ''
 AS $function$
   select instagram_connect.webhook_report(payload);

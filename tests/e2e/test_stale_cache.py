@@ -2,6 +2,7 @@
 
 import pytest
 
+from instagram_connect.storage.schema_contract import rpc_name
 from tests.support.app import App, User
 from tests.support.stale_cache import ask, unknown_to_the_cache
 
@@ -12,7 +13,7 @@ def test_stale_cache_loses_no_connection(app: App, user: User) -> None:
     for _ in range(3):
         code = app.log_in()
         with unknown_to_the_cache(app, "store_connection"):
-            assert ask(app, "store_connection").status_code == 404
+            assert ask(app, rpc_name("store_connection")).status_code == 404
             responses.append(app.exchange(user, code))
 
     assert [response.status_code for response in [undisturbed, *responses]] == [200] * 4

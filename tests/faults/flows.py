@@ -18,6 +18,7 @@ from typing import Any
 
 import httpx
 
+from instagram_connect.storage.schema_contract import rpc_name
 from tests.faults.gateway import DEADLY, Failure, Plan, Step
 from tests.faults.world import Connected, World
 from tests.support import contract
@@ -35,7 +36,7 @@ LUZ = ("17841400000000005",)
 NOBODYS_ACCOUNT = "17841499999999999"
 EVENTS = 3
 # Whoever fails from here on may have to refresh once more.
-AFTER_A_REFRESH = frozenset({"GET refresh_access_token", "GenerateDataKey", "finish_refresh"})
+AFTER_A_REFRESH = frozenset({"GET refresh_access_token", "GenerateDataKey", rpc_name("finish_refresh")})
 
 
 class Verdict(StrEnum):
@@ -230,7 +231,7 @@ class StoreLate(Connect):
 
     def begin(self) -> Run:
         run = super().begin()
-        refusal = Plan(Step("exchange_token", "supabase", "store_connection"), Failure.FAILING, calls=100)
+        refusal = Plan(Step("exchange_token", "supabase", rpc_name("store_connection")), Failure.FAILING, calls=100)
         with self.world.gateway.failing(refusal):
             self._exchange(run)
         if not run.answers or run.answers[-1].status_code != 202:

@@ -81,6 +81,19 @@ def migrate(database: psycopg.Connection[Any]) -> None:
         database.execute(path.read_bytes())
 
 
+def test_a_wrapper_is_as_volatile_as_its_function(database: Database) -> None:
+    """PostgREST calls a stable function in a read-only transaction, the only kind that a standby allows."""
+    rows = database.execute(
+        "select inner_one.proname as name, wrapper.provolatile = inner_one.provolatile as is_equal from pg_proc wrapper"
+        " join pg_proc inner_one on wrapper.proname = 'instagram_connect_' || inner_one.proname"
+        " where wrapper.pronamespace = 'public'::regnamespace"
+        " and inner_one.pronamespace = 'instagram_connect'::regnamespace"
+    ).fetchall()
+
+    assert len(rows) == len(FUNCTIONS)
+    assert [row["name"] for row in rows if not row["is_equal"]] == []
+
+
 def test_everyday_names_in_public_stay_the_projects(stack: dict[str, str]) -> None:
     """Tables, views and functions of the app under names that we use, or that are simply common."""
     takes_jsonb = "(payload jsonb) returns jsonb language sql as $$select '1'::jsonb$$"

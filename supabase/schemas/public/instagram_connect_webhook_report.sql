@@ -1,6 +1,6 @@
 create or replace function public.instagram_connect_webhook_report(payload jsonb) returns jsonb
 language sql
-volatile
+stable
 security invoker
 set search_path = ''
 as $$

@@ -154,6 +154,29 @@ def test_a_visitor_is_told_from_a_role_that_lacks_a_grant() -> None:
     assert backend.command == "grant usage on schema public to service_role;"
 
 
+def test_a_lost_privilege_on_our_schema_is_told_from_one_on_public() -> None:
+    """The table in `public` can be read; each function in `public` fails in the function that it calls."""
+
+    def only_the_table(request: httpx.Request) -> httpx.Response:
+        return refused(403, "42501")(request) if "/rpc/" in request.url.path else httpx.Response(200, json=[])
+
+    report = examined(only_the_table)
+
+    assert (report.cause, report.is_certain) == ("PERMISSION_DENIED", False)
+    assert report.command == "grant usage on schema instagram_connect to service_role;"
+
+
+def test_a_grant_on_one_function_covers_the_function_behind_it() -> None:
+    def describing(request: httpx.Request) -> httpx.Response:
+        is_it = request.url.path.endswith("/rpc/instagram_connect_describe_schema")
+        return refused(403, "42501")(request) if is_it else httpx.Response(200, json=[])
+
+    assert examined(describing).command == (
+        "grant execute on function public.instagram_connect_describe_schema(jsonb),"
+        " instagram_connect.describe_schema(jsonb) to service_role;"
+    )
+
+
 @pytest.mark.parametrize(
     ("around", "is_certain"),
     [(DatabaseError(None), True), (DatabaseError("57P03"), True), (DatabaseError("28P01"), False), (AROUND, True)],

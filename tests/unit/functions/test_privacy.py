@@ -339,6 +339,12 @@ def test_a_request_without_its_context_is_refused_in_our_shape_too(send: Send, c
     assert json.loads(answer["body"])["requestId"] == ""
 
 
+def test_a_message_of_the_queue_is_not_acknowledged_here(deps: Dependencies) -> None:
+    """During an update of a stack the queue may still invoke this function; its worker carries the request out."""
+    with pytest.raises(ValueError, match="not a request"):
+        handle({"Records": [{"messageId": "1", "body": "{}"}]}, lambda: deps)
+
+
 def test_a_deauthorization_waits_in_the_queue_while_storage_fails_and_is_done_from_there(
     send: Send, storage: PrivacyStorage, queue: FakePrivacyQueue, deliver: Send, log: io.StringIO
 ) -> None:

@@ -14,6 +14,7 @@ from functions.schema_reload.app import Dependencies, lambda_handler
 from instagram_connect.doctor.report import Caution, Report
 from instagram_connect.errors import Actor, ConfigurationError
 from instagram_connect.runtime.deadline import Deadline
+from local.template import section
 from tests.support.lambda_context import FakeLambdaContext
 
 HEALTHY = Report("HEALTHY", "The Data API does all that the code needs.", Actor.NOBODY)
@@ -31,6 +32,7 @@ class FakeGate:
 
     def __init__(self) -> None:
         self.report = HEALTHY
+        self.missing_secrets: list[str] = []
         self.given_s: list[float] = []
         self.is_rolling_back = False
 
@@ -39,7 +41,7 @@ class FakeGate:
         return self.report
 
     def dependencies(self) -> Dependencies:
-        return Dependencies(self.last_report)
+        return Dependencies(self.last_report, lambda: self.missing_secrets)
 
 
 class FakeCloudFormation:
@@ -122,6 +124,33 @@ def test_failed_deploy_reports_verdict_and_command(
     assert answer["Reason"] == (
         "FUNCTION_MISSING: The function store_connection(payload) is missing in the database. Run: supabase db push"
     )
+
+
+def test_a_missing_secret_fails_the_deploy_with_its_name(
+    send: Callable[..., dict[str, Any]], cloudformation: FakeCloudFormation, gate: FakeGate
+) -> None:
+    gate.missing_secrets = ["instagram-connect/signing"]
+
+    send(RequestType="Create")
+
+    (answer,) = cloudformation.answers
+    assert answer["Status"] == "FAILED"
+    assert "the secret instagram-connect/signing does not exist" in answer["Reason"]
+    assert "aws secretsmanager create-secret --name instagram-connect/signing" in answer["Reason"]
+
+
+@pytest.mark.parametrize("function", ["exchange_token", "webhook", "privacy", "refresh_worker", "doctor"])
+def test_every_secret_of_a_function_is_checked_or_read_by_the_gate(function: str) -> None:
+    resources = section("Resources")
+    gates = resources["SchemaReloadFunction"]["Properties"]["Environment"]["Variables"]
+    logical_id = "".join(word.title() for word in function.split("_")) + "Function"
+    needed = {
+        value
+        for name, value in resources[logical_id]["Properties"]["Environment"]["Variables"].items()
+        if name.endswith("_SECRET_NAME")
+    }
+
+    assert needed <= {gates["SUPABASE_SECRET_NAME"], *gates["REQUIRED_SECRETS"].split(",")}
 
 
 def test_examinations_leave_time_to_respond(

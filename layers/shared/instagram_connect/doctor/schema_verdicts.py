@@ -17,7 +17,7 @@ from instagram_connect.doctor.report import (
 from instagram_connect.errors import Actor
 from instagram_connect.storage import diagnosis
 from instagram_connect.storage.diagnosis import Diagnosis
-from instagram_connect.storage.schema_contract import FUNCTIONS, MIGRATIONS, RELATIONS
+from instagram_connect.storage.schema_contract import FUNCTIONS, MIGRATIONS, RELATIONS, function_behind
 
 
 def of_schema(found: Findings) -> Report | None:
@@ -199,15 +199,15 @@ def _missing_grants(found: Findings) -> Report | None:
         )
     if found.facts or not refused:
         return None
-    is_everything = len(refused) == len(RELATIONS) + len(FUNCTIONS) - 1  # reloads are not asked for to find out
+    schema = _unusable_schema({refusal.name for refusal in refused})
     return Report(
         diagnosis.PERMISSION_DENIED.reason,
-        "service_role may not use the schema public."
-        if is_everything
+        f"service_role may not use the schema {schema}."
+        if schema
         else f"service_role lacks a privilege on {listed([refusal.name for refusal in refused])}.",
         Actor.OPERATOR,
-        "grant usage on schema public to service_role;"
-        if is_everything
+        f"grant usage on schema {schema} to service_role;"
+        if schema
         else " ".join(_full_grant(refusal.name) for refusal in refused),
         found.evidence,
         is_certain=False,
@@ -215,13 +215,22 @@ def _missing_grants(found: Findings) -> Report | None:
     )
 
 
+def _unusable_schema(refused: set[str]) -> str | None:
+    """The schema whose privileges explain that everything was refused, or everything but the relations in `public`."""
+    functions = {name for name in refused if "(" in name}
+    if len(functions) < len(FUNCTIONS) - 1:  # no reload is requested to find this out
+        return None
+    return "public" if set(RELATIONS) <= refused else "instagram_connect"
+
+
 def _full_grant(name: str) -> str:
-    """All that the migrations grant on a relation or function of the contract."""
+    """All that the migrations grant on a relation or function of the contract; a function calls the one behind it."""
     function, is_function, _ = name.partition("(")
     if not is_function:
         return f"grant select, insert, update, delete on table public.{name} to service_role;"
     types = ", ".join("jsonb" for _ in FUNCTIONS[function])
-    return f"grant execute on function public.{function}({types}) to service_role;"
+    inner = function_behind(function)
+    return f"grant execute on function public.{function}({types}), {inner}({types}) to service_role;"
 
 
 def _row_security(found: Findings) -> Report | None:

@@ -5,7 +5,7 @@ Nothing here runs at import or names a setting: each function declares its own a
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,6 +86,22 @@ class CurrentSecrets:
             logger.warning("Could not read the secrets again", extra=error.log_context)
             return None
         return self._secrets
+
+
+def missing_secrets(names: Iterable[str]) -> list[str]:
+    """Return which of the secrets do not exist or are being deleted. Reads none of their values."""
+    client = aws.client("secretsmanager")
+    missing = []
+    for name in names:
+        try:
+            if "DeletedDate" in client.describe_secret(SecretId=name):
+                missing.append(name)
+        except client.exceptions.ResourceNotFoundException:
+            missing.append(name)
+        except (BotoCoreError, ClientError) as error:
+            # This proves nothing about the secret.
+            logger.warning("Could not look for a secret", extra={"secret": name, "cause": type(error).__name__})
+    return missing
 
 
 def load_secrets(name: str) -> Secrets:

@@ -1,8 +1,8 @@
 """The connection to Supabase's Data API (PostgREST), as the backend's own role.
 
-`postgrest` is the part of supabase-py that speaks to the Data API; the rest of it (realtime, storage, auth) is not
-needed here and would double the time to start. Every call ends within its time limit, and fails with DataApiError,
-which holds what tells causes apart and none of the texts: `details` of a constraint violation is the whole row.
+`postgrest` is the part of supabase-py for the Data API; the rest (realtime, storage, auth) is not needed here and would
+double the time to start. Every call ends within its time limit. A DataApiError has the codes that distinguish causes
+and none of the texts: `details` of a constraint violation is the whole row.
 """
 
 import re
@@ -18,14 +18,14 @@ from postgrest import APIError, ReturnMethod, SyncPostgrestClient
 
 from instagram_connect.runtime import tls
 
-# With connecting and sending, 7 s at worst for one attempt.
+# With connecting and sending, at most 7 s for one attempt.
 TIMEOUT = httpx.Timeout(connect=1.5, write=1.5, read=4.0, pool=0.5)
 ATTEMPT_S = 7.0
-# A frozen Lambda keeps sockets that the other side has long closed; an idle one is better opened anew.
+# A frozen Lambda keeps sockets that the server has long closed, so idle ones are replaced.
 KEEPALIVE_EXPIRY_S = 10.0
 THREADS = 40
 
-# Their hints name tables, functions, grants and schemas; those of other codes may quote values.
+# Hints of these codes name tables, functions, grants and schemas; other hints may quote values.
 CODES_WITH_SAFE_HINTS = re.compile(r"PGRST\d+|42\w{3}")
 _SQLSTATE_OR_PGRST = re.compile(r"PGRST\w{1,3}|[0-9A-Z]{5}")
 
@@ -33,9 +33,9 @@ _SQLSTATE_OR_PGRST = re.compile(r"PGRST\w{1,3}|[0-9A-Z]{5}")
 class DataApiError(Exception):
     """A call that failed.
 
-    `code` is PostgREST's or Postgres's, None when something else answered or nobody; `status` is the HTTP status, None
-    when there was no answer; `network` then says why: DNS, TLS, TIMEOUT, REFUSED or BROKEN. `hint` is safe to log;
-    `is_empty` is the answer that says nothing at all.
+    `code` is PostgREST's or Postgres's, None if something else or nothing responded; `status` is the HTTP status, None
+    without a response; `network` then says why: DNS, TLS, TIMEOUT, REFUSED or BROKEN. `hint` is safe to log;
+    `is_empty` marks a response without any content.
     """
 
     def __init__(
@@ -56,12 +56,12 @@ class DataApiError(Exception):
 
 
 class DataApi:
-    """Calls the Data API. Safe to use from several threads; does no I/O until it is called."""
+    """Calls the Data API. Safe to use from several threads. Does no I/O until the first call."""
 
     def __init__(self, supabase_url: str, secret_key: str, transport: httpx.BaseTransport | None = None) -> None:
         """The Data API at `<supabase_url>/rest/v1`.
 
-        New keys (`sb_secret_…`) are opaque and go into the apikey header only; legacy ones are JWTs and are needed as
+        New keys (`sb_secret_…`) are opaque and go into the apikey header only; legacy keys are JWTs and must be the
         bearer token too. Source: Supabase, "Understanding API keys".
         """
         headers = {"apikey": secret_key}
@@ -73,13 +73,13 @@ class DataApi:
             timeout=TIMEOUT,
             limits=httpx.Limits(keepalive_expiry=KEEPALIVE_EXPIRY_S),
             transport=transport,
-            # The client drops the status of an answer that has a JSON body.
+            # The client drops the status of a response with a JSON body.
             event_hooks={"response": [self._remember_status]},
         )
         self._client = SyncPostgrestClient(
             f"{supabase_url.rstrip('/')}/rest/v1", headers=headers, http_client=self._http, retry_enabled=False
         )
-        # httpx times connecting, sending and each chunk one by one; only a thread can be waited for as a whole.
+        # httpx limits connecting, sending and each chunk separately; waiting for a thread limits the whole call.
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="data-api")
 
     def call(
@@ -90,27 +90,27 @@ class DataApi:
         limit_s: float = ATTEMPT_S,
         request_id: str | None = None,
     ) -> Any:
-        """What a function answers. Raises DataApiError; after a TIMEOUT the function may still run to its end."""
+        """Call a function. Raises DataApiError; after a TIMEOUT the function may still run and commit."""
         call = self._client.rpc(function, dict(arguments))
         if request_id:
             call.request.headers["X-Request-Id"] = request_id
         return self._within(limit_s, call.execute)
 
     def insert_nothing(self, relation: str, columns: Sequence[str], *, limit_s: float = ATTEMPT_S) -> None:
-        """Inserts no rows, naming columns: what a real insert would be refused for, this is too. Raises DataApiError.
+        """Insert no rows, naming columns: refused for the same reasons as a real insert. Raises DataApiError.
 
-        Unlike a GET this tells the truth in every PostgREST version.
+        Unlike a GET this is reliable in every PostgREST version.
         """
         insert = self._client.from_(relation).insert([], returning=ReturnMethod.minimal)
         insert.request.params = insert.request.params.add("columns", ",".join(columns))
         self._within(limit_s, insert.execute)
 
     def read_nothing(self, relation: str, columns: Sequence[str], *, limit_s: float = ATTEMPT_S) -> None:
-        """Reads no rows of columns, which Postgres looks up itself, whatever is cached. Raises DataApiError."""
+        """Read no rows. Postgres looks the columns up itself, regardless of the cache. Raises DataApiError."""
         self._within(limit_s, self._client.from_(relation).select(*columns).limit(0).execute)
 
     def close(self) -> None:
-        """Ends its connections, for those who do not keep it as long as their process lives."""
+        """Close the connections, for callers that do not live as long as their process."""
         self._threads.shutdown(wait=False)
         self._http.close()
 
@@ -128,9 +128,9 @@ class DataApi:
             raise _refusal(error, self._last.status) from None
         except httpx.RequestError as error:
             raise DataApiError(network=_network_cause(error)) from None
-        except UnicodeError:  # a host name that cannot be one; only looking it up tells
+        except UnicodeError:  # an invalid host name, noticed by the lookup
             raise DataApiError(network="DNS") from None
-        if answer and isinstance(answer, str):  # a page: whoever answers there is no Data API
+        if answer and isinstance(answer, str):  # a web page: this is not a Data API
             raise DataApiError(status=self._last.status)
         return answer
 
@@ -140,9 +140,9 @@ class DataApi:
 
 def _refusal(error: APIError, status: int | None) -> DataApiError:
     code = str(error.code or "")
-    # Without a JSON body the client gives the HTTP status as the code.
+    # Without a JSON body the client sets the HTTP status as the code.
     if not _SQLSTATE_OR_PGRST.fullmatch(code):
-        # The client makes a message of its own from the status.
+        # The client then derives the message from the status.
         is_empty = not error.details and (code.isdigit() or not error.message)
         return DataApiError(status=status, is_empty=is_empty)
     hint = str(error.hint) if error.hint and CODES_WITH_SAFE_HINTS.fullmatch(code) else None

@@ -1,7 +1,7 @@
-"""A direct connection to the project's Postgres, where the deployment has its URL: for what the Data API cannot do.
+"""A direct connection to the project's Postgres, if the deployment has its URL, for what the Data API cannot do.
 
-pg8000 is pure Python, so that the layer builds for every runtime and architecture. Loaded only when needed: a function
-whose Data API works never is.
+pg8000 is pure Python, so the layer builds for every runtime and architecture. It is loaded on first use: a function
+whose Data API works never needs it.
 """
 
 import ssl
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 CHANNEL = "pgrst"
 RELOAD_PAYLOAD = "reload schema"
-# Of pg_stat_activity: the sessions in which PostgREST waits for reloads.
+# The rows of pg_stat_activity for sessions in which PostgREST waits for reloads.
 IS_LISTENING = (
     f"datname = current_database() and pid <> pg_backend_pid() and query ~* '^\\s*listen\\s+\"?{CHANNEL}\"?\\s*;?\\s*$'"
 )
-# In one line, because an operator may have to run it too.
+# On one line, because an operator may have to run it.
 END_LISTENERS = f"select pg_terminate_backend(pid) from pg_stat_activity where {IS_LISTENING}"  # noqa: S608 - ours
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
 
@@ -33,7 +33,7 @@ class DatabaseError(Exception):
 
 
 class Database:
-    """Postgres at `postgresql://user:password@host:port/name`. Each use is a connection of its own."""
+    """Postgres at `postgresql://user:password@host:port/name`. Each use opens its own connection."""
 
     def __init__(self, url: str) -> None:
         self._text = url
@@ -42,19 +42,19 @@ class Database:
         return "Database(...)"  # the URL holds the password
 
     def reload_schema_cache(self, *, limit_s: float) -> None:
-        """Asks PostgREST to read the schema again, after moving the tail of the notification queue.
+        """Ask PostgREST to reload the schema, after moving the tail of the notification queue.
 
-        That is the cure for a listener that died over old queue entries (PostgREST issue 3147). Raises DatabaseError.
+        Moving it cures a listener that died over old queue entries (PostgREST issue 3147). Raises DatabaseError.
         """
         with self.connected(limit_s) as connection:
             connection.run("select pg_notification_queue_usage()")
             connection.run("select pg_notify(:channel, :payload)", channel=CHANNEL, payload=RELOAD_PAYLOAD)
 
     def restart_listener(self, *, limit_s: float) -> None:
-        """Ends the session in which PostgREST listens, so that it opens another one and reads the schema again.
+        """End the session in which PostgREST listens, so that it opens a new one and reads the schema.
 
-        For a listener that is deaf although its session looks alive. Does nothing where no session listens. Raises
-        DatabaseError, with code 42501 where the role may not end PostgREST's sessions.
+        For a listener that ignores notifications although its session looks alive. Does nothing if no session listens.
+        Raises DatabaseError, with code 42501 if the role may not end PostgREST's sessions.
         """
         with self.connected(limit_s) as connection:
             connection.run("select pg_notification_queue_usage()")
@@ -62,12 +62,12 @@ class Database:
 
     @contextmanager
     def connected(self, limit_s: float) -> "Iterator[pg8000.native.Connection]":
-        """A connection whose every wait ends within the limit. Raises DatabaseError, also for what is run on it."""
+        """A connection on which every wait ends within the limit. Raises DatabaseError, for its statements too."""
         import pg8000.exceptions
         import pg8000.native
 
         try:
-            url = urlsplit(self._text)  # here, so that a URL that is none fails only what needs it
+            url = urlsplit(self._text)  # here, so that an invalid URL fails only its users
             connection = pg8000.native.Connection(
                 unquote(url.username or "postgres"),
                 host=url.hostname or "localhost",

@@ -1,4 +1,4 @@
-"""One call of a function in the database, as every repository makes it: healed, in time, failing as StorageError."""
+"""Calls database functions for the repositories: heals the schema cache, keeps deadlines, raises StorageError."""
 
 import time
 from collections.abc import Callable
@@ -15,14 +15,14 @@ from instagram_connect.storage.schema_cache import SchemaCache
 from instagram_connect.storage.schema_contract import rpc_name
 
 MAX_ATTEMPTS = 5
-# Another attempt is only begun while there is time for an answer; one that takes longer is given up.
+# Do not start another attempt without time for its response.
 LEAST_ATTEMPT_S = 2.0
 
 
 class Rpcs:
-    """Calls functions of the schema contract; each call is one transaction. Safe to use from several threads.
+    """Calls functions of the schema contract, one transaction for each call. Safe to use from several threads.
 
-    With a database URL a stale schema cache can be healed even when the Data API does not know how to reload.
+    With a database URL a stale schema cache can be healed even if the Data API does not know the reload function.
     """
 
     def __init__(
@@ -42,10 +42,7 @@ class Rpcs:
         request_id: str | None = None,
         details: str | None = None,
     ) -> Any:
-        """What a function answers to a payload, also when the schema cache has to be healed for it.
-
-        Raises StorageError.
-        """
+        """Call a function with a payload, healing the schema cache if necessary. Raises StorageError."""
 
         name = rpc_name(function)
 
@@ -64,7 +61,7 @@ class Rpcs:
             raise storage_error(error, name, details) from None
 
     def call_patiently(self, function: str, payload: Any, deadline: Deadline, *, request_id: str | None = None) -> Any:
-        """Like `call`, repeated within the deadline while waiting can help: for what may be done twice."""
+        """Like `call`, for idempotent functions: retried within the deadline while waiting can help."""
         retrying = Retrying(
             retry=retry_if_exception(_may_pass_by_itself),
             stop=lambda state: stop_after_attempt(MAX_ATTEMPTS)(state) or deadline.remaining_s() < LEAST_ATTEMPT_S,
@@ -76,15 +73,15 @@ class Rpcs:
 
 
 def _may_pass_by_itself(error: BaseException) -> bool:
-    # A stale cache was waited for already, and does not heal by more of it.
+    # We waited for a stale cache already.
     return isinstance(error, StorageError) and error.recoverable and error.reason != STALE.reason
 
 
 class RpcCaller(Protocol):
-    """`Rpcs`, or what stands for it where tests go to Postgres directly."""
+    """`Rpcs`, or a stand-in with which tests call Postgres directly."""
 
     def call(self, function: str, payload: Any, deadline: Deadline) -> Any:
-        """What a function answers."""
+        """Call a function."""
 
     def call_patiently(self, function: str, payload: Any, deadline: Deadline) -> Any:
-        """The same, repeated while waiting can help."""
+        """The same, retried while waiting can help."""

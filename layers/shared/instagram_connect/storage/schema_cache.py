@@ -1,7 +1,7 @@
-"""Heals the Data API's schema cache: asks for a reload, and waits until the cache knows what the code needs.
+"""Heals the Data API's schema cache: requests a reload and waits until the cache knows what the code needs.
 
-PostgREST reads the schema once and again when it is told to. After a migration whose notification was lost it answers
-that it does not know functions that exist; a reload takes it a tenth of a second. Source: PostgREST, "Schema Cache".
+PostgREST reads the schema at its start and when it is notified. If the notification of a migration was lost, it does
+not know functions that exist; a reload takes a tenth of a second. Source: PostgREST, "Schema Cache".
 """
 
 import time
@@ -19,19 +19,19 @@ from instagram_connect.storage.diagnosis import diagnose
 from instagram_connect.storage.direct_connection import Database, DatabaseError
 from instagram_connect.storage.schema_contract import FUNCTIONS, RELOAD_FUNCTION
 
-# A reload is done in a tenth of a second, or in seconds for a schema of thousands of tables.
+# A reload takes a tenth of a second, or seconds for a schema of thousands of tables.
 WAITING_S = 2.0
 PROBE_INTERVAL_S = 0.1
-# A notification can be lost, above all while the listener reconnects: it is sent again.
+# A notification can be lost, above all while the listener reconnects, so it is repeated.
 RELOAD_INTERVAL_S = 1.0
-# What did not heal will hardly heal a moment later: a burst of failing calls must not become a burst of reloads.
+# A burst of failing calls must not become a burst of reloads.
 PAUSE_AFTER_FAILURE_S = 5.0
-# The Data API answered a moment ago, if only that it does not know.
+# The Data API responded a moment ago, even if with an error.
 PROBE_S = 1.0
 
 
 class SchemaCache:
-    """The Data API's schema cache, as far as it can be mended from outside. Safe to use from several threads."""
+    """Heals the Data API's schema cache from outside. Safe to use from several threads."""
 
     def __init__(
         self,
@@ -50,10 +50,10 @@ class SchemaCache:
         self._healed_at = self._failed_at = float("-inf")
 
     def heal(self, function: str, deadline: Deadline) -> bool:
-        """Whether the Data API knows the function now. Takes about two seconds, and none when less than that is left.
+        """Heal the cache; return whether it knows the function now. Takes up to two seconds, and needs that much time
+        left.
 
-        Whoever comes while another caller of this process heals waits for that one's reload instead of asking for one
-        more.
+        Concurrent callers in this process share one reload.
         """
         if deadline.remaining_s() < WAITING_S:
             return False
@@ -79,11 +79,11 @@ class SchemaCache:
             return is_healed
 
     def ask_for_reload(self) -> bool:
-        """Asks the Data API to read the schema again, by its own function or else by Postgres; whether one took it."""
+        """Request a reload through the Data API, or else through Postgres; return whether one accepted it."""
         try:
             self._data_api.call(RELOAD_FUNCTION, {}, limit_s=PROBE_S)
         except DataApiError as error:
-            # The function itself may be what the cache does not know.
+            # The cache may not know that function either.
             logger.warning("The Data API could not be asked for a reload", reason=diagnose(error).reason)
             return self._notify()
         return True
@@ -93,7 +93,7 @@ class SchemaCache:
             return False
         notified = self._threads.submit(self._database.reload_schema_cache, limit_s=PROBE_S)
         try:
-            # As a whole: looking up the name, connecting and each statement have only limits of their own.
+            # A limit for the whole: name lookup, connecting and each statement have only their own limits.
             notified.result(timeout=PROBE_S)
         except (DatabaseError, TimeoutError) as error:
             logger.warning("Postgres could not be asked for a reload", storage_code=str(error))
@@ -101,7 +101,7 @@ class SchemaCache:
         return True
 
     def _reload_until_known(self, function: str, deadline: Deadline) -> bool:
-        # What hangs takes a little longer than it is given.
+        # A hanging call takes a little longer than its limit.
         end = Deadline(min(WAITING_S, deadline.remaining_s()), monotonic=self._monotonic)
         reload_at = self._monotonic()
         while end.remaining_s() > 0:
@@ -118,13 +118,14 @@ class SchemaCache:
             call_with_nothing(self._data_api, function, limit_s=PROBE_S)
         except DataApiError as error:
             diagnosis = diagnose(error)
-            # Refused for good, a missing grant for one, is known; who does not answer right now tells nothing.
+            # A permanent refusal, such as a missing grant, proves that the function is cached; a time-out proves
+            # nothing.
             return not (diagnosis.reload_helps or diagnosis.waiting_helps)
         return True
 
 
 def call_with_nothing(data_api: DataApi, function: str, *, limit_s: float) -> None:
-    """Calls a function so that it does nothing, and is yet looked up and checked for grants like any other call.
+    """Call a function with null: it does nothing, but is looked up and checked for grants like any other call.
 
     Raises DataApiError.
     """

@@ -18,6 +18,7 @@ __all__ = [
     "MIGRATIONS",
     "RELATIONS",
     "RELOAD_FUNCTION",
+    "function_behind",
     "rpc_name",
 ]
 
@@ -28,6 +29,11 @@ _EXPOSED, _PREFIX = "public.", "instagram_connect_"
 def rpc_name(function: str) -> str:
     """The function in `public` through which the Data API calls `instagram_connect.<function>`."""
     return f"{_PREFIX}{function}"
+
+
+def function_behind(name: str) -> str:
+    """The function that one in `public` calls: the inverse of `rpc_name`, with its schema."""
+    return f"instagram_connect.{name.removeprefix(_PREFIX)}"
 
 
 RELOAD_FUNCTION = rpc_name("reload_schema_cache")
