@@ -4,13 +4,15 @@ import base64
 import hmac
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 from instagram_connect.errors import StorageError
 from instagram_connect.privacy.requests import PrivacyRequest
 from instagram_connect.runtime.deadline import Deadline
+from instagram_connect.runtime.settings import CurrentSecrets, Secrets
 from instagram_connect.runtime.sqs import QueueError
 from tests.support.fakes import NOW
 from tests.support.refreshing import STORAGE_DOWN, FakeStorage
@@ -23,6 +25,14 @@ PERSON = "10220000000000001"
 CODE = "0123456789abcdef01234567fedcba9876543210"
 NOT_FOR_JSONB = re.compile("[\x00\ud800-\udfff]")
 ISSUED_AT = int(NOW.timestamp()) - 300
+MESSAGE_ID = "7c2f4b1e-3d0c-4a36-8f59-1b7a5c9e2d01"
+COMES_AGAIN = {"batchItemFailures": [{"itemIdentifier": MESSAGE_ID}]}
+DONE: dict[str, Any] = {"batchItemFailures": []}
+CALLBACKS = ["deauthorize", "data_deletion"]
+# A minute after Meta made the request: what was connected in that minute is of the person who asked.
+ASKED_AT = NOW - timedelta(seconds=240)
+
+Send = Callable[..., dict[str, Any]]
 
 
 def said(**changes: Any) -> dict[str, Any]:
@@ -130,3 +140,23 @@ class FakePrivacyQueue:
     @property
     def requests(self) -> list[PrivacyRequest]:
         return [PrivacyRequest.model_validate_json(message) for message in self.kept]
+
+
+class StoredSecrets:
+    """The deployment's secrets, which can change, and a clock."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = dict(APP_SECRETS)
+        self.now_s = 0.0
+        self.loads = 0
+
+    def current(self) -> CurrentSecrets:
+        return CurrentSecrets(self._load, lambda: self.now_s)
+
+    def _load(self) -> Secrets:
+        self.loads += 1
+        return Secrets(dict(self.values))
+
+
+def problem(answer: dict[str, Any]) -> tuple[int, str]:
+    return answer["statusCode"], json.loads(answer["body"])["code"]

@@ -1,4 +1,4 @@
-"""The entry point of the worker; test_privacy.py covers what it does with each message."""
+"""The entry point of the worker; privacy/test_queued_requests.py covers what it does with each message."""
 
 from typing import Any
 

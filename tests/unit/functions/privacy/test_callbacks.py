@@ -4,8 +4,6 @@ import base64
 import io
 import json
 from collections.abc import Callable
-from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -14,25 +12,26 @@ from moto import mock_aws
 
 from functions.privacy import app
 from functions.privacy.app import Dependencies, handle, lambda_handler
-from functions.privacy_worker.app import handle as work
 from instagram_connect.errors import ConfigurationError, InternalError, StorageError
-from instagram_connect.privacy.callbacks import MAX_BODY_BYTES, new_confirmation_code, was_made_here
-from instagram_connect.privacy.repository import PrivacyRepository
+from instagram_connect.privacy.callbacks import MAX_BODY_BYTES, was_made_here
 from instagram_connect.privacy.requests import PrivacyRequest
-from instagram_connect.runtime.deadline import Deadline
-from instagram_connect.runtime.settings import SECRETS_AGE_S, CurrentSecrets, Secrets
+from instagram_connect.runtime.settings import SECRETS_AGE_S
 from tests.support.asking import (
-    APP_SECRETS,
-    CODE,
+    ASKED_AT,
+    CALLBACKS,
     CODE_KEY,
+    DONE,
     FACEBOOK_SECRET,
     INSTAGRAM_SECRET,
     ISSUED_AT,
     PERSON,
     FakePrivacyQueue,
     PrivacyStorage,
+    Send,
+    StoredSecrets,
     forgeries,
     form,
+    problem,
     said,
     signed,
 )
@@ -42,95 +41,6 @@ from tests.support.fakes import NOW
 from tests.support.lambda_context import FakeLambdaContext
 from tests.support.refreshing import STORAGE_DOWN
 from tests.support.routes import LoadEvent
-
-MESSAGE_ID = "7c2f4b1e-3d0c-4a36-8f59-1b7a5c9e2d01"
-COMES_AGAIN = {"batchItemFailures": [{"itemIdentifier": MESSAGE_ID}]}
-DONE: dict[str, Any] = {"batchItemFailures": []}
-CALLBACKS = ["deauthorize", "data_deletion"]
-# A minute after Meta made the request: what was connected in that minute is of the person who asked.
-ASKED_AT = NOW - timedelta(seconds=240)
-
-Send = Callable[..., dict[str, Any]]
-
-
-@pytest.fixture
-def storage() -> PrivacyStorage:
-    return PrivacyStorage()
-
-
-@pytest.fixture
-def queue() -> FakePrivacyQueue:
-    return FakePrivacyQueue()
-
-
-class Stored:
-    """The deployment's secrets, which can change, and a clock."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, Any] = dict(APP_SECRETS)
-        self.now_s = 0.0
-        self.loads = 0
-
-    def current(self) -> CurrentSecrets:
-        return CurrentSecrets(self._load, lambda: self.now_s)
-
-    def _load(self) -> Secrets:
-        self.loads += 1
-        return Secrets(dict(self.values))
-
-
-@pytest.fixture
-def secrets() -> Stored:
-    return Stored()
-
-
-@pytest.fixture
-def deps(storage: PrivacyStorage, queue: FakePrivacyQueue, secrets: Stored) -> Dependencies:
-    return Dependencies(
-        secrets=secrets.current(),
-        code_key=CODE_KEY,
-        repository=PrivacyRepository(storage, lambda: NOW),
-        queue=queue,  # type: ignore[arg-type]
-        now=lambda: NOW,
-    )
-
-
-@pytest.fixture
-def send(deps: Dependencies, load_event: LoadEvent) -> Send:
-    """Sends a recorded request with some of its fields changed, and some of the dependencies."""
-
-    def sender(name: str, *, with_deps: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
-        event = {**load_event(name), **changes}
-        return handle(event, lambda: replace(deps, **(with_deps or {})))
-
-    return sender
-
-
-@pytest.fixture
-def look(send: Send) -> Callable[[str], dict[str, Any]]:
-    """Opens the status page of a confirmation code."""
-    return lambda code: send("data_deletion_status", queryStringParameters={"code": code})
-
-
-@pytest.fixture
-def deliver(deps: Dependencies, load_event: LoadEvent) -> Send:
-    """Delivers the recorded message of the queue, or another body of one."""
-
-    def sender(*bodies: str, deadline: Deadline | None = None) -> dict[str, Any]:
-        event = load_event("privacy_worker")
-        (record,) = event["Records"]
-        if bodies:
-            event["Records"] = [
-                {**record, "messageId": MESSAGE_ID if not number else f"message-{number}", "body": body}
-                for number, body in enumerate(bodies)
-            ]
-        return work(event, lambda: deps.repository, deadline or Deadline(58))
-
-    return sender
-
-
-def problem(answer: dict[str, Any]) -> tuple[int, str]:
-    return answer["statusCode"], json.loads(answer["body"])["code"]
 
 
 def test_a_person_who_removed_the_app_has_no_token_when_meta_gets_its_answer(
@@ -277,7 +187,7 @@ def test_base64_that_is_none_has_no_effect(
 
 @pytest.mark.parametrize("name", CALLBACKS)
 def test_a_secret_that_was_replaced_is_found_after_a_minute_at_most(
-    send: Send, storage: PrivacyStorage, queue: FakePrivacyQueue, secrets: Stored, name: str
+    send: Send, storage: PrivacyStorage, queue: FakePrivacyQueue, secrets: StoredSecrets, name: str
 ) -> None:
     """Meta may never ask again."""
     body = form(signed(said(), "the-new-secret"))
@@ -294,7 +204,7 @@ def test_a_secret_that_was_replaced_is_found_after_a_minute_at_most(
 
 
 @pytest.mark.parametrize("name", CALLBACKS)
-def test_wrong_signatures_have_the_secrets_read_once_in_a_minute(send: Send, secrets: Stored, name: str) -> None:
+def test_wrong_signatures_have_the_secrets_read_once_in_a_minute(send: Send, secrets: StoredSecrets, name: str) -> None:
     send(name, body=form(signed(said())))
     secrets.now_s += SECRETS_AGE_S
 
@@ -306,7 +216,7 @@ def test_wrong_signatures_have_the_secrets_read_once_in_a_minute(send: Send, sec
 
 @pytest.mark.parametrize("name", CALLBACKS)
 def test_without_any_app_secret_nothing_has_an_effect(
-    send: Send, storage: PrivacyStorage, queue: FakePrivacyQueue, secrets: Stored, name: str
+    send: Send, storage: PrivacyStorage, queue: FakePrivacyQueue, secrets: StoredSecrets, name: str
 ) -> None:
     secrets.values = {}
 
@@ -457,180 +367,6 @@ def test_a_deployment_without_a_setting_says_which_to_its_operator_only(
     assert problem(answer) == (500, "CONFIGURATION_INVALID")
     assert '"setting":"PRIVACY_QUEUE_URL"' in log.getvalue()
     assert "PRIVACY_QUEUE_URL" not in answer["body"]
-
-
-def test_a_deletion_that_is_done_shows_its_dates_and_what_is_kept(
-    look: Callable[[str], Any], storage: PrivacyStorage, deliver: Send
-) -> None:
-    assert deliver() == DONE
-
-    answer = look(CODE)
-
-    assert answer["statusCode"] == 200
-    assert "Your data has been deleted" in answer["body"]
-    assert "Completed: 2026-11-22 12:00 UTC" in answer["body"]
-    assert storage.asked("deletion_status") == [{"confirmation_code": CODE}]
-
-
-def test_a_deletion_that_is_under_way_shows_since_when(look: Callable[[str], Any], storage: PrivacyStorage) -> None:
-    storage.deletions[CODE] = {"requested_at": NOW.isoformat(), "completed_at": None, "retained_reason": None}
-
-    answer = look(CODE)
-
-    assert answer["statusCode"] == 200
-    assert "Your data is being deleted" in answer["body"]
-    assert "Requested: 2026-11-22 12:00 UTC" in answer["body"]
-
-
-def test_a_deletion_that_waits_in_the_queue_is_under_way_for_its_person(look: Callable[[str], Any]) -> None:
-    answer = look(new_confirmation_code(CODE_KEY))
-
-    assert answer["statusCode"] == 200
-    assert "Your data is being deleted" in answer["body"]
-
-
-@pytest.mark.parametrize(
-    "code", ["", "ab12", CODE, new_confirmation_code("another-key"), "<script>alert(1)</script>", "é" * 40]
-)
-def test_a_code_that_nobody_was_given_is_unknown_and_not_repeated(look: Callable[[str], Any], code: str) -> None:
-    answer = look(code)
-
-    assert answer["statusCode"] == 404
-    assert "This confirmation code is unknown" in answer["body"]
-    assert not code or code not in answer["body"]
-
-
-@pytest.mark.parametrize("code", ["\x00", "a" * 40 + "\ud83d"])
-def test_what_no_database_holds_is_a_code_that_nobody_was_given(look: Callable[[str], Any], code: str) -> None:
-    """And not one whose deletion is kept, and carried out."""
-    assert look(code)["statusCode"] == 404
-
-
-def test_without_a_code_there_is_nothing_to_show(send: Send) -> None:
-    assert send("data_deletion_status", queryStringParameters=None)["statusCode"] == 404
-
-
-@pytest.mark.parametrize("code", [new_confirmation_code(CODE_KEY), CODE])
-def test_status_page_asks_to_check_again_while_storage_is_down(
-    look: Callable[[str], Any], storage: PrivacyStorage, log: io.StringIO, code: str
-) -> None:
-    storage.failures = {"deletion_status": STORAGE_DOWN}
-
-    answer = look(code)
-
-    assert answer["statusCode"] == 503
-    assert "Check again in a few minutes" in answer["body"]
-    assert '"reason":"DATA_API_UNREACHABLE"' in log.getvalue()
-
-
-def test_whatever_storage_holds_of_a_deletion_is_shown_as_text(
-    look: Callable[[str], Any], storage: PrivacyStorage
-) -> None:
-    storage.deletions[CODE] = {
-        "requested_at": NOW.isoformat(),
-        "completed_at": NOW.isoformat(),
-        "retained_reason": "<script>alert('1')</script>{code}",
-    }
-
-    body = look(CODE)["body"]
-
-    assert "<script" not in body
-    assert "&lt;script&gt;alert(&#x27;1&#x27;)&lt;/script&gt;{code}." in body
-
-
-def test_every_page_is_html_that_nobody_keeps(look: Callable[[str], Any], storage: PrivacyStorage) -> None:
-    storage.deletions[CODE] = {"requested_at": NOW.isoformat(), "completed_at": None, "retained_reason": None}
-    answers = [look(CODE), look(new_confirmation_code(CODE_KEY)), look("ab12")]
-    storage.failures = {"deletion_status": STORAGE_DOWN}
-    answers.append(look(CODE))
-
-    assert [answer["statusCode"] for answer in answers] == [200, 200, 404, 503]
-    for answer in answers:
-        assert answer["headers"]["Content-Type"] == "text/html; charset=utf-8"
-        assert answer["headers"]["Cache-Control"] == "no-store"
-        assert answer["headers"]["X-Content-Type-Options"] == "nosniff"
-        assert answer["isBase64Encoded"] is False
-        assert PERSON not in answer["body"]
-
-
-def test_a_message_is_carried_out(deliver: Send, storage: PrivacyStorage) -> None:
-    assert deliver() == DONE
-
-    (asked,) = storage.asked("delete_person")
-    assert (asked["meta_user_id"], asked["confirmation_code"]) == (PERSON, CODE)
-    assert storage.deletions[CODE]["completed_at"] is not None
-
-
-def test_what_was_confirmed_is_what_the_worker_deletes(
-    send: Send, queue: FakePrivacyQueue, deliver: Send, look: Callable[[str], Any]
-) -> None:
-    code = json.loads(send("data_deletion")["body"])["confirmation_code"]
-
-    assert deliver(*queue.kept) == DONE
-
-    assert "Your data has been deleted" in look(code)["body"]
-
-
-def test_a_message_comes_again_while_storage_is_down(
-    deliver: Send, storage: PrivacyStorage, log: io.StringIO, counted: dict[str, Any]
-) -> None:
-    storage.failures = {"delete_person": STORAGE_DOWN}
-
-    assert deliver() == COMES_AGAIN
-
-    assert '"reason":"DATA_API_UNREACHABLE"' in log.getvalue()
-    assert counts(counted) == {"PrivacyRequestsPostponed": 1}
-
-
-def test_every_message_that_waits_is_counted(deliver: Send, load_event: LoadEvent, counted: dict[str, Any]) -> None:
-    (record,) = load_event("privacy_worker")["Records"]
-
-    deliver("{}", record["body"], "")
-
-    assert counts(counted) == {"PrivacyRequestsPostponed": 2}
-
-
-def test_a_message_comes_again_until_all_is_deleted(
-    deliver: Send, storage: PrivacyStorage, counted: dict[str, Any]
-) -> None:
-    storage.steps[PERSON] = 2
-
-    assert deliver(deadline=Deadline(2)) == COMES_AGAIN
-    assert counts(counted) == {}  # it goes on
-    assert storage.deletions[CODE]["completed_at"] is None
-
-    assert deliver(deadline=Deadline(2)) == DONE
-    assert storage.deletions[CODE]["completed_at"] is not None
-
-
-@pytest.mark.parametrize("body", ["", PERSON, "{}", json.dumps({"kind": "delete", "meta_user_id": PERSON})])
-def test_a_message_that_cannot_be_read_comes_again_and_is_not_quoted(
-    deliver: Send, storage: PrivacyStorage, log: io.StringIO, body: str
-) -> None:
-    assert deliver(body) == COMES_AGAIN
-
-    assert storage.calls == []
-    assert '"cause":"unreadable message"' in log.getvalue()
-    assert PERSON not in log.getvalue()
-
-
-def test_of_several_messages_only_what_failed_comes_again(
-    deliver: Send, load_event: LoadEvent, storage: PrivacyStorage
-) -> None:
-    (record,) = load_event("privacy_worker")["Records"]
-
-    again = deliver(record["body"], "{}", record["body"])
-
-    assert again == {"batchItemFailures": [{"itemIdentifier": "message-1"}]}
-    assert len(storage.asked("delete_person")) == 2
-
-
-def test_messages_wait_for_a_deployment_that_lacks_a_setting(load_event: LoadEvent, log: io.StringIO) -> None:
-    def not_configured() -> PrivacyRepository:
-        raise ConfigurationError(log_context={"setting": "SUPABASE_URL"})
-
-    assert work(load_event("privacy_worker"), not_configured, Deadline(58)) == COMES_AGAIN
-    assert '"setting":"SUPABASE_URL"' in log.getvalue()
 
 
 def test_no_line_names_a_person_or_holds_what_is_secret(
