@@ -122,7 +122,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
 def _answer(event: dict[str, Any], reason: str | None) -> dict[str, Any]:
     return {
         "Status": "FAILED" if reason else "SUCCESS",
-        "Reason": (reason or "The Data API does all that the code needs.")[:MAX_REASON_CHARACTERS],
+        "Reason": (reason or "The Data API does everything that the code needs.")[:MAX_REASON_CHARACTERS],
         "PhysicalResourceId": event.get("PhysicalResourceId") or PHYSICAL_RESOURCE_ID,
         "StackId": event.get("StackId"),
         "RequestId": event.get("RequestId"),

@@ -15,7 +15,7 @@ from instagram_connect.errors import Actor
 
 STALE = Report(
     "RELOAD_NOT_HEARD",
-    "The Data API does not hear reloads.",
+    "The Data API ignores reloads.",
     Actor.OPERATOR,
     "select pg_notification_queue_usage();",
     ("listening on pgrst: PostgREST 14.5",),
@@ -55,11 +55,11 @@ def test_alarm_publishes_the_verdict_and_command(topic: Topic, load_event: Calla
 
     ((subject, text),) = topic.published
     assert subject == "RELOAD_NOT_HEARD: instagram-connect-ConnectionsParkedAlarm"
-    assert "The Data API does not hear reloads. Run: select pg_notification_queue_usage();" in text
+    assert "The Data API ignores reloads. Run: select pg_notification_queue_usage();" in text
 
 
 def test_alarm_after_recovery_points_to_the_reason(topic: Topic, load_event: Callable[[str], dict[str, Any]]) -> None:
-    healthy = Report("HEALTHY", "The Data API does all that the code needs.", Actor.NOBODY)
+    healthy = Report("HEALTHY", "The Data API does everything that the code needs.", Actor.NOBODY)
 
     handle(load_event("doctor_alarm"), Dependencies(lambda: healthy, topic.publish))
 

@@ -17,7 +17,7 @@ from instagram_connect.runtime.deadline import Deadline
 from local.template import section
 from tests.support.lambda_context import FakeLambdaContext
 
-HEALTHY = Report("HEALTHY", "The Data API does all that the code needs.", Actor.NOBODY)
+HEALTHY = Report("HEALTHY", "The Data API does everything that the code needs.", Actor.NOBODY)
 MENDED = Report("SCHEMA_CACHE_STALE", "The Data API had a stale schema cache.", Actor.NOBODY, is_mended=True)
 MISSING = Report(
     "FUNCTION_MISSING",

@@ -1,6 +1,6 @@
-"""What findings mean about the Data API's schema cache, after the doctor asked for a reload, and what is left to say.
+"""Verdicts on the Data API's schema cache after a reload, and those that remain if nothing else applies.
 
-Nothing here asks anybody.
+Nothing here makes a request.
 """
 
 from instagram_connect.doctor.findings import Findings
@@ -21,7 +21,7 @@ from instagram_connect.storage.direct_connection import END_LISTENERS
 from instagram_connect.storage.schema_contract import FUNCTIONS, RELATIONS
 
 CURE = f"select pg_notification_queue_usage(); {RELOAD_COMMAND}"
-# These two only: among the others can be the secret that signs tokens.
+# These two only: the others may include the secret that signs tokens.
 SETTINGS_SQL = (
     "select setting from pg_db_role_setting, unnest(setconfig) as setting where setrole = 'authenticator'::regrole "
     "and setting ~ '^(pgrst.db_schemas|statement_timeout)=';"
@@ -31,7 +31,7 @@ _RESTART = "docker compose restart rest  # hosted: Restart project, in the dashb
 
 
 def mended(first: Findings) -> Report:
-    """The Data API knows everything, since the doctor asked it to read the schema again."""
+    """The Data API knows everything since the doctor's reload."""
     if first.refused_for(diagnosis.CACHE_EMPTY):
         cause, was = diagnosis.CACHE_EMPTY.reason, "had no schema cache"
     else:
@@ -39,7 +39,7 @@ def mended(first: Findings) -> Report:
     names = listed([refusal.name for refusal in first.refusals])
     return Report(
         cause,
-        f"The Data API {was} ({names}); the reload that this examination asked for has mended it.",
+        f"The Data API {was} ({names}); the reload that this examination asked for has fixed it.",
         Actor.NOBODY,
         evidence=(*first.evidence, "after the reload: known"),
         is_mended=True,
@@ -47,7 +47,7 @@ def mended(first: Findings) -> Report:
 
 
 def not_mended(found: Findings, asked: tuple[str, ...]) -> Report:
-    """What the Data API still does not know although it was asked, in the ways `asked`, to read the schema again."""
+    """The Data API still does not know something after the reloads in `asked`."""
     names = listed([refusal.name for refusal in found.refusals if refusal.diagnosis.reload_helps])
     evidence = (*found.evidence, *asked)
     if found.refused_for(diagnosis.CACHE_EMPTY):
@@ -66,8 +66,8 @@ def not_mended(found: Findings, asked: tuple[str, ...]) -> Report:
     if not found.facts:
         return Report(
             diagnosis.STALE.reason,
-            f"The Data API does not know {names}, also after a reload was asked for: a migration was not applied, or "
-            "reloads are not heard, or SUPABASE_URL leads to another project than the migrations were applied to.",
+            f"The Data API does not know {names} even after a reload: a migration was not applied, or it ignores "
+            "reloads, or SUPABASE_URL leads to another project than the migrations were applied to.",
             Actor.OPERATOR,
             f"supabase db push; then in SQL: {CURE}",
             evidence,
@@ -80,15 +80,15 @@ def not_mended(found: Findings, asked: tuple[str, ...]) -> Report:
 
 def _not_heard(found: Findings, names: str, evidence: tuple[str, ...]) -> Report:
     around = found.around
-    # Catalogs that were read through the Data API are of its own database; otherwise its sessions have to vouch for it.
+    # Catalogs read through the Data API are its own database's; otherwise its sessions have to show that it is.
     is_its_database = bool(found.told) or bool(around and (around.listeners or around.data_api_sessions))
-    sentence = f"The Data API does not hear reloads: it does not know {names}, although the database has it."
+    sentence = f"The Data API ignores reloads: it does not know {names}, although the database has it."
     if not is_its_database:
         sentence += " Or it belongs to another database than the database URL."
     command = CURE
     if around:
         evidence = (*evidence, _listening(around.listeners))
-        # Asked for over the direct connection, with the cure: what is left is a new listener.
+        # The reload over the direct connection included the cure, so a new listener is left to try.
         command = _RESTART if around.listeners == () else f"{END_LISTENERS};"
     return Report(
         RELOAD_NOT_HEARD,
@@ -104,12 +104,12 @@ def _not_heard(found: Findings, names: str, evidence: tuple[str, ...]) -> Report
 
 def _listening(listeners: tuple[str, ...] | None) -> str:
     if listeners is None:
-        return "who listens on pgrst cannot be seen by the database URL's role"
+        return "the role of the database URL cannot see who listens on pgrst"
     return f"listening on pgrst: {', '.join(listeners)}" if listeners else "no session listens on the channel pgrst"
 
 
 def unexplained(found: Findings) -> Report:
-    """Refusals that nothing above explains: the Data API's answer has to speak for itself."""
+    """Refusals that no other verdict explains."""
     refusal = found.refusals[0]
     return Report(
         refusal.diagnosis.reason,
@@ -124,15 +124,17 @@ def unexplained(found: Findings) -> Report:
 
 
 def healthy(found: Findings) -> Report:
-    """Nothing is wrong."""
-    seen = [f"{len(RELATIONS)} relations and {len(FUNCTIONS)} functions answer, the one that asks for a reload too"]
+    """Everything works."""
+    seen = [
+        f"{len(RELATIONS)} relations and {len(FUNCTIONS)} functions respond, including the one that asks for a reload"
+    ]
     if found.told:
         seen.append("tables, columns, grants and policies are as the code needs them")
-    return Report(HEALTHY, "The Data API does all that the code needs.", Actor.NOBODY, evidence=tuple(seen))
+    return Report(HEALTHY, "The Data API does everything that the code needs.", Actor.NOBODY, evidence=tuple(seen))
 
 
 def cautions(found: Findings) -> tuple[Caution, ...]:
-    """What does no harm yet."""
+    """Problems that do no harm yet."""
     warnings = []
     if facts := found.facts:
         for trigger, event in (("pgrst_ddl_watch", "ddl_command_end"), ("pgrst_drop_watch", "sql_drop")):
@@ -146,7 +148,7 @@ def cautions(found: Findings) -> tuple[Caution, ...]:
             warnings.append(
                 Caution(
                     DDL_TRIGGERS_MISSING,
-                    f"The event trigger {trigger} is {state}: a changed schema does not reload the cache by itself.",
+                    f"The event trigger {trigger} is {state}: a schema change does not reload the cache automatically.",
                     command,
                 )
             )
@@ -154,7 +156,7 @@ def cautions(found: Findings) -> tuple[Caution, ...]:
         warnings.append(
             Caution(
                 RELOAD_NOT_HEARD,
-                "No session listens on the channel pgrst: the next reload would not be heard.",
+                "No session listens on the channel pgrst: the next reload would be ignored.",
                 _RESTART,
             )
         )
@@ -162,7 +164,7 @@ def cautions(found: Findings) -> tuple[Caution, ...]:
         warnings.append(
             Caution(
                 DATABASE_URL_UNUSABLE,
-                f"The database URL does not work ({found.database_error}), so less could be found out.",
+                f"The database URL does not work ({found.database_error}), so some checks were skipped.",
                 'psql "$DATABASE_URL" -c "select 1;"',
             )
         )

@@ -1,7 +1,7 @@
-"""What Postgres's catalogs say about the schema contract: the facts behind an answer of the Data API.
+"""Facts about the schema contract from PostgreSQL's catalogs.
 
-They come through the Data API, from describe_schema(), or over a direct connection, where the function need not exist
-and where more can be seen. Nothing is read but catalogs and the names of applied migrations.
+They come through the Data API, from describe_schema(), or over a direct connection, which needs no function and sees
+more. Only catalogs and the names of applied migrations are read.
 """
 
 import json
@@ -23,7 +23,7 @@ EVENT_TRIGGERS = ("pgrst_ddl_watch", "pgrst_drop_watch")
 
 @dataclass(frozen=True)
 class MissingFunction:
-    """A function of the contract, its arguments there, and those of the functions of that name that do exist."""
+    """A missing function of the contract, its arguments, and those of existing functions with its name."""
 
     name: str
     arguments: tuple[str, ...]
@@ -35,20 +35,20 @@ class MissingFunction:
 
 @dataclass(frozen=True)
 class MissingGrant:
-    """Privileges that service_role lacks on an object, both as a GRANT spells them."""
+    """Privileges that service_role lacks on an object, spelled as in a GRANT."""
 
     object: str
     privileges: tuple[str, ...]
 
     @property
     def statement(self) -> str:
-        """What grants it."""
+        """The statement that grants them."""
         return f"grant {', '.join(self.privileges)} on {self.object} to service_role;"
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What one database says.
+    """The facts about one database.
 
     `started_at` is its server's start in Unix seconds; with the name it identifies the database. `read_only_source` is
     where default_transaction_read_only comes from, as in pg_settings.source. Names are qualified by their schema;
@@ -75,15 +75,15 @@ class Facts:
         return not (self.missing_relations or self.missing_columns or self.missing_functions)
 
     def is_same_database(self, other: "Facts") -> bool:
-        """Whether both were told by the same server about the same database."""
+        """Whether both are about the same database on the same server."""
         return (self.name, self.started_at) == (other.name, other.started_at)
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What is around the schema, seen over a direct connection.
+    """The surroundings of the schema, seen over a direct connection.
 
-    `listeners` are the application names of sessions that listen for reloads, None where they cannot be seen;
+    `listeners` are the application names of sessions that listen for reloads, None if they cannot be seen;
     `exposed_schemas` and `statement_timeout` are set on PostgREST's role, None if not; `recorded` are the applied
     migrations' versions, None without a history.
     """
@@ -97,12 +97,12 @@ class Surroundings:
 
 
 def facts_through(data_api: DataApi, *, limit_s: float) -> Facts:
-    """What the database behind the Data API says. Raises DataApiError."""
+    """Facts about the database behind the Data API. Raises DataApiError."""
     return _facts(data_api.call(DESCRIBE_FUNCTION, {"payload": CONTRACT}, limit_s=limit_s))
 
 
 def facts_of(database: Database, *, limit_s: float) -> tuple[Facts, Surroundings]:
-    """What the database at the other end of the direct connection says. Raises DatabaseError."""
+    """Facts about the database of the direct connection. Raises DatabaseError."""
     with database.connected(limit_s) as connection:
         ((described,),) = connection.run(FACTS_SQL, contract=json.dumps(CONTRACT))
         ((around,),) = connection.run(SURROUNDINGS_SQL)

@@ -1,8 +1,8 @@
-"""Whether the Data API knows the schema contract and lets us read, write and call all of it.
+"""Checks that the Data API knows the schema contract and lets us read, write and call all of it.
 
-Nothing is written: an insert of no rows names all columns, a read is of no rows, and a function called with null does
-nothing, but for the one that asks for a reload. Each needs the same privileges, and the same knowledge in the schema
-cache, as the real thing.
+Nothing is written: an insert of no rows names all columns, a read returns no rows, and a function called with null does
+nothing, except for the one that requests a reload. Each needs the same privileges, and the same entry in the schema
+cache, as a real request.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from instagram_connect.storage.schema_contract import FUNCTIONS, RELATIONS, RELO
 
 @dataclass(frozen=True)
 class Refusal:
-    """Something of the contract that the Data API refused, and why.
+    """A part of the contract that the Data API refused, and why.
 
     `name` is a relation, a relation with missing columns (`t.a, t.b`), or a function with its arguments (`f(x)`).
     """
@@ -34,7 +34,8 @@ class Refusal:
 def refusals(data_api: DataApi, *, limit_s: float) -> tuple[Refusal, ...]:
     """Everything in the contract that the Data API refuses, one entry for each relation and function.
 
-    But for the function that asks for a reload: to call that is to mend what is to be found out. See `refused_reload`.
+    The function that requests a reload is left out, because calling it would hide what we look for: see
+    `refused_reload`.
     """
     questions: list[Callable[[], Refusal | None]] = [
         partial(_refused_relation, data_api, relation, columns, limit_s) for relation, columns in RELATIONS.items()
@@ -42,21 +43,21 @@ def refusals(data_api: DataApi, *, limit_s: float) -> tuple[Refusal, ...]:
     questions += [
         partial(_refused_function, data_api, function, limit_s) for function in FUNCTIONS if function != RELOAD_FUNCTION
     ]
-    # Side by side, so that a Data API that hangs costs one time limit and not one for each question.
+    # In parallel, so that a Data API that hangs costs one time limit in all.
     with ThreadPoolExecutor(len(questions)) as threads:
         answers = threads.map(lambda ask: ask(), questions)
         return tuple(refusal for refusal in answers if refusal)
 
 
 def refused_reload(data_api: DataApi, *, limit_s: float) -> tuple[Refusal, ...]:
-    """The refusal to reload the schema cache, if it is refused; otherwise a reload was asked for."""
+    """The refusal of a reload, if it was refused; otherwise a reload was requested."""
     refusal = _refused_function(data_api, RELOAD_FUNCTION, limit_s)
     return (refusal,) if refusal else ()
 
 
 def _refused_relation(data_api: DataApi, relation: str, columns: tuple[str, ...], limit_s: float) -> Refusal | None:
     try:
-        # Reads first: they look the columns up in Postgres, where a write only tells that the cache lacks one.
+        # Reads first: they look columns up in Postgres; a write only shows that the cache lacks one.
         data_api.read_nothing(relation, columns, limit_s=limit_s)
         data_api.insert_nothing(relation, columns, limit_s=limit_s)
     except DataApiError as error:

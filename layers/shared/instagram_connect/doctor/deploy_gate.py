@@ -1,7 +1,7 @@
-"""Whether what was just deployed may go live: examines again and again until the Data API does all that the code needs.
+"""Decides whether a deploy may go live: examines the project until the Data API does everything that the code needs.
 
-For the custom resource of a deploy and for `make reload-schema`. Unlike a request, a deploy can wait: for a database
-that is busy or starting, for a reload that got lost, for a listener that has to come back.
+Used by the custom resource of a deploy and by `make reload-schema`. Unlike a request, a deploy can wait: for a busy or
+starting database, a lost reload, or a listener that has to reconnect.
 """
 
 import time
@@ -16,8 +16,7 @@ from instagram_connect.storage.diagnosis import STALE
 from instagram_connect.storage.direct_connection import DatabaseError
 
 LADDER_S = 60.0
-# An examination waits five seconds for its own reload. One that fails at once, as at a closed port, must not be
-# repeated without a pause.
+# An examination waits five seconds for its own reload, but fails at once at a closed port.
 PAUSE_S = 1.0
 _CURE_LIMIT_S = 4.0
 
@@ -29,14 +28,14 @@ def last_report(
     examine: Callable[[Project], Report] = examination.examine,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Report:
-    """That everything works, as soon as it does; what is wrong, as soon as waiting cannot help or when the time is up.
+    """Return as soon as everything works, waiting cannot help, or the deadline has passed.
 
-    Halfway a listener that does not hear is made to start anew, where there is a database URL.
+    Halfway, a listener that ignores reloads is restarted if there is a database URL.
     """
     halfway_s = deadline.remaining_s() / 2
     is_cured = False
     while True:
-        report = examine(project)  # asks for a reload itself, wherever one could help
+        report = examine(project)  # requests a reload itself if one could help
         if report.is_working or not report.waiting_helps or deadline.remaining_s() <= 0:
             return report
         logger.warning("Not yet", cause=report.cause, remaining_s=round(deadline.remaining_s()))
@@ -52,5 +51,5 @@ def _restart_listener(project: Project) -> None:
         return
     try:
         project.database.restart_listener(limit_s=_CURE_LIMIT_S)
-    except DatabaseError as error:  # the URL's role may not be allowed to; then the reloads have to do
+    except DatabaseError as error:  # the role may not be allowed to
         logger.warning("Could not restart the Data API's listener", storage_code=error.code)

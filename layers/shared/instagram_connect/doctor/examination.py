@@ -1,8 +1,8 @@
 """Finds out why the Data API does not do what the code needs, who must act and how.
 
-What the configured values tell comes first, then one look from all sides. Where only a reload tells causes apart (a
-stale cache from one that does not hear reloads), and to see whether one can be asked for, it asks for one: that is the
-only thing that it does to a project.
+The configured values are checked first, then all sides at once. If only a reload can distinguish the causes (a stale
+cache from one that ignores reloads), or to check that a reload can be requested, it requests one. It does nothing else
+to a project.
 """
 
 import time
@@ -33,7 +33,7 @@ def examine(
     monotonic: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Report:
-    """The one cause, or that there is none. Waits `waiting_s` at most for a reload; calls that hang add twenty."""
+    """Report the one cause, or that there is none. Waits at most `waiting_s` for a reload, plus 20 s if calls hang."""
     report = of_configuration(project)
     if report:
         return report
@@ -53,7 +53,7 @@ def examine(
 
 
 def _look(project: Project) -> tuple[Findings, Report | None]:
-    """What is found, and what it means already; whether a reload can be asked for only where all else is well."""
+    """Findings and the verdict on them. Whether a reload can be requested is checked only if all else works."""
     found = look(project)
     report = of_access(found) or of_schema(found)
     if not report and not found.refusals:
@@ -66,7 +66,7 @@ def _a_reload_may_help(found: Findings) -> bool:
 
 
 def _ask_for_reload(project: Project) -> tuple[str, ...]:
-    """Asks in every way there is; answers in which, for the report."""
+    """Request a reload in every available way; return the ways for the report."""
     asked = []
     if SchemaCache(project.data_api).ask_for_reload():
         asked.append("a reload was asked for through the Data API")
@@ -80,7 +80,7 @@ def _ask_for_reload(project: Project) -> tuple[str, ...]:
 
 
 def _wait(project: Project, deadline: Deadline, sleep: Callable[[float], None]) -> None:
-    """Until no reload is missing any more, or the time is up."""
+    """Wait until a reload would change nothing, or until the deadline."""
     while deadline.remaining_s() > 0:
         sleep(_PROBE_INTERVAL_S)
         refused = refusals(project.data_api, limit_s=_PROBE_S)

@@ -1,4 +1,4 @@
-"""One look at a project from all sides at once: the contract, the database behind the Data API, the database itself."""
+"""Examines a project from all sides at once: the contract, the database behind the Data API, the database itself."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from instagram_connect.storage.diagnosis import Diagnosis
 from instagram_connect.storage.direct_connection import DatabaseError
 
 _MOST_EVIDENCE = 8
-# What answers at all does so in milliseconds; a schema cache that is being read makes requests wait.
+# Responses take milliseconds, but requests wait while a schema cache is being read.
 _LIMIT_S = 4.0
 
 

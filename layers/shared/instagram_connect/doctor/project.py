@@ -1,6 +1,6 @@
-"""A Supabase project as a deployment knows it: address, key, and perhaps the URL of its database.
+"""A Supabase project as a deployment knows it: address, key, and optionally the URL of its database.
 
-On the hosted platform each of the three names the project it belongs to, so that a mix-up shows without asking anybody.
+On the hosted platform each of the three names its project, so a mix-up is visible without a request.
 Sources: Supabase, "Understanding API keys" and "Connect to your database".
 """
 
@@ -25,7 +25,7 @@ _POOLER_SUFFIX = ".pooler.supabase.com"
 
 @dataclass(frozen=True)
 class Project:
-    """What is configured. Nothing is asked until `data_api` or `database` is used."""
+    """The configuration. Nothing is requested until `data_api` or `database` is used."""
 
     supabase_url: str
     secret_key: str = field(repr=False)
@@ -39,17 +39,17 @@ class Project:
 
     @cached_property
     def database(self) -> Database | None:
-        """The direct connection, where there is a URL for one."""
+        """The direct connection, if there is a URL for one."""
         return Database(self.database_url) if self.database_url else None
 
     def close(self) -> None:
-        """Ends the connections to the Data API; they open again at the next use."""
+        """Close the connections to the Data API; the next use opens new ones."""
         if data_api := self.__dict__.pop("data_api", None):
             data_api.close()
 
     @property
     def is_addressable(self) -> bool:
-        """Whether the Data API's address is one at all."""
+        """Whether SUPABASE_URL can be the address of a Data API."""
         parts = _split(self.supabase_url)
         if (
             parts is None
@@ -59,16 +59,16 @@ class Project:
             or parts.username
         ):
             return False
-        if parts.path.rstrip("/").endswith("/rest/v1"):  # which is added to it
+        if parts.path.rstrip("/").endswith("/rest/v1"):  # it is appended later
             return False
         try:
             return bool(self.data_api)
-        except (ValueError, httpx.InvalidURL):  # a port that is none, a name that cannot be one
+        except (ValueError, httpx.InvalidURL):  # an invalid port or host name
             return False
 
     @property
     def key_role(self) -> str | None:
-        """The role that the key says it stands for; None when it does not say."""
+        """The role that the key names; None if it names none."""
         for prefix, opaque_role in _ROLES_OF_PREFIXES.items():
             if self.secret_key.startswith(prefix):
                 return opaque_role
@@ -77,20 +77,20 @@ class Project:
 
     @property
     def key_ref(self) -> str | None:
-        """The project that a legacy key names; None for the new keys, which are opaque."""
+        """The project that a legacy key names; None for the opaque new keys."""
         ref = self._claims.get("ref")
         return ref if isinstance(ref, str) else None
 
     @property
     def url_ref(self) -> str | None:
-        """The project that the Data API's address names; None for a domain of one's own."""
+        """The project that the Data API's address names; None for a custom domain."""
         parts = _split(self.supabase_url)
         host = (parts.hostname or "") if parts else ""
         return host.removesuffix(_API_SUFFIX) if host.endswith(_API_SUFFIX) else None
 
     @property
     def database_ref(self) -> str | None:
-        """The project that the database's URL names, by its host or, at the pooler, by its user."""
+        """The project that the database URL names: by its host or, for the pooler, by its user."""
         parts = _split(self.database_url or "")
         host = (parts.hostname or "") if parts else ""
         if host.startswith("db.") and host.endswith(_API_SUFFIX):
@@ -101,7 +101,7 @@ class Project:
 
     @cached_property
     def _claims(self) -> dict[str, Any]:
-        """What a legacy key, a JWT, says about itself; unverified, because it is only compared."""
+        """The claims of a legacy key, which is a JWT; not verified, because they are only compared."""
         parts = self.secret_key.split(".")
         if len(parts) != 3:
             return {}
@@ -115,5 +115,5 @@ class Project:
 def _split(url: str) -> SplitResult | None:
     try:
         return urlsplit(url)
-    except ValueError:  # brackets that do not match, for one
+    except ValueError:  # such as mismatched brackets
         return None

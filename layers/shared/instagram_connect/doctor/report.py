@@ -1,4 +1,4 @@
-"""What the doctor says: one cause, who must act and how, and how sure it is. Holds no row, no key and no password."""
+"""The doctor's report: one cause, who must act and how, and how certain it is. Contains no row, key or password."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -15,14 +15,14 @@ FUNCTION_OUTDATED = "FUNCTION_OUTDATED"
 DDL_TRIGGERS_MISSING = "DDL_TRIGGERS_MISSING"
 DATABASE_URL_UNUSABLE = "DATABASE_URL_UNUSABLE"
 
-NEEDS_DATABASE_URL = "a database URL (DATABASE_URL), with which Postgres itself can be asked."
+NEEDS_DATABASE_URL = "a database URL (DATABASE_URL), to query Postgres itself."
 
 _CUT = " …"
 
 
 @dataclass(frozen=True)
 class Caution:
-    """Something that does no harm yet."""
+    """A problem that does no harm yet."""
 
     cause: str
     sentence: str
@@ -31,11 +31,11 @@ class Caution:
 
 @dataclass(frozen=True)
 class Report:
-    """What is wrong, or that nothing is.
+    """What is wrong, or that nothing is wrong.
 
     `cause` is a reason of storage.diagnosis or one of those above; `command` is SQL or a shell command, None when there
-    is nothing to run. Where `is_certain` is false, `needed_to_be_sure` says what would make it so. `waiting_helps`: the
-    cause may end without anybody's doing. `is_mended`: it has ended, by the reload that the doctor asked for.
+    is nothing to run. If `is_certain` is false, `needed_to_be_sure` says what would settle it. `waiting_helps`: the
+    cause may pass. `is_mended`: the doctor's reload has fixed it.
     """
 
     cause: str
@@ -51,7 +51,7 @@ class Report:
 
     @property
     def is_working(self) -> bool:
-        """Whether the Data API now does all that the code needs."""
+        """Whether the Data API now does everything that the code needs."""
         return self.cause == HEALTHY or self.is_mended
 
     def as_dict(self) -> dict[str, Any]:
@@ -59,7 +59,7 @@ class Report:
         return asdict(self)
 
     def short(self, limit: int) -> str:
-        """The verdict as one text of at most `limit` characters: cause, sentence, command, and what else it needs."""
+        """The report as one text of at most `limit` characters: cause, sentence, command, and what would settle it."""
         parts = [f"{self.cause}: {self.sentence}"]
         if self.command:
             parts.append(f"Run: {self.command}")
@@ -70,6 +70,6 @@ class Report:
 
 
 def listed(names: list[str] | tuple[str, ...], most: int = 6) -> str:
-    """Names in a sentence, not more than fit in one."""
+    """Names separated by commas, at most `most` of them."""
     shown = ", ".join(names[:most])
     return f"{shown} and {len(names) - most} more" if len(names) > most else shown
