@@ -207,7 +207,7 @@ def unreachable_urls(patient: Patient) -> dict[str, str]:
         "http://127.0.0.1:1": "nothing listens",
         "http://project.invalid": "does not resolve",
         patient.values["supabase_url"].replace("http://", "https://"): "certificate",
-        patient.values["supabase_url"] + "/nowhere": "no Data API",
+        patient.values["supabase_url"] + "/nowhere": "not a Data API",
         "127.0.0.1": "not the address",
     }
 

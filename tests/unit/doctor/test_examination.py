@@ -132,10 +132,10 @@ def test_settings_of_two_hosted_projects_are_told_without_asking(changes: dict[s
         (failing(httpx.ConnectError("x"), socket.gaierror()), "does not resolve"),
         (failing(httpx.ConnectError("x"), ssl.SSLError()), "certificate"),
         (failing(httpx.ConnectError("x")), "nothing listens"),
-        (failing(httpx.ReadTimeout("x")), "does not answer in time"),
+        (failing(httpx.ReadTimeout("x")), "does not respond in time"),
         (failing(httpx.RemoteProtocolError("x")), "breaks"),
         (refused(503), "HTTP 503"),
-        (refused(404), "no Data API"),
+        (refused(404), "not a Data API"),
         (refused(429), "HTTP 429"),
     ],
 )

@@ -1,7 +1,7 @@
-"""What findings mean about the way to the database: address, key, project, and the state of both servers.
+"""Verdicts on the way to the database: address, key, project, and the state of both servers.
 
-The most fundamental cause goes first. Nothing here asks anybody. A cause is certain when the one who knows has said it:
-Postgres about itself, the Data API about itself.
+The most fundamental cause comes first. Nothing here makes a request. A cause is certain if its own server reported it:
+Postgres about Postgres, the Data API about the Data API.
 """
 
 import shlex
@@ -17,20 +17,20 @@ from instagram_connect.storage.diagnosis import RELOAD_COMMAND
 from instagram_connect.storage.schema_contract import RELOAD_FUNCTION
 
 _ROLES_OWN_SETTINGS = ("user", "database user")
-# ALTER is refused in a read-only session otherwise.
+# Otherwise a read-only session refuses ALTER.
 _WRITABLE_SESSION = "set session characteristics as transaction read write;"
 
 _NETWORK = {
     "DNS": "its host name does not resolve: SUPABASE_URL is mistyped, or the project is paused or deleted",
-    "TLS": "its certificate was not accepted: something else answers at SUPABASE_URL, or intercepts the connection",
-    "TIMEOUT": "it does not answer in time",
+    "TLS": "its certificate was not accepted: SUPABASE_URL is another server, or something intercepts the connection",
+    "TIMEOUT": "it does not respond in time",
     "REFUSED": "nothing listens at SUPABASE_URL",
     "BROKEN": "the connection breaks",
 }
 
 
 def of_configuration(project: Project) -> Report | None:
-    """What shows in address, key and database URL without asking anybody; None when they may belong together."""
+    """Check address, key and database URL without a request; None if they may belong together."""
     if not project.is_addressable:
         return Report(
             diagnosis.UNREACHABLE.reason,
@@ -41,10 +41,11 @@ def of_configuration(project: Project) -> Report | None:
     if project.key_role not in (None, BACKEND_ROLE):
         return Report(
             PUBLISHABLE_KEY,
-            f"The key is no secret key: it stands for {project.key_role}, whom row-level security and grants keep out.",
+            f"The key is not a secret key: it is for the role {project.key_role}, which "
+            "row-level security and grants keep out.",
             Actor.OPERATOR,
             _show_keys(project),
-            (f"the key says that it stands for {project.key_role}",),
+            (f"the key names the role {project.key_role}",),
         )
     for name, ref in (("the key", project.key_ref), ("the database URL", project.database_ref)):
         if ref and project.url_ref and ref != project.url_ref:
@@ -59,8 +60,8 @@ def of_configuration(project: Project) -> Report | None:
 
 
 def of_access(found: Findings) -> Report | None:
-    """What keeps the Data API from the database, or us from the Data API; None when nothing does."""
-    return next((report for ask in _JUDGEMENTS if (report := ask(found))), None)
+    """What keeps the Data API from the database, or us from the Data API; None if nothing does."""
+    return next((report for ask in _VERDICTS if (report := ask(found))), None)
 
 
 def _unreachable(found: Findings) -> Report | None:
@@ -68,12 +69,12 @@ def _unreachable(found: Findings) -> Report | None:
     if found.told or not refused or len(refused) < len(found.refusals):
         return None
     error = refused[0].error
-    why = _NETWORK.get(error.network or "", f"what answers there is no Data API (HTTP {error.status})")
+    why = _NETWORK.get(error.network or "", f"the server there is not a Data API (HTTP {error.status})")
     if error.status and error.status >= 429:
-        why = f"a gateway answers in its place (HTTP {error.status})"
+        why = f"a gateway responds in its place (HTTP {error.status})"
     evidence = found.evidence[:1]
     if found.seen:
-        evidence = (*evidence, "the database itself answers at the database URL")
+        evidence = (*evidence, "the database itself responds at the database URL")
     address = f"{found.project.supabase_url.rstrip('/')}/rest/v1/"
     return Report(
         diagnosis.UNREACHABLE.reason,
@@ -100,13 +101,13 @@ def _key_rejected(found: Findings) -> Report | None:
 
 
 def _taken_for_anon(found: Findings) -> Report | None:
-    # PostgREST answers a missing privilege with 401 to whoever has not signed in, and with 403 to all others.
+    # For a missing privilege PostgREST returns 401 to anonymous callers and 403 to all others.
     refused = [r for r in found.refused_for(diagnosis.PERMISSION_DENIED) if r.error.status == 401]
     if not refused:
         return None
     return Report(
         PUBLISHABLE_KEY,
-        "The Data API takes the backend for an anonymous visitor, whom row-level security keeps out: the key is not a "
+        "The Data API treats the backend as an anonymous visitor, whom row-level security keeps out: the key is not a "
         "secret key.",
         Actor.OPERATOR,
         _show_keys(found.project),
@@ -116,12 +117,12 @@ def _taken_for_anon(found: Findings) -> Report | None:
 
 def _database_down(found: Findings) -> Report | None:
     is_url_dead = found.database_error == "unreachable" or (found.database_error or "").startswith("57P")
-    # PostgREST 12 forgets its cache with its connection, and then says only that.
+    # PostgREST 12 loses its cache with its connection, and reports only the cache.
     is_cache_lost = bool(found.refused_for(diagnosis.CACHE_EMPTY)) and is_url_dead
     if not found.refused_for(diagnosis.DATABASE_DOWN) and not is_cache_lost:
         return None
     if found.seen:
-        sentence = "The Data API cannot reach its database, although that answers at the database URL."
+        sentence = "The Data API cannot reach its database, although it responds at the database URL."
     elif is_url_dead:
         sentence = "The database is down: neither the Data API nor the database URL reaches it."
     else:
@@ -145,7 +146,7 @@ def _database_down(found: Findings) -> Report | None:
 def _read_only(found: Findings) -> Report | None:
     refused = found.refused_for(diagnosis.READ_ONLY)
     facts = found.told if found.told and (found.told.is_read_only or found.told.is_in_recovery) else None
-    # A role may be read-only for its own reasons, and the URL may be a replica's: that is not the Data API's doing.
+    # A role may be read-only on purpose, and the URL may be a replica's; neither affects the Data API.
     seen = found.seen
     if not facts and seen and seen.is_read_only and seen.read_only_source not in _ROLES_OWN_SETTINGS:
         facts = seen
@@ -153,16 +154,16 @@ def _read_only(found: Findings) -> Report | None:
         facts = seen
     if not facts and not refused:
         return None
-    sentence, command = "The database takes no writes.", "show default_transaction_read_only;"
+    sentence, command = "The database accepts no writes.", "show default_transaction_read_only;"
     evidence = found.evidence[:2]
     if facts and facts.is_in_recovery:
-        sentence = "The database takes no writes: it is a standby or read replica."
+        sentence = "The database accepts no writes: it is a standby or read replica."
         command = "select pg_is_in_recovery();"
         evidence = (*evidence, "pg_is_in_recovery() is true")
     elif facts:
         sentence = (
-            "The database takes no writes: default_transaction_read_only is on. If that is because the disk is full, "
-            "free or enlarge it first: Supabase then lifts it by itself."
+            "The database accepts no writes: default_transaction_read_only is on. If that is because the disk is full, "
+            "free or enlarge it first: Supabase then lifts it automatically."
         )
         reset = (
             f"alter database {facts.name} reset default_transaction_read_only;"
@@ -204,7 +205,8 @@ def _absent_schema(found: Findings) -> Report | None:
     present = [name.strip() for name in exposed if name.strip() not in absent]
     return Report(
         diagnosis.CACHE_EMPTY.reason,
-        f"The Data API has no schema cache: it is to expose the schema {listed(absent)}, which does not exist.",
+        f"The Data API has no schema cache: it is configured to expose the schema {listed(absent)}, which does not "
+        "exist.",
         Actor.OPERATOR,
         f"alter role authenticator set pgrst.db_schemas = '{', '.join(present) or 'public'}'; "
         f"notify pgrst, 'reload config'; {RELOAD_COMMAND}",
@@ -222,10 +224,10 @@ def _mismatch(found: Findings) -> Report | None:
         if told.name != seen.name:
             evidence = (f"the Data API is in database {told.name}, the database URL leads to {seen.name}",)
     else:
-        # What a database lacks, no Data API in front of it can serve.
+        # A Data API cannot serve what its database lacks.
         refused = {f"public.{refusal.name.split('.')[0]}" for refusal in found.refusals}
         absent = [*seen.missing_relations, *map(str, seen.missing_functions)]
-        unasked = f"public.{RELOAD_FUNCTION}()"  # calling it would mend what is to be found out
+        unasked = f"public.{RELOAD_FUNCTION}()"  # a call would hide what we are looking for
         served = [name for name in absent if name.startswith("public.") and name not in (*refused, unasked)]
         is_other = bool(served)
         evidence = (f"the Data API serves {listed(served)}, which the database at the database URL lacks",)
@@ -244,7 +246,7 @@ def _show_keys(project: Project) -> str:
     return f"supabase projects api-keys --project-ref {project.url_ref or '<project>'}"
 
 
-_JUDGEMENTS: tuple[Callable[[Findings], Report | None], ...] = (
+_VERDICTS: tuple[Callable[[Findings], Report | None], ...] = (
     _unreachable,
     _key_rejected,
     _taken_for_anon,

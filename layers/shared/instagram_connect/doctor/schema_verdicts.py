@@ -1,7 +1,6 @@
-"""What findings mean about the schema in the database: objects, grants and policies.
+"""Verdicts on the schema in the database: objects, function bodies, grants and policies.
 
-Nothing here asks anybody. Where Postgres's catalogs are known they decide; the Data API's own answers can only be right
-about what they name.
+Nothing here makes a request. PostgreSQL's catalogs decide if they are known; otherwise the Data API's answers do.
 """
 
 from instagram_connect.doctor.catalog import Facts, MissingFunction, signature
@@ -21,7 +20,7 @@ from instagram_connect.storage.schema_contract import FUNCTIONS, MIGRATIONS, REL
 
 
 def of_schema(found: Findings) -> Report | None:
-    """What the schema lacks for the code, whatever the Data API has cached; None when it lacks nothing."""
+    """What the schema lacks, regardless of the cache; None if it lacks nothing."""
     return (
         _missing_objects(found)
         or _outdated_functions(found)
@@ -44,7 +43,7 @@ def _missing_objects(found: Findings) -> Report | None:
     if recorded is None:
         return Report(
             diagnosis.reason,
-            f"{what} in the database: a migration was not applied, or what it made is gone.",
+            f"{what} in the database: a migration was not applied, or what it created is gone.",
             Actor.OPERATOR,
             "supabase db push",
             evidence,
@@ -53,7 +52,7 @@ def _missing_objects(found: Findings) -> Report | None:
         )
     unapplied = [version for version in versions if version not in recorded]
     if unapplied:
-        # The CLI skips versions that are older than the newest recorded one, unless told otherwise.
+        # By default the CLI skips versions older than the newest recorded one.
         is_late = any(version > unapplied[0] for version in recorded)
         return Report(
             diagnosis.reason,
@@ -70,20 +69,19 @@ def _missing_objects(found: Findings) -> Report | None:
     is_partly_there = any(not set(MIGRATIONS[version]) <= absent for version in versions)
     is_built_upon = recorded is not None and any(version > versions[0] for version in recorded - set(versions))
     if facts.missing_columns or is_partly_there or is_built_upon:
-        # The migration cannot make it again: it would fail on what is still there, or bring back what a later one has
-        # replaced.
+        # Applying the migration again would fail on what is still there, or undo what a later one replaced.
         return Report(
             diagnosis.reason,
             f"{what} in the database, although the migration {listed(versions)} is recorded as applied: something "
-            "removed it since, or it made nothing.",
+            "removed it since, or it created nothing.",
             Actor.OPERATOR,
             f"supabase migration new restore_{min(names).rpartition('.')[2]}",
             evidence,
         )
     return Report(
         MIGRATION_WITHOUT_OBJECTS,
-        f"{what} in the database, although the migration {listed(versions)} is recorded as applied: it made nothing "
-        "of what it should, or in another database.",
+        f"{what} in the database, although the migration {listed(versions)} is recorded as applied: it created "
+        "nothing, or did so in another database.",
         Actor.OPERATOR,
         f"supabase migration repair --status reverted {' '.join(versions)} && supabase db push --include-all",
         evidence,
@@ -163,7 +161,7 @@ def _absences(facts: Facts) -> tuple[str, ...]:
 
 
 def _absent_by_answer(found: Findings) -> Report | None:
-    """Without the catalogs: Postgres's own answer to a request that the Data API passed on."""
+    """Without the catalogs: Postgres's own error for a request that the Data API passed on."""
     if found.facts:
         return None
     for kind, what in (
@@ -175,7 +173,7 @@ def _absent_by_answer(found: Findings) -> Report | None:
             return Report(
                 kind.reason,
                 f"The {what} {listed([refusal.name for refusal in refused])} is missing in the database: "
-                "a migration was not applied, or what it made is gone.",
+                "a migration was not applied, or what it created is gone.",
                 Actor.OPERATOR,
                 "supabase db push",
                 found.evidence,
@@ -195,7 +193,7 @@ def _missing_grants(found: Findings) -> Report | None:
             f"service_role lacks {listed(lacks)}.",
             Actor.OPERATOR,
             " ".join(grant.statement for grant in missing),
-            (*found.evidence, "as Postgres's catalogs say"),
+            (*found.evidence, "from Postgres's catalogs"),
         )
     if found.facts or not refused:
         return None
@@ -239,7 +237,7 @@ def _row_security(found: Findings) -> Report | None:
         return None
     return Report(
         ROW_LEVEL_SECURITY,
-        "Row-level security is in the way: service_role has lost BYPASSRLS, so it sees no rows and may write none.",
+        "service_role has lost BYPASSRLS, so row-level security hides all rows from it and refuses its writes.",
         Actor.OPERATOR,
         "alter role service_role bypassrls;",
         (f"row-level security is on for {listed(facts.protected_relations)}", "rolbypassrls of service_role is false"),
