@@ -18,7 +18,6 @@ CONTRACT: Mapping[str, Any] = {
     "relations": CATALOG_RELATIONS,
     "functions": {name: {"arguments": each.arguments, "body": each.body} for name, each in CATALOG_FUNCTIONS.items()},
 }
-EVENT_TRIGGERS = ("pgrst_ddl_watch", "pgrst_drop_watch")
 
 
 @dataclass(frozen=True)

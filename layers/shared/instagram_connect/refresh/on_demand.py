@@ -8,7 +8,6 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from instagram_connect.errors import (
     AccountDisconnectedError,
@@ -22,12 +21,11 @@ from instagram_connect.errors import (
     TokenTooYoungError,
 )
 from instagram_connect.models import Account
+from instagram_connect.refresh.account_refresh import FailureKind, failure_kind
+from instagram_connect.refresh.batch import RefreshBatch
 from instagram_connect.refresh.models import ON_DEMAND, Claim, ClaimedRefresh, RefreshTask
 from instagram_connect.refresh.repository import RefreshRepository
 from instagram_connect.runtime.deadline import Deadline
-
-if TYPE_CHECKING:
-    from instagram_connect.refresh.batch import RefreshBatch
 
 # Longer than the function's time-out, so that no second refresh starts meanwhile; short enough for the next sweep.
 LEASE_S = 60.0
@@ -40,7 +38,7 @@ RECENT = timedelta(minutes=1)
 class RefreshOnDemand:
     """Refreshes accounts for their users. Shared between requests; keeps no state of theirs."""
 
-    batch: "Callable[[], RefreshBatch]"
+    batch: Callable[[], RefreshBatch]
     repository: RefreshRepository
     sleep: Callable[[float], None] = time.sleep
 
@@ -82,11 +80,6 @@ class RefreshOnDemand:
 
     def _refresh(self, owner: str, task: RefreshTask, deadline: Deadline) -> Account | None:
         """Return the stored account, or None if nothing was stored. Raises the error of a failed refresh."""
-        from instagram_connect.refresh.account_refresh import (  # loads the encryption library: slow
-            FailureKind,
-            failure_kind,
-        )
-
         claim = Claim(account_id=task.account_id, provider=task.provider, renew=True, check_subscription=False)
         outcome = self.batch().refresh(owner, task.provider, [(task, claim)], deadline)[task.account_id]
         if outcome.error and failure_kind(outcome.error) is FailureKind.DEAD and outcome.account is None:
