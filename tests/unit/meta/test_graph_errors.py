@@ -40,7 +40,8 @@ def graph_error(code: Any, subcode: Any = None, message: str = "x", status: int 
     error = {"message": message, "type": "OAuthException", "code": code, "fbtrace_id": "AbC", **more}
     if subcode is not None:
         error["error_subcode"] = subcode
-    return httpx.Response(status, json={"error": error})
+    # Not `json=`, which sends UTF-8: Meta escapes, so that a lone surrogate can be in its answers too.
+    return httpx.Response(status, text=json.dumps({"error": error}), headers={"Content-Type": "application/json"})
 
 
 def classified(response: httpx.Response, body: Any = None) -> InstagramConnectError:
